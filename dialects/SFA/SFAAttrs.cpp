@@ -1,0 +1,263 @@
+//===- SFAAttrs.cpp - Encoding, mask and schedule attributes --------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/SFA/SFA.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/SmallSet.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace sfa;
+
+#include "dialects/SFA/SFAOpsEnums.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/SFA/SFAOpsAttrs.cpp.inc"
+
+void SFADialect::registerAttributes() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/SFA/SFAOpsAttrs.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// CodesAttr
+//===----------------------------------------------------------------------===//
+
+LogicalResult CodesAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t k) {
+  if (k < 1)
+    return emitError() << "codes keep at least one feature: k is " << k << ", allowed is k >= 1";
+  return success();
+}
+
+LogicalResult CodesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                                        function_ref<InFlightDiagnostic()> emitError) const {
+  if (shape.size() != 4)
+    return emitError() << "codes are of shape [batch, heads, tokens, features], given is rank "
+                       << shape.size();
+  if (ShapedType::isDynamic(shape[3]))
+    return emitError() << "codes need a static number of features (the last dimension)";
+  if (shape[3] < 1 || shape[3] > 65536)
+    return emitError() << "codes index 1 to 65536 features, given are " << shape[3];
+  if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
+    return emitError() << "codes hold f32, f16 or bf16 values, given is " << elementType;
+  return success();
+}
+
+CodesAttr sfa::getCodes(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor ? dyn_cast_or_null<CodesAttr>(tensor.getEncoding()) : nullptr;
+}
+
+PhysicalCodes sfa::getPhysicalCodes(RankedTensorType codes) {
+  int64_t features = codes.getDimSize(3);
+  SmallVector<int64_t> shape(codes.getShape());
+  shape[3] = std::min(getCodes(codes).getK(), features);
+  Type index = IntegerType::get(codes.getContext(), features <= 256 ? 8 : 16);
+  return {RankedTensorType::get(shape, codes.getElementType()), RankedTensorType::get(shape, index)};
+}
+
+//===----------------------------------------------------------------------===//
+// Parameter lists
+//===----------------------------------------------------------------------===//
+
+/// The names of all cases of an enum, for messages.
+template <class Enum>
+static std::string allCases() {
+  SmallVector<StringRef> names;
+  for (uint32_t i = 0;; ++i) {
+    StringRef name = stringifyEnum(static_cast<Enum>(i));
+    if (name.empty())
+      break;
+    names.push_back(name);
+  }
+  return llvm::join(names, ", ");
+}
+
+template <class Enum>
+static ParseResult parseCase(AsmParser &parser, StringRef what, std::optional<Enum> &result) {
+  SMLoc loc = parser.getCurrentLocation();
+  StringRef name;
+  if (parser.parseKeyword(&name))
+    return failure();
+  result = symbolizeEnum<Enum>(name);
+  if (!result)
+    return parser.emitError(loc) << "unknown " << what << " '" << name << "', allowed are "
+                                 << allCases<Enum>();
+  return success();
+}
+
+static ParseResult parseInteger(AsmParser &parser, std::optional<int64_t> &result) {
+  int64_t value;
+  if (parser.parseInteger(value))
+    return failure();
+  result = value;
+  return success();
+}
+
+/// Parses `key = value` pairs up to the closing `>`; `parseValue` parses the value of a key, or returns std::nullopt
+/// when it knows no such key.
+static ParseResult
+parseParameters(AsmParser &parser, StringRef allowed,
+                function_ref<std::optional<ParseResult>(StringRef)> parseValue) {
+  llvm::SmallSet<StringRef, 8> seen;
+  return parser.parseCommaSeparatedList([&]() -> ParseResult {
+    SMLoc loc = parser.getCurrentLocation();
+    StringRef key;
+    if (parser.parseKeyword(&key))
+      return failure();
+    if (!seen.insert(key).second)
+      return parser.emitError(loc) << "parameter '" << key << "' is given twice";
+    if (parser.parseEqual())
+      return failure();
+    if (std::optional<ParseResult> result = parseValue(key))
+      return *result;
+    return parser.emitError(loc) << "unknown parameter '" << key << "', allowed are " << allowed;
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// MaskAttr
+//===----------------------------------------------------------------------===//
+
+LogicalResult MaskAttr::verify(function_ref<InFlightDiagnostic()> emitError, MaskKind kind,
+                               std::optional<int64_t> left, std::optional<int64_t> right) {
+  if (kind != MaskKind::Window && (left || right))
+    return emitError() << "only a window mask has 'left' and 'right', given is a "
+                       << stringifyEnum(kind) << " mask";
+  constexpr int64_t maxBound = int64_t(1) << 40;
+  for (std::optional<int64_t> bound : {left, right})
+    if (bound && (*bound < 0 || *bound > maxBound))
+      return emitError() << "a window bound is 0 to 2^40 keys, given is " << *bound
+                         << "; leave it out for an unbounded side";
+  return success();
+}
+
+Attribute MaskAttr::parse(AsmParser &parser, Type) {
+  std::optional<MaskKind> kind;
+  std::optional<int64_t> left, right;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess() || parseCase(parser, "mask", kind))
+    return {};
+  if (succeeded(parser.parseOptionalComma()) &&
+      parseParameters(parser, "left, right", [&](StringRef key) -> std::optional<ParseResult> {
+        if (key == "left")
+          return parseInteger(parser, left);
+        if (key == "right")
+          return parseInteger(parser, right);
+        return std::nullopt;
+      }))
+    return {};
+  if (parser.parseGreater())
+    return {};
+  return parser.getChecked<MaskAttr>(loc, parser.getContext(), *kind, left, right);
+}
+
+void MaskAttr::print(AsmPrinter &printer) const {
+  printer << "<" << stringifyEnum(getKind());
+  if (getLeft())
+    printer << ", left = " << *getLeft();
+  if (getRight())
+    printer << ", right = " << *getRight();
+  printer << ">";
+}
+
+std::optional<int64_t> MaskAttr::leftBound() const { return getLeft(); }
+
+std::optional<int64_t> MaskAttr::rightBound() const {
+  return getKind() == MaskKind::Causal ? 0 : getRight();
+}
+
+MaskAttr MaskAttr::simplified() const {
+  if (getKind() != MaskKind::Window || getLeft() || (getRight() && *getRight() != 0))
+    return *this;
+  return get(getContext(), getRight() ? MaskKind::Causal : MaskKind::None, std::nullopt, std::nullopt);
+}
+
+//===----------------------------------------------------------------------===//
+// ScheduleAttr
+//===----------------------------------------------------------------------===//
+
+LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                   std::optional<Strategy>, std::optional<Softmax>,
+                                   std::optional<int64_t> qTile, std::optional<int64_t> kTile,
+                                   std::optional<int64_t> stages, std::optional<int64_t> consumers) {
+  auto check = [&](StringRef name, std::optional<int64_t> value, int64_t most) -> LogicalResult {
+    if (value && (*value < 1 || *value > most))
+      return emitError() << "'" << name << "' is " << *value << ", allowed is 1 to " << most;
+    return success();
+  };
+  return success(succeeded(check("q_tile", qTile, 4096)) && succeeded(check("k_tile", kTile, 4096)) &&
+                 succeeded(check("stages", stages, 16)) && succeeded(check("consumers", consumers, 8)));
+}
+
+Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
+  std::optional<Strategy> strategy;
+  std::optional<Softmax> softmax;
+  std::optional<int64_t> qTile, kTile, stages, consumers;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess())
+    return {};
+  if (succeeded(parser.parseOptionalGreater()))
+    return get(parser.getContext(), strategy, softmax, qTile, kTile, stages, consumers);
+  if (parseParameters(parser, "strategy, softmax, q_tile, k_tile, stages, consumers",
+                      [&](StringRef key) -> std::optional<ParseResult> {
+                        if (key == "strategy")
+                          return parseCase(parser, "strategy", strategy);
+                        if (key == "softmax")
+                          return parseCase(parser, "softmax", softmax);
+                        if (key == "q_tile")
+                          return parseInteger(parser, qTile);
+                        if (key == "k_tile")
+                          return parseInteger(parser, kTile);
+                        if (key == "stages")
+                          return parseInteger(parser, stages);
+                        if (key == "consumers")
+                          return parseInteger(parser, consumers);
+                        return std::nullopt;
+                      }) ||
+      parser.parseGreater())
+    return {};
+  return parser.getChecked<ScheduleAttr>(loc, parser.getContext(), strategy, softmax, qTile, kTile,
+                                         stages, consumers);
+}
+
+void ScheduleAttr::print(AsmPrinter &printer) const {
+  llvm::ListSeparator separator;
+  auto print = [&](StringRef name, auto value) {
+    if (!value)
+      return;
+    printer << StringRef(separator) << name << " = ";
+    if constexpr (std::is_enum_v<std::decay_t<decltype(*value)>>)
+      printer << stringifyEnum(*value);
+    else
+      printer << *value;
+  };
+  printer << "<";
+  print("strategy", getStrategy());
+  print("softmax", getSoftmax());
+  print("q_tile", getQTile());
+  print("k_tile", getKTile());
+  print("stages", getStages());
+  print("consumers", getConsumers());
+  printer << ">";
+}
+
+bool ScheduleAttr::isComplete() const {
+  return getStrategy() && getSoftmax() && getQTile() && getKTile() && getStages() && getConsumers();
+}
+
+ScheduleAttr ScheduleAttr::orElse(ScheduleAttr other) const {
+  auto choose = [](auto first, auto second) { return first ? first : second; };
+  return get(getContext(), choose(getStrategy(), other.getStrategy()),
+             choose(getSoftmax(), other.getSoftmax()), choose(getQTile(), other.getQTile()),
+             choose(getKTile(), other.getKTile()), choose(getStages(), other.getStages()),
+             choose(getConsumers(), other.getConsumers()));
+}

@@ -1,0 +1,145 @@
+//===- SFAAttrs.td - Encoding, mask and schedule attributes -*- tablegen -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIALECTS_SFA_SFAATTRS_TD
+#define DIALECTS_SFA_SFAATTRS_TD
+
+include "dialects/SFA/SFADialect.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/TensorEncoding.td"
+
+class SFA_Attr<string name, string attrMnemonic, list<Trait> traits = []> : AttrDef<SFA_Dialect, name, traits> {
+  let mnemonic = attrMnemonic;
+}
+
+//===----------------------------------------------------------------------===//
+// Codes
+//===----------------------------------------------------------------------===//
+
+def SFA_CodesAttr : SFA_Attr<"Codes", "codes", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
+  let summary = "tensor encoding: every row is a k-sparse code";
+  let description = [{
+    A tensor `[b, h, n, d]` with this encoding holds, for each of its b*h*n rows, k pairs (value, feature index) in
+    ascending order of the index, instead of d values. Physically it is two tensors of shape `[b, h, n, min(k, d)]`:
+    the values, in the element type, and the indices, `i8` for d <= 256 and `i16` above, read as unsigned. A row with
+    fewer than k non-zeros is padded with value 0.
+
+    Example:
+
+    ```mlir
+    // 16 heads of 4096 tokens, 8 of 128 features each: 24 bytes a token and head instead of 256.
+    tensor<1x16x4096x128xbf16, #sfa.codes<k = 8>>
+    ```
+  }];
+  let parameters = (ins "int64_t":$k);
+  let assemblyFormat = "`<` `k` `=` $k `>`";
+  let genVerifyDecl = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Mask
+//===----------------------------------------------------------------------===//
+
+def SFA_MaskKind : I32EnumAttr<"MaskKind", "which keys a query sees", [
+    I32EnumAttrCase<"None", 0, "none">,
+    I32EnumAttrCase<"Causal", 1, "causal">,
+    I32EnumAttrCase<"Window", 2, "window">
+  ]> {
+  let cppNamespace = "::sfa";
+  let genSpecializedAttr = 0;
+}
+
+def SFA_MaskAttr : SFA_Attr<"Mask", "mask"> {
+  let summary = "which keys a query sees";
+  let description = [{
+    Query i of n_q and key j of n_k, aligned at the bottom right: `i' = i + n_k - n_q`.
+
+    | mask | key j is visible when |
+    |---|---|
+    | `none` | always |
+    | `causal` | `j <= i'` |
+    | `window, left = L, right = R` | `i' - L <= j <= i' + R`; a side that is not given is unbounded |
+
+    Example:
+
+    ```mlir
+    #sfa.mask<causal>
+    #sfa.mask<window, left = 128, right = 0>
+    ```
+  }];
+  let parameters = (ins "::sfa::MaskKind":$kind, "std::optional<int64_t>":$left, "std::optional<int64_t>":$right);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// How many keys before i' are visible; unbounded where absent.
+    std::optional<int64_t> leftBound() const;
+    /// How many keys after i' are visible; unbounded where absent.
+    std::optional<int64_t> rightBound() const;
+    /// The simplest attribute with the same meaning.
+    MaskAttr simplified() const;
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Schedule
+//===----------------------------------------------------------------------===//
+
+def SFA_Strategy : I32EnumAttr<"Strategy", "how a tile of scores is formed", [
+    I32EnumAttrCase<"Dense", 0, "dense">,
+    I32EnumAttrCase<"Gather", 1, "gather">,
+    I32EnumAttrCase<"Scatter", 2, "scatter">,
+    I32EnumAttrCase<"SparseMma", 3, "sparse_mma">
+  ]> {
+  let cppNamespace = "::sfa";
+  let genSpecializedAttr = 0;
+}
+
+def SFA_Softmax : I32EnumAttr<"Softmax", "how the softmax keeps its reference maximum", [
+    I32EnumAttrCase<"Online", 0, "online">,
+    I32EnumAttrCase<"Lazy", 1, "lazy">
+  ]> {
+  let cppNamespace = "::sfa";
+  let genSpecializedAttr = 0;
+}
+
+def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
+  let summary = "how a kernel computes an op";
+  let description = [{
+    Tile and sparsity parameters of one kernel. Every parameter is optional; `sfa-assign-schedule` fills in those that
+    are not given.
+
+    | parameter | meaning |
+    |---|---|
+    | `strategy` | how a tile of scores is formed: `dense` (codes are expanded, then an ordinary matrix product), `gather` (for each non-zero of a query, one scaled row of the feature-major key tile is added), `scatter` (the key tile as posting lists; those of a query's features are walked), `sparse_mma` (queries as a 2:4 part and an exact surplus part) |
+    | `softmax` | `online`: running row maximum, rescaled with every tile. `lazy`: the reference maximum is set by a row's first tile and raised only when a guard trips |
+    | `q_tile`, `k_tile` | queries and keys in a tile |
+    | `stages` | key tiles in flight (GPU) |
+    | `consumers` | consumer warpgroups (GPU) |
+
+    Example:
+
+    ```mlir
+    #sfa.schedule<strategy = gather, softmax = lazy, q_tile = 128, k_tile = 128, stages = 2, consumers = 2>
+    ```
+  }];
+  let parameters = (ins
+    "std::optional<::sfa::Strategy>":$strategy, "std::optional<::sfa::Softmax>":$softmax,
+    "std::optional<int64_t>":$qTile, "std::optional<int64_t>":$kTile,
+    "std::optional<int64_t>":$stages, "std::optional<int64_t>":$consumers);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// True when no parameter is left to choose.
+    bool isComplete() const;
+    /// This schedule with its absent parameters taken from `other`.
+    ScheduleAttr orElse(ScheduleAttr other) const;
+  }];
+}
+
+#endif // DIALECTS_SFA_SFAATTRS_TD

@@ -1,0 +1,165 @@
+//===- SFACanonicalize.cpp - Folders and canonicalisation of the sfa operations -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/SFA/SFA.h"
+#include "mlir/IR/PatternMatch.h"
+
+using namespace mlir;
+using namespace sfa;
+
+/// True when every row keeps all of its features.
+static bool keepsAll(RankedTensorType codes) {
+  return getCodes(codes).getK() >= codes.getDimSize(3);
+}
+
+//===----------------------------------------------------------------------===//
+// Sparsify and densify
+//===----------------------------------------------------------------------===//
+
+/// sparsify(densify(codes)) is codes.
+OpFoldResult SparsifyOp::fold(FoldAdaptor) {
+  auto densify = getSource().getDefiningOp<DensifyOp>();
+  if (densify && densify.getCodes().getType() == getType())
+    return densify.getCodes();
+  return {};
+}
+
+/// densify(sparsify(x)) is x when all features are kept.
+OpFoldResult DensifyOp::fold(FoldAdaptor) {
+  auto sparsify = getCodes().getDefiningOp<SparsifyOp>();
+  if (sparsify && keepsAll(sparsify.getType()) && sparsify.getSource().getType() == getType())
+    return sparsify.getSource();
+  return {};
+}
+
+namespace {
+
+/// The k1 largest of the k0 >= k1 largest are the k1 largest.
+struct RepeatedSparsify : OpRewritePattern<SparsifyOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(SparsifyOp op, PatternRewriter &rewriter) const override {
+    auto densify = op.getSource().getDefiningOp<DensifyOp>();
+    auto first = densify ? densify.getCodes().getDefiningOp<SparsifyOp>() : nullptr;
+    if (!first)
+      return rewriter.notifyMatchFailure(op, "the source is not a sparsified tensor");
+    if (::sfa::getCodes(first.getType()).getK() < ::sfa::getCodes(op.getType()).getK())
+      return rewriter.notifyMatchFailure(op, "the source keeps fewer features");
+    if (first.getSource().getType() != op.getSource().getType())
+      return rewriter.notifyMatchFailure(op, "the static shapes differ");
+    rewriter.modifyOpInPlace(op, [&] { op.getSourceMutable().assign(first.getSource()); });
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+/// Attention reads codes as they are; there is no need to write them out before.
+struct AttentionOfDensify : OpRewritePattern<AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
+    bool changed = false;
+    for (OpOperand *operand : {&op.getQueryMutable(), &op.getKeyMutable()})
+      if (auto densify = operand->get().getDefiningOp<DensifyOp>()) {
+        rewriter.modifyOpInPlace(op, [&] { operand->set(densify.getCodes()); });
+        changed = true;
+      }
+    if (!changed)
+      return rewriter.notifyMatchFailure(op, "neither query nor key is densified");
+    return success();
+  }
+};
+
+/// Codes that keep all features are the dense tensor. An explicit sparse strategy still gets the codes that it needs.
+struct AttentionOfAllFeatures : OpRewritePattern<AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
+    ScheduleAttr schedule = op.getScheduleAttr();
+    if (schedule && schedule.getStrategy() && *schedule.getStrategy() != Strategy::Dense)
+      return rewriter.notifyMatchFailure(op, "the schedule asks for codes");
+    bool changed = false;
+    for (OpOperand *operand : {&op.getQueryMutable(), &op.getKeyMutable()}) {
+      auto sparsify = operand->get().getDefiningOp<SparsifyOp>();
+      if (!sparsify || !keepsAll(sparsify.getType()))
+        continue;
+      rewriter.modifyOpInPlace(op, [&] { operand->set(sparsify.getSource()); });
+      changed = true;
+    }
+    if (!changed)
+      return rewriter.notifyMatchFailure(op, "no operand keeps all features");
+    return success();
+  }
+};
+
+/// An unbounded window is no mask, one that ends at the diagonal is causal.
+struct SimplifyMask : OpRewritePattern<AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
+    MaskAttr mask = op.getMaskAttr();
+    if (!mask)
+      return rewriter.notifyMatchFailure(op, "no mask");
+    MaskAttr simplified = mask.simplified();
+    if (simplified.getKind() == MaskKind::None)
+      simplified = nullptr;
+    if (simplified == mask)
+      return rewriter.notifyMatchFailure(op, "the mask is as simple as it gets");
+    rewriter.modifyOpInPlace(op, [&] {
+      if (simplified)
+        op.setMaskAttr(simplified);
+      else
+        op.removeMaskAttr();
+    });
+    return success();
+  }
+};
+
+/// Results take the static sizes of the operands.
+struct RefineResultShapes : OpRewritePattern<AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
+    auto query = cast<RankedTensorType>(op.getQuery().getType());
+    auto refined = [&](RankedTensorType type) {
+      SmallVector<int64_t> shape(type.getShape());
+      for (int64_t dim : {0, 2})
+        if (ShapedType::isDynamic(shape[dim]))
+          shape[dim] = query.getDimSize(dim);
+      return RankedTensorType::get(shape, type.getElementType());
+    };
+    bool changed = false;
+    for (OpResult result : op->getResults()) {
+      auto type = cast<RankedTensorType>(result.getType());
+      RankedTensorType better = refined(type);
+      if (better == type)
+        continue;
+      rewriter.setInsertionPointAfter(op);
+      auto cast = tensor::CastOp::create(rewriter, op.getLoc(), type, result);
+      rewriter.replaceAllUsesExcept(result, cast, cast);
+      rewriter.modifyOpInPlace(op, [&] { result.setType(better); });
+      changed = true;
+    }
+    if (!changed)
+      return rewriter.notifyMatchFailure(op, "the results are as static as the query");
+    return success();
+  }
+};
+
+} // namespace
+
+void SparsifyOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<RepeatedSparsify>(context);
+}
+
+void AttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<AttentionOfDensify, AttentionOfAllFeatures, SimplifyMask, RefineResultShapes>(context);
+}

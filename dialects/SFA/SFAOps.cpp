@@ -1,0 +1,188 @@
+//===- SFAOps.cpp - Verifiers and shape inference of the sfa operations ---===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/SFA/SFA.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Builders.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace sfa;
+
+#define GET_OP_CLASSES
+#include "dialects/SFA/SFAOps.cpp.inc"
+
+/// The size of dimension `dim` of `value`, an attribute where it is static.
+static OpFoldResult sizeOf(OpBuilder &builder, Location loc, Value value, int64_t dim) {
+  return tensor::getMixedSize(builder, loc, value, dim);
+}
+
+static bool compatible(int64_t first, int64_t second) {
+  return first == second || ShapedType::isDynamic(first) || ShapedType::isDynamic(second);
+}
+
+/// Diagnoses a dimension of `type` that is not `expected`.
+static LogicalResult checkDim(Operation *op, StringRef name, RankedTensorType type, int64_t dim,
+                              int64_t expected, StringRef from) {
+  static constexpr StringLiteral names[] = {"batch", "heads", "tokens", "features"};
+  if (compatible(type.getDimSize(dim), expected))
+    return success();
+  return op->emitOpError() << name << " has " << type.getDimSize(dim) << " in dimension " << dim
+                           << " (" << names[dim] << "), expected is " << expected << ", as "
+                           << from;
+}
+
+static LogicalResult checkElementType(Operation *op, StringRef name, RankedTensorType type,
+                                      Type expected, StringRef from) {
+  if (type.getElementType() == expected)
+    return success();
+  return op->emitOpError() << name << " has elements of type " << type.getElementType()
+                           << ", expected is " << expected << ", as " << from
+                           << "; convert one of them";
+}
+
+static LogicalResult checkStatic(Operation *op, StringRef name, RankedTensorType type, int64_t dim) {
+  static constexpr StringLiteral names[] = {"batch", "heads", "tokens", "features"};
+  if (!type.isDynamicDim(dim))
+    return success();
+  return op->emitOpError() << name << " has a dynamic dimension " << dim << " (" << names[dim]
+                           << "); only batch and tokens may be dynamic";
+}
+
+//===----------------------------------------------------------------------===//
+// SparsifyOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult SparsifyOp::verify() {
+  RankedTensorType source = getSource().getType(), codes = getCodes().getType();
+  if (failed(checkStatic(*this, "source", source, 1)) ||
+      failed(checkStatic(*this, "source", source, 3)) ||
+      failed(checkElementType(*this, "result", codes, source.getElementType(), "the source")))
+    return failure();
+  for (int64_t dim = 0; dim < 4; ++dim)
+    if (failed(checkDim(*this, "result", codes, dim, source.getDimSize(dim), "the source")))
+      return failure();
+  return success();
+}
+
+LogicalResult SparsifyOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getSource()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// DensifyOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult DensifyOp::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor adaptor,
+                                          SmallVectorImpl<Type> &results) {
+  auto codes = dyn_cast<RankedTensorType>(adaptor.getCodes().getType());
+  if (!codes)
+    return failure();
+  results.push_back(RankedTensorType::get(codes.getShape(), codes.getElementType()));
+  return success();
+}
+
+LogicalResult DensifyOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getCodes()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// AttentionOp
+//===----------------------------------------------------------------------===//
+
+MaskAttr AttentionOp::getMaskOrNone() {
+  if (MaskAttr mask = getMaskAttr())
+    return mask;
+  return MaskAttr::get(getContext(), MaskKind::None, std::nullopt, std::nullopt);
+}
+
+double AttentionOp::getScaleOrDefault() {
+  if (std::optional<APFloat> scale = getScale())
+    return scale->convertToDouble();
+  int64_t features = cast<RankedTensorType>(getQuery().getType()).getDimSize(3);
+  return 1.0 / std::sqrt(static_cast<double>(features));
+}
+
+std::string AttentionOp::whyNot(Strategy strategy) {
+  bool queryCodes(::sfa::getCodes(getQuery().getType())), keyCodes(::sfa::getCodes(getKey().getType()));
+  int64_t features = cast<RankedTensorType>(getQuery().getType()).getDimSize(3);
+  switch (strategy) {
+  case Strategy::Dense:
+    return "";
+  case Strategy::Gather:
+    return queryCodes ? "" : "it needs the query as codes; sparsify the query";
+  case Strategy::Scatter:
+    return queryCodes && keyCodes ? "" : "it needs query and key as codes; sparsify both";
+  case Strategy::SparseMma:
+    if (!queryCodes)
+      return "it needs the query as codes; sparsify the query";
+    if (features % 4 != 0)
+      return "2:4 sparsity needs a number of features that is a multiple of 4, given are " +
+             std::to_string(features);
+    return "";
+  }
+  llvm_unreachable("a strategy without a case");
+}
+
+LogicalResult AttentionOp::verify() {
+  auto query = cast<RankedTensorType>(getQuery().getType());
+  auto key = cast<RankedTensorType>(getKey().getType());
+  auto value = cast<RankedTensorType>(getValue().getType());
+  auto output = cast<RankedTensorType>(getOutput().getType());
+
+  std::pair<StringRef, RankedTensorType> tensors[] = {
+      {"query", query}, {"key", key}, {"value", value}, {"output", output}};
+  for (auto [name, type] : tensors) {
+    if (failed(checkStatic(*this, name, type, 1)) || failed(checkStatic(*this, name, type, 3)) ||
+        failed(checkElementType(*this, name, type, query.getElementType(), "the query")) ||
+        failed(checkDim(*this, name, type, 0, query.getDimSize(0), "the query")))
+      return failure();
+    if (type.getDimSize(1) < 1 || type.getDimSize(3) < 1)
+      return emitOpError() << name << " has " << type.getDimSize(1) << " heads and "
+                           << type.getDimSize(3) << " features; at least 1 of each is needed";
+  }
+
+  int64_t queryHeads = query.getDimSize(1), keyHeads = key.getDimSize(1);
+  if (queryHeads % keyHeads != 0)
+    return emitOpError() << "query has " << queryHeads << " heads, which is not a multiple of the "
+                         << keyHeads << " heads of the key";
+  if (failed(checkDim(*this, "key", key, 3, query.getDimSize(3), "the query")) ||
+      failed(checkDim(*this, "value", value, 1, keyHeads, "the key")) ||
+      failed(checkDim(*this, "value", value, 2, key.getDimSize(2), "the key")) ||
+      failed(checkDim(*this, "output", output, 1, queryHeads, "the query")) ||
+      failed(checkDim(*this, "output", output, 2, query.getDimSize(2), "the query")) ||
+      failed(checkDim(*this, "output", output, 3, value.getDimSize(3), "the value")))
+    return failure();
+  if (Value lse = getLse())
+    for (int64_t dim = 0; dim < 3; ++dim)
+      if (failed(checkDim(*this, "lse", cast<RankedTensorType>(lse.getType()), dim,
+                          query.getDimSize(dim), "the query")))
+        return failure();
+
+  if (std::optional<APFloat> scale = getScale(); scale && !scale->isFinite())
+    return emitOpError("scale has to be a finite number");
+  if (ScheduleAttr schedule = getScheduleAttr(); schedule && schedule.getStrategy())
+    if (std::string reason = whyNot(*schedule.getStrategy()); !reason.empty())
+      return emitOpError() << "cannot use strategy '" << stringifyEnum(*schedule.getStrategy())
+                           << "': " << reason;
+  return success();
+}
+
+LogicalResult AttentionOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+  SmallVector<OpFoldResult> rows;
+  for (int64_t dim = 0; dim < 3; ++dim)
+    rows.push_back(sizeOf(builder, getLoc(), getQuery(), dim));
+  if (getLse())
+    shapes.assign(2, rows);
+  else
+    shapes.assign(1, rows);
+  shapes[0].push_back(sizeOf(builder, getLoc(), getValue(), 3));
+  return success();
+}

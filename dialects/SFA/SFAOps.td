@@ -1,0 +1,118 @@
+//===- SFAOps.td - Operations of the sfa dialect -----------*- tablegen -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIALECTS_SFA_SFAOPS_TD
+#define DIALECTS_SFA_SFAOPS_TD
+
+include "dialects/SFA/SFAAttrs.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class SFA_Op<string mnemonic, list<Trait> traits = []> : Op<SFA_Dialect, mnemonic, traits>;
+
+def SFA_Shape : DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>;
+
+def SFA_Float : AnyTypeOf<[F32, F16, BF16]>;
+
+def SFA_DenseTensor : RankedTensorOf<
+    [SFA_Float], [HasAnyRankOfPred<[4]>, CPred<"!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">],
+    "dense tensor [batch, heads, tokens, features] of f32, f16 or bf16">;
+def SFA_CodesTensor : RankedTensorOf<
+    [SFA_Float], [HasAnyRankOfPred<[4]>, CPred<"::sfa::getCodes($_self)">],
+    "tensor [batch, heads, tokens, features] of f32, f16 or bf16 with encoding #sfa.codes">;
+def SFA_Operand : AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor]>;
+def SFA_LseTensor : RankedTensorOf<[F32], [HasAnyRankOfPred<[3]>], "tensor [batch, heads, tokens] of f32">;
+
+def SFA_SparsifyOp : SFA_Op<"sparsify", [Pure, SFA_Shape]> {
+  let summary = "keep the k features of largest magnitude of every row";
+  let description = [{
+    `topk_k` of the paper, row-wise over the feature axis. Ties keep the lower feature index. NaN ranks as the largest
+    magnitude, so it reaches the output of an attention. `k >= d` is the identity. k is that of the result's encoding.
+
+    Example:
+
+    ```mlir
+    %codes = sfa.sparsify %q : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>
+    ```
+  }];
+  let arguments = (ins SFA_DenseTensor:$source);
+  let results = (outs SFA_CodesTensor:$codes);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($codes)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def SFA_DensifyOp : SFA_Op<"densify", [Pure, SFA_Shape, InferTypeOpAdaptor]> {
+  let summary = "write codes out as dense rows";
+  let description = [{
+    The inverse of `sfa.sparsify` on its image: features that a code does not hold are 0.
+
+    Example:
+
+    ```mlir
+    %dense = sfa.densify %codes : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>   // tensor<1x16x?x128xbf16>
+    ```
+  }];
+  let arguments = (ins SFA_CodesTensor:$codes);
+  let results = (outs SFA_DenseTensor:$dense);
+  let assemblyFormat = "$codes attr-dict `:` type($codes)";
+  let hasFolder = 1;
+}
+
+def SFA_AttentionOp : SFA_Op<"attention", [Pure, SFA_Shape]> {
+  let summary = "exact softmax attention over codes or dense operands";
+  let description = [{
+    `O = softmax(scale * Q K^T + mask) V` with an exact softmax; a pair of tokens that share no feature has score 0 and
+    still takes part. Optionally also `LSE = log(sum(exp(scale * Q K^T + mask)))`, natural, in f32. A row whose keys are
+    all masked gives O = 0 and LSE = -inf.
+
+    | operand | shape | form |
+    |---|---|---|
+    | query | `[b, h_q, n_q, d]` | codes or dense |
+    | key | `[b, h_kv, n_k, d]` | codes or dense |
+    | value | `[b, h_kv, n_k, d_v]` | dense |
+    | output | `[b, h_q, n_q, d_v]` | dense |
+    | lse (optional) | `[b, h_q, n_q]` | f32 |
+
+    `h_q` is a multiple of `h_kv` (MHA, GQA, MQA); query head h reads key head `h / (h_q / h_kv)`. Dense query and key
+    mean plain attention. `scale` is `1 / sqrt(d)` unless given. Without a schedule the compiler chooses.
+
+    A strategy needs the codes that it works on: `gather` and `sparse_mma` those of the query, `scatter` those of both.
+    With an infinity or a NaN in a feature that only one of two tokens holds, `dense` and `sparse_mma` may see
+    `0 * inf = NaN` where `gather` and `scatter` skip the feature; finite inputs have no such freedom.
+
+    Example:
+
+    ```mlir
+    %o, %lse = sfa.attention %q, %k, %v mask <causal> scale 0.125 schedule <strategy = gather>
+      : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x4x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x4x?x64xbf16>
+      -> tensor<1x16x?x64xbf16>, tensor<1x16x?xf32>
+    ```
+  }];
+  let arguments = (ins
+    SFA_Operand:$query, SFA_Operand:$key, SFA_DenseTensor:$value,
+    OptionalAttr<SFA_MaskAttr>:$mask, OptionalAttr<F64Attr>:$scale, OptionalAttr<SFA_ScheduleAttr>:$schedule);
+  let results = (outs SFA_DenseTensor:$output, Optional<SFA_LseTensor>:$lse);
+  let assemblyFormat = [{
+    $query `,` $key `,` $value (`mask` $mask^)? (`scale` $scale^)? (`schedule` $schedule^)? attr-dict
+    `:` type($query) `,` type($key) `,` type($value) `->` type($output) (`,` type($lse)^)?
+  }];
+  let hasVerifier = 1;
+  let hasCanonicalizer = 1;
+  let extraClassDeclaration = [{
+    /// The mask, `none` where absent.
+    MaskAttr getMaskOrNone();
+    /// The scale, 1 / sqrt(d) where absent.
+    double getScaleOrDefault();
+    /// Why `strategy` cannot run on the forms of these operands; empty when it can.
+    std::string whyNot(Strategy strategy);
+  }];
+}
+
+#endif // DIALECTS_SFA_SFAOPS_TD

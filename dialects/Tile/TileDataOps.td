@@ -1,0 +1,170 @@
+//===- TileDataOps.td - Operations that move tiles and change their form -*- tablegen -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIALECTS_TILE_TILEDATAOPS_TD
+#define DIALECTS_TILE_TILEDATAOPS_TD
+
+include "dialects/Tile/TileOpBase.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+
+def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
+  let summary = "read a tile of rows";
+  let description = [{
+    Reads rows `[row, row + rows)` of `memory[batch, head]`, all columns. Rows beyond the end of the memory are 0.
+
+    Example:
+
+    ```mlir
+    %q = sfa_tile.load %memory[%b, %h, %row] : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
+    ```
+  }];
+  let arguments = (ins Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row);
+  let results = (outs Tile_Matrix:$tile);
+  let assemblyFormat = "$memory `[` $batch `,` $head `,` $row `]` attr-dict `:` type($memory) `->` type($tile)";
+  let hasVerifier = 1;
+}
+
+def Tile_LoadCodesOp : Tile_Op<"load_codes", [MemoryEffects<[MemRead]>]> {
+  let summary = "read a tile of codes";
+  let description = [{
+    Reads rows `[row, row + rows)` of the two memories that hold codes. Rows beyond the end hold the value 0.
+
+    Example:
+
+    ```mlir
+    %q = sfa_tile.load_codes %values, %indices[%b, %h, %row]
+      : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xbf16, k = 8>
+    ```
+  }];
+  let arguments = (ins Tile_Memory:$values, Tile_Memory:$indices, Index:$batch, Index:$head, Index:$row);
+  let results = (outs Tile_CodesType:$codes);
+  let assemblyFormat = [{
+    $values `,` $indices `[` $batch `,` $head `,` $row `]` attr-dict
+    `:` type($values) `,` type($indices) `->` type($codes)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
+  let summary = "write a tile of rows";
+  let description = [{
+    Writes rows `[row, row + rows)` of `memory[batch, head]`, rounding to its element type to nearest even. Rows beyond
+    the end of the memory are dropped.
+
+    Example:
+
+    ```mlir
+    sfa_tile.store %o, %memory[%b, %h, %row] : !sfa_tile.tile<64x128xf32>, memref<1x8x?x128xbf16>
+    sfa_tile.store %lse, %memory[%b, %h, %row] : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
+    ```
+  }];
+  let arguments = (ins Tile_TileType:$tile, Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row);
+  let assemblyFormat = "$tile `,` $memory `[` $batch `,` $head `,` $row `]` attr-dict `:` type($tile) `,` type($memory)";
+  let hasVerifier = 1;
+}
+
+def Tile_StoreCodesOp : Tile_Op<"store_codes", [MemoryEffects<[MemWrite]>]> {
+  let summary = "write a tile of codes";
+  let description = [{
+    Writes rows `[row, row + rows)` of the two memories that hold codes. Rows beyond the end are dropped.
+
+    Example:
+
+    ```mlir
+    sfa_tile.store_codes %codes, %values, %indices[%b, %h, %row]
+      : !sfa_tile.codes<64x128xbf16, k = 8>, memref<1x8x?x8xbf16>, memref<1x8x?x8xi8>
+    ```
+  }];
+  let arguments = (ins
+    Tile_CodesType:$codes, Tile_Memory:$values, Tile_Memory:$indices, Index:$batch, Index:$head, Index:$row);
+  let assemblyFormat = [{
+    $codes `,` $values `,` $indices `[` $batch `,` $head `,` $row `]` attr-dict
+    `:` type($codes) `,` type($values) `,` type($indices)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_FillOp : Tile_Op<"fill", [Pure]> {
+  let summary = "a tile of one number";
+  let description = [{
+    Example:
+
+    ```mlir
+    %m = sfa_tile.fill 0xFF800000 : !sfa_tile.tile<64xf32>   // -inf
+    ```
+  }];
+  let arguments = (ins F32Attr:$value);
+  let results = (outs Tile_TileType:$tile);
+  let assemblyFormat = "$value attr-dict `:` type($tile)";
+}
+
+def Tile_TopkOp : Tile_Op<"topk", [Pure]> {
+  let summary = "the k features of largest magnitude of every row";
+  let description = [{
+    Ties keep the lower feature, NaN ranks as the largest magnitude.
+
+    Example:
+
+    ```mlir
+    %codes = sfa_tile.topk %rows : !sfa_tile.tile<64x128xbf16> -> !sfa_tile.codes<64x128xbf16, k = 8>
+    ```
+  }];
+  let arguments = (ins Tile_Matrix:$tile);
+  let results = (outs Tile_CodesType:$codes);
+  let assemblyFormat = "$tile attr-dict `:` type($tile) `->` type($codes)";
+  let hasVerifier = 1;
+}
+
+/// An op that turns a tile of codes into another form of the same codes.
+class Tile_CodesFormOp<string mnemonic> : Tile_Op<mnemonic, [Pure]> {
+  let arguments = (ins Tile_CodesType:$codes);
+  let assemblyFormat = "$codes attr-dict `:` type($codes) `->` type(results)";
+  let hasVerifier = 1;
+}
+
+def Tile_ExpandOp : Tile_CodesFormOp<"expand"> {
+  let summary = "codes as a dense tile";
+  let description = [{
+    Example:
+
+    ```mlir
+    %k = sfa_tile.expand %codes : !sfa_tile.codes<128x128xbf16, k = 8> -> !sfa_tile.tile<128x128xbf16>
+    ```
+  }];
+  let results = (outs Tile_Matrix:$tile);
+}
+
+def Tile_PostingsOp : Tile_CodesFormOp<"postings"> {
+  let summary = "codes as posting lists by feature";
+  let description = [{
+    Example:
+
+    ```mlir
+    %lists = sfa_tile.postings %codes : !sfa_tile.codes<128x128xbf16, k = 8> -> !sfa_tile.postings<128x128xbf16, k = 8>
+    ```
+  }];
+  let results = (outs Tile_PostingsType:$postings);
+}
+
+def Tile_SplitOp : Tile_CodesFormOp<"split"> {
+  let summary = "codes as a 2:4 part and the surplus";
+  let description = [{
+    Of every aligned group of four features the first two non-zeros go to the 2:4 part, the others to the surplus. The
+    sum of the two is the code: the split is exact.
+
+    Example:
+
+    ```mlir
+    %part, %surplus = sfa_tile.split %codes : !sfa_tile.codes<64x128xbf16, k = 8>
+      -> !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.surplus<64x128xbf16, k = 8>
+    ```
+  }];
+  let results = (outs Tile_TwoFourType:$part, Tile_SurplusType:$surplus);
+}
+
+#endif // DIALECTS_TILE_TILEDATAOPS_TD

@@ -1,0 +1,118 @@
+//===- TileDialect.cpp - Registration and types of the sfa_tile dialect ---===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Tile/Tile.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace sfa::tile;
+
+#include "dialects/Tile/TileOpsDialect.cpp.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Tile/TileOpsTypes.cpp.inc"
+
+void TileDialect::initialize() {
+  registerTypes();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Tile/TileOps.cpp.inc"
+      >();
+}
+
+void TileDialect::registerTypes() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/Tile/TileOpsTypes.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+static LogicalResult verifyElementType(function_ref<InFlightDiagnostic()> emitError, Type type) {
+  if (type.isF32() || type.isF16() || type.isBF16())
+    return success();
+  return emitError() << "a tile holds f32, f16 or bf16, given is " << type;
+}
+
+LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<int64_t> shape,
+                               Type elementType) {
+  if (shape.empty() || shape.size() > 2)
+    return emitError() << "a tile has one or two dimensions, given are " << shape.size();
+  for (int64_t size : shape)
+    if (size < 1)
+      return emitError() << "the dimensions of a tile are static and at least 1";
+  return verifyElementType(emitError, elementType);
+}
+
+Type TileType::parse(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  SmallVector<int64_t> shape;
+  Type elementType;
+  if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+      parser.parseType(elementType) || parser.parseGreater())
+    return {};
+  return parser.getChecked<TileType>(loc, parser.getContext(), shape, elementType);
+}
+
+void TileType::print(AsmPrinter &printer) const {
+  printer << "<";
+  printer.printDimensionList(getShape());
+  printer << "x" << getElementType() << ">";
+}
+
+/// The types of codes in their various forms print and parse alike: `<rows x features x type, k = k>`.
+template <class CodesLike>
+static Type parseCodesLike(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  SmallVector<int64_t> shape;
+  Type elementType;
+  int64_t k;
+  if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+      parser.parseType(elementType) || parser.parseComma() || parser.parseKeyword("k") ||
+      parser.parseEqual() || parser.parseInteger(k) || parser.parseGreater())
+    return {};
+  if (shape.size() != 2) {
+    parser.emitError(loc) << "expected rows x features, given are " << shape.size() << " dimensions";
+    return {};
+  }
+  return parser.getChecked<CodesLike>(loc, parser.getContext(), shape[0], shape[1], elementType, k);
+}
+
+template <class CodesLike>
+static void printCodesLike(CodesLike type, AsmPrinter &printer) {
+  printer << "<" << type.getRows() << "x" << type.getFeatures() << "x" << type.getElementType()
+          << ", k = " << type.getK() << ">";
+}
+
+static LogicalResult verifyCodesLike(function_ref<InFlightDiagnostic()> emitError, int64_t rows,
+                                     int64_t features, Type elementType, int64_t k) {
+  if (rows < 1 || features < 1)
+    return emitError() << "the dimensions of a tile are static and at least 1";
+  if (k < 1 || k > features)
+    return emitError() << "k is " << k << ", allowed is 1 to " << features << ", the number of features";
+  return verifyElementType(emitError, elementType);
+}
+
+#define SFA_TILE_CODES_LIKE(CodesLike)                                                              \
+  Type CodesLike::parse(AsmParser &parser) { return parseCodesLike<CodesLike>(parser); }            \
+  void CodesLike::print(AsmPrinter &printer) const { printCodesLike(*this, printer); }              \
+  LogicalResult CodesLike::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows,       \
+                                  int64_t features, Type elementType, int64_t k) {                  \
+    return verifyCodesLike(emitError, rows, features, elementType, k);                              \
+  }
+
+SFA_TILE_CODES_LIKE(CodesType)
+SFA_TILE_CODES_LIKE(PostingsType)
+SFA_TILE_CODES_LIKE(TwoFourType)
+SFA_TILE_CODES_LIKE(SurplusType)
+#undef SFA_TILE_CODES_LIKE

@@ -1,0 +1,27 @@
+//===- TileOpBase.td - What all sfa_tile operations share --*- tablegen -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIALECTS_TILE_TILEOPBASE_TD
+#define DIALECTS_TILE_TILEOPBASE_TD
+
+include "dialects/SFA/SFAAttrs.td"
+include "dialects/Tile/TileDialect.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
+
+/// Types named by a C++ class, with a description for messages.
+def Tile_Matrix : Type<CPred<"::llvm::isa<::sfa::tile::TileType>($_self) && "
+                             "!::llvm::cast<::sfa::tile::TileType>($_self).isRowVector()">,
+                       "tile of rows and columns", "::sfa::tile::TileType">;
+def Tile_RowVector : Type<CPred<"::llvm::isa<::sfa::tile::TileType>($_self) && "
+                                "::llvm::cast<::sfa::tile::TileType>($_self).isRowVector()">,
+                          "tile of one number a row", "::sfa::tile::TileType">;
+def Tile_Memory : MemRefRankOf<[F32, F16, BF16, I8, I16], [3, 4]>;
+
+#endif // DIALECTS_TILE_TILEOPBASE_TD

@@ -1,0 +1,211 @@
+//===- TileOps.cpp - Verifiers of the operations on tiles -----------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Tile/Tile.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OpImplementation.h"
+
+using namespace mlir;
+using namespace sfa::tile;
+
+#define GET_OP_CLASSES
+#include "dialects/Tile/TileOps.cpp.inc"
+
+/// Diagnoses two sizes that have to agree.
+static LogicalResult checkEqual(Operation *op, const Twine &first, int64_t firstSize,
+                                const Twine &second, int64_t secondSize) {
+  if (firstSize == secondSize)
+    return success();
+  return op->emitOpError() << first << " is " << firstSize << " but " << second << " is " << secondSize
+                           << "; they have to be equal";
+}
+
+/// A tile of rows of `columns` elements of `elementType` against the memory that holds the rows.
+static LogicalResult checkMemory(Operation *op, MemRefType memory, int64_t columns, Type elementType) {
+  if (memory.getRank() != 4)
+    return op->emitOpError() << "needs a memory [batch, heads, tokens, columns], given is rank "
+                             << memory.getRank();
+  if (elementType && memory.getElementType() != elementType)
+    return op->emitOpError() << "needs a memory of " << elementType << ", given is "
+                             << memory.getElementType();
+  return checkEqual(op, "the last dimension of the memory", memory.getDimSize(3),
+                    "the number of columns of the tile", columns);
+}
+
+static LogicalResult checkCodesMemory(Operation *op, MemRefType values, MemRefType indices,
+                                      CodesType codes) {
+  Type index = IntegerType::get(op->getContext(), codes.getFeatures() <= 256 ? 8 : 16);
+  if (failed(checkMemory(op, values, codes.getK(), codes.getElementType())))
+    return failure();
+  return checkMemory(op, indices, codes.getK(), index);
+}
+
+LogicalResult LoadOp::verify() {
+  TileType tile = getTile().getType();
+  return checkMemory(*this, getMemory().getType(), tile.getColumns(), tile.getElementType());
+}
+
+LogicalResult LoadCodesOp::verify() {
+  return checkCodesMemory(*this, getValues().getType(), getIndices().getType(), getCodes().getType());
+}
+
+LogicalResult StoreOp::verify() {
+  TileType tile = getTile().getType();
+  MemRefType memory = getMemory().getType();
+  if (isa<IntegerType>(memory.getElementType()))
+    return emitOpError() << "needs a memory of f32, f16 or bf16, given is " << memory.getElementType();
+  if (!tile.isRowVector())
+    return checkMemory(*this, memory, tile.getColumns(), nullptr);
+  if (memory.getRank() != 3)
+    return emitOpError() << "of a row vector needs a memory [batch, heads, tokens], given is rank "
+                         << memory.getRank();
+  return success();
+}
+
+LogicalResult StoreCodesOp::verify() {
+  return checkCodesMemory(*this, getValues().getType(), getIndices().getType(), getCodes().getType());
+}
+
+//===----------------------------------------------------------------------===//
+// Forms of codes
+//===----------------------------------------------------------------------===//
+
+/// Two forms of the same rows of codes.
+template <class First, class Second>
+static LogicalResult checkSameCodes(Operation *op, First first, Second second) {
+  if (failed(checkEqual(op, "the number of rows", first.getRows(), "that of the result",
+                        second.getRows())) ||
+      failed(checkEqual(op, "the number of features", first.getFeatures(), "that of the result",
+                        second.getFeatures())) ||
+      failed(checkEqual(op, "k", first.getK(), "that of the result", second.getK())))
+    return failure();
+  if (first.getElementType() != second.getElementType())
+    return op->emitOpError() << "changes the element type from " << first.getElementType() << " to "
+                             << second.getElementType();
+  return success();
+}
+
+/// Codes and the same rows as a dense tile.
+static LogicalResult checkSameRows(Operation *op, CodesType codes, TileType tile) {
+  if (failed(checkEqual(op, "the number of rows of the codes", codes.getRows(), "that of the tile",
+                        tile.getRows())))
+    return failure();
+  if (codes.getElementType() != tile.getElementType())
+    return op->emitOpError() << "has codes of " << codes.getElementType() << " but a tile of "
+                             << tile.getElementType();
+  return checkEqual(op, "the number of features of the codes", codes.getFeatures(),
+                    "the number of columns of the tile", tile.getColumns());
+}
+
+LogicalResult TopkOp::verify() {
+  return checkSameRows(*this, getCodes().getType(), getTile().getType());
+}
+
+LogicalResult ExpandOp::verify() {
+  return checkSameRows(*this, getCodes().getType(), getTile().getType());
+}
+
+LogicalResult PostingsOp::verify() {
+  return checkSameCodes(*this, getCodes().getType(), getPostings().getType());
+}
+
+LogicalResult SplitOp::verify() {
+  CodesType codes = getCodes().getType();
+  if (codes.getFeatures() % 4 != 0)
+    return emitOpError() << "needs a number of features that is a multiple of 4, given are "
+                         << codes.getFeatures();
+  if (failed(checkSameCodes(*this, codes, getPart().getType())))
+    return failure();
+  return checkSameCodes(*this, codes, getSurplus().getType());
+}
+
+//===----------------------------------------------------------------------===//
+// Scores
+//===----------------------------------------------------------------------===//
+
+static int64_t getFeatures(Type type) {
+  if (auto tile = dyn_cast<TileType>(type))
+    return tile.getColumns();
+  if (auto codes = dyn_cast<CodesType>(type))
+    return codes.getFeatures();
+  if (auto postings = dyn_cast<PostingsType>(type))
+    return postings.getFeatures();
+  if (auto part = dyn_cast<TwoFourType>(type))
+    return part.getFeatures();
+  return cast<SurplusType>(type).getFeatures();
+}
+
+static int64_t getRows(Type type) {
+  if (auto tile = dyn_cast<TileType>(type))
+    return tile.getRows();
+  if (auto codes = dyn_cast<CodesType>(type))
+    return codes.getRows();
+  if (auto postings = dyn_cast<PostingsType>(type))
+    return postings.getRows();
+  if (auto part = dyn_cast<TwoFourType>(type))
+    return part.getRows();
+  return cast<SurplusType>(type).getRows();
+}
+
+static LogicalResult checkScores(Operation *op, Type query, Type key, TileType scores) {
+  if (!scores.getElementType().isF32())
+    return op->emitOpError() << "forms f32 scores, given is " << scores.getElementType();
+  if (failed(checkEqual(op, "the number of features of the query", getFeatures(query),
+                        "that of the key", getFeatures(key))) ||
+      failed(checkEqual(op, "the number of queries", getRows(query), "the number of rows of the scores",
+                        scores.getRows())))
+    return failure();
+  return checkEqual(op, "the number of keys", getRows(key), "the number of columns of the scores",
+                    scores.getColumns());
+}
+
+LogicalResult DotOp::verify() {
+  return checkScores(*this, getQuery().getType(), getKey().getType(), getScores().getType());
+}
+LogicalResult GatherDotOp::verify() {
+  return checkScores(*this, getQuery().getType(), getKey().getType(), getScores().getType());
+}
+LogicalResult ScatterDotOp::verify() {
+  return checkScores(*this, getQuery().getType(), getKey().getType(), getScores().getType());
+}
+LogicalResult TwoFourDotOp::verify() {
+  return checkScores(*this, getQuery().getType(), getKey().getType(), getScores().getType());
+}
+LogicalResult SurplusDotOp::verify() {
+  return checkScores(*this, getQuery().getType(), getKey().getType(), getScores().getType());
+}
+
+//===----------------------------------------------------------------------===//
+// Softmax
+//===----------------------------------------------------------------------===//
+
+static LogicalResult checkRows(Operation *op, TileType tile, TileType rows) {
+  return checkEqual(op, "the number of rows of the tile", tile.getRows(), "that of the row vector",
+                    rows.getRows());
+}
+
+LogicalResult RowMaxOp::verify() { return checkRows(*this, getTile().getType(), getInit().getType()); }
+LogicalResult RowSumOp::verify() { return checkRows(*this, getTile().getType(), getResult().getType()); }
+LogicalResult Exp2Op::verify() {
+  return checkRows(*this, cast<TileType>(getTile().getType()), getReference().getType());
+}
+LogicalResult ScaleRowsOp::verify() {
+  return checkRows(*this, getTile().getType(), getFactors().getType());
+}
+LogicalResult NormalizeOp::verify() { return checkRows(*this, getAcc().getType(), getSum().getType()); }
+
+LogicalResult AccumulateOp::verify() {
+  TileType acc = getAcc().getType(), p = getProbabilities().getType(), v = getValue().getType();
+  if (failed(checkEqual(*this, "the number of rows of the accumulator", acc.getRows(),
+                        "that of the probabilities", p.getRows())) ||
+      failed(checkEqual(*this, "the number of columns of the probabilities", p.getColumns(),
+                        "the number of rows of the value", v.getRows())))
+    return failure();
+  return checkEqual(*this, "the number of columns of the accumulator", acc.getColumns(),
+                    "that of the value", v.getColumns());
+}

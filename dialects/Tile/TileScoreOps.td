@@ -1,0 +1,94 @@
+//===- TileScoreOps.td - Operations that form a tile of scores, one for each strategy -*- tablegen -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIALECTS_TILE_TILESCOREOPS_TD
+#define DIALECTS_TILE_TILESCOREOPS_TD
+
+include "dialects/Tile/TileOpBase.td"
+
+/// S = Q K^T for one tile; the operand types say how.
+class Tile_ScoreOp<string mnemonic, Type queryType, Type keyType> : Tile_Op<mnemonic, [Pure]> {
+  let arguments = (ins queryType:$query, keyType:$key);
+  let results = (outs Tile_Matrix:$scores);
+  let assemblyFormat = "$query `,` $key attr-dict `:` type($query) `,` type($key) `->` type($scores)";
+  let hasVerifier = 1;
+}
+
+def Tile_DotOp : Tile_ScoreOp<"dot", Tile_Matrix, Tile_Matrix> {
+  let summary = "scores of a dense query tile and a dense key tile (strategy dense)";
+  let description = [{
+    `S = Q K^T` with f32 accumulation.
+
+    Example:
+
+    ```mlir
+    %s = sfa_tile.dot %q, %k : !sfa_tile.tile<64x128xbf16>, !sfa_tile.tile<128x128xbf16> -> !sfa_tile.tile<64x128xf32>
+    ```
+  }];
+}
+
+def Tile_GatherDotOp : Tile_ScoreOp<"gather_dot", Tile_CodesType, Tile_Matrix> {
+  let summary = "scores of query codes and a dense key tile (strategy gather)";
+  let description = [{
+    For each non-zero (value, feature) of a query: `S[i, :] += value * K[:, feature]`. Cost: k scaled rows a query.
+
+    Example:
+
+    ```mlir
+    %s = sfa_tile.gather_dot %q, %k
+      : !sfa_tile.codes<64x128xbf16, k = 8>, !sfa_tile.tile<128x128xbf16> -> !sfa_tile.tile<64x128xf32>
+    ```
+  }];
+}
+
+def Tile_ScatterDotOp : Tile_ScoreOp<"scatter_dot", Tile_CodesType, Tile_PostingsType> {
+  let summary = "scores of query codes and posting lists (strategy scatter)";
+  let description = [{
+    For each non-zero (value, feature) of a query the feature's list is walked: `S[i, row] += value * key value`. Cost:
+    the real overlap of the supports.
+
+    Example:
+
+    ```mlir
+    %s = sfa_tile.scatter_dot %q, %lists
+      : !sfa_tile.codes<64x128xbf16, k = 8>, !sfa_tile.postings<128x128xbf16, k = 8> -> !sfa_tile.tile<64x128xf32>
+    ```
+  }];
+}
+
+def Tile_TwoFourDotOp : Tile_ScoreOp<"two_four_dot", Tile_TwoFourType, Tile_Matrix> {
+  let summary = "scores of the 2:4 part of a query tile and a dense key tile (strategy sparse_mma)";
+  let description = [{
+    A product over d/2 stored values a query, the work of a sparse tensor core.
+
+    Example:
+
+    ```mlir
+    %s = sfa_tile.two_four_dot %part, %k
+      : !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.tile<128x128xbf16> -> !sfa_tile.tile<64x128xf32>
+    ```
+  }];
+}
+
+def Tile_SurplusDotOp : Tile_Op<"surplus_dot", [Pure, AllTypesMatch<["scores", "result"]>]> {
+  let summary = "add the scores of the surplus of a query tile (strategy sparse_mma)";
+  let description = [{
+    Example:
+
+    ```mlir
+    %all = sfa_tile.surplus_dot %s, %surplus, %k
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.surplus<64x128xbf16, k = 8>, !sfa_tile.tile<128x128xbf16>
+    ```
+  }];
+  let arguments = (ins Tile_Matrix:$scores, Tile_SurplusType:$query, Tile_Matrix:$key);
+  let results = (outs Tile_Matrix:$result);
+  let assemblyFormat = "$scores `,` $query `,` $key attr-dict `:` type($scores) `,` type($query) `,` type($key)";
+  let hasVerifier = 1;
+}
+
+#endif // DIALECTS_TILE_TILESCOREOPS_TD

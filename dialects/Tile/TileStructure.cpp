@@ -1,0 +1,239 @@
+//===- TileStructure.cpp - Kernels, launches and the loop over key tiles --===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/Tile/Tile.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::tile;
+
+//===----------------------------------------------------------------------===//
+// KernelOp
+//===----------------------------------------------------------------------===//
+
+void KernelOp::build(OpBuilder &builder, OperationState &state, StringRef name, TypeRange memories,
+                     ScheduleAttr schedule) {
+  state.addAttribute(getSymNameAttrName(state.name), builder.getStringAttr(name));
+  if (schedule)
+    state.addAttribute(getScheduleAttrName(state.name), schedule);
+  Region *body = state.addRegion();
+  Block &block = body->emplaceBlock();
+  block.addArguments(memories, SmallVector<Location>(memories.size(), state.location));
+  for (int i = 0; i < 3; ++i)
+    block.addArgument(builder.getIndexType(), state.location);
+  ensureTerminator(*body, builder, state.location);
+}
+
+// sfa_tile.kernel @name(%memory: type, ...) grid(%b, %h, %t) [schedule <...>] [attributes {...}] { ... }
+ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
+  StringAttr name;
+  SmallVector<OpAsmParser::Argument> arguments, coordinates;
+  if (parser.parseSymbolName(name, getSymNameAttrName(result.name), result.attributes) ||
+      parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren, /*allowType=*/true) ||
+      parser.parseKeyword("grid"))
+    return failure();
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseArgumentList(coordinates, OpAsmParser::Delimiter::Paren))
+    return failure();
+  if (coordinates.size() != 3)
+    return parser.emitError(loc) << "a grid has 3 coordinates (batch, head, row tile), given are "
+                                 << coordinates.size();
+  for (OpAsmParser::Argument &coordinate : coordinates)
+    coordinate.type = parser.getBuilder().getIndexType();
+  if (succeeded(parser.parseOptionalKeyword("schedule"))) {
+    ScheduleAttr schedule;
+    if (parser.parseCustomAttributeWithFallback(schedule, Type(), getScheduleAttrName(result.name),
+                                                result.attributes))
+      return failure();
+  }
+  llvm::append_range(arguments, coordinates);
+  Region *body = result.addRegion();
+  if (parser.parseOptionalAttrDictWithKeyword(result.attributes) || parser.parseRegion(*body, arguments))
+    return failure();
+  ensureTerminator(*body, parser.getBuilder(), result.location);
+  return success();
+}
+
+void KernelOp::print(OpAsmPrinter &printer) {
+  printer << " ";
+  printer.printSymbolName(getSymName());
+  printer << "(";
+  llvm::interleaveComma(getMemories(), printer,
+                        [&](BlockArgument memory) { printer.printRegionArgument(memory); });
+  printer << ") grid(";
+  llvm::interleaveComma(getCoordinates(), printer, [&](BlockArgument coordinate) {
+    printer.printOperand(coordinate);
+  });
+  printer << ")";
+  if (ScheduleAttr schedule = getScheduleAttr()) {
+    printer << " schedule ";
+    printer.printStrippedAttrOrType(schedule);
+  }
+  printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(),
+                                           {getSymNameAttrName(), getScheduleAttrName()});
+  printer << " ";
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false, /*printBlockTerminators=*/false);
+}
+
+LogicalResult KernelOp::verify() {
+  Block::BlockArgListType arguments = getBody().getArguments();
+  if (arguments.size() < 3 ||
+      llvm::any_of(getCoordinates(), [](BlockArgument it) { return !it.getType().isIndex(); }))
+    return emitOpError("ends its arguments with three coordinates of type index");
+  for (BlockArgument memory : getMemories()) {
+    auto type = dyn_cast<MemRefType>(memory.getType());
+    if (!type)
+      return emitOpError() << "takes memories, given is " << memory.getType();
+    if (type.getRank() == 4 && !type.isLastDimUnitStride())
+      return emitOpError() << "needs the features of a row side by side, given is " << type;
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// LaunchOp
+//===----------------------------------------------------------------------===//
+
+MutableOperandRange LaunchOp::getDpsInitsMutable() { return getOutputsMutable(); }
+
+LogicalResult LaunchOp::verify() {
+  bool onTensors = llvm::any_of(getOperandTypes(), llvm::IsaPred<RankedTensorType>);
+  for (Type type : llvm::concat<Type>(SmallVector<Type>(getInputs().getTypes()),
+                                      SmallVector<Type>(getOutputs().getTypes())))
+    if (onTensors ? !isa<RankedTensorType>(type) : !isa<MemRefType>(type))
+      return emitOpError() << "takes either tensors or memories alone, given is also " << type;
+  if (onTensors && getResultTypes() != TypeRange(getOutputs()))
+    return emitOpError("returns one tensor for each output, of the same type");
+  if (!onTensors && getNumResults() != 0)
+    return emitOpError("on memories has no results");
+  return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  if (!kernel)
+    return emitOpError() << "names no sfa_tile.kernel: " << getKernelAttr();
+  SmallVector<Value> operands(getInputs());
+  llvm::append_range(operands, getOutputs());
+  if (operands.size() != kernel.getMemories().size())
+    return emitOpError() << "has " << operands.size() << " operands, but the kernel takes "
+                         << kernel.getMemories().size() << " memories";
+  for (auto [operand, memory] : llvm::zip_equal(operands, kernel.getMemories())) {
+    auto given = cast<ShapedType>(operand.getType()), expected = cast<ShapedType>(memory.getType());
+    if (given.getElementType() != expected.getElementType() ||
+        failed(verifyCompatibleShape(given, expected)))
+      return emitOpError() << "passes " << given << " where the kernel takes " << expected;
+  }
+  return success();
+}
+
+void LaunchOp::getEffects(SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
+  for (OpOperand &input : getInputsMutable())
+    if (isa<MemRefType>(input.get().getType()))
+      effects.emplace_back(MemoryEffects::Read::get(), &input);
+  for (OpOperand &output : getOutputsMutable())
+    if (isa<MemRefType>(output.get().getType()))
+      effects.emplace_back(MemoryEffects::Write::get(), &output);
+}
+
+bool LaunchOp::bufferizesToMemoryRead(OpOperand &operand, const bufferization::AnalysisState &) {
+  return !isDpsInit(&operand);
+}
+
+bool LaunchOp::bufferizesToMemoryWrite(OpOperand &operand, const bufferization::AnalysisState &) {
+  return isDpsInit(&operand);
+}
+
+bufferization::AliasingValueList LaunchOp::getAliasingValues(OpOperand &operand,
+                                                             const bufferization::AnalysisState &) {
+  if (!isDpsInit(&operand))
+    return {};
+  return {{getTiedOpResult(&operand), bufferization::BufferRelation::Equivalent}};
+}
+
+LogicalResult LaunchOp::bufferize(RewriterBase &rewriter,
+                                  const bufferization::BufferizationOptions &options,
+                                  bufferization::BufferizationState &state) {
+  auto kernel = SymbolTable::lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  rewriter.setInsertionPoint(*this);
+  SmallVector<Value> inputs, outputs, results;
+  unsigned index = 0;
+  for (OpOperand &operand : (*this)->getOpOperands()) {
+    if (!isa<TensorType>(operand.get().getType()))
+      continue;
+    FailureOr<Value> buffer = bufferization::getBuffer(rewriter, operand.get(), options, state);
+    if (failed(buffer))
+      return failure();
+    Value memory = memref::CastOp::create(rewriter, getLoc(), kernel.getMemories()[index++].getType(),
+                                          *buffer);
+    if (isDpsInit(&operand)) {
+      outputs.push_back(memory);
+      results.push_back(*buffer);
+    } else {
+      inputs.push_back(memory);
+    }
+  }
+  LaunchOp::create(rewriter, getLoc(), TypeRange(), getKernelAttr(), getGridBatch(), getGridHead(),
+                   getGridTile(), inputs, outputs);
+  bufferization::replaceOpWithBufferizedValues(rewriter, *this, results);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// KeyLoopOp
+//===----------------------------------------------------------------------===//
+
+/// Diagnoses a stage whose arguments or yielded values are not of the types that the stages around it need.
+static LogicalResult checkTypes(Operation *op, StringRef stage, StringRef what, TypeRange given,
+                                TypeRange expected) {
+  if (given == expected)
+    return success();
+  InFlightDiagnostic diagnostic = op->emitOpError() << "stage '" << stage << "' " << what << " (";
+  llvm::interleaveComma(given, diagnostic);
+  diagnostic << "), expected are (";
+  llvm::interleaveComma(expected, diagnostic);
+  return diagnostic << ")";
+}
+
+LogicalResult KeyLoopOp::verifyRegions() {
+  if (getStep() < 1)
+    return emitOpError() << "has a step of " << getStep() << " keys, allowed is 1 or more";
+  auto yielded = [](Region &stage) { return stage.front().getTerminator()->getOperandTypes(); };
+  Type index = IndexType::get(getContext()), flag = IntegerType::get(getContext(), 1);
+  Type acc = getAcc().getType(), rows = getMax().getType();
+
+  TypeRange loaded = yielded(getLoad());
+  if (loaded.size() < 2)
+    return emitOpError("stage 'load' yields key tiles and then the value tile");
+  auto value = dyn_cast<TileType>(loaded.back());
+  if (!value || value.isRowVector() || value.getRows() != static_cast<int64_t>(getStep()))
+    return emitOpError() << "stage 'load' yields " << loaded.back()
+                         << " as its value tile, which has to have " << getStep() << " rows, one a key";
+  Type scores = TileType::get(getContext(), {cast<TileType>(acc).getRows(), value.getRows()},
+                              Float32Type::get(getContext()));
+
+  struct Stage {
+    StringRef name;
+    Region &region;
+    SmallVector<Type> arguments, results;
+  } stages[] = {
+      {"load", getLoad(), {index}, llvm::to_vector(loaded)},
+      {"score", getScore(), llvm::to_vector(loaded.drop_back()), {scores}},
+      {"mask", getMask(), {index, scores}, {scores}},
+      {"softmax", getSoftmax(), {scores, rows, rows}, {scores, rows, rows, rows, flag}},
+      {"accumulate", getAccumulate(), {acc, scores, value, rows, flag}, {acc}},
+  };
+  for (Stage &stage : stages)
+    if (failed(checkTypes(*this, stage.name, "takes", stage.region.getArgumentTypes(), stage.arguments)) ||
+        failed(checkTypes(*this, stage.name, "yields", yielded(stage.region), stage.results)))
+      return failure();
+  return success();
+}

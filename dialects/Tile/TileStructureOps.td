@@ -1,0 +1,150 @@
+//===- TileStructureOps.td - Kernels, launches and the loop over key tiles -*- tablegen -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIALECTS_TILE_TILESTRUCTUREOPS_TD
+#define DIALECTS_TILE_TILESTRUCTUREOPS_TD
+
+include "dialects/Tile/TileOpBase.td"
+include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/DestinationStyleOpInterface.td"
+
+def Tile_KernelOp : Tile_Op<"kernel", [
+    IsolatedFromAbove, Symbol, SingleBlockImplicitTerminator<"::sfa::tile::ReturnOp">]> {
+  let summary = "a kernel: what one point of a grid does";
+  let description = [{
+    The arguments are memories with any stride but one element between the features of a row; the three coordinates name
+    the point of the grid: batch, query head, tile of rows.
+
+    Example:
+
+    ```mlir
+    sfa_tile.kernel @densify(%values: memref<1x8x?x8xbf16>, %indices: memref<1x8x?x8xi8>, %out: memref<1x8x?x128xbf16>)
+        grid(%b, %h, %t) {
+      %c64 = arith.constant 64 : index
+      %row = arith.muli %t, %c64 : index
+      ...
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<SFA_ScheduleAttr>:$schedule);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let skipDefaultBuilders = 1;
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::TypeRange":$memories, "ScheduleAttr":$schedule)>];
+  let extraClassDeclaration = [{
+    /// The memories.
+    ::mlir::Block::BlockArgListType getMemories() { return getBody().getArguments().drop_back(3); }
+    /// Batch, query head and row tile.
+    ::mlir::Block::BlockArgListType getCoordinates() { return getBody().getArguments().take_back(3); }
+  }];
+}
+
+def Tile_ReturnOp : Tile_Op<"return", [Terminator, Pure, HasParent<"KernelOp">]> {
+  let summary = "the end of a kernel";
+  let description = "Implicit at the end of a `sfa_tile.kernel`.";
+  let assemblyFormat = "attr-dict";
+}
+
+def Tile_LaunchOp : Tile_Op<"launch", [
+    AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+    DeclareOpInterfaceMethods<DestinationStyleOpInterface, ["getDpsInitsMutable"]>,
+    DeclareOpInterfaceMethods<BufferizableOpInterface,
+      ["bufferizesToMemoryRead", "bufferizesToMemoryWrite", "getAliasingValues", "bufferize"]>]> {
+  let summary = "run a kernel on all points of a grid";
+  let description = [{
+    Destination-passing style: the kernel's last memories are the outputs. On tensors the results are the outputs'
+    new values; after bufferization there are none.
+
+    Example:
+
+    ```mlir
+    %dense = sfa_tile.launch @densify grid(%b, %h, %t) ins(%values, %indices : tensor<1x8x?x8xbf16>, tensor<1x8x?x8xi8>)
+      outs(%init : tensor<1x8x?x128xbf16>) -> tensor<1x8x?x128xbf16>
+    ```
+  }];
+  let arguments = (ins
+    FlatSymbolRefAttr:$kernel, Index:$gridBatch, Index:$gridHead, Index:$gridTile,
+    Variadic<AnyType>:$inputs, Variadic<AnyType>:$outputs);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $kernel `grid` `(` $gridBatch `,` $gridHead `,` $gridTile `)`
+    `ins` `(` ($inputs^ `:` type($inputs))? `)` `outs` `(` $outputs `:` type($outputs) `)` attr-dict
+    (`->` type($results)^)?
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_KeyLoopOp : Tile_Op<"key_loop", [
+    SingleBlock, RecursiveMemoryEffects,
+    TypesMatchWith<"", "accInit", "acc", "$_self">, TypesMatchWith<"", "maxInit", "max", "$_self">,
+    TypesMatchWith<"", "sumInit", "sum", "$_self">]> {
+  let summary = "the loop over key tiles, in stages";
+  let description = [{
+    Runs over key tiles `[lower, upper)` in steps of `step` keys and carries the output accumulator, the rows' reference
+    maxima and the rows' sums. One iteration is five stages, each a region, so that a target can pipeline them and give
+    them to different warps without finding them first:
+
+    | stage | gets | yields |
+    |---|---|---|
+    | `load` | first key | key tiles, then the value tile |
+    | `score` | key tiles | scores |
+    | `mask` | first key, scores | scores |
+    | `softmax` | scores, maxima, sums | probabilities, maxima, sums, the factors of the old accumulator, whether any is not 1 |
+    | `accumulate` | accumulator, probabilities, value tile, factors, whether any is not 1 | accumulator |
+
+    Example (types of the block arguments left out):
+
+    ```mlir
+    %acc, %m, %l = sfa_tile.key_loop %lower to %upper step 128 init(%acc0, %m0, %l0)
+        : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+    load {
+    ^bb0(%j: index):
+      %k = sfa_tile.load %keys[%b, %h, %j] ...
+      %v = sfa_tile.load %values[%b, %h, %j] ...
+      sfa_tile.yield %k, %v
+    } score {
+    ^bb0(%k):
+      %s = sfa_tile.dot %q, %k ...
+      sfa_tile.yield %s
+    } mask {...} softmax {...} accumulate {...}
+    ```
+  }];
+  let arguments = (ins
+    Index:$lower, Index:$upper, I64Attr:$step,
+    Tile_Matrix:$accInit, Tile_RowVector:$maxInit, Tile_RowVector:$sumInit);
+  let results = (outs Tile_Matrix:$acc, Tile_RowVector:$max, Tile_RowVector:$sum);
+  let regions = (region
+    SizedRegion<1>:$load, SizedRegion<1>:$score, SizedRegion<1>:$mask, SizedRegion<1>:$softmax,
+    SizedRegion<1>:$accumulate);
+  let assemblyFormat = [{
+    $lower `to` $upper `step` $step `init` `(` $accInit `,` $maxInit `,` $sumInit `)` attr-dict-with-keyword
+    `:` type($accInit) `,` type($maxInit) `,` type($sumInit)
+    `load` $load `score` $score `mask` $mask `softmax` $softmax `accumulate` $accumulate
+  }];
+  let hasRegionVerifier = 1;
+}
+
+def Tile_YieldOp : Tile_Op<"yield", [Terminator, Pure, ReturnLike, HasParent<"KeyLoopOp">]> {
+  let summary = "the results of a stage";
+  let description = [{
+    Example:
+
+    ```mlir
+    sfa_tile.yield %k, %v : !sfa_tile.tile<128x128xf32>, !sfa_tile.tile<128x128xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+
+#endif // DIALECTS_TILE_TILESTRUCTUREOPS_TD

@@ -1,0 +1,41 @@
+//===- Passes.h - All passes and pipelines of the compiler ------*- C++ -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_PASSES_H
+#define SFA_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassOptions.h"
+
+namespace sfa {
+
+#define GEN_PASS_DECL
+#include "sfa/Passes.h.inc"
+
+#define GEN_PASS_REGISTRATION
+#include "sfa/Passes.h.inc"
+
+struct CPUPipelineOptions : mlir::PassPipelineOptions<CPUPipelineOptions> {
+  Option<unsigned> vectorBits{
+      *this, "vector-bits",
+      llvm::cl::desc("Width of a vector register in bits: 128, 256 or 512; 0 asks the machine"),
+      llvm::cl::init(0)};
+};
+
+/// From the sfa dialect to the LLVM dialect for this machine: `--sfa-to-cpu`.
+void buildSFAToCPUPipeline(mlir::OpPassManager &manager, const CPUPipelineOptions &options);
+
+/// Makes all pipelines known to the command line.
+void registerPipelines();
+
+/// Adds all dialects that the pipelines read or produce, with the interfaces that they need.
+void registerDialects(mlir::DialectRegistry &registry);
+
+} // namespace sfa
+
+#endif // SFA_PASSES_H

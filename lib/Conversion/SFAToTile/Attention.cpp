@@ -1,0 +1,253 @@
+//===- Attention.cpp - The kernel of sfa.attention ------------------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelBuilder.h"
+#include "Strategies/Strategy.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include <cmath>
+#include <limits>
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::tile;
+
+static std::unique_ptr<ScoreStrategy> createStrategy(Strategy strategy) {
+  switch (strategy) {
+  case Strategy::Dense:
+    return createDenseStrategy();
+  case Strategy::Gather:
+    return createGatherStrategy();
+  case Strategy::Scatter:
+    return createScatterStrategy();
+  case Strategy::SparseMma:
+    return createSparseMmaStrategy();
+  }
+  llvm_unreachable("a strategy without a case");
+}
+
+/// The partial row sum of a tile up to which the lazy softmax keeps its reference. P and the sums have to stay finite in
+/// the type that holds P: that of V on targets with matrix units.
+static float getLazyThreshold(Type valueType) { return valueType.isF16() ? 0x1p8f : 0x1p20f; }
+
+namespace {
+
+/// How scores become exponents: `exp2(exponent * (s - m))` after `s *= factor`.
+struct Scaling {
+  /// Applied to the scores where folding it into the exponent would lose the order of the scores (a scale that is not
+  /// positive) or underflow.
+  std::optional<float> factor;
+  /// For exp2, log2(e) included.
+  float exponent;
+  /// For the log-sum-exp.
+  float lse;
+
+  explicit Scaling(double scale) {
+    constexpr double log2E = 1.4426950408889634;
+    auto folded = static_cast<float>(scale * log2E);
+    if (std::isnormal(folded) && folded > 0) {
+      exponent = folded;
+      lse = static_cast<float>(scale);
+      return;
+    }
+    factor = static_cast<float>(scale);
+    exponent = static_cast<float>(log2E);
+    lse = 1.0f;
+  }
+};
+
+/// Emits the body of one kernel.
+class AttentionKernel {
+public:
+  AttentionKernel(OpBuilder &builder, AttentionOp op, KernelOp kernel)
+      : builder(builder), loc(op.getLoc()), op(op), schedule(op.getScheduleAttr()),
+        strategy(createStrategy(*schedule.getStrategy())), scaling(op.getScaleOrDefault()),
+        mask(op.getMaskOrNone()), qTile(*schedule.getQTile()), kTile(*schedule.getKTile()),
+        kernel(kernel) {
+    Type f32 = builder.getF32Type();
+    MLIRContext *context = builder.getContext();
+    rowType = TileType::get(context, {qTile}, f32);
+    scoreType = TileType::get(context, {qTile, kTile}, f32);
+    accType = TileType::get(context, {qTile, op.getValue().getType().getDimSize(3)}, f32);
+  }
+
+  void emit(const Operand &query, const Operand &key, const Operand &value, Value output, Value lse);
+
+private:
+  template <class Op, class... Args>
+  auto create(Args &&...args) {
+    return Op::create(builder, loc, std::forward<Args>(args)...);
+  }
+  Value constant(int64_t value) { return create<arith::ConstantIndexOp>(value); }
+  Value fill(float value, TileType type) { return create<FillOp>(type, builder.getF32FloatAttr(value)); }
+
+  /// The keys [lower, upper) that some query of the tile sees; lower is a multiple of the key tile.
+  std::pair<Value, Value> keyRange(Value row);
+
+  /// Makes a stage of `loop` with these block arguments and leaves the builder in it.
+  Block *startStage(Region &stage, TypeRange arguments);
+  void emitSoftmax(Block *block);
+
+  struct Step {
+    Value probabilities, max, sum, factors;
+  };
+  /// The full step: raise the references to the maxima of the tile.
+  Step onlineStep(Value scores, Value max, Value sum);
+
+  OpBuilder &builder;
+  Location loc;
+  AttentionOp op;
+  ScheduleAttr schedule;
+  std::unique_ptr<ScoreStrategy> strategy;
+  Scaling scaling;
+  MaskAttr mask;
+  int64_t qTile, kTile;
+  KernelOp kernel;
+  TileType rowType, scoreType, accType;
+  Value numQueries, numKeys;
+};
+
+std::pair<Value, Value> AttentionKernel::keyRange(Value row) {
+  Value zero = constant(0), lower = zero, upper = numKeys;
+  // Query i is aligned with key i + shift: the last query with the last key.
+  Value shift = create<arith::SubIOp>(numKeys, numQueries);
+  if (std::optional<int64_t> right = mask.rightBound()) {
+    Value end = create<arith::MinSIOp>(create<arith::AddIOp>(row, constant(qTile)), numQueries);
+    Value last = create<arith::AddIOp>(create<arith::AddIOp>(end, shift), constant(*right));
+    upper = create<arith::MaxSIOp>(create<arith::MinSIOp>(upper, last), zero);
+  }
+  if (std::optional<int64_t> left = mask.leftBound()) {
+    Value aligned = create<arith::AddIOp>(row, shift);
+    Value first = create<arith::MaxSIOp>(create<arith::SubIOp>(aligned, constant(*left)), zero);
+    lower = create<arith::SubIOp>(first, create<arith::RemUIOp>(first, constant(kTile)));
+  }
+  return {lower, upper};
+}
+
+Block *AttentionKernel::startStage(Region &stage, TypeRange arguments) {
+  return builder.createBlock(&stage, {}, arguments, SmallVector<Location>(arguments.size(), loc));
+}
+
+AttentionKernel::Step AttentionKernel::onlineStep(Value scores, Value max, Value sum) {
+  FloatAttr exponent = builder.getF32FloatAttr(scaling.exponent);
+  Value raised = create<RowMaxOp>(rowType, scores, max);
+  Value probabilities = create<Exp2Op>(scoreType, scores, raised, exponent);
+  Value factors = create<Exp2Op>(rowType, max, raised, exponent);
+  Value partial = create<RowSumOp>(rowType, probabilities);
+  return {probabilities, raised, create<FmaOp>(rowType, sum, factors, partial), factors};
+}
+
+void AttentionKernel::emitSoftmax(Block *block) {
+  Value scores = block->getArgument(0), max = block->getArgument(1), sum = block->getArgument(2);
+  auto flag = [&](bool value) { return create<arith::ConstantIntOp>(value, 1); };
+  if (*schedule.getSoftmax() == Softmax::Online) {
+    Step step = onlineStep(scores, max, sum);
+    create<YieldOp>(ValueRange{step.probabilities, step.max, step.sum, step.factors, flag(true)});
+    return;
+  }
+
+  // Lazy: keep the references unless the guard trips, then take the full step for this tile.
+  FloatAttr exponent = builder.getF32FloatAttr(scaling.exponent);
+  Value probabilities = create<Exp2Op>(scoreType, scores, max, exponent);
+  Value partial = create<RowSumOp>(rowType, probabilities);
+  FloatAttr threshold = builder.getF32FloatAttr(getLazyThreshold(op.getValue().getType().getElementType()));
+  Value tripped = create<TripsOp>(builder.getI1Type(), partial, max, threshold);
+  auto choice = create<scf::IfOp>(TypeRange{scoreType, rowType, rowType, rowType}, tripped, /*withElse=*/true);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(choice.thenBlock());
+    Step step = onlineStep(scores, max, sum);
+    create<scf::YieldOp>(ValueRange{step.probabilities, step.max, step.sum, step.factors});
+    builder.setInsertionPointToStart(choice.elseBlock());
+    Value ones = fill(1.0f, rowType);
+    create<scf::YieldOp>(ValueRange{probabilities, max, create<AddOp>(rowType, sum, partial), ones});
+  }
+  SmallVector<Value> results(choice.getResults());
+  results.push_back(tripped);
+  create<YieldOp>(results);
+}
+
+void AttentionKernel::emit(const Operand &query, const Operand &key, const Operand &value, Value output, Value lse) {
+  Value batch = kernel.getCoordinates()[0], head = kernel.getCoordinates()[1];
+  Value row = create<arith::MulIOp>(kernel.getCoordinates()[2], constant(qTile));
+  int64_t group = query.type.getDimSize(1) / key.type.getDimSize(1);
+  Value keyHead = group == 1 ? head : create<arith::DivUIOp>(head, constant(group));
+  KernelContext atQuery{builder, loc, batch, head}, atKey{builder, loc, batch, keyHead};
+  numQueries = create<memref::DimOp>(query.memories[0], 2);
+  numKeys = create<memref::DimOp>(key.memories[0], 2);
+
+  SmallVector<Value> queries = strategy->loadQuery(atQuery, query, qTile, row);
+  auto [lower, upper] = keyRange(row);
+  constexpr float negativeInfinity = -std::numeric_limits<float>::infinity();
+  auto loop = create<KeyLoopOp>(TypeRange{accType, rowType, rowType}, lower, upper, kTile, fill(0.0f, accType),
+                                fill(negativeInfinity, rowType), fill(0.0f, rowType));
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    Type index = builder.getIndexType(), flag = builder.getI1Type();
+
+    Block *load = startStage(loop.getLoad(), index);
+    Value keys = strategy->loadKey(atKey, key, kTile, load->getArgument(0));
+    Value values = atKey.loadDense(value, kTile, load->getArgument(0));
+    create<YieldOp>(ValueRange{keys, values});
+
+    Block *score = startStage(loop.getScore(), keys.getType());
+    Value scores = strategy->scores(atKey, queries, score->getArgument(0), scoreType);
+    if (scaling.factor)
+      scores = create<ScaleOp>(scoreType, scores, builder.getF32FloatAttr(*scaling.factor));
+    create<YieldOp>(scores);
+
+    Block *masked = startStage(loop.getMask(), {index, scoreType});
+    create<YieldOp>(Value(create<MaskOp>(scoreType, masked->getArgument(1), row, masked->getArgument(0), numQueries,
+                                         numKeys, mask)));
+
+    emitSoftmax(startStage(loop.getSoftmax(), {scoreType, rowType, rowType}));
+
+    Block *accumulate = startStage(loop.getAccumulate(), {accType, scoreType, values.getType(), rowType, flag});
+    Value scaled = create<ScaleRowsOp>(accType, accumulate->getArgument(0), accumulate->getArgument(3),
+                                       accumulate->getArgument(4));
+    create<YieldOp>(Value(create<AccumulateOp>(accType, scaled, accumulate->getArgument(1),
+                                               accumulate->getArgument(2))));
+  }
+
+  if (lse) {
+    Value rows = create<LseOp>(rowType, loop.getMax(), loop.getSum(), builder.getF32FloatAttr(scaling.lse));
+    create<StoreOp>(rows, lse, batch, head, row);
+  }
+  Value normalized = create<NormalizeOp>(accType, loop.getAcc(), loop.getSum());
+  create<StoreOp>(normalized, output, batch, head, row);
+}
+
+struct AttentionToTile : OpConversionPattern<AttentionOp> {
+  AttentionToTile(const TypeConverter &types, MLIRContext *context, SymbolTable &symbols)
+      : OpConversionPattern(types, context), symbols(symbols) {}
+
+  LogicalResult matchAndRewrite(AttentionOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    ScheduleAttr schedule = op.getScheduleAttr();
+    if (!schedule || !schedule.isComplete())
+      return op.emitOpError("has no complete schedule; run sfa-assign-schedule before");
+    KernelBuilder builder(rewriter, symbols, op, adaptor.getOperands());
+    std::string name = ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
+                        stringifyEnum(*schedule.getSoftmax())).str();
+    KernelOp kernel = builder.start(name, schedule, *schedule.getQTile());
+    AttentionKernel(rewriter, op, kernel)
+        .emit(builder.operand(0), builder.operand(1), builder.operand(2), builder.result(0).memories[0],
+              op.getLse() ? builder.result(1).memories[0] : Value());
+    builder.launch();
+    return success();
+  }
+
+  SymbolTable &symbols;
+};
+
+} // namespace
+
+void sfa::tile::populateAttentionPatterns(RewritePatternSet &patterns, const TypeConverter &types,
+                                          SymbolTable &symbols) {
+  patterns.add<AttentionToTile>(types, patterns.getContext(), symbols);
+}

@@ -1,0 +1,128 @@
+//===- KernelBuilder.cpp - What the kernels of all sfa operations share ---===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelBuilder.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::tile;
+
+//===----------------------------------------------------------------------===//
+// KernelContext
+//===----------------------------------------------------------------------===//
+
+Value KernelContext::constant(int64_t value) const {
+  return arith::ConstantIndexOp::create(builder, loc, value);
+}
+
+Value KernelContext::loadDense(const Operand &operand, int64_t rows, Value row) const {
+  auto type = TileType::get(builder.getContext(), {rows, operand.features()}, operand.type.getElementType());
+  if (operand.isCodes())
+    return ExpandOp::create(builder, loc, type, loadCodes(operand, rows, row));
+  return LoadOp::create(builder, loc, type, operand.memories[0], batch, head, row);
+}
+
+Value KernelContext::loadCodes(const Operand &operand, int64_t rows, Value row) const {
+  int64_t k = std::min(getCodes(operand.type).getK(), operand.features());
+  auto type = CodesType::get(builder.getContext(), rows, operand.features(), operand.type.getElementType(), k);
+  return LoadCodesOp::create(builder, loc, type, operand.memories[0], operand.memories[1], batch, head, row);
+}
+
+//===----------------------------------------------------------------------===//
+// KernelBuilder
+//===----------------------------------------------------------------------===//
+
+MemRefType sfa::tile::getMemory(RankedTensorType tensor) {
+  SmallVector<int64_t> strides(tensor.getRank(), ShapedType::kDynamic);
+  strides.back() = 1;
+  auto layout = StridedLayoutAttr::get(tensor.getContext(), ShapedType::kDynamic, strides);
+  return MemRefType::get(tensor.getShape(), tensor.getElementType(), layout);
+}
+
+SmallVector<RankedTensorType> sfa::tile::getPhysicalTensors(RankedTensorType tensor) {
+  if (!getCodes(tensor))
+    return {tensor};
+  PhysicalCodes codes = getPhysicalCodes(tensor);
+  return {codes.values, codes.indices};
+}
+
+KernelBuilder::KernelBuilder(ConversionPatternRewriter &rewriter, SymbolTable &symbols, Operation *op,
+                             ArrayRef<ValueRange> operands)
+    : rewriter(rewriter), symbols(symbols), op(op), operands(operands) {}
+
+KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t rows) {
+  rowTile = rows;
+  SmallVector<Type> memories;
+  for (ValueRange operand : operands)
+    for (Value physical : operand)
+      memories.push_back(getMemory(cast<RankedTensorType>(physical.getType())));
+  for (Type result : op->getResultTypes())
+    for (RankedTensorType physical : getPhysicalTensors(cast<RankedTensorType>(result)))
+      memories.push_back(getMemory(physical));
+
+  rewriter.setInsertionPointToEnd(&symbols.getOp()->getRegion(0).front());
+  kernel = KernelOp::create(rewriter, op->getLoc(), name, memories, schedule);
+  symbols.insert(kernel);
+  rewriter.setInsertionPoint(kernel.getBody().front().getTerminator());
+  return kernel;
+}
+
+Operand KernelBuilder::inside(ValueRange values, unsigned index, unsigned firstMemory) {
+  for (Value value : values.take_front(index))
+    firstMemory += getPhysicalTensors(cast<RankedTensorType>(value.getType())).size();
+  auto type = cast<RankedTensorType>(values[index].getType());
+  return {type, ValueRange(kernel.getMemories()).slice(firstMemory, getPhysicalTensors(type).size())};
+}
+
+Operand KernelBuilder::result(unsigned index) {
+  unsigned inputs = 0;
+  for (ValueRange operand : operands)
+    inputs += operand.size();
+  return inside(op->getResults(), index, inputs);
+}
+
+void KernelBuilder::launch() {
+  Location loc = op->getLoc();
+  rewriter.setInsertionPoint(op);
+  SmallVector<Value> inputs, outputs;
+  for (ValueRange operand : operands)
+    llvm::append_range(inputs, operand);
+
+  // The sizes of the first three dimensions of all outputs are those of the first operand.
+  Value rows = inputs.front();
+  for (Type result : op->getResultTypes())
+    for (RankedTensorType physical : getPhysicalTensors(cast<RankedTensorType>(result))) {
+      SmallVector<Value> sizes;
+      for (int64_t dim = 0; dim < 3; ++dim)
+        if (physical.isDynamicDim(dim))
+          sizes.push_back(tensor::DimOp::create(rewriter, loc, rows, dim));
+      outputs.push_back(tensor::EmptyOp::create(rewriter, loc, physical, sizes));
+    }
+
+  Value batch = tensor::DimOp::create(rewriter, loc, rows, 0);
+  Value head = tensor::DimOp::create(rewriter, loc, rows, 1);
+  Value tokens = tensor::DimOp::create(rewriter, loc, rows, 2);
+  Value tile = arith::ConstantIndexOp::create(rewriter, loc, rowTile);
+  Value tiles = arith::CeilDivUIOp::create(rewriter, loc, tokens, tile);
+  auto launch = LaunchOp::create(rewriter, loc, ValueRange(outputs).getTypes(), kernel.getSymName(), batch, head,
+                                 tiles, inputs, outputs);
+
+  SmallVector<ValueRange> replacements;
+  ValueRange results = launch.getResults();
+  for (Type result : op->getResultTypes()) {
+    size_t count = getPhysicalTensors(cast<RankedTensorType>(result)).size();
+    replacements.push_back(results.take_front(count));
+    results = results.drop_front(count);
+  }
+  SmallVector<SmallVector<Value>> values;
+  for (ValueRange replacement : replacements)
+    values.emplace_back(replacement);
+  rewriter.replaceOpWithMultiple(op, std::move(values));
+}

@@ -1,0 +1,83 @@
+//===- KernelBuilder.h - What the kernels of all sfa operations share -*- C++ -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_CONVERSION_SFATOTILE_KERNELBUILDER_H
+#define SFA_CONVERSION_SFATOTILE_KERNELBUILDER_H
+
+#include "dialects/SFA/SFA.h"
+#include "dialects/Tile/Tile.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/Transforms/DialectConversion.h"
+
+namespace sfa::tile {
+
+/// An operand inside a kernel: one memory, or two for codes.
+struct Operand {
+  mlir::RankedTensorType type;
+  mlir::ValueRange memories;
+
+  bool isCodes() const { return static_cast<bool>(getCodes(type)); }
+  int64_t features() const { return type.getDimSize(3); }
+};
+
+/// Where a kernel is in its grid and how to build there.
+struct KernelContext {
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  mlir::Value batch, head;
+
+  mlir::Value constant(int64_t value) const;
+  /// `row + rows` rows of `operand` from `row` on, as a dense tile: codes are expanded.
+  mlir::Value loadDense(const Operand &operand, int64_t rows, mlir::Value row) const;
+  /// The same rows as codes; the operand has to hold codes.
+  mlir::Value loadCodes(const Operand &operand, int64_t rows, mlir::Value row) const;
+};
+
+/// The memory through which a kernel sees `tensor`: any strides, but the elements of a row side by side.
+mlir::MemRefType getMemory(mlir::RankedTensorType tensor);
+
+/// The tensors that hold a value of type `tensor`: itself, or values and indices of codes.
+llvm::SmallVector<mlir::RankedTensorType> getPhysicalTensors(mlir::RankedTensorType tensor);
+
+/// Builds the launches of an op's kernel and replaces the op. The kernel's memories are those of `operands` and then
+/// those of the op's results.
+class KernelBuilder {
+public:
+  KernelBuilder(mlir::ConversionPatternRewriter &rewriter, mlir::SymbolTable &symbols, mlir::Operation *op,
+                llvm::ArrayRef<mlir::ValueRange> operands);
+
+  /// Starts the kernel `name`, made unique, with `rowTile` rows of the first operand for one point of the grid; the
+  /// builder is left inside.
+  KernelOp start(llvm::StringRef name, ScheduleAttr schedule, int64_t rowTile);
+
+  /// Operand or result number `index` of the op inside the kernel.
+  Operand operand(unsigned index) { return inside(op->getOperands(), index, 0); }
+  Operand result(unsigned index);
+
+  /// Ends the kernel: launches it in place of the op.
+  void launch();
+
+private:
+  Operand inside(mlir::ValueRange values, unsigned index, unsigned firstMemory);
+
+  mlir::ConversionPatternRewriter &rewriter;
+  mlir::SymbolTable &symbols;
+  mlir::Operation *op;
+  llvm::SmallVector<mlir::ValueRange> operands;
+  KernelOp kernel;
+  int64_t rowTile = 0;
+};
+
+void populateSparsifyDensifyPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                                     mlir::SymbolTable &symbols);
+void populateAttentionPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                               mlir::SymbolTable &symbols);
+
+} // namespace sfa::tile
+
+#endif // SFA_CONVERSION_SFATOTILE_KERNELBUILDER_H

@@ -1,0 +1,79 @@
+//===- SparsifyDensify.cpp - Kernels of sfa.sparsify and sfa.densify ------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelBuilder.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::tile;
+
+/// Rows that one point of the grid sparsifies or densifies.
+static constexpr int64_t rowsPerTile = 128;
+
+static KernelContext atCoordinates(OpBuilder &builder, KernelOp kernel) {
+  return {builder, kernel.getLoc(), kernel.getCoordinates()[0], kernel.getCoordinates()[1]};
+}
+
+/// The first row of the kernel's point of the grid.
+static Value getFirstRow(const KernelContext &context, KernelOp kernel) {
+  return arith::MulIOp::create(context.builder, context.loc, kernel.getCoordinates()[2],
+                               context.constant(rowsPerTile));
+}
+
+namespace {
+
+struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
+  SparsifyToTile(const TypeConverter &types, MLIRContext *context, SymbolTable &symbols)
+      : OpConversionPattern(types, context), symbols(symbols) {}
+
+  LogicalResult matchAndRewrite(SparsifyOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    KernelBuilder builder(rewriter, symbols, op, adaptor.getOperands());
+    KernelOp kernel = builder.start("sparsify", /*schedule=*/nullptr, rowsPerTile);
+    KernelContext context = atCoordinates(rewriter, kernel);
+    Value row = getFirstRow(context, kernel);
+    Value tile = context.loadDense(builder.operand(0), rowsPerTile, row);
+    Operand codes = builder.result(0);
+    int64_t k = std::min(::sfa::getCodes(codes.type).getK(), codes.features());
+    auto type = CodesType::get(op.getContext(), rowsPerTile, codes.features(), codes.type.getElementType(), k);
+    Value selected = TopkOp::create(rewriter, op.getLoc(), type, tile);
+    StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1], context.batch,
+                         context.head, row);
+    builder.launch();
+    return success();
+  }
+
+  SymbolTable &symbols;
+};
+
+struct DensifyToTile : OpConversionPattern<DensifyOp> {
+  DensifyToTile(const TypeConverter &types, MLIRContext *context, SymbolTable &symbols)
+      : OpConversionPattern(types, context), symbols(symbols) {}
+
+  LogicalResult matchAndRewrite(DensifyOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    KernelBuilder builder(rewriter, symbols, op, adaptor.getOperands());
+    KernelOp kernel = builder.start("densify", /*schedule=*/nullptr, rowsPerTile);
+    KernelContext context = atCoordinates(rewriter, kernel);
+    Value row = getFirstRow(context, kernel);
+    Value tile = context.loadDense(builder.operand(0), rowsPerTile, row);
+    StoreOp::create(rewriter, op.getLoc(), tile, builder.result(0).memories[0], context.batch, context.head, row);
+    builder.launch();
+    return success();
+  }
+
+  SymbolTable &symbols;
+};
+
+} // namespace
+
+void sfa::tile::populateSparsifyDensifyPatterns(RewritePatternSet &patterns, const TypeConverter &types,
+                                                SymbolTable &symbols) {
+  patterns.add<SparsifyToTile, DensifyToTile>(types, patterns.getContext(), symbols);
+}

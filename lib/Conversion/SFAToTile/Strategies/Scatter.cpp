@@ -1,0 +1,33 @@
+//===- Scatter.cpp - Strategy scatter: the posting lists of a query's features are walked -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Strategy.h"
+
+using namespace mlir;
+using namespace sfa::tile;
+
+namespace {
+struct Scatter : ScoreStrategy {
+  SmallVector<Value> loadQuery(const KernelContext &context, const Operand &query, int64_t rows,
+                               Value row) const override {
+    return {context.loadCodes(query, rows, row)};
+  }
+  Value loadKey(const KernelContext &context, const Operand &key, int64_t rows, Value row) const override {
+    return context.loadCodes(key, rows, row);
+  }
+  Value scores(const KernelContext &context, ValueRange query, Value key, TileType type) const override {
+    auto codes = cast<CodesType>(key.getType());
+    auto lists = PostingsType::get(codes.getContext(), codes.getRows(), codes.getFeatures(), codes.getElementType(),
+                                   codes.getK());
+    Value postings = PostingsOp::create(context.builder, context.loc, lists, key);
+    return ScatterDotOp::create(context.builder, context.loc, type, query[0], postings);
+  }
+};
+} // namespace
+
+std::unique_ptr<ScoreStrategy> sfa::tile::createScatterStrategy() { return std::make_unique<Scatter>(); }

@@ -1,0 +1,62 @@
+//===- Pipelines.cpp - Pipelines: named sequences of passes from one stage to another -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/Conversion/ConvertToLLVM/ToLLVMPass.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Conversion/VectorToSCF/VectorToSCF.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+#include "sfa/Passes.h"
+
+using namespace mlir;
+
+/// From sfa to bufferized launches of tile kernels; shared by all targets.
+static void addTileStages(OpPassManager &manager) {
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(sfa::createSFAAssignSchedulePass());
+  manager.addPass(sfa::createConvertSFAToTilePass());
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+}
+
+void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions &options) {
+  addTileStages(manager);
+
+  bufferization::OneShotBufferizePassOptions bufferize;
+  bufferize.bufferizeFunctionBoundaries = true;
+  bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  manager.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  bufferization::buildBufferDeallocationPipeline(manager, bufferization::BufferDeallocationPipelineOptions());
+  manager.addPass(createConvertBufferizationToMemRefPass());
+
+  ConvertTileToCPUPassOptions toCPU;
+  toCPU.vectorBits = options.vectorBits;
+  manager.addPass(createConvertTileToCPUPass(toCPU));
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+  manager.addPass(createLoopInvariantCodeMotionPass());
+
+  manager.addPass(createConvertVectorToSCFPass());
+  manager.addPass(createSCFToControlFlowPass());
+  manager.addPass(memref::createExpandStridedMetadataPass());
+  manager.addPass(createLowerAffinePass());
+  manager.addPass(createConvertToLLVMPass());
+  manager.addPass(createReconcileUnrealizedCastsPass());
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+}
+
+void sfa::registerPipelines() {
+  PassPipelineRegistration<CPUPipelineOptions>(
+      "sfa-to-cpu", "From the sfa dialect to the LLVM dialect for this machine", buildSFAToCPUPipeline);
+}

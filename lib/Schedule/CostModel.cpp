@@ -1,0 +1,67 @@
+//===- CostModel.cpp - The schedule of an op that gives none --------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "sfa/Schedule/CostModel.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+#include <limits>
+
+using namespace mlir;
+using namespace sfa;
+
+/// Real supports overlap more than uniform ones: up to this factor was measured on trained models.
+static constexpr double overlapSkew = 4.4;
+
+/// One multiply-add into a score at a position read from memory, against one of a whole vector.
+static constexpr double scatteredAddCost = 16.0;
+
+/// A multiply-add with an operand from the first-level cache, against one of the register-tiled product.
+static constexpr double unblockedCost = 1.5;
+
+/// The non-zeros that a row of `type` keeps.
+static double nonZeros(Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  int64_t features = tensor.getDimSize(3);
+  CodesAttr codes = getCodes(tensor);
+  return static_cast<double>(codes ? std::min(codes.getK(), features) : features);
+}
+
+double sfa::estimateScoreCost(AttentionOp op, Strategy strategy) {
+  auto features = static_cast<double>(cast<RankedTensorType>(op.getQuery().getType()).getDimSize(3));
+  double query = nonZeros(op.getQuery().getType()), key = nonZeros(op.getKey().getType());
+  switch (strategy) {
+  case Strategy::Dense:
+    return features;
+  case Strategy::Gather:
+    return unblockedCost * query;
+  case Strategy::Scatter:
+    return scatteredAddCost * std::min(overlapSkew * query * key / features, std::min(query, key));
+  case Strategy::SparseMma:
+    return unblockedCost * features / 2;
+  }
+  llvm_unreachable("a strategy without a case");
+}
+
+ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
+  Strategy best = Strategy::Dense;
+  for (Strategy strategy : {Strategy::Gather, Strategy::Scatter, Strategy::SparseMma})
+    if (op.whyNot(strategy).empty() && estimateScoreCost(op, strategy) < estimateScoreCost(op, best))
+      best = strategy;
+
+  // A key and a value tile in f32 stay within a second-level cache of 512 KiB.
+  auto query = cast<RankedTensorType>(op.getQuery().getType());
+  int64_t width = query.getDimSize(3) + op.getValue().getType().getDimSize(3);
+  int64_t kTile = width <= 512 ? 128 : 64, qTile = 64;
+  if (!query.isDynamicDim(2))
+    qTile = std::clamp<int64_t>(llvm::alignTo(query.getDimSize(2), 8), 8, qTile);
+
+  auto given = op.getScheduleAttr();
+  auto chosen = ScheduleAttr::get(op.getContext(), best, Softmax::Online, qTile, kTile, /*stages=*/2,
+                                  /*consumers=*/2);
+  return given ? given.orElse(chosen) : chosen;
+}

@@ -1,0 +1,25 @@
+//===- sfa-opt.cpp - The compiler on the command line ---------------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Transforms/Passes.h"
+#include "sfa/Passes.h"
+
+int main(int argc, char **argv) {
+  mlir::DialectRegistry registry;
+  sfa::registerDialects(registry);
+  sfa::registerSFAPasses();
+  sfa::registerPipelines();
+  mlir::registerTransformsPasses();
+  mlir::bufferization::registerBufferizationPasses();
+  mlir::bufferization::registerBufferizationPipelines();
+  return mlir::failed(mlir::MlirOptMain(
+      argc, argv, "sfa-opt: the FlashSFA compiler, pass by pass\n\nThe whole way to the CPU: sfa-opt --sfa-to-cpu FILE.mlir\n", registry));
+}

@@ -10,7 +10,6 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
-#include "sfa/Target/CPU/Executable.h"
 #include "sfa/Target/CPU/ParallelFor.h"
 #include "tools/Common/Timing.h"
 
@@ -18,8 +17,9 @@
 
 using namespace mlir;
 using namespace sfa;
+using namespace sfa::bench;
 
-/// A few milliseconds of work.
+/// Some ten million cycles.
 static constexpr int64_t numIterations = 1000000;
 
 /// Chains enough to hide the latency of a multiply-add, few enough for the registers of the
@@ -63,7 +63,7 @@ static std::string writeModule(int64_t chains, int64_t lanes) {
                             chains - 2, vector);
 }
 
-llvm::Expected<double> sfa::bench::measurePeak(MLIRContext *context) {
+llvm::Expected<PeakMeter> PeakMeter::create(MLIRContext *context) {
   llvm::Expected<unsigned> vectorBits = cpu::getVectorBits();
   if (!vectorBits)
     return vectorBits.takeError();
@@ -78,24 +78,28 @@ llvm::Expected<double> sfa::bench::measurePeak(MLIRContext *context) {
   auto executable = cpu::Executable::compile(*module, "peak");
   if (!executable)
     return executable.takeError();
-  NpyArray input = NpyArray::zeros(ElementType::F32, {chains + 2});
+
+  PeakMeter meter;
+  meter.executable = std::move(*executable);
+  meter.numThreads = *numThreads;
+  meter.flops = 2.0 * *numThreads * numIterations * chains * lanes;
+  meter.input = NpyArray::zeros(ElementType::F32, {chains + 2});
+  auto *numbers = meter.input.as<float>();
   for (int64_t chain = 0; chain < chains; ++chain)
-    input.as<float>()[chain] = static_cast<float>(chain);
+    numbers[chain] = static_cast<float>(chain);
   // The chains tend to 1, far from numbers that some processors handle slowly.
-  input.as<float>()[chains] = 0.5f;
-  input.as<float>()[chains + 1] = 0.5f;
-  auto call = (*executable)->prepare(BufferRef::of(input));
+  numbers[chains] = 0.5f;
+  numbers[chains + 1] = 0.5f;
+  auto call = meter.executable->prepare(BufferRef::of(meter.input));
   if (!call)
     return call.takeError();
+  meter.call = std::move(*call);
+  return std::move(meter);
+}
 
-  auto runOnAllThreads = [&] {
-    auto body = [](void *context, int64_t, void *) { (*static_cast<cpu::Call *>(context))(); };
-    sfa_cpu_parallel_for(*numThreads, 0, body, &*call);
-  };
-  constexpr int numRuns = 40;
-  std::vector<double> times;
-  for (int run = 0; run < numRuns; ++run)
-    times.push_back(measureMilliseconds(runOnAllThreads));
-  double flops = 2.0 * *numThreads * numIterations * chains * lanes;
-  return flops / minimum(times) / 1e6;
+double PeakMeter::measure() {
+  auto body = [](void *call, int64_t, void *) { (*static_cast<cpu::Call *>(call))(); };
+  double milliseconds =
+      measureMilliseconds([&] { sfa_cpu_parallel_for(numThreads, 0, body, &*call); });
+  return flops / milliseconds / 1e6;
 }

@@ -10,14 +10,30 @@
 #define SFA_TOOLS_SFA_BENCH_PEAK_H
 
 #include "mlir/IR/MLIRContext.h"
+#include "sfa/Target/CPU/Executable.h"
 #include "llvm/Support/Error.h"
+
+#include <memory>
 
 namespace sfa::bench {
 
-/// Measures the f32 multiply-adds of all threads of the CPU target in GFLOP/s, two operations each:
-/// independent chains in registers of full width, compiled by the same compiler as the kernels; the
-/// best of several runs.
-llvm::Expected<double> measurePeak(mlir::MLIRContext *context);
+/// Measures the f32 multiply-adds of all threads of the CPU target: independent chains in registers
+/// of full width, compiled by the same compiler as the kernels.
+class PeakMeter {
+public:
+  static llvm::Expected<PeakMeter> create(mlir::MLIRContext *context);
+
+  /// The rate of this moment in GFLOP/s, a multiply-add being two operations. Takes some
+  /// milliseconds.
+  double measure();
+
+private:
+  NpyArray input;
+  std::unique_ptr<cpu::Executable> executable;
+  std::optional<cpu::Call> call;
+  double flops;
+  unsigned numThreads;
+};
 
 } // namespace sfa::bench
 

@@ -22,7 +22,6 @@ struct Setup {
   unsigned vectorBits;
   uint64_t seed;
   int64_t numRepeats;
-  double peakGflops;
 };
 
 struct Row {
@@ -34,12 +33,14 @@ struct Row {
   double compileMilliseconds, medianMilliseconds, minMilliseconds;
   /// Dense-equivalent, at the median.
   double gflops;
+  /// The multiply-adds that the machine reached in registers meanwhile, at the median.
+  double peakGflops;
   /// How many times as fast as the fastest dense row of the problem.
   std::optional<double> ratioToDense;
 };
 
 void printHeader(llvm::raw_ostream &stream, const Setup &setup);
-void printRows(llvm::raw_ostream &stream, const Setup &setup, llvm::ArrayRef<Row> rows);
+void printRows(llvm::raw_ostream &stream, llvm::ArrayRef<Row> rows);
 
 /// Writes a JSON object with the set-up and the rows. Fails when the file cannot be written.
 llvm::Error writeJson(llvm::StringRef path, const Setup &setup, llvm::ArrayRef<Row> rows);

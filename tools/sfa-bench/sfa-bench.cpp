@@ -18,6 +18,7 @@
 #include "llvm/Support/Process.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 using namespace llvm;
 using namespace mlir;
@@ -32,8 +33,8 @@ Times the attention of random codes under every strategy, and under the schedule
 
   GFLOP/s   what dense attention has to do, 2*b*h*n*n*(d+dv), halved by a causal mask, over the time
   x dense   how many times as fast as the fastest row of the strategy dense
-  % peak    GFLOP/s over the multiply-adds that this machine reaches in registers on all threads, measured at the start;
-            a strategy that skips work can pass 100
+  % peak    GFLOP/s over the multiply-adds that this machine reaches in registers on all threads, measured between the
+            runs; a strategy that skips work can pass 100
 
   sfa-bench                                         the standard problem
   sfa-bench --n 1024,4096 --d 64,128 --k 4,8,16     a sweep
@@ -290,8 +291,9 @@ compileCandidate(MLIRContext *context, const Problem &problem, std::optional<Str
 
 /// Fills in the measured part of the rows of one problem.
 static void measure(std::vector<Candidate> &candidates, const Plan &plan, double flops,
-                    const Problem &problem, Progress &progress) {
-  for (int64_t run = -1; run < plan.numRepeats; ++run)
+                    const Problem &problem, PeakMeter &peak, Progress &progress) {
+  std::vector<double> peaks;
+  for (int64_t run = -1; run < plan.numRepeats; ++run) {
     for (Candidate &candidate : candidates) {
       progress.show(fmt::format("{}: run {} of {}, {} {}", problem.describe(), run + 1,
                                 plan.numRepeats, candidate.row.strategy, candidate.row.softmax));
@@ -300,12 +302,15 @@ static void measure(std::vector<Candidate> &candidates, const Plan &plan, double
       if (run >= 0)
         candidate.times.push_back(time);
     }
+    peaks.push_back(peak.measure());
+  }
   std::optional<double> dense;
   for (Candidate &candidate : candidates) {
     Row &row = candidate.row;
     row.medianMilliseconds = median(candidate.times);
     row.minMilliseconds = minimum(candidate.times);
     row.gflops = flops / row.medianMilliseconds / 1e6;
+    row.peakGflops = median(peaks);
     if (row.strategy == "dense" && !row.isChosen)
       dense = std::min(dense.value_or(row.medianMilliseconds), row.medianMilliseconds);
   }
@@ -314,8 +319,25 @@ static void measure(std::vector<Candidate> &candidates, const Plan &plan, double
       candidate.row.ratioToDense = *dense / candidate.row.medianMilliseconds;
 }
 
+/// Fails when the data of `problem` do not fit in the memory of the machine.
+static llvm::Error checkMemory(const Problem &problem) {
+  double rows = static_cast<double>(problem.batch) * problem.heads * problem.tokens;
+  // Queries and keys dense and in fp64, one at a time; then values and output, both kept.
+  double bytes = rows * (12.0 * std::max(problem.features, problem.valueFeatures) +
+                         8.0 * problem.valueFeatures + 12.0 * problem.k);
+  double available = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  if (bytes <= 0.75 * available)
+    return llvm::Error::success();
+  constexpr double gibibyte = 1 << 30;
+  return createStringError(fmt::format("{}: its data take {:.1f} GiB, this machine has {:.1f} GiB",
+                                       problem.describe(), bytes / gibibyte, available / gibibyte));
+}
+
 static llvm::Expected<std::vector<Row>> runProblem(MLIRContext *context, const Problem &problem,
-                                                   const Plan &plan, Progress &progress) {
+                                                   const Plan &plan, PeakMeter &peak,
+                                                   Progress &progress) {
+  if (llvm::Error error = checkMemory(problem))
+    return error;
   progress.show(problem.describe() + ": make data");
   auto arrays = problem.makeArguments(context, plan.seed);
   if (!arrays)
@@ -346,7 +368,7 @@ static llvm::Expected<std::vector<Row>> runProblem(MLIRContext *context, const P
     return error;
 
   std::optional<double> flops = candidates.back().executable->signature().denseFlops(arguments);
-  measure(candidates, plan, flops.value_or(0), problem, progress);
+  measure(candidates, plan, flops.value_or(0), problem, peak, progress);
   std::vector<Row> rows;
   for (Candidate &candidate : candidates)
     rows.push_back(std::move(candidate.row));
@@ -367,22 +389,22 @@ static llvm::Error run() {
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
   Progress progress;
-  progress.show("measure the peak");
-  llvm::Expected<double> peak = measurePeak(&context);
+  llvm::Expected<PeakMeter> peak = PeakMeter::create(&context);
   if (!peak)
     return peak.takeError();
-  Setup setup{*numThreads, *vectorBits, plan->seed, plan->numRepeats, *peak};
-  progress.clear();
+  Setup setup{*numThreads, *vectorBits, plan->seed, plan->numRepeats};
   printHeader(outs(), setup);
 
   std::vector<Row> rows;
   for (const Problem &problem : plan->problems) {
-    llvm::Expected<std::vector<Row>> measured = runProblem(&context, problem, *plan, progress);
+    llvm::Expected<std::vector<Row>> measured =
+        runProblem(&context, problem, *plan, *peak, progress);
     if (!measured)
       return measured.takeError();
     progress.clear();
-    printRows(outs(), setup, *measured);
+    printRows(outs(), *measured);
     llvm::append_range(rows, *measured);
   }
   return jsonPath.empty() ? llvm::Error::success() : writeJson(jsonPath, setup, rows);

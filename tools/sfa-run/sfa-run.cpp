@@ -218,6 +218,7 @@ static llvm::Error run() {
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
   SourceMgr sources;
   SourceMgrDiagnosticHandler diagnostics(sources, &context);
   llvm::Expected<OwningOpRef<ModuleOp>> module = parseModule(sources, &context);

@@ -52,6 +52,49 @@ struct DimOfCodes : OpConversionPattern<tensor::DimOp> {
   }
 };
 
+/// The attributes of the arguments and results of functions. Changing a signature leaves them at the
+/// numbers of the logical types; `restore` gives them to the physical ones.
+class SignatureAttributes {
+public:
+  SignatureAttributes(ModuleOp module, const TypeConverter &types) {
+    module.walk([&](func::FuncOp function) {
+      Entry entry{function.getNameAttr(), {}, {}};
+      for (unsigned number = 0; number < function.getNumArguments(); ++number)
+        spread(types, function.getArgumentTypes()[number], function.getArgAttrDict(number),
+               entry.arguments);
+      for (unsigned number = 0; number < function.getNumResults(); ++number)
+        spread(types, function.getResultTypes()[number], function.getResultAttrDict(number),
+               entry.results);
+      entries.push_back(std::move(entry));
+    });
+  }
+
+  void restore(SymbolTable &symbols) const {
+    for (const Entry &entry : entries) {
+      auto function = symbols.lookup<func::FuncOp>(entry.name);
+      if (!function)
+        continue;
+      function.setAllArgAttrs(entry.arguments);
+      function.setAllResultAttrs(entry.results);
+    }
+  }
+
+private:
+  struct Entry {
+    StringAttr name;
+    SmallVector<DictionaryAttr> arguments, results;
+  };
+
+  static void spread(const TypeConverter &types, Type type, DictionaryAttr attributes,
+                     SmallVectorImpl<DictionaryAttr> &physical) {
+    SmallVector<Type> converted;
+    if (succeeded(types.convertType(type, converted)))
+      physical.append(converted.size(), attributes);
+  }
+
+  SmallVector<Entry> entries;
+};
+
 struct ConvertSFAToTile : sfa::impl::ConvertSFAToTilePassBase<ConvertSFAToTile> {
   void runOnOperation() override {
     MLIRContext *context = &getContext();
@@ -74,8 +117,10 @@ struct ConvertSFAToTile : sfa::impl::ConvertSFAToTilePassBase<ConvertSFAToTile> 
         return types.isSignatureLegal(function.getFunctionType()) && types.isLegal(&function.getBody());
       return isa<ModuleOp>(op) || isa<TileDialect>(op->getDialect()) || types.isLegal(op);
     });
+    SignatureAttributes attributes(getOperation(), types);
     if (failed(applyFullConversion(getOperation(), target, std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    attributes.restore(symbols);
   }
 };
 

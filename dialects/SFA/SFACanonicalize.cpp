@@ -78,7 +78,8 @@ struct AttentionOfDensify : OpRewritePattern<AttentionOp> {
   }
 };
 
-/// Codes that keep all features are the dense tensor. An explicit sparse strategy still gets the codes that it needs.
+/// Codes that keep all features are the dense tensor. An explicit sparse strategy still gets the
+/// codes that it needs.
 struct AttentionOfAllFeatures : OpRewritePattern<AttentionOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -161,5 +162,6 @@ void SparsifyOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRCo
 }
 
 void AttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
-  patterns.add<AttentionOfDensify, AttentionOfAllFeatures, SimplifyMask, RefineResultShapes>(context);
+  patterns.add<AttentionOfDensify, AttentionOfAllFeatures, SimplifyMask, RefineResultShapes>(
+      context);
 }

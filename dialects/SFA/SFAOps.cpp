@@ -46,7 +46,8 @@ static LogicalResult checkElementType(Operation *op, StringRef name, RankedTenso
                            << "; convert one of them";
 }
 
-static LogicalResult checkStatic(Operation *op, StringRef name, RankedTensorType type, int64_t dim) {
+static LogicalResult checkStatic(Operation *op, StringRef name, RankedTensorType type,
+                                 int64_t dim) {
   static constexpr StringLiteral names[] = {"batch", "heads", "tokens", "features"};
   if (!type.isDynamicDim(dim))
     return success();
@@ -70,7 +71,8 @@ LogicalResult SparsifyOp::verify() {
   return success();
 }
 
-LogicalResult SparsifyOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+LogicalResult SparsifyOp::reifyResultShapes(OpBuilder &builder,
+                                            ReifiedRankedShapedTypeDims &shapes) {
   shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getSource()));
   return success();
 }
@@ -88,7 +90,8 @@ LogicalResult DensifyOp::inferReturnTypes(MLIRContext *, std::optional<Location>
   return success();
 }
 
-LogicalResult DensifyOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+LogicalResult DensifyOp::reifyResultShapes(OpBuilder &builder,
+                                           ReifiedRankedShapedTypeDims &shapes) {
   shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getCodes()));
   return success();
 }
@@ -111,7 +114,8 @@ double AttentionOp::getScaleOrDefault() {
 }
 
 std::string AttentionOp::whyNot(Strategy strategy) {
-  bool queryCodes(::sfa::getCodes(getQuery().getType())), keyCodes(::sfa::getCodes(getKey().getType()));
+  bool queryCodes(::sfa::getCodes(getQuery().getType())),
+      keyCodes(::sfa::getCodes(getKey().getType()));
   int64_t features = cast<RankedTensorType>(getQuery().getType()).getDimSize(3);
   switch (strategy) {
   case Strategy::Dense:
@@ -175,7 +179,8 @@ LogicalResult AttentionOp::verify() {
   return success();
 }
 
-LogicalResult AttentionOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+LogicalResult AttentionOp::reifyResultShapes(OpBuilder &builder,
+                                             ReifiedRankedShapedTypeDims &shapes) {
   SmallVector<OpFoldResult> rows;
   for (int64_t dim = 0; dim < 3; ++dim)
     rows.push_back(sizeOf(builder, getLoc(), getQuery(), dim));

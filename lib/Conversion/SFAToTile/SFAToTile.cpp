@@ -29,12 +29,13 @@ namespace {
 struct PhysicalTypeConverter : TypeConverter {
   PhysicalTypeConverter() {
     addConversion([](Type type) { return type; });
-    addConversion([](RankedTensorType type, SmallVectorImpl<Type> &results) -> std::optional<LogicalResult> {
-      if (!getCodes(type))
-        return std::nullopt;
-      llvm::append_range(results, getPhysicalTensors(type));
-      return success();
-    });
+    addConversion(
+        [](RankedTensorType type, SmallVectorImpl<Type> &results) -> std::optional<LogicalResult> {
+          if (!getCodes(type))
+            return std::nullopt;
+          llvm::append_range(results, getPhysicalTensors(type));
+          return success();
+        });
   }
 };
 
@@ -71,7 +72,8 @@ struct ConvertSFAToTile : sfa::impl::ConvertSFAToTilePassBase<ConvertSFAToTile> 
     target.addIllegalDialect<SFADialect>();
     target.markUnknownOpDynamicallyLegal([&](Operation *op) {
       if (auto function = dyn_cast<func::FuncOp>(op))
-        return types.isSignatureLegal(function.getFunctionType()) && types.isLegal(&function.getBody());
+        return types.isSignatureLegal(function.getFunctionType()) &&
+               types.isLegal(&function.getBody());
       return isa<ModuleOp>(op) || isa<TileDialect>(op->getDialect()) || types.isLegal(op);
     });
     if (failed(applyFullConversion(getOperation(), target, std::move(patterns))))

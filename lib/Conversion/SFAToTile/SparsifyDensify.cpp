@@ -41,10 +41,11 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
     Value tile = context.loadDense(builder.operand(0), rowsPerTile, row);
     Operand codes = builder.result(0);
     int64_t k = std::min(::sfa::getCodes(codes.type).getK(), codes.features());
-    auto type = CodesType::get(op.getContext(), rowsPerTile, codes.features(), codes.type.getElementType(), k);
+    auto type = CodesType::get(op.getContext(), rowsPerTile, codes.features(),
+                               codes.type.getElementType(), k);
     Value selected = TopkOp::create(rewriter, op.getLoc(), type, tile);
-    StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1], context.batch,
-                         context.head, row);
+    StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1],
+                         context.batch, context.head, row);
     builder.launch();
     return success();
   }
@@ -63,7 +64,8 @@ struct DensifyToTile : OpConversionPattern<DensifyOp> {
     KernelContext context = atCoordinates(rewriter, kernel);
     Value row = getFirstRow(context, kernel);
     Value tile = context.loadDense(builder.operand(0), rowsPerTile, row);
-    StoreOp::create(rewriter, op.getLoc(), tile, builder.result(0).memories[0], context.batch, context.head, row);
+    StoreOp::create(rewriter, op.getLoc(), tile, builder.result(0).memories[0], context.batch,
+                    context.head, row);
     builder.launch();
     return success();
   }
@@ -73,7 +75,7 @@ struct DensifyToTile : OpConversionPattern<DensifyOp> {
 
 } // namespace
 
-void sfa::tile::populateSparsifyDensifyPatterns(RewritePatternSet &patterns, const TypeConverter &types,
-                                                SymbolTable &symbols) {
+void sfa::tile::populateSparsifyDensifyPatterns(RewritePatternSet &patterns,
+                                                const TypeConverter &types, SymbolTable &symbols) {
   patterns.add<SparsifyToTile, DensifyToTile>(types, patterns.getContext(), symbols);
 }

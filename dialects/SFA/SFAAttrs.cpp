@@ -123,6 +123,23 @@ static ParseResult parseParameters(AsmParser &parser, StringRef allowed,
   });
 }
 
+Attribute CodesAttr::parse(AsmParser &parser, Type) {
+  std::optional<int64_t> k;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess() ||
+      parseParameters(parser, "k",
+                      [&](StringRef key) -> std::optional<ParseResult> {
+                        if (key == "k")
+                          return parseInteger(parser, k);
+                        return std::nullopt;
+                      }) ||
+      parser.parseGreater())
+    return {};
+  return parser.getChecked<CodesAttr>(loc, parser.getContext(), *k);
+}
+
+void CodesAttr::print(AsmPrinter &printer) const { printer << "<k = " << getK() << ">"; }
+
 //===----------------------------------------------------------------------===//
 // MaskAttr
 //===----------------------------------------------------------------------===//

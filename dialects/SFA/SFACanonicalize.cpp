@@ -90,7 +90,8 @@ struct AttentionOfAllFeatures : OpRewritePattern<AttentionOp> {
     bool changed = false;
     for (OpOperand *operand : {&op.getQueryMutable(), &op.getKeyMutable()}) {
       auto sparsify = operand->get().getDefiningOp<SparsifyOp>();
-      if (!sparsify || !keepsAll(sparsify.getType()))
+      if (!sparsify || !keepsAll(sparsify.getType()) ||
+          sparsify.getSource().getType().getShape() != sparsify.getType().getShape())
         continue;
       rewriter.modifyOpInPlace(op, [&] { operand->set(sparsify.getSource()); });
       changed = true;

@@ -38,6 +38,9 @@ void TileDialect::registerTypes() {
 // Types
 //===----------------------------------------------------------------------===//
 
+/// The most rows or columns of a tile: the most features of a code.
+static constexpr int64_t maxSize = 65536;
+
 static LogicalResult verifyElementType(function_ref<InFlightDiagnostic()> emitError, Type type) {
   if (type.isF32() || type.isF16() || type.isBF16())
     return success();
@@ -49,8 +52,8 @@ LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (shape.empty() || shape.size() > 2)
     return emitError() << "a tile has one or two dimensions, given are " << shape.size();
   for (int64_t size : shape)
-    if (size < 1)
-      return emitError() << "the dimensions of a tile are static and at least 1";
+    if (size < 1 || size > maxSize)
+      return emitError() << "a dimension of a tile is 1 to " << maxSize << ", given is " << size;
   return verifyElementType(emitError, elementType);
 }
 
@@ -98,8 +101,9 @@ static void printCodesLike(CodesLike type, AsmPrinter &printer) {
 
 static LogicalResult verifyCodesLike(function_ref<InFlightDiagnostic()> emitError, int64_t rows,
                                      int64_t features, Type elementType, int64_t k) {
-  if (rows < 1 || features < 1)
-    return emitError() << "the dimensions of a tile are static and at least 1";
+  for (int64_t size : {rows, features})
+    if (size < 1 || size > maxSize)
+      return emitError() << "a dimension of a tile is 1 to " << maxSize << ", given is " << size;
   if (k < 1 || k > features)
     return emitError() << "k is " << k << ", allowed is 1 to " << features
                        << ", the number of features";

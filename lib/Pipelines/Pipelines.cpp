@@ -36,7 +36,8 @@ void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions
   bufferize.bufferizeFunctionBoundaries = true;
   bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
   manager.addPass(bufferization::createOneShotBufferizePass(bufferize));
-  bufferization::buildBufferDeallocationPipeline(manager, bufferization::BufferDeallocationPipelineOptions());
+  bufferization::buildBufferDeallocationPipeline(
+      manager, bufferization::BufferDeallocationPipelineOptions());
   manager.addPass(createConvertBufferizationToMemRefPass());
 
   ConvertTileToCPUPassOptions toCPU;
@@ -58,5 +59,6 @@ void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions
 
 void sfa::registerPipelines() {
   PassPipelineRegistration<CPUPipelineOptions>(
-      "sfa-to-cpu", "From the sfa dialect to the LLVM dialect for this machine", buildSFAToCPUPipeline);
+      "sfa-to-cpu", "From the sfa dialect to the LLVM dialect for this machine",
+      buildSFAToCPUPipeline);
 }

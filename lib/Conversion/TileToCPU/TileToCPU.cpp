@@ -6,24 +6,72 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/Tile/Tile.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "KernelLowering.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "sfa/Passes.h"
+#include "llvm/TargetParser/Host.h"
 
 namespace sfa {
 #define GEN_PASS_DEF_CONVERTTILETOCPUPASS
 #include "sfa/Passes.h.inc"
 } // namespace sfa
 
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::tile;
+
+/// The width of this machine's vector registers.
+static unsigned getHostVectorBits() {
+  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+  if (features.lookup("avx512f"))
+    return 512;
+  return features.lookup("avx2") && features.lookup("fma") ? 256 : 128;
+}
+
 namespace {
 struct ConvertTileToCPU : sfa::impl::ConvertTileToCPUPassBase<ConvertTileToCPU> {
   using ConvertTileToCPUPassBase::ConvertTileToCPUPassBase;
-  void runOnOperation() override {}
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    unsigned bits = vectorBits == 0 ? getHostVectorBits() : vectorBits;
+    if (bits != 128 && bits != 256 && bits != 512) {
+      module.emitError() << "vector-bits is " << bits
+                         << ", allowed are 128, 256, 512, or 0 for this machine";
+      return signalPassFailure();
+    }
+    LLVMTypeConverter types(&getContext());
+
+    // A kernel and its function share a name; the kernel goes when its launches are lowered.
+    llvm::DenseMap<StringRef, std::pair<KernelOp, func::FuncOp>> functions;
+    SmallVector<KernelOp> kernels(module.getOps<KernelOp>());
+    for (KernelOp kernel : kernels) {
+      FailureOr<func::FuncOp> function = cpu::KernelLowering(kernel, bits / 32, types).run();
+      if (failed(function))
+        return signalPassFailure();
+      functions[kernel.getSymName()] = {kernel, *function};
+    }
+    SmallVector<LaunchOp> launches;
+    module.walk([&](LaunchOp launch) { launches.push_back(launch); });
+    for (LaunchOp launch : launches) {
+      if (launch.getNumResults() != 0) {
+        launch.emitOpError("is on tensors; bufferize before");
+        return signalPassFailure();
+      }
+      if (!launch->getParentOfType<func::FuncOp>()) {
+        launch.emitOpError("has to be in a function");
+        return signalPassFailure();
+      }
+      auto [kernel, function] = functions.lookup(launch.getKernel());
+      if (!kernel || kernel->getParentOp() != module) {
+        launch.emitOpError("names a kernel that is not in the outermost module");
+        return signalPassFailure();
+      }
+      cpu::lowerLaunch(launch, kernel, function, types);
+    }
+    for (KernelOp kernel : kernels)
+      kernel.erase();
+  }
 };
 } // namespace

@@ -1,0 +1,304 @@
+//===- KernelLowering.cpp - The lowering of one kernel: where its tiles live -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelLowering.h"
+#include "mlir/Conversion/LLVMCommon/MemRefBuilder.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::tile;
+using namespace sfa::cpu;
+
+/// More would hardly be tiles: a second-level cache has 0.25 to 2 MiB.
+static constexpr int64_t maxScratchBytes = int64_t(16) << 20;
+
+/// Every machine's vectors and register tiles divide these.
+static constexpr int64_t queryGranule = 8, keyGranule = 16;
+
+KernelLowering::KernelLowering(KernelOp kernel, unsigned lanes, const LLVMTypeConverter &types)
+    : kernel(kernel), types(types), emit(kernel.getLoc(), kernel.getContext(), lanes) {}
+
+LLVM::LLVMStructType KernelLowering::getContextType(KernelOp kernel,
+                                                    const LLVMTypeConverter &types) {
+  SmallVector<Type> fields;
+  for (BlockArgument memory : kernel.getMemories())
+    fields.push_back(types.convertType(memory.getType()));
+  fields.append(2, IntegerType::get(kernel.getContext(), 64));
+  return LLVM::LLVMStructType::getLiteral(kernel.getContext(), fields);
+}
+
+LogicalResult KernelLowering::checkSchedule() {
+  auto schedule = kernel.getScheduleAttr();
+  if (!schedule)
+    return success();
+  std::tuple<StringRef, std::optional<int64_t>, int64_t> sizes[] = {
+      {"q_tile", schedule.getQTile(), queryGranule}, {"k_tile", schedule.getKTile(), keyGranule}};
+  for (auto [name, size, granule] : sizes)
+    if (size && *size % granule != 0)
+      return kernel.emitOpError() << "has " << name << " = " << *size
+                                  << "; the CPU needs a multiple of " << granule;
+  return success();
+}
+
+FailureOr<func::FuncOp> KernelLowering::run() {
+  if (failed(checkSchedule()) || failed(findKeyTiles()))
+    return failure();
+
+  emit.setInsertionPoint(kernel);
+  Type pointer = LLVM::LLVMPointerType::get(emit.getContext()), i64 = emit.getI64Type();
+  function = emit.make<func::FuncOp>(kernel.getSymName(),
+                                     emit.getFunctionType({pointer, i64, pointer}, TypeRange()));
+  function.setPrivate();
+  Block *entry = function.addEntryBlock();
+  emit.setInsertionPointToStart(entry);
+  Value context = entry->getArgument(0);
+  scratch = entry->getArgument(2);
+
+  LLVM::LLVMStructType contextType = getContextType(kernel, types);
+  auto field = [&](int32_t number) -> Value {
+    Value address =
+        emit.make<LLVM::GEPOp>(pointer, contextType, context, ArrayRef<LLVM::GEPArg>{0, number});
+    return emit.make<LLVM::LoadOp>(contextType.getBody()[number], address);
+  };
+  auto numMemories = static_cast<int32_t>(kernel.getMemories().size());
+  for (auto [number, memory] : llvm::enumerate(kernel.getMemories()))
+    mapping.map(
+        memory,
+        emit.make<UnrealizedConversionCastOp>(memory.getType(), field(number)).getResult(0));
+
+  // Points run in order of their index: the last row tiles first, which have the most keys under a
+  // causal mask.
+  auto toIndex = [&](Value value) {
+    return emit.make<arith::IndexCastOp>(emit.getIndexType(), value);
+  };
+  Value index = toIndex(entry->getArgument(1));
+  Value heads = toIndex(field(numMemories)), tiles = toIndex(field(numMemories + 1));
+  Value head = emit.make<arith::RemUIOp>(index, heads);
+  Value rest = emit.make<arith::DivUIOp>(index, heads);
+  Value batch = emit.make<arith::DivUIOp>(rest, tiles);
+  Value tile = emit.make<arith::RemUIOp>(rest, tiles);
+  Value lastFirst = emit.sub(emit.sub(tiles, emit.index(1)), tile);
+  mapping.map(kernel.getCoordinates(), ArrayRef<Value>{batch, head, lastFirst});
+
+  if (failed(lower(kernel.getBody().front())))
+    return failure();
+  emit.make<func::ReturnOp>();
+
+  if (scratchBytes > maxScratchBytes)
+    return kernel.emitOpError() << "has tiles that do not fit: they need " << scratchBytes
+                                << " bytes of scratch memory, allowed are " << maxScratchBytes
+                                << "; choose a smaller q_tile or k_tile";
+  function->setAttr(scratchBytesAttrName, emit.getI64IntegerAttr(scratchBytes));
+  return function;
+}
+
+LogicalResult KernelLowering::findKeyTiles() {
+  SmallVector<Value> work;
+  kernel.walk([&](Operation *op) {
+    TypeSwitch<Operation *>(op).Case<DotOp, GatherDotOp, TwoFourDotOp, SurplusDotOp>(
+        [&](auto dot) { work.push_back(dot.getKey()); });
+  });
+  // A block argument of the stage `score` is what the stage `load` yields.
+  auto isScoreArgument = [](Value value) {
+    auto argument = dyn_cast<BlockArgument>(value);
+    auto loop = argument ? dyn_cast<KeyLoopOp>(argument.getOwner()->getParentOp()) : nullptr;
+    return loop && argument.getParentRegion() == &loop.getScore();
+  };
+  while (!work.empty()) {
+    Value value = work.pop_back_val();
+    if (!keyTiles.insert(value).second)
+      continue;
+    if (isScoreArgument(value)) {
+      auto argument = cast<BlockArgument>(value);
+      auto loop = cast<KeyLoopOp>(argument.getOwner()->getParentOp());
+      work.push_back(loop.getLoad().front().getTerminator()->getOperand(argument.getArgNumber()));
+    } else if (!value.getDefiningOp<LoadOp>() && !value.getDefiningOp<ExpandOp>()) {
+      return emitError(value.getLoc()) << "a key tile has to be loaded or expanded on the CPU";
+    }
+  }
+
+  // Key tiles are feature-major: nothing else may read them.
+  for (Value tile : keyTiles)
+    for (OpOperand &use : tile.getUses()) {
+      Operation *user = use.getOwner();
+      bool isKey =
+          TypeSwitch<Operation *, bool>(user)
+              .Case<DotOp, GatherDotOp, TwoFourDotOp>(
+                  [&](auto dot) { return &use == &dot.getKeyMutable(); })
+              .Case([&](SurplusDotOp dot) { return &use == &dot.getKeyMutable(); })
+              .Case([&](YieldOp yield) {
+                auto loop = cast<KeyLoopOp>(yield->getParentOp());
+                return yield->getParentRegion() == &loop.getLoad() &&
+                       use.getOperandNumber() + 1 < yield.getNumOperands() &&
+                       keyTiles.contains(loop.getScore().getArgument(use.getOperandNumber()));
+              })
+              .Default(false);
+      if (!isKey)
+        return user->emitOpError(
+            "reads a tile that is also a key tile, which the CPU does not support; "
+            "load it twice");
+    }
+  return success();
+}
+
+LogicalResult KernelLowering::lower(Block &block) {
+  for (Operation &op : block.without_terminator())
+    if (failed(lower(&op)))
+      return failure();
+  return success();
+}
+
+LogicalResult KernelLowering::lower(Operation *op) {
+  emit.setLoc(op->getLoc());
+  return TypeSwitch<Operation *, LogicalResult>(op)
+      .Case<LoadOp, LoadCodesOp, StoreOp, StoreCodesOp, FillOp, ExpandOp, TopkOp, DotOp,
+            GatherDotOp, PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp, SurplusDotOp,
+            AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, TripsOp,
+            ScaleRowsOp, NormalizeOp, LseOp>([&](auto tileOp) {
+        lower(tileOp);
+        return success();
+      })
+      .Case([&](KeyLoopOp loop) { return lowerKeyLoop(loop); })
+      .Case([&](scf::IfOp choice) { return lowerIf(choice); })
+      .Default([&](Operation *other) -> LogicalResult {
+        if (other->getNumRegions() != 0 || isa<TileDialect>(other->getDialect()))
+          return other->emitOpError("is not supported in a kernel on the CPU");
+        emit.clone(*other, mapping);
+        return success();
+      });
+}
+
+LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
+  // Row vectors are small: each result gets its own buffer. A matrix is the buffer that the branch
+  // taken yields.
+  SmallVector<Type> resultTypes;
+  for (Value result : op.getResults()) {
+    auto tile = dyn_cast<TileType>(result.getType());
+    if (tile && tile.isRowVector())
+      rowVectors[result] = allocateRows(tile.getRows());
+    else if (tile)
+      resultTypes.push_back(getMatrixType(tile.getRows(), tile.getColumns()));
+    else if (isa<TileDialect>(result.getType().getDialect()))
+      return op.emitOpError() << "returns " << result.getType()
+                              << ", which the CPU does not support";
+    else
+      resultTypes.push_back(result.getType());
+  }
+  bool hasElse = !op.getElseRegion().empty();
+  auto choice =
+      emit.make<scf::IfOp>(resultTypes, scalar(op.getCondition()), /*addThenBlock=*/true, hasElse);
+
+  auto lowerBranch = [&](Block *from, Block *to) -> LogicalResult {
+    OpBuilder::InsertionGuard guard(emit);
+    emit.setInsertionPointToStart(to);
+    if (failed(lower(*from)))
+      return failure();
+    SmallVector<Value> yielded;
+    for (auto [result, value] :
+         llvm::zip_equal(op.getResults(), from->getTerminator()->getOperands())) {
+      auto tile = dyn_cast<TileType>(value.getType());
+      if (tile && tile.isRowVector())
+        copyRows(rowVector(value), rowVectors[result], tile.getRows());
+      else
+        yielded.push_back(tile ? matrix(value).memory : scalar(value));
+    }
+    emit.make<scf::YieldOp>(yielded);
+    return success();
+  };
+  if (failed(lowerBranch(op.thenBlock(), choice.thenBlock())) ||
+      (hasElse && failed(lowerBranch(op.elseBlock(), choice.elseBlock()))))
+    return failure();
+
+  auto lowered = choice.getResults().begin();
+  for (Value result : op.getResults()) {
+    auto tile = dyn_cast<TileType>(result.getType());
+    if (tile && tile.isRowVector())
+      continue;
+    if (tile)
+      matrices[result] = {*lowered++, tile.getRows(), tile.getColumns()};
+    else
+      mapping.map(result, *lowered++);
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Buffers
+//===----------------------------------------------------------------------===//
+
+Value KernelLowering::allocate(ArrayRef<int64_t> shape, Type element) {
+  OpBuilder::InsertionGuard guard(emit);
+  emit.setInsertionPointToStart(&function.getBody().front());
+  constexpr int64_t alignment = 64;
+  auto type = MemRefType::get(shape, element);
+  Value address =
+      emit.make<LLVM::GEPOp>(scratch.getType(), emit.getI8Type(), scratch,
+                             ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(scratchBytes)});
+  Value descriptor = MemRefDescriptor::fromStaticShape(emit, emit.getLoc(), types, type, address);
+  // An offset beyond 31 bits would be refused at the end for its size alone.
+  scratchBytes = std::min<int64_t>(
+      scratchBytes + llvm::alignTo(type.getNumElements() * 4, alignment), int64_t(1) << 30);
+  return emit.make<UnrealizedConversionCastOp>(type, descriptor).getResult(0);
+}
+
+MemRefType KernelLowering::getMatrixType(int64_t rows, int64_t columns) {
+  return MemRefType::get(
+      {rows, static_cast<int64_t>(llvm::alignTo(columns, emit.lanes)) + emit.lanes},
+      emit.getF32Type());
+}
+
+MatrixBuffer KernelLowering::allocateMatrix(int64_t rows, int64_t columns) {
+  return {allocate(getMatrixType(rows, columns).getShape(), emit.getF32Type()), rows, columns};
+}
+
+Value KernelLowering::allocateRows(int64_t rows) {
+  return allocate({static_cast<int64_t>(llvm::alignTo(rows, emit.lanes))}, emit.getF32Type());
+}
+
+bool KernelLowering::isLastUse(OpOperand &operand) {
+  Value value = operand.get();
+  for (Operation *op = operand.getOwner();; op = op->getParentOp()) {
+    for (OpOperand &use : value.getUses()) {
+      Operation *user = op->getBlock()->findAncestorOpInBlock(*use.getOwner());
+      bool sameOp = user == op && (use.getOwner() != operand.getOwner() || &use == &operand);
+      if (user && !sameOp && !user->isBeforeInBlock(op))
+        return false;
+    }
+    if (op->getBlock() == value.getParentBlock())
+      return true;
+    if (!isa<scf::IfOp>(op->getParentOp()))
+      return false; // in a loop the next iteration reads it
+  }
+}
+
+MatrixBuffer KernelLowering::takeMatrix(OpOperand &operand, bool copy) {
+  MatrixBuffer given = matrix(operand.get());
+  if (isLastUse(operand))
+    return given;
+  MatrixBuffer fresh = allocateMatrix(given.rows, given.columns);
+  if (copy)
+    copyMatrix(given, fresh);
+  return fresh;
+}
+
+void KernelLowering::copyMatrix(MatrixBuffer from, MatrixBuffer to) {
+  emit.loop(0, from.rows, 1, [&](Value row) {
+    emit.loop(0, from.columns, emit.lanes, [&](Value column) {
+      emit.storeVector(emit.loadVector(from.memory, {row, column}), to.memory, {row, column});
+    });
+  });
+}
+
+void KernelLowering::copyRows(Value from, Value to, int64_t rows) {
+  if (from == to)
+    return;
+  emit.loop(0, rows, emit.lanes,
+            [&](Value row) { emit.storeVector(emit.loadVector(from, row), to, row); });
+}

@@ -1,0 +1,181 @@
+//===- KernelLowering.h - The lowering of one kernel: where its tiles live and how each operation
+//computes -*- C++ -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_CONVERSION_TILETOCPU_KERNELLOWERING_H
+#define SFA_CONVERSION_TILETOCPU_KERNELLOWERING_H
+
+#include "Emitter.h"
+#include "dialects/Tile/Tile.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/DenseSet.h"
+
+namespace sfa::cpu {
+
+/// A tile of rows and columns in scratch memory, f32. Rows are padded to whole vectors, and by one
+/// more vector so that the rows of a column block do not fall on few cache sets. Elements beyond
+/// the columns are 0.
+///
+/// A key tile is feature-major: element (feature, key), so that a row of it is a vector of keys.
+struct MatrixBuffer {
+  mlir::Value memory;
+  int64_t rows, columns;
+};
+
+/// Codes, wherever they are: rows [first, first + rows) of memories with leading indices, of which
+/// the first `valid` exist. Nothing is copied.
+struct CodesView {
+  mlir::Value values, features;
+  llvm::SmallVector<mlir::Value, 2> leading;
+  mlir::Value first, valid;
+  int64_t rows, k;
+};
+
+/// Posting lists of a key tile (CSC): the pairs (key, value) of feature f are [starts[f], starts[f
+/// + 1]).
+struct PostingsBuffer {
+  mlir::Value starts, keys, values;
+};
+
+/// Pairs (value, feature) of rows in scratch memory: of the 2:4 part all d/2 of a row, of the
+/// surplus `counts` of it.
+struct PairsBuffer {
+  mlir::Value values, features, counts;
+  int64_t width;
+};
+
+/// Lowers one kernel to a function `(context, index, scratch)` of one point of its grid; the launch
+/// passes a context that holds the memories' descriptors and the sizes of the grid.
+class KernelLowering {
+public:
+  KernelLowering(tile::KernelOp kernel, unsigned lanes, const mlir::LLVMTypeConverter &types);
+
+  /// Emits the function beside the kernel; the kernel stays. Fails with a diagnostic.
+  mlir::FailureOr<mlir::func::FuncOp> run();
+
+  /// What the launch has to pass as the context: the descriptors, then grid heads and grid tiles as
+  /// i64.
+  static mlir::LLVM::LLVMStructType getContextType(tile::KernelOp kernel,
+                                                   const mlir::LLVMTypeConverter &types);
+
+private:
+  using Value = mlir::Value;
+  using ValueRange = mlir::ValueRange;
+
+  //===--- Kernel and control flow (KernelLowering.cpp, KeyLoop.cpp) --------===//
+
+  mlir::LogicalResult checkSchedule();
+  /// Finds the tiles that are read as keys.
+  mlir::LogicalResult findKeyTiles();
+  mlir::LogicalResult lower(mlir::Block &block);
+  mlir::LogicalResult lower(mlir::Operation *op);
+  mlir::LogicalResult lowerIf(mlir::scf::IfOp op);
+  mlir::LogicalResult lowerKeyLoop(tile::KeyLoopOp op);
+  /// Gives what a stage of the key loop yields to an argument of a later stage.
+  void passToStage(mlir::OpOperand &yielded, mlir::BlockArgument argument);
+
+  /// Scratch memory that lives as long as the kernel.
+  Value allocate(llvm::ArrayRef<int64_t> shape, mlir::Type element);
+  mlir::MemRefType getMatrixType(int64_t rows, int64_t columns);
+  MatrixBuffer allocateMatrix(int64_t rows, int64_t columns);
+  Value allocateRows(int64_t rows);
+
+  Value scalar(Value value) { return mapping.lookup(value); }
+  MatrixBuffer matrix(Value tile) { return matrices.at(tile); }
+  Value rowVector(Value tile) { return rowVectors.at(tile); }
+
+  /// True when nothing reads `operand`'s value after its owner.
+  static bool isLastUse(mlir::OpOperand &operand);
+  /// The buffer of `operand` where its owner may overwrite it, else a new one, filled with a copy
+  /// when `copy`.
+  MatrixBuffer takeMatrix(mlir::OpOperand &operand, bool copy);
+  void copyMatrix(MatrixBuffer from, MatrixBuffer to);
+  void copyRows(Value from, Value to, int64_t rows);
+
+  //===--- Moving data (LoadStore.cpp, TopK.cpp, Transpose.cpp) -------------===//
+
+  void lower(tile::LoadOp op);
+  void lower(tile::LoadCodesOp op);
+  void lower(tile::StoreOp op);
+  void lower(tile::StoreCodesOp op);
+  void lower(tile::FillOp op);
+  void lower(tile::ExpandOp op);
+  void lower(tile::TopkOp op);
+  void fillMatrix(MatrixBuffer matrix, float value);
+  /// How many of `rows` rows from `row` on the memory has.
+  Value validRows(Value memory, Value row, int64_t rows);
+  /// `to[column][row] = from[row][column]`, both padded to whole vectors.
+  void transpose(MatrixBuffer from, MatrixBuffer to);
+  Value codeValue(const CodesView &codes, Value row, Value t);
+  Value codeFeature(const CodesView &codes, Value row, Value t);
+
+  //===--- Scores and products (SparseScores.cpp, MatrixProduct.cpp) --------===//
+
+  void lower(tile::DotOp op);
+  void lower(tile::GatherDotOp op);
+  void lower(tile::PostingsOp op);
+  void lower(tile::ScatterDotOp op);
+  void lower(tile::SplitOp op);
+  void lower(tile::TwoFourDotOp op);
+  void lower(tile::SurplusDotOp op);
+  void lower(tile::AccumulateOp op);
+  /// C = A B, or C += A B, register-tiled.
+  void matrixProduct(MatrixBuffer a, MatrixBuffer b, MatrixBuffer c, bool accumulate);
+  /// scores[row, :] = (or +=) the sum over t < count of value(t) * keys[feature(t), :].
+  void sparseRow(MatrixBuffer scores, MatrixBuffer keys, Value row, Value count, bool accumulate,
+                 llvm::function_ref<std::pair<Value, Value>(Value t)> valueAndFeature);
+
+  //===--- Softmax (Softmax.cpp, Exp2.cpp) ----------------------------------===//
+
+  void lower(tile::MaskOp op);
+  void lower(tile::ScaleOp op);
+  void lower(tile::RowMaxOp op);
+  void lower(tile::RowSumOp op);
+  void lower(tile::Exp2Op op);
+  void lower(tile::FmaOp op);
+  void lower(tile::AddOp op);
+  void lower(tile::TripsOp op);
+  void lower(tile::ScaleRowsOp op);
+  void lower(tile::NormalizeOp op);
+  void lower(tile::LseOp op);
+  /// 2^x of a vector.
+  Value exp2(Value x);
+  /// A new row vector, element by element from `inputs`.
+  Value mapRows(int64_t rows, llvm::ArrayRef<Value> inputs,
+                llvm::function_ref<Value(llvm::ArrayRef<Value>)> element);
+
+  tile::KernelOp kernel;
+  const mlir::LLVMTypeConverter &types;
+  Emitter emit;
+  mlir::func::FuncOp function;
+  Value scratch;
+  int64_t scratchBytes = 0;
+
+  mlir::IRMapping mapping; // values that are no tiles
+  llvm::DenseSet<Value> keyTiles;
+  llvm::DenseMap<Value, MatrixBuffer> matrices;
+  llvm::DenseMap<Value, Value> rowVectors;
+  llvm::DenseMap<Value, CodesView> codes;
+  llvm::DenseMap<Value, PostingsBuffer> postings;
+  llvm::DenseMap<Value, PairsBuffer> pairs;
+};
+
+/// Replaces a bufferized launch of `kernel`, lowered to `body`, by a call of
+/// `sfa_cpu_parallel_for`.
+void lowerLaunch(tile::LaunchOp launch, tile::KernelOp kernel, mlir::func::FuncOp body,
+                 const mlir::LLVMTypeConverter &types);
+
+/// The attribute of a lowered kernel that says how much scratch memory one point of its grid needs,
+/// in bytes.
+inline constexpr llvm::StringLiteral scratchBytesAttrName = "sfa.scratch_bytes";
+
+} // namespace sfa::cpu
+
+#endif // SFA_CONVERSION_TILETOCPU_KERNELLOWERING_H

@@ -1,0 +1,171 @@
+//===- LoadStore.cpp - Tiles and codes from memory, to memory, and from one form to another -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelLowering.h"
+
+using namespace mlir;
+using namespace sfa::tile;
+using namespace sfa::cpu;
+
+Value KernelLowering::validRows(Value memory, Value row, int64_t rows) {
+  Value left = emit.sub(emit.dim(memory, 2), row);
+  return emit.maxIndex(emit.minIndex(left, emit.index(rows)), emit.index(0));
+}
+
+void KernelLowering::fillMatrix(MatrixBuffer matrix, float value) {
+  Value vector = emit.splat(value);
+  emit.loop(0, matrix.rows, 1, [&](Value row) {
+    emit.loop(0, matrix.columns, emit.lanes,
+              [&](Value column) { emit.storeVector(vector, matrix.memory, {row, column}); });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Dense tiles
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lower(LoadOp op) {
+  TileType tile = op.getTile().getType();
+  Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), head = scalar(op.getHead()),
+        first = scalar(op.getRow());
+  MatrixBuffer matrix = allocateMatrix(tile.getRows(), tile.getColumns());
+  Value valid = validRows(memory, first, tile.getRows()), zero = emit.splat(0.0f);
+  int64_t whole = tile.getColumns() / emit.lanes * emit.lanes;
+
+  emit.loop(emit.index(0), valid, 1, [&](Value row) {
+    Value source = emit.add(first, row);
+    emit.loop(0, whole, emit.lanes, [&](Value column) {
+      Value vector = emit.loadVector(memory, {batch, head, source, column});
+      emit.storeVector(emit.extend(vector), matrix.memory, {row, column});
+    });
+    if (whole == tile.getColumns())
+      return;
+    emit.storeVector(zero, matrix.memory, {row, emit.index(whole)});
+    emit.loop(whole, tile.getColumns(), 1, [&](Value column) {
+      Value value = emit.load(memory, {batch, head, source, column});
+      emit.store(emit.extend(value), matrix.memory, {row, column});
+    });
+  });
+  emit.loop(valid, emit.index(tile.getRows()), 1, [&](Value row) {
+    emit.loop(0, tile.getColumns(), emit.lanes,
+              [&](Value column) { emit.storeVector(zero, matrix.memory, {row, column}); });
+  });
+
+  if (keyTiles.contains(op.getTile())) {
+    MatrixBuffer featureMajor = allocateMatrix(tile.getColumns(), tile.getRows());
+    transpose(matrix, featureMajor);
+    matrix = featureMajor;
+  }
+  matrices[op.getTile()] = matrix;
+}
+
+void KernelLowering::lower(StoreOp op) {
+  auto tile = cast<TileType>(op.getTile().getType());
+  Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), head = scalar(op.getHead()),
+        first = scalar(op.getRow());
+  Type element = op.getMemory().getType().getElementType();
+  Value valid = validRows(memory, first, tile.getRows());
+  emit.loop(emit.index(0), valid, 1, [&](Value row) {
+    Value target = emit.add(first, row);
+    if (tile.isRowVector()) {
+      Value value = emit.load(rowVector(op.getTile()), row);
+      emit.store(emit.round(value, element), memory, {batch, head, target});
+      return;
+    }
+    MatrixBuffer from = matrix(op.getTile());
+    int64_t whole = tile.getColumns() / emit.lanes * emit.lanes;
+    emit.loop(0, whole, emit.lanes, [&](Value column) {
+      Value vector = emit.loadVector(from.memory, {row, column});
+      emit.storeVector(emit.round(vector, element), memory, {batch, head, target, column});
+    });
+    emit.loop(whole, tile.getColumns(), 1, [&](Value column) {
+      Value value = emit.load(from.memory, {row, column});
+      emit.store(emit.round(value, element), memory, {batch, head, target, column});
+    });
+  });
+}
+
+void KernelLowering::lower(FillOp op) {
+  auto tile = cast<TileType>(op.getTile().getType());
+  float value = op.getValue().convertToFloat();
+  if (!tile.isRowVector()) {
+    MatrixBuffer matrix = allocateMatrix(tile.getRows(), tile.getColumns());
+    fillMatrix(matrix, value);
+    matrices[op.getTile()] = matrix;
+    return;
+  }
+  rowVectors[op.getTile()] =
+      mapRows(tile.getRows(), {}, [&](ArrayRef<Value>) { return emit.splat(value); });
+}
+
+//===----------------------------------------------------------------------===//
+// Codes
+//===----------------------------------------------------------------------===//
+
+Value KernelLowering::codeValue(const CodesView &codes, Value row, Value t) {
+  SmallVector<Value, 4> indices(codes.leading.begin(), codes.leading.end());
+  indices.append({emit.add(codes.first, row), t});
+  return emit.extend(emit.load(codes.values, indices));
+}
+
+Value KernelLowering::codeFeature(const CodesView &codes, Value row, Value t) {
+  SmallVector<Value, 4> indices(codes.leading.begin(), codes.leading.end());
+  indices.append({emit.add(codes.first, row), t});
+  return emit.toIndex(emit.load(codes.features, indices));
+}
+
+void KernelLowering::lower(LoadCodesOp op) {
+  CodesType type = op.getCodes().getType();
+  Value values = scalar(op.getValues()), row = scalar(op.getRow());
+  CodesView view{values,
+                 scalar(op.getIndices()),
+                 {scalar(op.getBatch()), scalar(op.getHead())},
+                 row,
+                 validRows(values, row, type.getRows()),
+                 type.getRows(),
+                 type.getK()};
+  codes[op.getCodes()] = view;
+}
+
+void KernelLowering::lower(StoreCodesOp op) {
+  CodesView view = codes.at(op.getCodes());
+  Value values = scalar(op.getValues()), indices = scalar(op.getIndices()),
+        batch = scalar(op.getBatch()), head = scalar(op.getHead()), first = scalar(op.getRow());
+  Type element = op.getValues().getType().getElementType(),
+       index = op.getIndices().getType().getElementType();
+  Value rows = emit.minIndex(view.valid, validRows(values, first, view.rows));
+  emit.loop(emit.index(0), rows, 1, [&](Value row) {
+    Value target = emit.add(first, row);
+    emit.loop(0, view.k, 1, [&](Value t) {
+      emit.store(emit.round(codeValue(view, row, t), element), values, {batch, head, target, t});
+      Value feature = emit.make<arith::IndexCastOp>(index, codeFeature(view, row, t));
+      emit.store(feature, indices, {batch, head, target, t});
+    });
+  });
+}
+
+void KernelLowering::lower(ExpandOp op) {
+  CodesView view = codes.at(op.getCodes());
+  TileType tile = op.getTile().getType();
+  bool featureMajor = keyTiles.contains(op.getTile());
+  MatrixBuffer matrix = featureMajor ? allocateMatrix(tile.getColumns(), tile.getRows())
+                                     : allocateMatrix(tile.getRows(), tile.getColumns());
+  fillMatrix(matrix, 0.0f);
+  // Added, not stored: a padded code names a feature with the value 0.
+  emit.loop(emit.index(0), view.valid, 1, [&](Value row) {
+    emit.loop(0, view.k, 1, [&](Value t) {
+      Value feature = codeFeature(view, row, t);
+      SmallVector<Value, 2> place{row, feature};
+      if (featureMajor)
+        std::swap(place[0], place[1]);
+      Value sum = emit.add(emit.load(matrix.memory, place), codeValue(view, row, t));
+      emit.store(sum, matrix.memory, place);
+    });
+  });
+  matrices[op.getTile()] = matrix;
+}

@@ -1,0 +1,80 @@
+//===- MatrixProduct.cpp - Dense products, register-tiled -----------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelLowering.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace sfa::tile;
+using namespace sfa::cpu;
+
+namespace {
+/// Rows and vectors of C that are held in registers. Each step of the inner loop loads `vectors`
+/// vectors of B and broadcasts `rows` elements of A; the accumulators, a row of B and an element of
+/// A fit 32 registers with AVX-512 and 16 without. Rows divide every query tile.
+struct RegisterTile {
+  int64_t rows, vectors;
+  explicit RegisterTile(int64_t lanes) : rows(lanes == 16 ? 8 : 4), vectors(3) {}
+};
+} // namespace
+
+void KernelLowering::matrixProduct(MatrixBuffer a, MatrixBuffer b, MatrixBuffer c,
+                                   bool accumulate) {
+  RegisterTile tile(emit.lanes);
+  int64_t totalVectors = llvm::divideCeil(c.columns, emit.lanes);
+
+  // One panel of columns of B stays in the first-level cache for all rows of A.
+  auto panel = [&](Value column, int64_t vectors) {
+    Emitter::Values columns;
+    for (int64_t v = 0; v < vectors; ++v)
+      columns.push_back(emit.add(column, emit.index(v * emit.lanes)));
+    emit.loop(0, c.rows, tile.rows, [&](Value row) {
+      Emitter::Values rows, sums;
+      for (int64_t r = 0; r < tile.rows; ++r)
+        rows.push_back(emit.add(row, emit.index(r)));
+      for (Value r : rows)
+        for (Value v : columns)
+          sums.push_back(accumulate ? emit.loadVector(c.memory, {r, v}) : emit.splat(0.0f));
+      sums = emit.loop(emit.index(0), emit.index(a.columns), 1, sums,
+                       [&](Value k, ValueRange carried) {
+                         Emitter::Values next, bs;
+                         for (Value v : columns)
+                           bs.push_back(emit.loadVector(b.memory, {k, v}));
+                         for (int64_t r = 0; r < tile.rows; ++r) {
+                           Value element = emit.broadcast(emit.load(a.memory, {rows[r], k}));
+                           for (int64_t v = 0; v < vectors; ++v)
+                             next.push_back(emit.fma(element, bs[v], carried[r * vectors + v]));
+                         }
+                         return next;
+                       });
+      for (int64_t r = 0; r < tile.rows; ++r)
+        for (int64_t v = 0; v < vectors; ++v)
+          emit.storeVector(sums[r * vectors + v], c.memory, {rows[r], columns[v]});
+    });
+  };
+
+  int64_t rest = totalVectors % tile.vectors, whole = totalVectors - rest;
+  if (whole != 0)
+    emit.loop(0, whole * emit.lanes, tile.vectors * emit.lanes,
+              [&](Value column) { panel(column, tile.vectors); });
+  if (rest != 0)
+    panel(emit.index(whole * emit.lanes), rest);
+}
+
+void KernelLowering::lower(DotOp op) {
+  TileType type = op.getScores().getType();
+  MatrixBuffer scores = allocateMatrix(type.getRows(), type.getColumns());
+  matrixProduct(matrix(op.getQuery()), matrix(op.getKey()), scores, /*accumulate=*/false);
+  matrices[op.getScores()] = scores;
+}
+
+void KernelLowering::lower(AccumulateOp op) {
+  MatrixBuffer acc = takeMatrix(op.getAccMutable(), /*copy=*/true);
+  matrixProduct(matrix(op.getProbabilities()), matrix(op.getValue()), acc, /*accumulate=*/true);
+  matrices[op.getResult()] = acc;
+}

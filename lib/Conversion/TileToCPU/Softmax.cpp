@@ -1,0 +1,260 @@
+//===- Softmax.cpp - Masking, softmax and the epilogue, row by row --------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelLowering.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include <limits>
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::tile;
+using namespace sfa::cpu;
+
+static constexpr float infinity = std::numeric_limits<float>::infinity();
+
+/// Calls `body` for every row and every vector of its columns.
+static void forEachVector(Emitter &emit, MatrixBuffer matrix,
+                          function_ref<void(Value, Value)> body) {
+  emit.loop(0, matrix.rows, 1, [&](Value row) {
+    emit.loop(0, matrix.columns, emit.lanes, [&](Value column) { body(row, column); });
+  });
+}
+
+/// A row's reference; 0 for a row that has seen no key.
+static Value finiteReference(Emitter &emit, Value reference) {
+  bool isVector = isa<VectorType>(reference.getType());
+  Value none = isVector ? emit.splat(-infinity) : emit.f32(-infinity);
+  Value zero = isVector ? emit.splat(0.0f) : emit.f32(0.0f);
+  return emit.select(emit.compare(arith::CmpFPredicate::OEQ, reference, none), zero, reference);
+}
+
+Value KernelLowering::mapRows(int64_t rows, ArrayRef<Value> inputs,
+                              function_ref<Value(ArrayRef<Value>)> element) {
+  Value result = allocateRows(rows);
+  emit.loop(0, rows, emit.lanes, [&](Value row) {
+    SmallVector<Value> vectors;
+    for (Value input : inputs)
+      vectors.push_back(emit.loadVector(input, row));
+    emit.storeVector(element(vectors), result, row);
+  });
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Mask
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lower(MaskOp op) {
+  MatrixBuffer scores = takeMatrix(op.getScoresMutable(), /*copy=*/true);
+  matrices[op.getResult()] = scores;
+  Value row = scalar(op.getRow()), column = scalar(op.getColumn());
+  Value numKeys = scalar(op.getNumKeys());
+  Value shift = emit.sub(numKeys, scalar(op.getNumQueries()));
+  std::optional<int64_t> left = op.getMask().leftBound(), right = op.getMask().rightBound();
+
+  // The visible columns of the tile for its row i: [lower(i), upper(i)).
+  Value zero = emit.index(0), columns = emit.index(scores.columns);
+  auto lower = [&](Value i) -> Value {
+    if (!left)
+      return zero;
+    Value aligned = emit.add(emit.add(row, i), shift);
+    return emit.sub(emit.sub(aligned, emit.index(*left)), column);
+  };
+  auto upper = [&](Value i) -> Value {
+    Value end = emit.sub(numKeys, column);
+    if (!right)
+      return end;
+    Value aligned = emit.add(emit.add(row, i), shift);
+    return emit.minIndex(end, emit.sub(emit.add(aligned, emit.index(*right + 1)), column));
+  };
+
+  // Nothing to do where the first row sees the last column and the last row sees the first one.
+  Value hidesLast = emit.compare(arith::CmpIPredicate::slt, upper(zero), columns);
+  Value hidesFirst =
+      emit.compare(arith::CmpIPredicate::sgt, lower(emit.index(scores.rows - 1)), zero);
+  emit.when(emit.make<arith::OrIOp>(hidesLast, hidesFirst), [&] {
+    Value hidden = emit.splat(-infinity), lanes = emit.laneNumbers();
+    emit.loop(0, scores.rows, 1, [&](Value i) {
+      auto clamp = [&](Value bound) {
+        return emit.broadcast(emit.toI32(emit.minIndex(emit.maxIndex(bound, zero), columns)));
+      };
+      Value first = clamp(lower(i)), end = clamp(upper(i));
+      emit.loop(0, scores.columns, emit.lanes, [&](Value c) {
+        Value number = emit.add(lanes, emit.broadcast(emit.toI32(c)));
+        Value visible =
+            emit.make<arith::AndIOp>(emit.compare(arith::CmpIPredicate::sge, number, first),
+                                     emit.compare(arith::CmpIPredicate::slt, number, end));
+        Value vector = emit.loadVector(scores.memory, {i, c});
+        emit.storeVector(emit.select(visible, vector, hidden), scores.memory, {i, c});
+      });
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Rows of a tile
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lower(ScaleOp op) {
+  auto tile = cast<TileType>(op.getTile().getType());
+  Value factor = emit.splat(op.getFactor().convertToFloat());
+  if (tile.isRowVector()) {
+    rowVectors[op.getResult()] =
+        mapRows(tile.getRows(), rowVector(op.getTile()),
+                [&](ArrayRef<Value> in) { return emit.mul(in[0], factor); });
+    return;
+  }
+  MatrixBuffer from = matrix(op.getTile()), to = takeMatrix(op.getTileMutable(), /*copy=*/false);
+  forEachVector(emit, from, [&](Value row, Value column) {
+    Value vector = emit.loadVector(from.memory, {row, column});
+    emit.storeVector(emit.mul(vector, factor), to.memory, {row, column});
+  });
+  matrices[op.getResult()] = to;
+}
+
+void KernelLowering::lower(RowMaxOp op) {
+  MatrixBuffer tile = matrix(op.getTile());
+  Value init = rowVector(op.getInit()), result = allocateRows(tile.rows);
+  auto max = [&](Value a, Value b) { return emit.maxOrSecond(a, b); };
+  emit.loop(0, tile.rows, 1, [&](Value row) {
+    Emitter::Values best = emit.loop(emit.index(0), emit.index(tile.columns), emit.lanes,
+                                     emit.splat(-infinity), [&](Value column, ValueRange carried) {
+                                       Value vector = emit.loadVector(tile.memory, {row, column});
+                                       return Emitter::Values{max(vector, carried[0])};
+                                     });
+    emit.store(max(emit.reduce(best[0], max), emit.load(init, row)), result, row);
+  });
+  rowVectors[op.getResult()] = result;
+}
+
+void KernelLowering::lower(RowSumOp op) {
+  MatrixBuffer tile = matrix(op.getTile());
+  Value result = allocateRows(tile.rows);
+  emit.loop(0, tile.rows, 1, [&](Value row) {
+    Emitter::Values sum = emit.loop(emit.index(0), emit.index(tile.columns), emit.lanes,
+                                    emit.splat(0.0f), [&](Value column, ValueRange carried) {
+                                      Value vector = emit.loadVector(tile.memory, {row, column});
+                                      return Emitter::Values{emit.add(carried[0], vector)};
+                                    });
+    emit.store(emit.reduce(sum[0], [&](Value a, Value b) { return emit.add(a, b); }), result, row);
+  });
+  rowVectors[op.getResult()] = result;
+}
+
+void KernelLowering::lower(Exp2Op op) {
+  auto tile = cast<TileType>(op.getTile().getType());
+  Value reference = rowVector(op.getReference());
+  Value scale = emit.splat(op.getScale().convertToFloat());
+  // The difference first: it is exact where it matters, near the maximum.
+  auto element = [&](Value value, Value reference) {
+    return exp2(emit.mul(emit.sub(value, reference), scale));
+  };
+  if (tile.isRowVector()) {
+    rowVectors[op.getResult()] =
+        mapRows(tile.getRows(), {rowVector(op.getTile()), reference},
+                [&](ArrayRef<Value> in) { return element(in[0], finiteReference(emit, in[1])); });
+    return;
+  }
+  MatrixBuffer from = matrix(op.getTile()), to = takeMatrix(op.getTileMutable(), /*copy=*/false);
+  emit.loop(0, from.rows, 1, [&](Value row) {
+    Value rowReference = emit.broadcast(finiteReference(emit, emit.load(reference, row)));
+    emit.loop(0, from.columns, emit.lanes, [&](Value column) {
+      Value vector = emit.loadVector(from.memory, {row, column});
+      emit.storeVector(element(vector, rowReference), to.memory, {row, column});
+    });
+  });
+  matrices[op.getResult()] = to;
+}
+
+//===----------------------------------------------------------------------===//
+// Row vectors
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lower(FmaOp op) {
+  rowVectors[op.getResult()] =
+      mapRows(op.getResult().getType().getRows(),
+              {rowVector(op.getA()), rowVector(op.getB()), rowVector(op.getC())},
+              [&](ArrayRef<Value> in) { return emit.fma(in[0], in[1], in[2]); });
+}
+
+void KernelLowering::lower(AddOp op) {
+  rowVectors[op.getResult()] =
+      mapRows(op.getResult().getType().getRows(), {rowVector(op.getA()), rowVector(op.getB())},
+              [&](ArrayRef<Value> in) { return emit.add(in[0], in[1]); });
+}
+
+void KernelLowering::lower(TripsOp op) {
+  int64_t rows = op.getSum().getType().getRows();
+  Value sums = rowVector(op.getSum()), references = rowVector(op.getReference());
+  Value threshold = emit.splat(op.getThreshold().convertToFloat()), unset = emit.splat(-infinity);
+  Value lanes = emit.laneNumbers(), end = emit.splat(int32_t(rows));
+  Emitter::Values any = emit.loop(
+      emit.index(0), emit.index(rows), emit.lanes, emit.splat(int32_t(0)),
+      [&](Value row, ValueRange carried) {
+        // Unordered: a NaN is not at most the threshold.
+        Value above =
+            emit.compare(arith::CmpFPredicate::UGT, emit.loadVector(sums, row), threshold);
+        Value first =
+            emit.compare(arith::CmpFPredicate::OEQ, emit.loadVector(references, row), unset);
+        Value inside = emit.compare(arith::CmpIPredicate::slt,
+                                    emit.add(lanes, emit.broadcast(emit.toI32(row))), end);
+        Value trips = emit.make<arith::AndIOp>(emit.make<arith::OrIOp>(above, first), inside);
+        Value flag = emit.make<arith::ExtUIOp>(emit.i32Vector(), trips);
+        return Emitter::Values{emit.make<arith::OrIOp>(carried[0], flag)};
+      });
+  Value combined = emit.make<vector::ReductionOp>(vector::CombiningKind::OR, any[0]);
+  mapping.map(op.getResult(), emit.compare(arith::CmpIPredicate::ne, combined, emit.i32(0)));
+}
+
+//===----------------------------------------------------------------------===//
+// Accumulator and epilogue
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lower(ScaleRowsOp op) {
+  MatrixBuffer tile = takeMatrix(op.getTileMutable(), /*copy=*/true);
+  Value factors = rowVector(op.getFactors());
+  emit.when(scalar(op.getCondition()), [&] {
+    emit.loop(0, tile.rows, 1, [&](Value row) {
+      Value factor = emit.broadcast(emit.load(factors, row));
+      emit.loop(0, tile.columns, emit.lanes, [&](Value column) {
+        Value vector = emit.loadVector(tile.memory, {row, column});
+        emit.storeVector(emit.mul(vector, factor), tile.memory, {row, column});
+      });
+    });
+  });
+  matrices[op.getResult()] = tile;
+}
+
+void KernelLowering::lower(NormalizeOp op) {
+  MatrixBuffer from = matrix(op.getAcc()), to = takeMatrix(op.getAccMutable(), /*copy=*/false);
+  Value sums = rowVector(op.getSum()), zero = emit.splat(0.0f);
+  emit.loop(0, from.rows, 1, [&](Value row) {
+    Value sum = emit.broadcast(emit.load(sums, row));
+    Value empty = emit.compare(arith::CmpFPredicate::OEQ, sum, zero);
+    emit.loop(0, from.columns, emit.lanes, [&](Value column) {
+      Value quotient = emit.make<arith::DivFOp>(emit.loadVector(from.memory, {row, column}), sum);
+      emit.storeVector(emit.select(empty, zero, quotient), to.memory, {row, column});
+    });
+  });
+  matrices[op.getResult()] = to;
+}
+
+void KernelLowering::lower(LseOp op) {
+  Value references = rowVector(op.getReference()), sums = rowVector(op.getSum());
+  int64_t rows = op.getResult().getType().getRows();
+  Value scale = emit.f32(op.getScale().convertToFloat()), none = emit.f32(-infinity);
+  Value result = allocateRows(rows);
+  emit.loop(0, rows, 1, [&](Value row) {
+    Value sum = emit.load(sums, row);
+    Value empty = emit.compare(arith::CmpFPredicate::OEQ, sum, emit.f32(0.0f));
+    Value log = emit.make<math::LogOp>(sum);
+    Value lse = emit.add(emit.mul(emit.load(references, row), scale), log);
+    emit.store(emit.select(empty, none, lse), result, row);
+  });
+  rowVectors[op.getResult()] = result;
+}

@@ -1,0 +1,208 @@
+//===- SparseScores.cpp - Scores from codes: gather, scatter and sparse_mma -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelLowering.h"
+#include <algorithm>
+
+using namespace mlir;
+using namespace sfa::tile;
+using namespace sfa::cpu;
+
+//===----------------------------------------------------------------------===//
+// Rows of scaled key rows: gather, and both parts of sparse_mma
+//===----------------------------------------------------------------------===//
+
+/// Vectors of scores that are held in registers while the non-zeros of a query are walked.
+static constexpr int64_t panelVectors = 8;
+
+void KernelLowering::sparseRow(MatrixBuffer scores, MatrixBuffer keys, Value row, Value count,
+                               bool accumulate,
+                               function_ref<std::pair<Value, Value>(Value)> valueAndFeature) {
+  int64_t vectors = scores.columns / emit.lanes;
+  for (int64_t first = 0; first < vectors; first += panelVectors) {
+    Emitter::Values columns, sums;
+    for (int64_t v = first; v < std::min(first + panelVectors, vectors); ++v) {
+      columns.push_back(emit.index(v * emit.lanes));
+      sums.push_back(accumulate ? emit.loadVector(scores.memory, {row, columns.back()})
+                                : emit.splat(0.0f));
+    }
+    sums = emit.loop(emit.index(0), count, 1, sums, [&](Value t, ValueRange carried) {
+      auto [value, feature] = valueAndFeature(t);
+      Value factor = emit.broadcast(value);
+      Emitter::Values next;
+      for (auto [column, sum] : llvm::zip_equal(columns, carried))
+        next.push_back(emit.fma(factor, emit.loadVector(keys.memory, {feature, column}), sum));
+      return next;
+    });
+    for (auto [column, sum] : llvm::zip_equal(columns, sums))
+      emit.storeVector(sum, scores.memory, {row, column});
+  }
+}
+
+void KernelLowering::lower(GatherDotOp op) {
+  CodesView query = codes.at(op.getQuery());
+  MatrixBuffer keys = matrix(op.getKey());
+  MatrixBuffer scores =
+      allocateMatrix(op.getScores().getType().getRows(), op.getScores().getType().getColumns());
+  Value k = emit.index(query.k), none = emit.index(0);
+  emit.loop(0, scores.rows, 1, [&](Value row) {
+    // A row beyond the last query has no non-zeros.
+    Value count = emit.select(emit.compare(arith::CmpIPredicate::slt, row, query.valid), k, none);
+    sparseRow(scores, keys, row, count, /*accumulate=*/false, [&](Value t) {
+      return std::pair(codeValue(query, row, t), codeFeature(query, row, t));
+    });
+  });
+  matrices[op.getScores()] = scores;
+}
+
+//===----------------------------------------------------------------------===//
+// sparse_mma
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lower(SplitOp op) {
+  CodesView view = codes.at(op.getCodes());
+  int64_t features = op.getCodes().getType().getFeatures(), groups = features / 4;
+  Type f32 = emit.getF32Type(), i32 = emit.getI32Type();
+  PairsBuffer part{allocate({view.rows, features / 2}, f32),
+                   allocate({view.rows, features / 2}, i32), Value(), features / 2};
+  PairsBuffer surplus{allocate({view.rows, view.k}, f32), allocate({view.rows, view.k}, i32),
+                      allocate({view.rows}, i32), view.k};
+  Value taken = allocate({groups}, i32); // of each group of the row at hand
+  Value zero = emit.i32(0), two = emit.index(2), four = emit.index(4);
+
+  emit.loop(0, view.rows, 1, [&](Value row) {
+    emit.store(zero, surplus.counts, row);
+    emit.loop(0, groups, 1, [&](Value group) {
+      emit.store(zero, taken, group);
+      // An unused place holds the value 0 of the group's first or second feature.
+      for (int64_t place = 0; place < 2; ++place) {
+        Value slot = emit.add(emit.mul(group, two), emit.index(place));
+        emit.store(emit.f32(0.0f), part.values, {row, slot});
+        emit.store(emit.toI32(emit.add(emit.mul(group, four), emit.index(place))), part.features,
+                   {row, slot});
+      }
+    });
+  });
+  emit.loop(emit.index(0), view.valid, 1, [&](Value row) {
+    emit.loop(0, groups, 1, [&](Value group) { emit.store(zero, taken, group); });
+    emit.loop(0, view.k, 1, [&](Value t) {
+      Value value = codeValue(view, row, t), feature = codeFeature(view, row, t);
+      Value group = emit.make<arith::DivUIOp>(feature, four);
+      Value used = emit.toIndex(emit.load(taken, group));
+      Value fits = emit.compare(arith::CmpIPredicate::ult, used, two);
+      auto choice = emit.make<scf::IfOp>(fits, /*withElseRegion=*/true);
+      OpBuilder::InsertionGuard guard(emit);
+      emit.setInsertionPoint(choice.thenYield());
+      Value slot = emit.add(emit.mul(group, two), used);
+      emit.store(value, part.values, {row, slot});
+      emit.store(emit.toI32(feature), part.features, {row, slot});
+      emit.store(emit.toI32(emit.add(used, emit.index(1))), taken, group);
+      emit.setInsertionPoint(choice.elseYield());
+      Value place = emit.toIndex(emit.load(surplus.counts, row));
+      emit.store(value, surplus.values, {row, place});
+      emit.store(emit.toI32(feature), surplus.features, {row, place});
+      emit.store(emit.toI32(emit.add(place, emit.index(1))), surplus.counts, row);
+    });
+  });
+  pairs[op.getPart()] = part;
+  pairs[op.getSurplus()] = surplus;
+}
+
+void KernelLowering::lower(TwoFourDotOp op) {
+  PairsBuffer part = pairs.at(op.getQuery());
+  MatrixBuffer keys = matrix(op.getKey());
+  MatrixBuffer scores =
+      allocateMatrix(op.getScores().getType().getRows(), op.getScores().getType().getColumns());
+  Value count = emit.index(part.width);
+  emit.loop(0, scores.rows, 1, [&](Value row) {
+    sparseRow(scores, keys, row, count, /*accumulate=*/false, [&](Value t) {
+      return std::pair(emit.load(part.values, {row, t}),
+                       emit.toIndex(emit.load(part.features, {row, t})));
+    });
+  });
+  matrices[op.getScores()] = scores;
+}
+
+void KernelLowering::lower(SurplusDotOp op) {
+  PairsBuffer surplus = pairs.at(op.getQuery());
+  MatrixBuffer keys = matrix(op.getKey());
+  MatrixBuffer scores = takeMatrix(op.getScoresMutable(), /*copy=*/true);
+  emit.loop(0, scores.rows, 1, [&](Value row) {
+    Value count = emit.toIndex(emit.load(surplus.counts, row));
+    emit.when(emit.compare(arith::CmpIPredicate::ugt, count, emit.index(0)), [&] {
+      sparseRow(scores, keys, row, count, /*accumulate=*/true, [&](Value t) {
+        return std::pair(emit.load(surplus.values, {row, t}),
+                         emit.toIndex(emit.load(surplus.features, {row, t})));
+      });
+    });
+  });
+  matrices[op.getResult()] = scores;
+}
+
+//===----------------------------------------------------------------------===//
+// scatter
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lower(PostingsOp op) {
+  CodesView view = codes.at(op.getCodes());
+  int64_t features = op.getCodes().getType().getFeatures();
+  Type f32 = emit.getF32Type(), i32 = emit.getI32Type();
+  PostingsBuffer lists{allocate({features + 1}, i32), allocate({view.rows * view.k}, i32),
+                       allocate({view.rows * view.k}, f32)};
+  Value cursors = allocate({features}, i32);
+  Value zero = emit.i32(0), one = emit.i32(1);
+  auto increment = [&](Value memory, Value place) {
+    Value count = emit.load(memory, place);
+    emit.store(emit.add(count, one), memory, place);
+    return emit.toIndex(count);
+  };
+
+  // Count, sum up, distribute.
+  emit.loop(0, features, 1, [&](Value feature) { emit.store(zero, cursors, feature); });
+  emit.loop(emit.index(0), view.valid, 1, [&](Value row) {
+    emit.loop(0, view.k, 1, [&](Value t) { increment(cursors, codeFeature(view, row, t)); });
+  });
+  Emitter::Values end =
+      emit.loop(emit.index(0), emit.index(features), 1, zero, [&](Value feature, ValueRange start) {
+        Value count = emit.load(cursors, feature);
+        emit.store(start[0], lists.starts, feature);
+        emit.store(start[0], cursors, feature);
+        return Emitter::Values{emit.add(start[0], count)};
+      });
+  emit.store(end[0], lists.starts, emit.index(features));
+  emit.loop(emit.index(0), view.valid, 1, [&](Value row) {
+    emit.loop(0, view.k, 1, [&](Value t) {
+      Value place = increment(cursors, codeFeature(view, row, t));
+      emit.store(emit.toI32(row), lists.keys, place);
+      emit.store(codeValue(view, row, t), lists.values, place);
+    });
+  });
+  postings[op.getPostings()] = lists;
+}
+
+void KernelLowering::lower(ScatterDotOp op) {
+  CodesView query = codes.at(op.getQuery());
+  PostingsBuffer lists = postings.at(op.getKey());
+  MatrixBuffer scores =
+      allocateMatrix(op.getScores().getType().getRows(), op.getScores().getType().getColumns());
+  fillMatrix(scores, 0.0f);
+  emit.loop(emit.index(0), query.valid, 1, [&](Value row) {
+    emit.loop(0, query.k, 1, [&](Value t) {
+      Value value = codeValue(query, row, t), feature = codeFeature(query, row, t);
+      Value start = emit.toIndex(emit.load(lists.starts, feature));
+      Value end = emit.toIndex(emit.load(lists.starts, emit.add(feature, emit.index(1))));
+      emit.loop(start, end, 1, [&](Value entry) {
+        Value key = emit.toIndex(emit.load(lists.keys, entry));
+        Value product = emit.mul(value, emit.load(lists.values, entry));
+        emit.store(emit.add(emit.load(scores.memory, {row, key}), product), scores.memory,
+                   {row, key});
+      });
+    });
+  });
+  matrices[op.getScores()] = scores;
+}

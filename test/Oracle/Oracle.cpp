@@ -1,0 +1,132 @@
+//===- Oracle.cpp - Codes, rounding and errors of the oracle ----*- C++ -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "test/Oracle/Oracle.h"
+#include "test/Oracle/Detail.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <numeric>
+
+using namespace sfa::oracle;
+
+void detail::require(bool condition, const char *claim) {
+  if (condition)
+    return;
+  std::fprintf(stderr, "oracle: wrong arguments: it must hold that %s\n", claim);
+  std::abort();
+}
+
+Codes sfa::oracle::topk(const std::vector<double> &x, int64_t rows, int64_t d, int64_t k) {
+  detail::require(rows >= 0 && d >= 1 && k >= 1, "rows >= 0, d >= 1, k >= 1");
+  detail::require(static_cast<int64_t>(x.size()) == rows * d, "x has rows * d values");
+  Codes codes;
+  codes.rows = rows;
+  codes.d = d;
+  codes.k = std::min(k, d);
+  codes.values.resize(rows * codes.k);
+  codes.indices.resize(rows * codes.k);
+  detail::parallelFor(rows, [&](int64_t row) {
+    const double *values = &x[row * d];
+    auto ranksBefore = [&](int32_t a, int32_t b) {
+      bool isNanA = std::isnan(values[a]), isNanB = std::isnan(values[b]);
+      if (isNanA != isNanB)
+        return isNanA;
+      if (!isNanA && std::fabs(values[a]) != std::fabs(values[b]))
+        return std::fabs(values[a]) > std::fabs(values[b]);
+      return a < b;
+    };
+    std::vector<int32_t> order(d);
+    std::iota(order.begin(), order.end(), 0);
+    if (codes.k < d)
+      std::nth_element(order.begin(), order.begin() + codes.k, order.end(), ranksBefore);
+    std::sort(order.begin(), order.begin() + codes.k);
+    for (int64_t i = 0; i < codes.k; ++i) {
+      codes.indices[row * codes.k + i] = order[i];
+      codes.values[row * codes.k + i] = values[order[i]];
+    }
+  });
+  return codes;
+}
+
+std::vector<double> sfa::oracle::densify(const Codes &codes) {
+  detail::requireValid(codes);
+  std::vector<double> x(codes.rows * codes.d, 0.0);
+  for (int64_t row = 0; row < codes.rows; ++row)
+    for (int64_t i = row * codes.k; i < (row + 1) * codes.k; ++i)
+      x[row * codes.d + codes.indices[i]] = codes.values[i];
+  return x;
+}
+
+void detail::requireValid(const Codes &codes) {
+  int64_t count = codes.rows * codes.k;
+  require(codes.rows >= 0 && codes.k >= 1 && codes.k <= codes.d, "codes have 1 <= k <= d");
+  require(static_cast<int64_t>(codes.values.size()) == count, "codes have rows * k values");
+  require(static_cast<int64_t>(codes.indices.size()) == count, "codes have rows * k indices");
+  for (int64_t i = 0; i < count; ++i) {
+    require(codes.indices[i] >= 0 && codes.indices[i] < codes.d, "indices are in [0, d)");
+    require(i % codes.k == 0 || codes.indices[i - 1] < codes.indices[i],
+            "the indices of a row ascend");
+  }
+}
+
+double sfa::oracle::defaultScale(int64_t d) { return 1.0 / std::sqrt(static_cast<double>(d)); }
+
+double sfa::oracle::roundTo(DataType type, double value) {
+  switch (type) {
+  case DataType::F32:
+    return static_cast<float>(value);
+  case DataType::F16:
+    return detail::roundToFormat<detail::Half>(value);
+  case DataType::BF16:
+    return detail::roundToFormat<detail::Bfloat16>(value);
+  }
+  std::abort();
+}
+
+Errors sfa::oracle::compare(const std::vector<double> &actual,
+                            const std::vector<double> &expected) {
+  detail::require(actual.size() == expected.size(), "both arrays have the same size");
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  Errors errors;
+  double largest = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (std::isfinite(expected[i]) && std::isfinite(actual[i])) {
+      errors.maxAbs = std::max(errors.maxAbs, std::fabs(actual[i] - expected[i]));
+      largest = std::max(largest, std::fabs(expected[i]));
+      continue;
+    }
+    bool isSame = std::isnan(expected[i]) ? std::isnan(actual[i]) : actual[i] == expected[i];
+    if (!isSame)
+      return {infinity, infinity};
+  }
+  if (errors.maxAbs == 0)
+    return errors;
+  if (largest == 0)
+    return {infinity, errors.maxAbs};
+  // Both norms are taken of scaled values, so that no square overflows or vanishes.
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (!std::isfinite(expected[i]))
+      continue;
+    double scaledDifference = (actual[i] - expected[i]) / errors.maxAbs;
+    double scaledExpected = expected[i] / largest;
+    difference += scaledDifference * scaledDifference;
+    norm += scaledExpected * scaledExpected;
+  }
+  errors.frobenius = std::sqrt(difference / norm) * (errors.maxAbs / largest);
+  return errors;
+}
+
+bool sfa::oracle::isWithinBound(const Errors &kernel, const Errors &baseline) {
+  return std::isfinite(kernel.frobenius) && std::isfinite(kernel.maxAbs) &&
+         kernel.frobenius <= errorFactor * baseline.frobenius &&
+         kernel.maxAbs <= errorFactor * baseline.maxAbs;
+}

@@ -34,6 +34,9 @@ static LogicalResult checkMemory(Operation *op, MemRefType memory, int64_t colum
   if (elementType && memory.getElementType() != elementType)
     return op->emitOpError() << "needs a memory of " << elementType << ", given is "
                              << memory.getElementType();
+  if (memory.isDynamicDim(3))
+    return op->emitOpError() << "needs a memory with a static number of columns, given is "
+                             << memory;
   return checkEqual(op, "the last dimension of the memory", memory.getDimSize(3),
                     "the number of columns of the tile", columns);
 }

@@ -153,11 +153,17 @@ LogicalResult KernelOp::verify() {
 MutableOperandRange LaunchOp::getDpsInitsMutable() { return getOutputsMutable(); }
 
 LogicalResult LaunchOp::verify() {
+  if ((*this)->getParentOfType<KernelOp>())
+    return emitOpError("is inside a kernel; a kernel cannot launch kernels");
   bool onTensors = llvm::any_of(getOperandTypes(), llvm::IsaPred<RankedTensorType>);
   for (Type type : llvm::concat<Type>(SmallVector<Type>(getInputs().getTypes()),
                                       SmallVector<Type>(getOutputs().getTypes())))
     if (onTensors ? !isa<RankedTensorType>(type) : !isa<MemRefType>(type))
       return emitOpError() << "takes either tensors or memories alone, given is also " << type;
+  for (Type type : getOperandTypes())
+    if (auto tensor = dyn_cast<RankedTensorType>(type); tensor && tensor.getEncoding())
+      return emitOpError() << "takes tensors without an encoding, given is " << type
+                           << "; codes are passed as their values and their indices";
   if (onTensors && getResultTypes() != TypeRange(getOutputs()))
     return emitOpError("returns one tensor for each output, of the same type");
   if (!onTensors && getNumResults() != 0)
@@ -270,22 +276,32 @@ static LogicalResult checkTypes(Operation *op, StringRef stage, StringRef what, 
 }
 
 LogicalResult KeyLoopOp::verifyRegions() {
-  if (getStep() < 1)
-    return emitOpError() << "has a step of " << getStep() << " keys, allowed is 1 or more";
+  int64_t step = getStepAttr().getInt();
+  if (step < 1)
+    return emitOpError() << "has a step of " << step << " keys, allowed is 1 or more";
+  for (Region *stage : getRegions())
+    if (!isa<YieldOp>(stage->front().getTerminator()))
+      return emitOpError() << "ends each stage with sfa_tile.yield, given is "
+                           << stage->front().getTerminator()->getName();
   auto yielded = [](Region &stage) { return stage.front().getTerminator()->getOperandTypes(); };
   Type index = IndexType::get(getContext()), flag = IntegerType::get(getContext(), 1);
-  Type acc = getAcc().getType(), rows = getMax().getType();
+  TileType acc = getAcc().getType(), rows = getMax().getType();
+  Type f32 = Float32Type::get(getContext());
+  if (rows != getSum().getType() || rows.getRows() != acc.getRows() ||
+      acc.getElementType() != f32 || rows.getElementType() != f32)
+    return emitOpError() << "carries an accumulator, maxima and sums of f32 with the same number "
+                            "of rows, given are "
+                         << acc << ", " << rows << " and " << getSum().getType();
 
   TypeRange loaded = yielded(getLoad());
   if (loaded.size() < 2)
     return emitOpError("stage 'load' yields key tiles and then the value tile");
   auto value = dyn_cast<TileType>(loaded.back());
-  if (!value || value.isRowVector() || value.getRows() != static_cast<int64_t>(getStep()))
+  if (!value || value.isRowVector() || value.getRows() != step)
     return emitOpError() << "stage 'load' yields " << loaded.back()
                          << " as its value tile, which has to have " << getStep()
                          << " rows, one a key";
-  Type scores = TileType::get(getContext(), {cast<TileType>(acc).getRows(), value.getRows()},
-                              Float32Type::get(getContext()));
+  Type scores = TileType::get(getContext(), {acc.getRows(), value.getRows()}, f32);
 
   struct Stage {
     StringRef name;

@@ -88,8 +88,9 @@ def Tile_LaunchOp : Tile_Op<"launch", [
 def Tile_KeyLoopOp : Tile_Op<"key_loop", [
     SingleBlock, RecursiveMemoryEffects,
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames", "getAsmResultNames"]>,
-    TypesMatchWith<"", "accInit", "acc", "$_self">, TypesMatchWith<"", "maxInit", "max", "$_self">,
-    TypesMatchWith<"", "sumInit", "sum", "$_self">]> {
+    TypesMatchWith<"the accumulator keeps its type", "accInit", "acc", "$_self">,
+    TypesMatchWith<"the maxima keep their type", "maxInit", "max", "$_self">,
+    TypesMatchWith<"the sums keep their type", "sumInit", "sum", "$_self">]> {
   let summary = "the loop over key tiles, in stages";
   let description = [{
     Runs over key tiles `[lower, upper)` in steps of `step` keys and carries the output accumulator, the rows' reference

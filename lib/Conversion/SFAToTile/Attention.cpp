@@ -233,7 +233,7 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
 }
 
 struct AttentionToTile : OpConversionPattern<AttentionOp> {
-  AttentionToTile(const TypeConverter &types, MLIRContext *context, SymbolTable &symbols)
+  AttentionToTile(const TypeConverter &types, MLIRContext *context, SymbolTableCollection &symbols)
       : OpConversionPattern(types, context), symbols(symbols) {}
 
   LogicalResult matchAndRewrite(AttentionOp op, OneToNOpAdaptor adaptor,
@@ -253,12 +253,12 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
     return success();
   }
 
-  SymbolTable &symbols;
+  SymbolTableCollection &symbols;
 };
 
 } // namespace
 
 void sfa::tile::populateAttentionPatterns(RewritePatternSet &patterns, const TypeConverter &types,
-                                          SymbolTable &symbols) {
+                                          SymbolTableCollection &symbols) {
   patterns.add<AttentionToTile>(types, patterns.getContext(), symbols);
 }

@@ -56,7 +56,7 @@ SmallVector<RankedTensorType> sfa::tile::getPhysicalTensors(RankedTensorType ten
   return {codes.values, codes.indices};
 }
 
-KernelBuilder::KernelBuilder(ConversionPatternRewriter &rewriter, SymbolTable &symbols,
+KernelBuilder::KernelBuilder(ConversionPatternRewriter &rewriter, SymbolTableCollection &symbols,
                              Operation *op, ArrayRef<ValueRange> operands)
     : rewriter(rewriter), symbols(symbols), op(op), operands(operands) {}
 
@@ -70,9 +70,10 @@ KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t row
     for (RankedTensorType physical : getPhysicalTensors(cast<RankedTensorType>(result)))
       memories.push_back(getMemory(physical));
 
-  rewriter.setInsertionPointToEnd(&symbols.getOp()->getRegion(0).front());
+  SymbolTable &table = symbols.getSymbolTable(SymbolTable::getNearestSymbolTable(op));
+  rewriter.setInsertionPointToEnd(&table.getOp()->getRegion(0).front());
   kernel = KernelOp::create(rewriter, op->getLoc(), name, memories, schedule);
-  symbols.insert(kernel);
+  table.insert(kernel);
   rewriter.setInsertionPoint(kernel.getBody().front().getTerminator());
   return kernel;
 }

@@ -49,7 +49,7 @@ llvm::SmallVector<mlir::RankedTensorType> getPhysicalTensors(mlir::RankedTensorT
 /// `operands` and then those of the op's results.
 class KernelBuilder {
 public:
-  KernelBuilder(mlir::ConversionPatternRewriter &rewriter, mlir::SymbolTable &symbols,
+  KernelBuilder(mlir::ConversionPatternRewriter &rewriter, mlir::SymbolTableCollection &symbols,
                 mlir::Operation *op, llvm::ArrayRef<mlir::ValueRange> operands);
 
   /// Starts the kernel `name`, made unique, with `rowTile` rows of the first operand for one point
@@ -67,7 +67,7 @@ private:
   Operand inside(mlir::ValueRange values, unsigned index, unsigned firstMemory);
 
   mlir::ConversionPatternRewriter &rewriter;
-  mlir::SymbolTable &symbols;
+  mlir::SymbolTableCollection &symbols;
   mlir::Operation *op;
   llvm::SmallVector<mlir::ValueRange> operands;
   KernelOp kernel;
@@ -75,9 +75,10 @@ private:
 };
 
 void populateSparsifyDensifyPatterns(mlir::RewritePatternSet &patterns,
-                                     const mlir::TypeConverter &types, mlir::SymbolTable &symbols);
+                                     const mlir::TypeConverter &types,
+                                     mlir::SymbolTableCollection &symbols);
 void populateAttentionPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
-                               mlir::SymbolTable &symbols);
+                               mlir::SymbolTableCollection &symbols);
 
 } // namespace sfa::tile
 

@@ -29,7 +29,7 @@ static Value getFirstRow(const KernelContext &context, KernelOp kernel) {
 namespace {
 
 struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
-  SparsifyToTile(const TypeConverter &types, MLIRContext *context, SymbolTable &symbols)
+  SparsifyToTile(const TypeConverter &types, MLIRContext *context, SymbolTableCollection &symbols)
       : OpConversionPattern(types, context), symbols(symbols) {}
 
   LogicalResult matchAndRewrite(SparsifyOp op, OneToNOpAdaptor adaptor,
@@ -50,11 +50,11 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
     return success();
   }
 
-  SymbolTable &symbols;
+  SymbolTableCollection &symbols;
 };
 
 struct DensifyToTile : OpConversionPattern<DensifyOp> {
-  DensifyToTile(const TypeConverter &types, MLIRContext *context, SymbolTable &symbols)
+  DensifyToTile(const TypeConverter &types, MLIRContext *context, SymbolTableCollection &symbols)
       : OpConversionPattern(types, context), symbols(symbols) {}
 
   LogicalResult matchAndRewrite(DensifyOp op, OneToNOpAdaptor adaptor,
@@ -70,12 +70,13 @@ struct DensifyToTile : OpConversionPattern<DensifyOp> {
     return success();
   }
 
-  SymbolTable &symbols;
+  SymbolTableCollection &symbols;
 };
 
 } // namespace
 
 void sfa::tile::populateSparsifyDensifyPatterns(RewritePatternSet &patterns,
-                                                const TypeConverter &types, SymbolTable &symbols) {
+                                                const TypeConverter &types,
+                                                SymbolTableCollection &symbols) {
   patterns.add<SparsifyToTile, DensifyToTile>(types, patterns.getContext(), symbols);
 }

@@ -30,8 +30,8 @@ namespace sfa {
 /// The encoding of a tensor of codes; null for any other type.
 CodesAttr getCodes(mlir::Type type);
 
-/// The two tensors that hold a tensor of codes [b, h, n, d]: values [b, h, n, min(k, d)] and unsigned indices of the
-/// same shape.
+/// The two tensors that hold a tensor of codes [b, h, n, d]: values [b, h, n, min(k, d)] and
+/// unsigned indices of the same shape.
 struct PhysicalCodes {
   mlir::RankedTensorType values;
   mlir::RankedTensorType indices;

@@ -61,7 +61,8 @@ PhysicalCodes sfa::getPhysicalCodes(RankedTensorType codes) {
   SmallVector<int64_t> shape(codes.getShape());
   shape[3] = std::min(getCodes(codes).getK(), features);
   Type index = IntegerType::get(codes.getContext(), features <= 256 ? 8 : 16);
-  return {RankedTensorType::get(shape, codes.getElementType()), RankedTensorType::get(shape, index)};
+  return {RankedTensorType::get(shape, codes.getElementType()),
+          RankedTensorType::get(shape, index)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -102,11 +103,10 @@ static ParseResult parseInteger(AsmParser &parser, std::optional<int64_t> &resul
   return success();
 }
 
-/// Parses `key = value` pairs up to the closing `>`; `parseValue` parses the value of a key, or returns std::nullopt
-/// when it knows no such key.
-static ParseResult
-parseParameters(AsmParser &parser, StringRef allowed,
-                function_ref<std::optional<ParseResult>(StringRef)> parseValue) {
+/// Parses `key = value` pairs up to the closing `>`; `parseValue` parses the value of a key, or
+/// returns std::nullopt when it knows no such key.
+static ParseResult parseParameters(AsmParser &parser, StringRef allowed,
+                                   function_ref<std::optional<ParseResult>(StringRef)> parseValue) {
   llvm::SmallSet<StringRef, 8> seen;
   return parser.parseCommaSeparatedList([&]() -> ParseResult {
     SMLoc loc = parser.getCurrentLocation();
@@ -122,6 +122,23 @@ parseParameters(AsmParser &parser, StringRef allowed,
     return parser.emitError(loc) << "unknown parameter '" << key << "', allowed are " << allowed;
   });
 }
+
+Attribute CodesAttr::parse(AsmParser &parser, Type) {
+  std::optional<int64_t> k;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess() ||
+      parseParameters(parser, "k",
+                      [&](StringRef key) -> std::optional<ParseResult> {
+                        if (key == "k")
+                          return parseInteger(parser, k);
+                        return std::nullopt;
+                      }) ||
+      parser.parseGreater())
+    return {};
+  return parser.getChecked<CodesAttr>(loc, parser.getContext(), *k);
+}
+
+void CodesAttr::print(AsmPrinter &printer) const { printer << "<k = " << getK() << ">"; }
 
 //===----------------------------------------------------------------------===//
 // MaskAttr
@@ -178,7 +195,8 @@ std::optional<int64_t> MaskAttr::rightBound() const {
 MaskAttr MaskAttr::simplified() const {
   if (getKind() != MaskKind::Window || getLeft() || (getRight() && *getRight() != 0))
     return *this;
-  return get(getContext(), getRight() ? MaskKind::Causal : MaskKind::None, std::nullopt, std::nullopt);
+  return get(getContext(), getRight() ? MaskKind::Causal : MaskKind::None, std::nullopt,
+             std::nullopt);
 }
 
 //===----------------------------------------------------------------------===//
@@ -188,14 +206,16 @@ MaskAttr MaskAttr::simplified() const {
 LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    std::optional<Strategy>, std::optional<Softmax>,
                                    std::optional<int64_t> qTile, std::optional<int64_t> kTile,
-                                   std::optional<int64_t> stages, std::optional<int64_t> consumers) {
+                                   std::optional<int64_t> stages,
+                                   std::optional<int64_t> consumers) {
   auto check = [&](StringRef name, std::optional<int64_t> value, int64_t most) -> LogicalResult {
     if (value && (*value < 1 || *value > most))
       return emitError() << "'" << name << "' is " << *value << ", allowed is 1 to " << most;
     return success();
   };
-  return success(succeeded(check("q_tile", qTile, 4096)) && succeeded(check("k_tile", kTile, 4096)) &&
-                 succeeded(check("stages", stages, 16)) && succeeded(check("consumers", consumers, 8)));
+  return success(
+      succeeded(check("q_tile", qTile, 4096)) && succeeded(check("k_tile", kTile, 4096)) &&
+      succeeded(check("stages", stages, 16)) && succeeded(check("consumers", consumers, 8)));
 }
 
 Attribute ScheduleAttr::parse(AsmParser &parser, Type) {

@@ -38,7 +38,7 @@ def SFA_CodesAttr : SFA_Attr<"Codes", "codes", [DeclareAttrInterfaceMethods<Veri
     ```
   }];
   let parameters = (ins "int64_t":$k);
-  let assemblyFormat = "`<` `k` `=` $k `>`";
+  let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
 

@@ -21,10 +21,14 @@ static bool keepsAll(RankedTensorType codes) {
 // Sparsify and densify
 //===----------------------------------------------------------------------===//
 
+// In a graph region and in unreachable code an op may use its own result, through others: no fold
+// returns the op's own result, and no pattern rewrites an operand to the value that it has or that
+// another pattern rewrote.
+
 /// sparsify(densify(codes)) is codes.
 OpFoldResult SparsifyOp::fold(FoldAdaptor) {
   auto densify = getSource().getDefiningOp<DensifyOp>();
-  if (densify && densify.getCodes().getType() == getType())
+  if (densify && densify.getCodes().getType() == getType() && densify.getCodes() != getResult())
     return densify.getCodes();
   return {};
 }
@@ -32,7 +36,8 @@ OpFoldResult SparsifyOp::fold(FoldAdaptor) {
 /// densify(sparsify(x)) is x when all features are kept.
 OpFoldResult DensifyOp::fold(FoldAdaptor) {
   auto sparsify = getCodes().getDefiningOp<SparsifyOp>();
-  if (sparsify && keepsAll(sparsify.getType()) && sparsify.getSource().getType() == getType())
+  if (sparsify && keepsAll(sparsify.getType()) && sparsify.getSource().getType() == getType() &&
+      sparsify.getSource() != getResult())
     return sparsify.getSource();
   return {};
 }
@@ -50,6 +55,8 @@ struct RepeatedSparsify : OpRewritePattern<SparsifyOp> {
       return rewriter.notifyMatchFailure(op, "the source is not a sparsified tensor");
     if (::sfa::getCodes(first.getType()).getK() < ::sfa::getCodes(op.getType()).getK())
       return rewriter.notifyMatchFailure(op, "the source keeps fewer features");
+    if (first.getSource() == op.getSource())
+      return rewriter.notifyMatchFailure(op, "the source depends on the op itself");
     if (first.getSource().getType() != op.getSource().getType())
       return rewriter.notifyMatchFailure(op, "the static shapes differ");
     rewriter.modifyOpInPlace(op, [&] { op.getSourceMutable().assign(first.getSource()); });
@@ -78,7 +85,8 @@ struct AttentionOfDensify : OpRewritePattern<AttentionOp> {
   }
 };
 
-/// Codes that keep all features are the dense tensor. An explicit sparse strategy still gets the codes that it needs.
+/// Codes that keep all features are the dense tensor. An explicit sparse strategy still gets the
+/// codes that it needs.
 struct AttentionOfAllFeatures : OpRewritePattern<AttentionOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -89,7 +97,9 @@ struct AttentionOfAllFeatures : OpRewritePattern<AttentionOp> {
     bool changed = false;
     for (OpOperand *operand : {&op.getQueryMutable(), &op.getKeyMutable()}) {
       auto sparsify = operand->get().getDefiningOp<SparsifyOp>();
-      if (!sparsify || !keepsAll(sparsify.getType()))
+      if (!sparsify || !keepsAll(sparsify.getType()) ||
+          sparsify.getSource().getType().getShape() != sparsify.getType().getShape() ||
+          sparsify.getSource().getDefiningOp<DensifyOp>())
         continue;
       rewriter.modifyOpInPlace(op, [&] { operand->set(sparsify.getSource()); });
       changed = true;
@@ -161,5 +171,6 @@ void SparsifyOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRCo
 }
 
 void AttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
-  patterns.add<AttentionOfDensify, AttentionOfAllFeatures, SimplifyMask, RefineResultShapes>(context);
+  patterns.add<AttentionOfDensify, AttentionOfAllFeatures, SimplifyMask, RefineResultShapes>(
+      context);
 }

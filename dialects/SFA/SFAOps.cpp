@@ -9,6 +9,7 @@
 #include "dialects/SFA/SFA.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
+#include "llvm/Support/MathExtras.h"
 #include <cmath>
 
 using namespace mlir;
@@ -16,6 +17,11 @@ using namespace sfa;
 
 #define GET_OP_CLASSES
 #include "dialects/SFA/SFAOps.cpp.inc"
+
+/// The most features of a row; an index of codes has 16 bits.
+static constexpr int64_t maxFeatures = 65536;
+
+static constexpr StringLiteral dimNames[] = {"batch", "heads", "tokens", "features"};
 
 /// The size of dimension `dim` of `value`, an attribute where it is static.
 static OpFoldResult sizeOf(OpBuilder &builder, Location loc, Value value, int64_t dim) {
@@ -29,11 +35,10 @@ static bool compatible(int64_t first, int64_t second) {
 /// Diagnoses a dimension of `type` that is not `expected`.
 static LogicalResult checkDim(Operation *op, StringRef name, RankedTensorType type, int64_t dim,
                               int64_t expected, StringRef from) {
-  static constexpr StringLiteral names[] = {"batch", "heads", "tokens", "features"};
   if (compatible(type.getDimSize(dim), expected))
     return success();
   return op->emitOpError() << name << " has " << type.getDimSize(dim) << " in dimension " << dim
-                           << " (" << names[dim] << "), expected is " << expected << ", as "
+                           << " (" << dimNames[dim] << "), expected is " << expected << ", as "
                            << from;
 }
 
@@ -46,12 +51,25 @@ static LogicalResult checkElementType(Operation *op, StringRef name, RankedTenso
                            << "; convert one of them";
 }
 
-static LogicalResult checkStatic(Operation *op, StringRef name, RankedTensorType type, int64_t dim) {
-  static constexpr StringLiteral names[] = {"batch", "heads", "tokens", "features"};
-  if (!type.isDynamicDim(dim))
-    return success();
-  return op->emitOpError() << name << " has a dynamic dimension " << dim << " (" << names[dim]
-                           << "); only batch and tokens may be dynamic";
+/// Diagnoses what no operand or result [batch, heads, tokens, features] may be.
+static LogicalResult checkTensor(Operation *op, StringRef name, RankedTensorType type) {
+  for (int64_t dim : {1, 3})
+    if (type.isDynamicDim(dim))
+      return op->emitOpError() << name << " has a dynamic dimension " << dim << " ("
+                               << dimNames[dim] << "); only batch and tokens may be dynamic";
+  if (type.getDimSize(1) < 1 || type.getDimSize(3) < 1)
+    return op->emitOpError() << name << " has " << type.getDimSize(1) << " heads and "
+                             << type.getDimSize(3) << " features; at least 1 of each is needed";
+  if (type.getDimSize(3) > maxFeatures)
+    return op->emitOpError() << name << " has " << type.getDimSize(3)
+                             << " features, allowed are at most " << maxFeatures;
+  // Offsets in bytes are 64-bit, whatever the element type becomes on the way.
+  int64_t bytes = sizeof(double);
+  for (int64_t size : type.getShape())
+    if (!ShapedType::isDynamic(size) && llvm::MulOverflow(bytes, std::max<int64_t>(size, 1), bytes))
+      return op->emitOpError() << name << " of type " << type
+                               << " is too large for 64-bit offsets in bytes";
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -60,8 +78,7 @@ static LogicalResult checkStatic(Operation *op, StringRef name, RankedTensorType
 
 LogicalResult SparsifyOp::verify() {
   RankedTensorType source = getSource().getType(), codes = getCodes().getType();
-  if (failed(checkStatic(*this, "source", source, 1)) ||
-      failed(checkStatic(*this, "source", source, 3)) ||
+  if (failed(checkTensor(*this, "source", source)) || failed(checkTensor(*this, "result", codes)) ||
       failed(checkElementType(*this, "result", codes, source.getElementType(), "the source")))
     return failure();
   for (int64_t dim = 0; dim < 4; ++dim)
@@ -70,7 +87,8 @@ LogicalResult SparsifyOp::verify() {
   return success();
 }
 
-LogicalResult SparsifyOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+LogicalResult SparsifyOp::reifyResultShapes(OpBuilder &builder,
+                                            ReifiedRankedShapedTypeDims &shapes) {
   shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getSource()));
   return success();
 }
@@ -88,7 +106,10 @@ LogicalResult DensifyOp::inferReturnTypes(MLIRContext *, std::optional<Location>
   return success();
 }
 
-LogicalResult DensifyOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+LogicalResult DensifyOp::verify() { return checkTensor(*this, "codes", getCodes().getType()); }
+
+LogicalResult DensifyOp::reifyResultShapes(OpBuilder &builder,
+                                           ReifiedRankedShapedTypeDims &shapes) {
   shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getCodes()));
   return success();
 }
@@ -111,7 +132,8 @@ double AttentionOp::getScaleOrDefault() {
 }
 
 std::string AttentionOp::whyNot(Strategy strategy) {
-  bool queryCodes(::sfa::getCodes(getQuery().getType())), keyCodes(::sfa::getCodes(getKey().getType()));
+  bool queryCodes(::sfa::getCodes(getQuery().getType())),
+      keyCodes(::sfa::getCodes(getKey().getType()));
   int64_t features = cast<RankedTensorType>(getQuery().getType()).getDimSize(3);
   switch (strategy) {
   case Strategy::Dense:
@@ -139,21 +161,18 @@ LogicalResult AttentionOp::verify() {
 
   std::pair<StringRef, RankedTensorType> tensors[] = {
       {"query", query}, {"key", key}, {"value", value}, {"output", output}};
-  for (auto [name, type] : tensors) {
-    if (failed(checkStatic(*this, name, type, 1)) || failed(checkStatic(*this, name, type, 3)) ||
+  for (auto [name, type] : tensors)
+    if (failed(checkTensor(*this, name, type)) ||
         failed(checkElementType(*this, name, type, query.getElementType(), "the query")) ||
         failed(checkDim(*this, name, type, 0, query.getDimSize(0), "the query")))
       return failure();
-    if (type.getDimSize(1) < 1 || type.getDimSize(3) < 1)
-      return emitOpError() << name << " has " << type.getDimSize(1) << " heads and "
-                           << type.getDimSize(3) << " features; at least 1 of each is needed";
-  }
 
   int64_t queryHeads = query.getDimSize(1), keyHeads = key.getDimSize(1);
   if (queryHeads % keyHeads != 0)
     return emitOpError() << "query has " << queryHeads << " heads, which is not a multiple of the "
                          << keyHeads << " heads of the key";
   if (failed(checkDim(*this, "key", key, 3, query.getDimSize(3), "the query")) ||
+      failed(checkDim(*this, "value", value, 0, key.getDimSize(0), "the key")) ||
       failed(checkDim(*this, "value", value, 1, keyHeads, "the key")) ||
       failed(checkDim(*this, "value", value, 2, key.getDimSize(2), "the key")) ||
       failed(checkDim(*this, "output", output, 1, queryHeads, "the query")) ||
@@ -175,7 +194,8 @@ LogicalResult AttentionOp::verify() {
   return success();
 }
 
-LogicalResult AttentionOp::reifyResultShapes(OpBuilder &builder, ReifiedRankedShapedTypeDims &shapes) {
+LogicalResult AttentionOp::reifyResultShapes(OpBuilder &builder,
+                                             ReifiedRankedShapedTypeDims &shapes) {
   SmallVector<OpFoldResult> rows;
   for (int64_t dim = 0; dim < 3; ++dim)
     rows.push_back(sizeOf(builder, getLoc(), getQuery(), dim));

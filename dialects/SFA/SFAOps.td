@@ -21,12 +21,12 @@ def SFA_Float : AnyTypeOf<[F32, F16, BF16]>;
 
 def SFA_DenseTensor : RankedTensorOf<
     [SFA_Float], [HasAnyRankOfPred<[4]>, CPred<"!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">],
-    "dense tensor [batch, heads, tokens, features] of f32, f16 or bf16">;
+    "dense tensor [batch, heads, tokens, features]">;
 def SFA_CodesTensor : RankedTensorOf<
     [SFA_Float], [HasAnyRankOfPred<[4]>, CPred<"::sfa::getCodes($_self)">],
-    "tensor [batch, heads, tokens, features] of f32, f16 or bf16 with encoding #sfa.codes">;
+    "tensor [batch, heads, tokens, features] with encoding #sfa.codes">;
 def SFA_Operand : AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor]>;
-def SFA_LseTensor : RankedTensorOf<[F32], [HasAnyRankOfPred<[3]>], "tensor [batch, heads, tokens] of f32">;
+def SFA_LseTensor : RankedTensorOf<[F32], [HasAnyRankOfPred<[3]>], "tensor [batch, heads, tokens]">;
 
 def SFA_SparsifyOp : SFA_Op<"sparsify", [Pure, SFA_Shape]> {
   let summary = "keep the k features of largest magnitude of every row";
@@ -62,6 +62,7 @@ def SFA_DensifyOp : SFA_Op<"densify", [Pure, SFA_Shape, InferTypeOpAdaptor]> {
   let arguments = (ins SFA_CodesTensor:$codes);
   let results = (outs SFA_DenseTensor:$dense);
   let assemblyFormat = "$codes attr-dict `:` type($codes)";
+  let hasVerifier = 1;
   let hasFolder = 1;
 }
 

@@ -25,7 +25,7 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
   }];
   let arguments = (ins Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row);
   let results = (outs Tile_Matrix:$tile);
-  let assemblyFormat = "$memory `[` $batch `,` $head `,` $row `]` attr-dict `:` type($memory) `->` type($tile)";
+  let assemblyFormat = "$memory `[` $batch `,` $head `,` $row `]` attr-dict `:` type($memory) `->` qualified(type($tile))";
   let hasVerifier = 1;
 }
 
@@ -45,7 +45,7 @@ def Tile_LoadCodesOp : Tile_Op<"load_codes", [MemoryEffects<[MemRead]>]> {
   let results = (outs Tile_CodesType:$codes);
   let assemblyFormat = [{
     $values `,` $indices `[` $batch `,` $head `,` $row `]` attr-dict
-    `:` type($values) `,` type($indices) `->` type($codes)
+    `:` type($values) `,` type($indices) `->` qualified(type($codes))
   }];
   let hasVerifier = 1;
 }
@@ -64,7 +64,7 @@ def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
     ```
   }];
   let arguments = (ins Tile_TileType:$tile, Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row);
-  let assemblyFormat = "$tile `,` $memory `[` $batch `,` $head `,` $row `]` attr-dict `:` type($tile) `,` type($memory)";
+  let assemblyFormat = "$tile `,` $memory `[` $batch `,` $head `,` $row `]` attr-dict `:` qualified(type($tile)) `,` type($memory)";
   let hasVerifier = 1;
 }
 
@@ -84,7 +84,7 @@ def Tile_StoreCodesOp : Tile_Op<"store_codes", [MemoryEffects<[MemWrite]>]> {
     Tile_CodesType:$codes, Tile_Memory:$values, Tile_Memory:$indices, Index:$batch, Index:$head, Index:$row);
   let assemblyFormat = [{
     $codes `,` $values `,` $indices `[` $batch `,` $head `,` $row `]` attr-dict
-    `:` type($codes) `,` type($values) `,` type($indices)
+    `:` qualified(type($codes)) `,` type($values) `,` type($indices)
   }];
   let hasVerifier = 1;
 }
@@ -100,7 +100,7 @@ def Tile_FillOp : Tile_Op<"fill", [Pure]> {
   }];
   let arguments = (ins F32Attr:$value);
   let results = (outs Tile_TileType:$tile);
-  let assemblyFormat = "$value attr-dict `:` type($tile)";
+  let assemblyFormat = "$value attr-dict `:` qualified(type($tile))";
 }
 
 def Tile_TopkOp : Tile_Op<"topk", [Pure]> {
@@ -116,14 +116,14 @@ def Tile_TopkOp : Tile_Op<"topk", [Pure]> {
   }];
   let arguments = (ins Tile_Matrix:$tile);
   let results = (outs Tile_CodesType:$codes);
-  let assemblyFormat = "$tile attr-dict `:` type($tile) `->` type($codes)";
+  let assemblyFormat = "$tile attr-dict `:` qualified(type($tile)) `->` qualified(type($codes))";
   let hasVerifier = 1;
 }
 
 /// An op that turns a tile of codes into another form of the same codes.
 class Tile_CodesFormOp<string mnemonic> : Tile_Op<mnemonic, [Pure]> {
   let arguments = (ins Tile_CodesType:$codes);
-  let assemblyFormat = "$codes attr-dict `:` type($codes) `->` type(results)";
+  let assemblyFormat = "$codes attr-dict `:` qualified(type($codes)) `->` type(results)";
   let hasVerifier = 1;
 }
 

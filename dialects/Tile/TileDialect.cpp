@@ -38,19 +38,22 @@ void TileDialect::registerTypes() {
 // Types
 //===----------------------------------------------------------------------===//
 
+/// The most rows or columns of a tile: the most features of a code.
+static constexpr int64_t maxSize = 65536;
+
 static LogicalResult verifyElementType(function_ref<InFlightDiagnostic()> emitError, Type type) {
   if (type.isF32() || type.isF16() || type.isBF16())
     return success();
   return emitError() << "a tile holds f32, f16 or bf16, given is " << type;
 }
 
-LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<int64_t> shape,
-                               Type elementType) {
+LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
+                               ArrayRef<int64_t> shape, Type elementType) {
   if (shape.empty() || shape.size() > 2)
     return emitError() << "a tile has one or two dimensions, given are " << shape.size();
   for (int64_t size : shape)
-    if (size < 1)
-      return emitError() << "the dimensions of a tile are static and at least 1";
+    if (size < 1 || size > maxSize)
+      return emitError() << "a dimension of a tile is 1 to " << maxSize << ", given is " << size;
   return verifyElementType(emitError, elementType);
 }
 
@@ -70,7 +73,8 @@ void TileType::print(AsmPrinter &printer) const {
   printer << "x" << getElementType() << ">";
 }
 
-/// The types of codes in their various forms print and parse alike: `<rows x features x type, k = k>`.
+/// The types of codes in their various forms print and parse alike: `<rows x features x type, k =
+/// k>`.
 template <class CodesLike>
 static Type parseCodesLike(AsmParser &parser) {
   SMLoc loc = parser.getCurrentLocation();
@@ -82,7 +86,8 @@ static Type parseCodesLike(AsmParser &parser) {
       parser.parseEqual() || parser.parseInteger(k) || parser.parseGreater())
     return {};
   if (shape.size() != 2) {
-    parser.emitError(loc) << "expected rows x features, given are " << shape.size() << " dimensions";
+    parser.emitError(loc) << "expected rows x features, given are " << shape.size()
+                          << " dimensions";
     return {};
   }
   return parser.getChecked<CodesLike>(loc, parser.getContext(), shape[0], shape[1], elementType, k);
@@ -96,19 +101,21 @@ static void printCodesLike(CodesLike type, AsmPrinter &printer) {
 
 static LogicalResult verifyCodesLike(function_ref<InFlightDiagnostic()> emitError, int64_t rows,
                                      int64_t features, Type elementType, int64_t k) {
-  if (rows < 1 || features < 1)
-    return emitError() << "the dimensions of a tile are static and at least 1";
+  for (int64_t size : {rows, features})
+    if (size < 1 || size > maxSize)
+      return emitError() << "a dimension of a tile is 1 to " << maxSize << ", given is " << size;
   if (k < 1 || k > features)
-    return emitError() << "k is " << k << ", allowed is 1 to " << features << ", the number of features";
+    return emitError() << "k is " << k << ", allowed is 1 to " << features
+                       << ", the number of features";
   return verifyElementType(emitError, elementType);
 }
 
-#define SFA_TILE_CODES_LIKE(CodesLike)                                                              \
-  Type CodesLike::parse(AsmParser &parser) { return parseCodesLike<CodesLike>(parser); }            \
-  void CodesLike::print(AsmPrinter &printer) const { printCodesLike(*this, printer); }              \
-  LogicalResult CodesLike::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows,       \
-                                  int64_t features, Type elementType, int64_t k) {                  \
-    return verifyCodesLike(emitError, rows, features, elementType, k);                              \
+#define SFA_TILE_CODES_LIKE(CodesLike)                                                             \
+  Type CodesLike::parse(AsmParser &parser) { return parseCodesLike<CodesLike>(parser); }           \
+  void CodesLike::print(AsmPrinter &printer) const { printCodesLike(*this, printer); }             \
+  LogicalResult CodesLike::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows,      \
+                                  int64_t features, Type elementType, int64_t k) {                 \
+    return verifyCodesLike(emitError, rows, features, elementType, k);                             \
   }
 
 SFA_TILE_CODES_LIKE(CodesType)

@@ -21,18 +21,22 @@ static LogicalResult checkEqual(Operation *op, const Twine &first, int64_t first
                                 const Twine &second, int64_t secondSize) {
   if (firstSize == secondSize)
     return success();
-  return op->emitOpError() << first << " is " << firstSize << " but " << second << " is " << secondSize
-                           << "; they have to be equal";
+  return op->emitOpError() << first << " is " << firstSize << " but " << second << " is "
+                           << secondSize << "; they have to be equal";
 }
 
 /// A tile of rows of `columns` elements of `elementType` against the memory that holds the rows.
-static LogicalResult checkMemory(Operation *op, MemRefType memory, int64_t columns, Type elementType) {
+static LogicalResult checkMemory(Operation *op, MemRefType memory, int64_t columns,
+                                 Type elementType) {
   if (memory.getRank() != 4)
     return op->emitOpError() << "needs a memory [batch, heads, tokens, columns], given is rank "
                              << memory.getRank();
   if (elementType && memory.getElementType() != elementType)
     return op->emitOpError() << "needs a memory of " << elementType << ", given is "
                              << memory.getElementType();
+  if (memory.isDynamicDim(3))
+    return op->emitOpError() << "needs a memory with a static number of columns, given is "
+                             << memory;
   return checkEqual(op, "the last dimension of the memory", memory.getDimSize(3),
                     "the number of columns of the tile", columns);
 }
@@ -51,14 +55,16 @@ LogicalResult LoadOp::verify() {
 }
 
 LogicalResult LoadCodesOp::verify() {
-  return checkCodesMemory(*this, getValues().getType(), getIndices().getType(), getCodes().getType());
+  return checkCodesMemory(*this, getValues().getType(), getIndices().getType(),
+                          getCodes().getType());
 }
 
 LogicalResult StoreOp::verify() {
   TileType tile = getTile().getType();
   MemRefType memory = getMemory().getType();
   if (isa<IntegerType>(memory.getElementType()))
-    return emitOpError() << "needs a memory of f32, f16 or bf16, given is " << memory.getElementType();
+    return emitOpError() << "needs a memory of f32, f16 or bf16, given is "
+                         << memory.getElementType();
   if (!tile.isRowVector())
     return checkMemory(*this, memory, tile.getColumns(), nullptr);
   if (memory.getRank() != 3)
@@ -68,7 +74,8 @@ LogicalResult StoreOp::verify() {
 }
 
 LogicalResult StoreCodesOp::verify() {
-  return checkCodesMemory(*this, getValues().getType(), getIndices().getType(), getCodes().getType());
+  return checkCodesMemory(*this, getValues().getType(), getIndices().getType(),
+                          getCodes().getType());
 }
 
 //===----------------------------------------------------------------------===//
@@ -157,8 +164,8 @@ static LogicalResult checkScores(Operation *op, Type query, Type key, TileType s
     return op->emitOpError() << "forms f32 scores, given is " << scores.getElementType();
   if (failed(checkEqual(op, "the number of features of the query", getFeatures(query),
                         "that of the key", getFeatures(key))) ||
-      failed(checkEqual(op, "the number of queries", getRows(query), "the number of rows of the scores",
-                        scores.getRows())))
+      failed(checkEqual(op, "the number of queries", getRows(query),
+                        "the number of rows of the scores", scores.getRows())))
     return failure();
   return checkEqual(op, "the number of keys", getRows(key), "the number of columns of the scores",
                     scores.getColumns());
@@ -189,15 +196,21 @@ static LogicalResult checkRows(Operation *op, TileType tile, TileType rows) {
                     rows.getRows());
 }
 
-LogicalResult RowMaxOp::verify() { return checkRows(*this, getTile().getType(), getInit().getType()); }
-LogicalResult RowSumOp::verify() { return checkRows(*this, getTile().getType(), getResult().getType()); }
+LogicalResult RowMaxOp::verify() {
+  return checkRows(*this, getTile().getType(), getInit().getType());
+}
+LogicalResult RowSumOp::verify() {
+  return checkRows(*this, getTile().getType(), getResult().getType());
+}
 LogicalResult Exp2Op::verify() {
   return checkRows(*this, cast<TileType>(getTile().getType()), getReference().getType());
 }
 LogicalResult ScaleRowsOp::verify() {
   return checkRows(*this, getTile().getType(), getFactors().getType());
 }
-LogicalResult NormalizeOp::verify() { return checkRows(*this, getAcc().getType(), getSum().getType()); }
+LogicalResult NormalizeOp::verify() {
+  return checkRows(*this, getAcc().getType(), getSum().getType());
+}
 
 LogicalResult AccumulateOp::verify() {
   TileType acc = getAcc().getType(), p = getProbabilities().getType(), v = getValue().getType();

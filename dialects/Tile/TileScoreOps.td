@@ -15,7 +15,7 @@ include "dialects/Tile/TileOpBase.td"
 class Tile_ScoreOp<string mnemonic, Type queryType, Type keyType> : Tile_Op<mnemonic, [Pure]> {
   let arguments = (ins queryType:$query, keyType:$key);
   let results = (outs Tile_Matrix:$scores);
-  let assemblyFormat = "$query `,` $key attr-dict `:` type($query) `,` type($key) `->` type($scores)";
+  let assemblyFormat = "$query `,` $key attr-dict `:` qualified(type($query)) `,` qualified(type($key)) `->` qualified(type($scores))";
   let hasVerifier = 1;
 }
 
@@ -87,7 +87,7 @@ def Tile_SurplusDotOp : Tile_Op<"surplus_dot", [Pure, AllTypesMatch<["scores", "
   }];
   let arguments = (ins Tile_Matrix:$scores, Tile_SurplusType:$query, Tile_Matrix:$key);
   let results = (outs Tile_Matrix:$result);
-  let assemblyFormat = "$scores `,` $query `,` $key attr-dict `:` type($scores) `,` type($query) `,` type($key)";
+  let assemblyFormat = "$scores `,` $query `,` $key attr-dict `:` qualified(type($scores)) `,` qualified(type($query)) `,` qualified(type($key))";
   let hasVerifier = 1;
 }
 

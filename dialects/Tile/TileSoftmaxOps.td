@@ -27,7 +27,7 @@ def Tile_MaskOp : Tile_Op<"mask", [Pure, AllTypesMatch<["scores", "result"]>]> {
     Tile_Matrix:$scores, Index:$row, Index:$column, Index:$numQueries, Index:$numKeys, SFA_MaskAttr:$mask);
   let results = (outs Tile_Matrix:$result);
   let assemblyFormat = [{
-    $scores `[` $row `,` $column `]` `of` `[` $numQueries `,` $numKeys `]` `by` $mask attr-dict `:` type($scores)
+    $scores `[` $row `,` $column `]` `of` `[` $numQueries `,` $numKeys `]` `by` $mask attr-dict `:` qualified(type($scores))
   }];
 }
 
@@ -42,7 +42,7 @@ def Tile_ScaleOp : Tile_Op<"scale", [Pure, AllTypesMatch<["tile", "result"]>]> {
   }];
   let arguments = (ins Tile_TileType:$tile, F32Attr:$factor);
   let results = (outs Tile_TileType:$result);
-  let assemblyFormat = "$tile `by` $factor attr-dict `:` type($tile)";
+  let assemblyFormat = "$tile `by` $factor attr-dict `:` qualified(type($tile))";
 }
 
 def Tile_RowMaxOp : Tile_Op<"row_max", [Pure, AllTypesMatch<["init", "result"]>]> {
@@ -58,7 +58,7 @@ def Tile_RowMaxOp : Tile_Op<"row_max", [Pure, AllTypesMatch<["init", "result"]>]
   }];
   let arguments = (ins Tile_Matrix:$tile, Tile_RowVector:$init);
   let results = (outs Tile_RowVector:$result);
-  let assemblyFormat = "$tile `,` $init attr-dict `:` type($tile) `,` type($init)";
+  let assemblyFormat = "$tile `,` $init attr-dict `:` qualified(type($tile)) `,` qualified(type($init))";
   let hasVerifier = 1;
 }
 
@@ -77,7 +77,7 @@ def Tile_Exp2Op : Tile_Op<"exp2", [Pure, AllTypesMatch<["tile", "result"]>]> {
   }];
   let arguments = (ins Tile_TileType:$tile, Tile_RowVector:$reference, F32Attr:$scale);
   let results = (outs Tile_TileType:$result);
-  let assemblyFormat = "$tile `,` $reference `scale` $scale attr-dict `:` type($tile) `,` type($reference)";
+  let assemblyFormat = "$tile `,` $reference `scale` $scale attr-dict `:` qualified(type($tile)) `,` qualified(type($reference))";
   let hasVerifier = 1;
 }
 
@@ -92,7 +92,7 @@ def Tile_RowSumOp : Tile_Op<"row_sum", [Pure]> {
   }];
   let arguments = (ins Tile_Matrix:$tile);
   let results = (outs Tile_RowVector:$result);
-  let assemblyFormat = "$tile attr-dict `:` type($tile) `->` type($result)";
+  let assemblyFormat = "$tile attr-dict `:` qualified(type($tile)) `->` qualified(type($result))";
   let hasVerifier = 1;
 }
 
@@ -107,7 +107,7 @@ def Tile_FmaOp : Tile_Op<"fma", [Pure, SameOperandsAndResultType]> {
   }];
   let arguments = (ins Tile_RowVector:$a, Tile_RowVector:$b, Tile_RowVector:$c);
   let results = (outs Tile_RowVector:$result);
-  let assemblyFormat = "$a `,` $b `,` $c attr-dict `:` type($result)";
+  let assemblyFormat = "$a `,` $b `,` $c attr-dict `:` qualified(type($result))";
 }
 
 def Tile_AddOp : Tile_Op<"add", [Pure, SameOperandsAndResultType]> {
@@ -121,7 +121,7 @@ def Tile_AddOp : Tile_Op<"add", [Pure, SameOperandsAndResultType]> {
   }];
   let arguments = (ins Tile_RowVector:$a, Tile_RowVector:$b);
   let results = (outs Tile_RowVector:$result);
-  let assemblyFormat = "$a `,` $b attr-dict `:` type($result)";
+  let assemblyFormat = "$a `,` $b attr-dict `:` qualified(type($result))";
 }
 
 def Tile_TripsOp : Tile_Op<"trips", [Pure, AllTypesMatch<["sum", "reference"]>]> {
@@ -138,7 +138,7 @@ def Tile_TripsOp : Tile_Op<"trips", [Pure, AllTypesMatch<["sum", "reference"]>]>
   }];
   let arguments = (ins Tile_RowVector:$sum, Tile_RowVector:$reference, F32Attr:$threshold);
   let results = (outs I1:$result);
-  let assemblyFormat = "$sum `,` $reference `above` $threshold attr-dict `:` type($sum)";
+  let assemblyFormat = "$sum `,` $reference `above` $threshold attr-dict `:` qualified(type($sum))";
 }
 
 def Tile_ScaleRowsOp : Tile_Op<"scale_rows", [Pure, AllTypesMatch<["tile", "result"]>]> {
@@ -154,7 +154,7 @@ def Tile_ScaleRowsOp : Tile_Op<"scale_rows", [Pure, AllTypesMatch<["tile", "resu
   }];
   let arguments = (ins Tile_Matrix:$tile, Tile_RowVector:$factors, I1:$condition);
   let results = (outs Tile_Matrix:$result);
-  let assemblyFormat = "$tile `,` $factors `when` $condition attr-dict `:` type($tile) `,` type($factors)";
+  let assemblyFormat = "$tile `,` $factors `when` $condition attr-dict `:` qualified(type($tile)) `,` qualified(type($factors))";
   let hasVerifier = 1;
 }
 
@@ -173,7 +173,7 @@ def Tile_AccumulateOp : Tile_Op<"accumulate", [Pure, AllTypesMatch<["acc", "resu
   let arguments = (ins Tile_Matrix:$acc, Tile_Matrix:$probabilities, Tile_Matrix:$value);
   let results = (outs Tile_Matrix:$result);
   let assemblyFormat = [{
-    $acc `,` $probabilities `,` $value attr-dict `:` type($acc) `,` type($probabilities) `,` type($value)
+    $acc `,` $probabilities `,` $value attr-dict `:` qualified(type($acc)) `,` qualified(type($probabilities)) `,` qualified(type($value))
   }];
   let hasVerifier = 1;
 }
@@ -189,7 +189,7 @@ def Tile_NormalizeOp : Tile_Op<"normalize", [Pure, AllTypesMatch<["acc", "result
   }];
   let arguments = (ins Tile_Matrix:$acc, Tile_RowVector:$sum);
   let results = (outs Tile_Matrix:$result);
-  let assemblyFormat = "$acc `,` $sum attr-dict `:` type($acc) `,` type($sum)";
+  let assemblyFormat = "$acc `,` $sum attr-dict `:` qualified(type($acc)) `,` qualified(type($sum))";
   let hasVerifier = 1;
 }
 
@@ -204,7 +204,7 @@ def Tile_LseOp : Tile_Op<"lse", [Pure, SameOperandsAndResultType]> {
   }];
   let arguments = (ins Tile_RowVector:$reference, Tile_RowVector:$sum, F32Attr:$scale);
   let results = (outs Tile_RowVector:$result);
-  let assemblyFormat = "$reference `,` $sum `scale` $scale attr-dict `:` type($result)";
+  let assemblyFormat = "$reference `,` $sum `scale` $scale attr-dict `:` qualified(type($result))";
 }
 
 #endif // DIALECTS_TILE_TILESOFTMAXOPS_TD

@@ -32,7 +32,8 @@ void KernelOp::build(OpBuilder &builder, OperationState &state, StringRef name, 
   ensureTerminator(*body, builder, state.location);
 }
 
-// sfa_tile.kernel @name(%memory: type, ...) grid(%b, %h, %t) [schedule <...>] [attributes {...}] { ... }
+// sfa_tile.kernel @name(%memory: type, ...) grid(%b, %h, %t) [schedule <...>] [attributes {...}] {
+// ... }
 ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   StringAttr name;
   SmallVector<OpAsmParser::Argument> arguments, coordinates;
@@ -56,7 +57,8 @@ ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   }
   llvm::append_range(arguments, coordinates);
   Region *body = result.addRegion();
-  if (parser.parseOptionalAttrDictWithKeyword(result.attributes) || parser.parseRegion(*body, arguments))
+  if (parser.parseOptionalAttrDictWithKeyword(result.attributes) ||
+      parser.parseRegion(*body, arguments))
     return failure();
   ensureTerminator(*body, parser.getBuilder(), result.location);
   return success();
@@ -69,9 +71,8 @@ void KernelOp::print(OpAsmPrinter &printer) {
   llvm::interleaveComma(getMemories(), printer,
                         [&](BlockArgument memory) { printer.printRegionArgument(memory); });
   printer << ") grid(";
-  llvm::interleaveComma(getCoordinates(), printer, [&](BlockArgument coordinate) {
-    printer.printOperand(coordinate);
-  });
+  llvm::interleaveComma(getCoordinates(), printer,
+                        [&](BlockArgument coordinate) { printer.printOperand(coordinate); });
   printer << ")";
   if (ScheduleAttr schedule = getScheduleAttr()) {
     printer << " schedule ";
@@ -81,6 +82,53 @@ void KernelOp::print(OpAsmPrinter &printer) {
                                            {getSymNameAttrName(), getScheduleAttrName()});
   printer << " ";
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false, /*printBlockTerminators=*/false);
+}
+
+/// What a kernel does with the memory `argument`, as a name for it; empty where that is not plain.
+static std::string getMemoryName(BlockArgument argument) {
+  bool hasKeyLoop = llvm::any_of(*argument.getOwner(), llvm::IsaPred<KeyLoopOp>);
+  StringRef rows = hasKeyLoop ? "query" : "source";
+  auto isKeyTile = [](Operation *op) {
+    auto loop = dyn_cast_or_null<KeyLoopOp>(op->getParentOp());
+    return loop && op->getParentRegion() == &loop.getLoad();
+  };
+  auto isValueTile = [](Value tile) {
+    return llvm::any_of(tile.getUses(), [](OpOperand &use) {
+      auto yield = dyn_cast<YieldOp>(use.getOwner());
+      return yield && use.getOperandNumber() > 0 &&
+             use.getOperandNumber() + 1 == yield->getNumOperands();
+    });
+  };
+  for (OpOperand &use : argument.getUses()) {
+    Operation *user = use.getOwner();
+    if (isa<LoadOp>(user)) {
+      if (isKeyTile(user))
+        return isValueTile(user->getResult(0)) ? "value" : "key";
+      return rows.str();
+    }
+    if (isa<LoadCodesOp>(user))
+      return (Twine(isKeyTile(user) ? "key" : rows) +
+              (use.getOperandNumber() == 0 ? "_values" : "_indices"))
+          .str();
+    if (isa<StoreOp>(user)) {
+      auto type = dyn_cast<MemRefType>(argument.getType());
+      return type && type.getRank() == 3 ? "lse" : "output";
+    }
+    if (isa<StoreCodesOp>(user))
+      return use.getOperandNumber() == 1 ? "output_values" : "output_indices";
+  }
+  return "";
+}
+
+void KernelOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setName) {
+  if (region.empty() || region.getNumArguments() < 3)
+    return;
+  for (BlockArgument memory : region.getArguments().drop_back(3))
+    if (std::string name = getMemoryName(memory); !name.empty())
+      setName(memory, name);
+  static constexpr StringLiteral names[] = {"batch", "head", "tile"};
+  for (auto [coordinate, name] : llvm::zip_equal(region.getArguments().take_back(3), names))
+    setName(coordinate, name);
 }
 
 LogicalResult KernelOp::verify() {
@@ -105,11 +153,17 @@ LogicalResult KernelOp::verify() {
 MutableOperandRange LaunchOp::getDpsInitsMutable() { return getOutputsMutable(); }
 
 LogicalResult LaunchOp::verify() {
+  if ((*this)->getParentOfType<KernelOp>())
+    return emitOpError("is inside a kernel; a kernel cannot launch kernels");
   bool onTensors = llvm::any_of(getOperandTypes(), llvm::IsaPred<RankedTensorType>);
   for (Type type : llvm::concat<Type>(SmallVector<Type>(getInputs().getTypes()),
                                       SmallVector<Type>(getOutputs().getTypes())))
     if (onTensors ? !isa<RankedTensorType>(type) : !isa<MemRefType>(type))
       return emitOpError() << "takes either tensors or memories alone, given is also " << type;
+  for (Type type : getOperandTypes())
+    if (auto tensor = dyn_cast<RankedTensorType>(type); tensor && tensor.getEncoding())
+      return emitOpError() << "takes tensors without an encoding, given is " << type
+                           << "; codes are passed as their values and their indices";
   if (onTensors && getResultTypes() != TypeRange(getOutputs()))
     return emitOpError("returns one tensor for each output, of the same type");
   if (!onTensors && getNumResults() != 0)
@@ -172,8 +226,8 @@ LogicalResult LaunchOp::bufferize(RewriterBase &rewriter,
     FailureOr<Value> buffer = bufferization::getBuffer(rewriter, operand.get(), options, state);
     if (failed(buffer))
       return failure();
-    Value memory = memref::CastOp::create(rewriter, getLoc(), kernel.getMemories()[index++].getType(),
-                                          *buffer);
+    Value memory = memref::CastOp::create(rewriter, getLoc(),
+                                          kernel.getMemories()[index++].getType(), *buffer);
     if (isDpsInit(&operand)) {
       outputs.push_back(memory);
       results.push_back(*buffer);
@@ -191,7 +245,25 @@ LogicalResult LaunchOp::bufferize(RewriterBase &rewriter,
 // KeyLoopOp
 //===----------------------------------------------------------------------===//
 
-/// Diagnoses a stage whose arguments or yielded values are not of the types that the stages around it need.
+void KeyLoopOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  static constexpr StringLiteral names[] = {"acc", "max", "sum"};
+  for (auto [result, name] : llvm::zip((*this)->getResults(), names))
+    setName(result, name);
+}
+
+void KeyLoopOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setName) {
+  static const SmallVector<StringRef> names[] = {{"first_key"},
+                                                 {"key"},
+                                                 {"first_key", "scores"},
+                                                 {"scores", "max", "sum"},
+                                                 {"acc", "p", "v", "factors", "raised"}};
+  if (region.getRegionNumber() < std::size(names))
+    for (auto [argument, name] : llvm::zip(region.getArguments(), names[region.getRegionNumber()]))
+      setName(argument, name);
+}
+
+/// Diagnoses a stage whose arguments or yielded values are not of the types that the stages around
+/// it need.
 static LogicalResult checkTypes(Operation *op, StringRef stage, StringRef what, TypeRange given,
                                 TypeRange expected) {
   if (given == expected)
@@ -204,21 +276,32 @@ static LogicalResult checkTypes(Operation *op, StringRef stage, StringRef what, 
 }
 
 LogicalResult KeyLoopOp::verifyRegions() {
-  if (getStep() < 1)
-    return emitOpError() << "has a step of " << getStep() << " keys, allowed is 1 or more";
+  int64_t step = getStepAttr().getInt();
+  if (step < 1)
+    return emitOpError() << "has a step of " << step << " keys, allowed is 1 or more";
+  for (Region *stage : getRegions())
+    if (!isa<YieldOp>(stage->front().getTerminator()))
+      return emitOpError() << "ends each stage with sfa_tile.yield, given is "
+                           << stage->front().getTerminator()->getName();
   auto yielded = [](Region &stage) { return stage.front().getTerminator()->getOperandTypes(); };
   Type index = IndexType::get(getContext()), flag = IntegerType::get(getContext(), 1);
-  Type acc = getAcc().getType(), rows = getMax().getType();
+  TileType acc = getAcc().getType(), rows = getMax().getType();
+  Type f32 = Float32Type::get(getContext());
+  if (rows != getSum().getType() || rows.getRows() != acc.getRows() ||
+      acc.getElementType() != f32 || rows.getElementType() != f32)
+    return emitOpError() << "carries an accumulator, maxima and sums of f32 with the same number "
+                            "of rows, given are "
+                         << acc << ", " << rows << " and " << getSum().getType();
 
   TypeRange loaded = yielded(getLoad());
   if (loaded.size() < 2)
     return emitOpError("stage 'load' yields key tiles and then the value tile");
   auto value = dyn_cast<TileType>(loaded.back());
-  if (!value || value.isRowVector() || value.getRows() != static_cast<int64_t>(getStep()))
+  if (!value || value.isRowVector() || value.getRows() != step)
     return emitOpError() << "stage 'load' yields " << loaded.back()
-                         << " as its value tile, which has to have " << getStep() << " rows, one a key";
-  Type scores = TileType::get(getContext(), {cast<TileType>(acc).getRows(), value.getRows()},
-                              Float32Type::get(getContext()));
+                         << " as its value tile, which has to have " << getStep()
+                         << " rows, one a key";
+  Type scores = TileType::get(getContext(), {acc.getRows(), value.getRows()}, f32);
 
   struct Stage {
     StringRef name;
@@ -232,7 +315,8 @@ LogicalResult KeyLoopOp::verifyRegions() {
       {"accumulate", getAccumulate(), {acc, scores, value, rows, flag}, {acc}},
   };
   for (Stage &stage : stages)
-    if (failed(checkTypes(*this, stage.name, "takes", stage.region.getArgumentTypes(), stage.arguments)) ||
+    if (failed(checkTypes(*this, stage.name, "takes", stage.region.getArgumentTypes(),
+                          stage.arguments)) ||
         failed(checkTypes(*this, stage.name, "yields", yielded(stage.region), stage.results)))
       return failure();
   return success();

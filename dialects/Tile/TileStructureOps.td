@@ -11,13 +11,14 @@
 
 include "dialects/Tile/TileOpBase.td"
 include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.td"
-include "mlir/IR/RegionKindInterface.td"
+include "mlir/IR/OpAsmInterface.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 
 def Tile_KernelOp : Tile_Op<"kernel", [
-    IsolatedFromAbove, Symbol, SingleBlockImplicitTerminator<"::sfa::tile::ReturnOp">]> {
+    IsolatedFromAbove, Symbol, SingleBlockImplicitTerminator<"::sfa::tile::ReturnOp">,
+    DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
   let summary = "a kernel: what one point of a grid does";
   let description = [{
     The arguments are memories with any stride but one element between the features of a row; the three coordinates name
@@ -86,8 +87,10 @@ def Tile_LaunchOp : Tile_Op<"launch", [
 
 def Tile_KeyLoopOp : Tile_Op<"key_loop", [
     SingleBlock, RecursiveMemoryEffects,
-    TypesMatchWith<"", "accInit", "acc", "$_self">, TypesMatchWith<"", "maxInit", "max", "$_self">,
-    TypesMatchWith<"", "sumInit", "sum", "$_self">]> {
+    DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames", "getAsmResultNames"]>,
+    TypesMatchWith<"the accumulator keeps its type", "accInit", "acc", "$_self">,
+    TypesMatchWith<"the maxima keep their type", "maxInit", "max", "$_self">,
+    TypesMatchWith<"the sums keep their type", "sumInit", "sum", "$_self">]> {
   let summary = "the loop over key tiles, in stages";
   let description = [{
     Runs over key tiles `[lower, upper)` in steps of `step` keys and carries the output accumulator, the rows' reference
@@ -128,7 +131,7 @@ def Tile_KeyLoopOp : Tile_Op<"key_loop", [
     SizedRegion<1>:$accumulate);
   let assemblyFormat = [{
     $lower `to` $upper `step` $step `init` `(` $accInit `,` $maxInit `,` $sumInit `)` attr-dict-with-keyword
-    `:` type($accInit) `,` type($maxInit) `,` type($sumInit)
+    `:` qualified(type($accInit)) `,` qualified(type($maxInit)) `,` qualified(type($sumInit))
     `load` $load `score` $score `mask` $mask `softmax` $softmax `accumulate` $accumulate
   }];
   let hasRegionVerifier = 1;

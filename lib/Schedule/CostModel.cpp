@@ -20,7 +20,8 @@ static constexpr double overlapSkew = 4.4;
 /// One multiply-add into a score at a position read from memory, against one of a whole vector.
 static constexpr double scatteredAddCost = 16.0;
 
-/// A multiply-add with an operand from the first-level cache, against one of the register-tiled product.
+/// A multiply-add with an operand from the first-level cache, against one of the register-tiled
+/// product.
 static constexpr double unblockedCost = 1.5;
 
 /// The non-zeros that a row of `type` keeps.
@@ -32,7 +33,8 @@ static double nonZeros(Type type) {
 }
 
 double sfa::estimateScoreCost(AttentionOp op, Strategy strategy) {
-  auto features = static_cast<double>(cast<RankedTensorType>(op.getQuery().getType()).getDimSize(3));
+  auto features =
+      static_cast<double>(cast<RankedTensorType>(op.getQuery().getType()).getDimSize(3));
   double query = nonZeros(op.getQuery().getType()), key = nonZeros(op.getKey().getType());
   switch (strategy) {
   case Strategy::Dense:
@@ -50,7 +52,8 @@ double sfa::estimateScoreCost(AttentionOp op, Strategy strategy) {
 ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
   Strategy best = Strategy::Dense;
   for (Strategy strategy : {Strategy::Gather, Strategy::Scatter, Strategy::SparseMma})
-    if (op.whyNot(strategy).empty() && estimateScoreCost(op, strategy) < estimateScoreCost(op, best))
+    if (op.whyNot(strategy).empty() &&
+        estimateScoreCost(op, strategy) < estimateScoreCost(op, best))
       best = strategy;
 
   // A key and a value tile in f32 stay within a second-level cache of 512 KiB.
@@ -61,7 +64,8 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
     qTile = std::clamp<int64_t>(llvm::alignTo(query.getDimSize(2), 8), 8, qTile);
 
   auto given = op.getScheduleAttr();
-  auto chosen = ScheduleAttr::get(op.getContext(), best, Softmax::Online, qTile, kTile, /*stages=*/2,
-                                  /*consumers=*/2);
+  auto chosen =
+      ScheduleAttr::get(op.getContext(), best, Softmax::Online, qTile, kTile, /*stages=*/2,
+                        /*consumers=*/2);
   return given ? given.orElse(chosen) : chosen;
 }

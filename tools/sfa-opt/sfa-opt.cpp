@@ -9,6 +9,7 @@
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 #include "sfa/Passes.h"
 
@@ -18,6 +19,7 @@ int main(int argc, char **argv) {
   sfa::registerSFAPasses();
   sfa::registerPipelines();
   mlir::registerTransformsPasses();
+  mlir::memref::registerMemRefPasses();
   mlir::bufferization::registerBufferizationPasses();
   mlir::bufferization::registerBufferizationPipelines();
   return mlir::failed(mlir::MlirOptMain(

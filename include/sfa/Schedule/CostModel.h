@@ -13,12 +13,13 @@
 
 namespace sfa {
 
-/// The estimated cost of one pair of a query and a key under `strategy` on a CPU, without softmax and P*V, in vector
-/// multiply-adds for a vector of pairs. The operands of `op` have to allow the strategy.
+/// The estimated cost of one pair of a query and a key under `strategy` on a CPU, without softmax
+/// and P*V, in vector multiply-adds for a vector of pairs. The operands of `op` have to allow the
+/// strategy.
 double estimateScoreCost(AttentionOp op, Strategy strategy);
 
-/// A complete schedule for `op` on a CPU: its own parameters where it gives them, the cheapest by the cost model for
-/// the others.
+/// A complete schedule for `op` on a CPU: its own parameters where it gives them, the cheapest by
+/// the cost model for the others.
 ScheduleAttr chooseSchedule(AttentionOp op);
 
 } // namespace sfa

@@ -31,16 +31,16 @@ static std::unique_ptr<ScoreStrategy> createStrategy(Strategy strategy) {
   llvm_unreachable("a strategy without a case");
 }
 
-/// The partial row sum of a tile up to which the lazy softmax keeps its reference. P and the sums have to stay finite in
-/// the type that holds P: that of V on targets with matrix units.
+/// The partial row sum of a tile up to which the lazy softmax keeps its reference. P and the sums
+/// have to stay finite in the type that holds P: that of V on targets with matrix units.
 static float getLazyThreshold(Type valueType) { return valueType.isF16() ? 0x1p8f : 0x1p20f; }
 
 namespace {
 
 /// How scores become exponents: `exp2(exponent * (s - m))` after `s *= factor`.
 struct Scaling {
-  /// Applied to the scores where folding it into the exponent would lose the order of the scores (a scale that is not
-  /// positive) or underflow.
+  /// Applied to the scores where folding it into the exponent would lose the order of the scores (a
+  /// scale that is not positive) or underflow.
   std::optional<float> factor;
   /// For exp2, log2(e) included.
   float exponent;
@@ -76,7 +76,8 @@ public:
     accType = TileType::get(context, {qTile, op.getValue().getType().getDimSize(3)}, f32);
   }
 
-  void emit(const Operand &query, const Operand &key, const Operand &value, Value output, Value lse);
+  void emit(const Operand &query, const Operand &key, const Operand &value, Value output,
+            Value lse);
 
 private:
   template <class Op, class... Args>
@@ -84,7 +85,9 @@ private:
     return Op::create(builder, loc, std::forward<Args>(args)...);
   }
   Value constant(int64_t value) { return create<arith::ConstantIndexOp>(value); }
-  Value fill(float value, TileType type) { return create<FillOp>(type, builder.getF32FloatAttr(value)); }
+  Value fill(float value, TileType type) {
+    return create<FillOp>(type, builder.getF32FloatAttr(value));
+  }
 
   /// The keys [lower, upper) that some query of the tile sees; lower is a multiple of the key tile.
   std::pair<Value, Value> keyRange(Value row);
@@ -155,9 +158,11 @@ void AttentionKernel::emitSoftmax(Block *block) {
   FloatAttr exponent = builder.getF32FloatAttr(scaling.exponent);
   Value probabilities = create<Exp2Op>(scoreType, scores, max, exponent);
   Value partial = create<RowSumOp>(rowType, probabilities);
-  FloatAttr threshold = builder.getF32FloatAttr(getLazyThreshold(op.getValue().getType().getElementType()));
+  FloatAttr threshold =
+      builder.getF32FloatAttr(getLazyThreshold(op.getValue().getType().getElementType()));
   Value tripped = create<TripsOp>(builder.getI1Type(), partial, max, threshold);
-  auto choice = create<scf::IfOp>(TypeRange{scoreType, rowType, rowType, rowType}, tripped, /*withElse=*/true);
+  auto choice = create<scf::IfOp>(TypeRange{scoreType, rowType, rowType, rowType}, tripped,
+                                  /*withElse=*/true);
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(choice.thenBlock());
@@ -165,14 +170,16 @@ void AttentionKernel::emitSoftmax(Block *block) {
     create<scf::YieldOp>(ValueRange{step.probabilities, step.max, step.sum, step.factors});
     builder.setInsertionPointToStart(choice.elseBlock());
     Value ones = fill(1.0f, rowType);
-    create<scf::YieldOp>(ValueRange{probabilities, max, create<AddOp>(rowType, sum, partial), ones});
+    create<scf::YieldOp>(
+        ValueRange{probabilities, max, create<AddOp>(rowType, sum, partial), ones});
   }
   SmallVector<Value> results(choice.getResults());
   results.push_back(tripped);
   create<YieldOp>(results);
 }
 
-void AttentionKernel::emit(const Operand &query, const Operand &key, const Operand &value, Value output, Value lse) {
+void AttentionKernel::emit(const Operand &query, const Operand &key, const Operand &value,
+                           Value output, Value lse) {
   Value batch = kernel.getCoordinates()[0], head = kernel.getCoordinates()[1];
   Value row = create<arith::MulIOp>(kernel.getCoordinates()[2], constant(qTile));
   int64_t group = query.type.getDimSize(1) / key.type.getDimSize(1);
@@ -184,8 +191,9 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
   SmallVector<Value> queries = strategy->loadQuery(atQuery, query, qTile, row);
   auto [lower, upper] = keyRange(row);
   constexpr float negativeInfinity = -std::numeric_limits<float>::infinity();
-  auto loop = create<KeyLoopOp>(TypeRange{accType, rowType, rowType}, lower, upper, kTile, fill(0.0f, accType),
-                                fill(negativeInfinity, rowType), fill(0.0f, rowType));
+  auto loop =
+      create<KeyLoopOp>(TypeRange{accType, rowType, rowType}, lower, upper, kTile,
+                        fill(0.0f, accType), fill(negativeInfinity, rowType), fill(0.0f, rowType));
   {
     OpBuilder::InsertionGuard guard(builder);
     Type index = builder.getIndexType(), flag = builder.getI1Type();
@@ -202,20 +210,22 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
     create<YieldOp>(scores);
 
     Block *masked = startStage(loop.getMask(), {index, scoreType});
-    create<YieldOp>(Value(create<MaskOp>(scoreType, masked->getArgument(1), row, masked->getArgument(0), numQueries,
-                                         numKeys, mask)));
+    create<YieldOp>(Value(create<MaskOp>(scoreType, masked->getArgument(1), row,
+                                         masked->getArgument(0), numQueries, numKeys, mask)));
 
     emitSoftmax(startStage(loop.getSoftmax(), {scoreType, rowType, rowType}));
 
-    Block *accumulate = startStage(loop.getAccumulate(), {accType, scoreType, values.getType(), rowType, flag});
-    Value scaled = create<ScaleRowsOp>(accType, accumulate->getArgument(0), accumulate->getArgument(3),
-                                       accumulate->getArgument(4));
+    Block *accumulate =
+        startStage(loop.getAccumulate(), {accType, scoreType, values.getType(), rowType, flag});
+    Value scaled = create<ScaleRowsOp>(accType, accumulate->getArgument(0),
+                                       accumulate->getArgument(3), accumulate->getArgument(4));
     create<YieldOp>(Value(create<AccumulateOp>(accType, scaled, accumulate->getArgument(1),
                                                accumulate->getArgument(2))));
   }
 
   if (lse) {
-    Value rows = create<LseOp>(rowType, loop.getMax(), loop.getSum(), builder.getF32FloatAttr(scaling.lse));
+    Value rows =
+        create<LseOp>(rowType, loop.getMax(), loop.getSum(), builder.getF32FloatAttr(scaling.lse));
     create<StoreOp>(rows, lse, batch, head, row);
   }
   Value normalized = create<NormalizeOp>(accType, loop.getAcc(), loop.getSum());
@@ -223,7 +233,7 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
 }
 
 struct AttentionToTile : OpConversionPattern<AttentionOp> {
-  AttentionToTile(const TypeConverter &types, MLIRContext *context, SymbolTable &symbols)
+  AttentionToTile(const TypeConverter &types, MLIRContext *context, SymbolTableCollection &symbols)
       : OpConversionPattern(types, context), symbols(symbols) {}
 
   LogicalResult matchAndRewrite(AttentionOp op, OneToNOpAdaptor adaptor,
@@ -233,21 +243,22 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
       return op.emitOpError("has no complete schedule; run sfa-assign-schedule before");
     KernelBuilder builder(rewriter, symbols, op, adaptor.getOperands());
     std::string name = ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
-                        stringifyEnum(*schedule.getSoftmax())).str();
+                        stringifyEnum(*schedule.getSoftmax()))
+                           .str();
     KernelOp kernel = builder.start(name, schedule, *schedule.getQTile());
     AttentionKernel(rewriter, op, kernel)
-        .emit(builder.operand(0), builder.operand(1), builder.operand(2), builder.result(0).memories[0],
-              op.getLse() ? builder.result(1).memories[0] : Value());
+        .emit(builder.operand(0), builder.operand(1), builder.operand(2),
+              builder.result(0).memories[0], op.getLse() ? builder.result(1).memories[0] : Value());
     builder.launch();
     return success();
   }
 
-  SymbolTable &symbols;
+  SymbolTableCollection &symbols;
 };
 
 } // namespace
 
 void sfa::tile::populateAttentionPatterns(RewritePatternSet &patterns, const TypeConverter &types,
-                                          SymbolTable &symbols) {
+                                          SymbolTableCollection &symbols) {
   patterns.add<AttentionToTile>(types, patterns.getContext(), symbols);
 }

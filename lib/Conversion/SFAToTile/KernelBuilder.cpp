@@ -23,7 +23,8 @@ Value KernelContext::constant(int64_t value) const {
 }
 
 Value KernelContext::loadDense(const Operand &operand, int64_t rows, Value row) const {
-  auto type = TileType::get(builder.getContext(), {rows, operand.features()}, operand.type.getElementType());
+  auto type = TileType::get(builder.getContext(), {rows, operand.features()},
+                            operand.type.getElementType());
   if (operand.isCodes())
     return ExpandOp::create(builder, loc, type, loadCodes(operand, rows, row));
   return LoadOp::create(builder, loc, type, operand.memories[0], batch, head, row);
@@ -31,8 +32,10 @@ Value KernelContext::loadDense(const Operand &operand, int64_t rows, Value row) 
 
 Value KernelContext::loadCodes(const Operand &operand, int64_t rows, Value row) const {
   int64_t k = std::min(getCodes(operand.type).getK(), operand.features());
-  auto type = CodesType::get(builder.getContext(), rows, operand.features(), operand.type.getElementType(), k);
-  return LoadCodesOp::create(builder, loc, type, operand.memories[0], operand.memories[1], batch, head, row);
+  auto type = CodesType::get(builder.getContext(), rows, operand.features(),
+                             operand.type.getElementType(), k);
+  return LoadCodesOp::create(builder, loc, type, operand.memories[0], operand.memories[1], batch,
+                             head, row);
 }
 
 //===----------------------------------------------------------------------===//
@@ -53,8 +56,8 @@ SmallVector<RankedTensorType> sfa::tile::getPhysicalTensors(RankedTensorType ten
   return {codes.values, codes.indices};
 }
 
-KernelBuilder::KernelBuilder(ConversionPatternRewriter &rewriter, SymbolTable &symbols, Operation *op,
-                             ArrayRef<ValueRange> operands)
+KernelBuilder::KernelBuilder(ConversionPatternRewriter &rewriter, SymbolTableCollection &symbols,
+                             Operation *op, ArrayRef<ValueRange> operands)
     : rewriter(rewriter), symbols(symbols), op(op), operands(operands) {}
 
 KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t rows) {
@@ -67,9 +70,10 @@ KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t row
     for (RankedTensorType physical : getPhysicalTensors(cast<RankedTensorType>(result)))
       memories.push_back(getMemory(physical));
 
-  rewriter.setInsertionPointToEnd(&symbols.getOp()->getRegion(0).front());
+  SymbolTable &table = symbols.getSymbolTable(SymbolTable::getNearestSymbolTable(op));
+  rewriter.setInsertionPointToEnd(&table.getOp()->getRegion(0).front());
   kernel = KernelOp::create(rewriter, op->getLoc(), name, memories, schedule);
-  symbols.insert(kernel);
+  table.insert(kernel);
   rewriter.setInsertionPoint(kernel.getBody().front().getTerminator());
   return kernel;
 }
@@ -78,7 +82,8 @@ Operand KernelBuilder::inside(ValueRange values, unsigned index, unsigned firstM
   for (Value value : values.take_front(index))
     firstMemory += getPhysicalTensors(cast<RankedTensorType>(value.getType())).size();
   auto type = cast<RankedTensorType>(values[index].getType());
-  return {type, ValueRange(kernel.getMemories()).slice(firstMemory, getPhysicalTensors(type).size())};
+  return {type,
+          ValueRange(kernel.getMemories()).slice(firstMemory, getPhysicalTensors(type).size())};
 }
 
 Operand KernelBuilder::result(unsigned index) {
@@ -111,8 +116,8 @@ void KernelBuilder::launch() {
   Value tokens = tensor::DimOp::create(rewriter, loc, rows, 2);
   Value tile = arith::ConstantIndexOp::create(rewriter, loc, rowTile);
   Value tiles = arith::CeilDivUIOp::create(rewriter, loc, tokens, tile);
-  auto launch = LaunchOp::create(rewriter, loc, ValueRange(outputs).getTypes(), kernel.getSymName(), batch, head,
-                                 tiles, inputs, outputs);
+  auto launch = LaunchOp::create(rewriter, loc, ValueRange(outputs).getTypes(), kernel.getSymName(),
+                                 batch, head, tiles, inputs, outputs);
 
   SmallVector<ValueRange> replacements;
   ValueRange results = launch.getResults();

@@ -38,21 +38,22 @@ struct KernelContext {
   mlir::Value loadCodes(const Operand &operand, int64_t rows, mlir::Value row) const;
 };
 
-/// The memory through which a kernel sees `tensor`: any strides, but the elements of a row side by side.
+/// The memory through which a kernel sees `tensor`: any strides, but the elements of a row side by
+/// side.
 mlir::MemRefType getMemory(mlir::RankedTensorType tensor);
 
 /// The tensors that hold a value of type `tensor`: itself, or values and indices of codes.
 llvm::SmallVector<mlir::RankedTensorType> getPhysicalTensors(mlir::RankedTensorType tensor);
 
-/// Builds the launches of an op's kernel and replaces the op. The kernel's memories are those of `operands` and then
-/// those of the op's results.
+/// Builds the launches of an op's kernel and replaces the op. The kernel's memories are those of
+/// `operands` and then those of the op's results.
 class KernelBuilder {
 public:
-  KernelBuilder(mlir::ConversionPatternRewriter &rewriter, mlir::SymbolTable &symbols, mlir::Operation *op,
-                llvm::ArrayRef<mlir::ValueRange> operands);
+  KernelBuilder(mlir::ConversionPatternRewriter &rewriter, mlir::SymbolTableCollection &symbols,
+                mlir::Operation *op, llvm::ArrayRef<mlir::ValueRange> operands);
 
-  /// Starts the kernel `name`, made unique, with `rowTile` rows of the first operand for one point of the grid; the
-  /// builder is left inside.
+  /// Starts the kernel `name`, made unique, with `rowTile` rows of the first operand for one point
+  /// of the grid; the builder is left inside.
   KernelOp start(llvm::StringRef name, ScheduleAttr schedule, int64_t rowTile);
 
   /// Operand or result number `index` of the op inside the kernel.
@@ -66,17 +67,18 @@ private:
   Operand inside(mlir::ValueRange values, unsigned index, unsigned firstMemory);
 
   mlir::ConversionPatternRewriter &rewriter;
-  mlir::SymbolTable &symbols;
+  mlir::SymbolTableCollection &symbols;
   mlir::Operation *op;
   llvm::SmallVector<mlir::ValueRange> operands;
   KernelOp kernel;
   int64_t rowTile = 0;
 };
 
-void populateSparsifyDensifyPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
-                                     mlir::SymbolTable &symbols);
+void populateSparsifyDensifyPatterns(mlir::RewritePatternSet &patterns,
+                                     const mlir::TypeConverter &types,
+                                     mlir::SymbolTableCollection &symbols);
 void populateAttentionPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
-                               mlir::SymbolTable &symbols);
+                               mlir::SymbolTableCollection &symbols);
 
 } // namespace sfa::tile
 

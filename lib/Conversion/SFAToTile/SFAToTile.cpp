@@ -12,6 +12,8 @@
 #include "mlir/Dialect/Func/Transforms/FuncConversions.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Transforms/Patterns.h"
+#include "mlir/IR/RegionKindInterface.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "sfa/Passes.h"
 
 namespace sfa {
@@ -29,25 +31,30 @@ namespace {
 struct PhysicalTypeConverter : TypeConverter {
   PhysicalTypeConverter() {
     addConversion([](Type type) { return type; });
-    addConversion([](RankedTensorType type, SmallVectorImpl<Type> &results) -> std::optional<LogicalResult> {
-      if (!getCodes(type))
-        return std::nullopt;
-      llvm::append_range(results, getPhysicalTensors(type));
-      return success();
-    });
+    addConversion(
+        [](RankedTensorType type, SmallVectorImpl<Type> &results) -> std::optional<LogicalResult> {
+          if (!getCodes(type))
+            return std::nullopt;
+          llvm::append_range(results, getPhysicalTensors(type));
+          return success();
+        });
   }
 };
 
-/// The size of a dimension of codes is that of their values; the features are static.
+/// The size of a dimension of codes is that of their values, but for the features.
 struct DimOfCodes : OpConversionPattern<tensor::DimOp> {
   using OpConversionPattern::OpConversionPattern;
 
   LogicalResult matchAndRewrite(tensor::DimOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
-    std::optional<int64_t> dim = op.getConstantIndex();
-    if (!dim || *dim > 2)
-      return rewriter.notifyMatchFailure(op, "not one of the dimensions batch, heads and tokens");
-    rewriter.replaceOpWithNewOp<tensor::DimOp>(op, adaptor.getSource()[0], *dim);
+    Location loc = op.getLoc();
+    auto codes = cast<RankedTensorType>(op.getSource().getType());
+    Value dim = adaptor.getIndex()[0];
+    Value last = arith::ConstantIndexOp::create(rewriter, loc, 3);
+    Value features = arith::ConstantIndexOp::create(rewriter, loc, codes.getDimSize(3));
+    Value isLast = arith::CmpIOp::create(rewriter, loc, arith::CmpIPredicate::eq, dim, last);
+    Value size = tensor::DimOp::create(rewriter, loc, adaptor.getSource()[0], dim);
+    rewriter.replaceOpWithNewOp<arith::SelectOp>(op, isLast, features, size);
     return success();
   }
 };
@@ -58,7 +65,7 @@ class SignatureAttributes {
 public:
   SignatureAttributes(ModuleOp module, const TypeConverter &types) {
     module.walk([&](func::FuncOp function) {
-      Entry entry{function.getNameAttr(), {}, {}};
+      Entry entry{function, {}, {}};
       for (unsigned number = 0; number < function.getNumArguments(); ++number)
         spread(types, function.getArgumentTypes()[number], function.getArgAttrDict(number),
                entry.arguments);
@@ -69,19 +76,17 @@ public:
     });
   }
 
-  void restore(SymbolTable &symbols) const {
-    for (const Entry &entry : entries) {
-      auto function = symbols.lookup<func::FuncOp>(entry.name);
-      if (!function)
-        continue;
-      function.setAllArgAttrs(entry.arguments);
-      function.setAllResultAttrs(entry.results);
+  /// Functions are converted in place.
+  void restore() {
+    for (Entry &entry : entries) {
+      entry.function.setAllArgAttrs(entry.arguments);
+      entry.function.setAllResultAttrs(entry.results);
     }
   }
 
 private:
   struct Entry {
-    StringAttr name;
+    func::FuncOp function;
     SmallVector<DictionaryAttr> arguments, results;
   };
 
@@ -95,17 +100,105 @@ private:
   SmallVector<Entry> entries;
 };
 
+/// A cast of codes, between static and dynamic sizes, is one of the values and one of the indices.
+struct CastOfCodes : OpConversionPattern<tensor::CastOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(tensor::CastOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    SmallVector<Value> results;
+    auto physical = getPhysicalTensors(cast<RankedTensorType>(op.getType()));
+    for (auto [type, value] : llvm::zip_equal(physical, adaptor.getSource()))
+      results.push_back(tensor::CastOp::create(rewriter, op.getLoc(), type, value));
+    rewriter.replaceOpWithMultiple(op, {results});
+    return success();
+  }
+};
+
+/// A choice between codes is one between the values and one between the indices.
+struct SelectOfCodes : OpConversionPattern<arith::SelectOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  LogicalResult matchAndRewrite(arith::SelectOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    SmallVector<Value> results;
+    for (auto [first, second] : llvm::zip_equal(adaptor.getTrueValue(), adaptor.getFalseValue()))
+      results.push_back(
+          arith::SelectOp::create(rewriter, op.getLoc(), adaptor.getCondition()[0], first, second));
+    rewriter.replaceOpWithMultiple(op, {results});
+    return success();
+  }
+};
+
+/// True when codes are part of `type`.
+bool containsCodes(Type type) {
+  return type
+      .walk([](RankedTensorType tensor) {
+        return getCodes(tensor) ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+/// Diagnoses an op of the sfa dialect where a value may depend on itself.
+LogicalResult checkPlace(Operation *op) {
+  if (!isa_and_nonnull<SFADialect>(op->getDialect()) || mayHaveSSADominance(*op->getParentRegion()))
+    return success();
+  return op->emitOpError("is in a region whose order does not count, where a value may depend on "
+                         "itself; put it into a func.func");
+}
+
+/// Diagnoses a use of codes that has no meaning for their physical form.
+LogicalResult checkUseOfCodes(Operation *op) {
+  if (isa_and_nonnull<SFADialect>(op->getDialect()))
+    return success();
+  SmallVector<Type> types(op->getOperandTypes());
+  llvm::append_range(types, op->getResultTypes());
+  for (Region &region : op->getRegions())
+    for (Block &block : region)
+      llvm::append_range(types, block.getArgumentTypes());
+  auto codes = llvm::find_if(types, containsCodes);
+  if (codes == types.end())
+    return success();
+
+  if (auto cast = dyn_cast<tensor::CastOp>(op)) {
+    CodesAttr from = getCodes(cast.getSource().getType());
+    if (from && from == getCodes(cast.getType()))
+      return success();
+    return cast.emitOpError() << "turns " << cast.getSource().getType() << " into "
+                              << cast.getType() << "; use sfa.sparsify and sfa.densify for that";
+  }
+  auto select = dyn_cast<arith::SelectOp>(op);
+  bool choosesWhole = select && select.getCondition().getType().isInteger(1);
+  bool passesOn = isa<func::FuncOp, func::CallOp, func::ReturnOp, scf::ForOp, scf::IfOp,
+                      scf::WhileOp, scf::YieldOp, scf::ConditionOp, tensor::DimOp>(op);
+  if ((choosesWhole || passesOn) &&
+      llvm::all_of(types, [](Type type) { return getCodes(type) || !containsCodes(type); }))
+    return success();
+  return op->emitOpError() << "cannot use codes, given is " << *codes
+                           << "; write them out with sfa.densify before";
+}
+
 struct ConvertSFAToTile : sfa::impl::ConvertSFAToTilePassBase<ConvertSFAToTile> {
   void runOnOperation() override {
     MLIRContext *context = &getContext();
-    SymbolTable symbols(getOperation());
+    // Code that is never reached may have values that depend on themselves.
+    IRRewriter rewriter(context);
+    (void)eraseUnreachableBlocks(rewriter, getOperation()->getRegions());
+    WalkResult checked = getOperation()->walk([](Operation *op) {
+      return failed(checkPlace(op)) || failed(checkUseOfCodes(op)) ? WalkResult::interrupt()
+                                                                   : WalkResult::advance();
+    });
+    if (checked.wasInterrupted())
+      return signalPassFailure();
+
+    SymbolTableCollection symbols;
     PhysicalTypeConverter types;
     RewritePatternSet patterns(context);
     ConversionTarget target(*context);
 
     populateSparsifyDensifyPatterns(patterns, types, symbols);
     populateAttentionPatterns(patterns, types, symbols);
-    patterns.add<DimOfCodes>(types, context);
+    patterns.add<DimOfCodes, CastOfCodes, SelectOfCodes>(types, context);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, types);
     populateCallOpTypeConversionPattern(patterns, types);
     populateReturnOpTypeConversionPattern(patterns, types);
@@ -114,13 +207,15 @@ struct ConvertSFAToTile : sfa::impl::ConvertSFAToTilePassBase<ConvertSFAToTile> 
     target.addIllegalDialect<SFADialect>();
     target.markUnknownOpDynamicallyLegal([&](Operation *op) {
       if (auto function = dyn_cast<func::FuncOp>(op))
-        return types.isSignatureLegal(function.getFunctionType()) && types.isLegal(&function.getBody());
-      return isa<ModuleOp>(op) || isa<TileDialect>(op->getDialect()) || types.isLegal(op);
+        return types.isSignatureLegal(function.getFunctionType()) &&
+               types.isLegal(&function.getBody());
+      return isa<ModuleOp>(op) || isa_and_nonnull<TileDialect>(op->getDialect()) ||
+             types.isLegal(op);
     });
     SignatureAttributes attributes(getOperation(), types);
     if (failed(applyFullConversion(getOperation(), target, std::move(patterns))))
       return signalPassFailure();
-    attributes.restore(symbols);
+    attributes.restore();
   }
 };
 

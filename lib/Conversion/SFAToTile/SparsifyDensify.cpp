@@ -29,7 +29,7 @@ static Value getFirstRow(const KernelContext &context, KernelOp kernel) {
 namespace {
 
 struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
-  SparsifyToTile(const TypeConverter &types, MLIRContext *context, SymbolTable &symbols)
+  SparsifyToTile(const TypeConverter &types, MLIRContext *context, SymbolTableCollection &symbols)
       : OpConversionPattern(types, context), symbols(symbols) {}
 
   LogicalResult matchAndRewrite(SparsifyOp op, OneToNOpAdaptor adaptor,
@@ -41,19 +41,20 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
     Value tile = context.loadDense(builder.operand(0), rowsPerTile, row);
     Operand codes = builder.result(0);
     int64_t k = std::min(::sfa::getCodes(codes.type).getK(), codes.features());
-    auto type = CodesType::get(op.getContext(), rowsPerTile, codes.features(), codes.type.getElementType(), k);
+    auto type = CodesType::get(op.getContext(), rowsPerTile, codes.features(),
+                               codes.type.getElementType(), k);
     Value selected = TopkOp::create(rewriter, op.getLoc(), type, tile);
-    StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1], context.batch,
-                         context.head, row);
+    StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1],
+                         context.batch, context.head, row);
     builder.launch();
     return success();
   }
 
-  SymbolTable &symbols;
+  SymbolTableCollection &symbols;
 };
 
 struct DensifyToTile : OpConversionPattern<DensifyOp> {
-  DensifyToTile(const TypeConverter &types, MLIRContext *context, SymbolTable &symbols)
+  DensifyToTile(const TypeConverter &types, MLIRContext *context, SymbolTableCollection &symbols)
       : OpConversionPattern(types, context), symbols(symbols) {}
 
   LogicalResult matchAndRewrite(DensifyOp op, OneToNOpAdaptor adaptor,
@@ -63,17 +64,19 @@ struct DensifyToTile : OpConversionPattern<DensifyOp> {
     KernelContext context = atCoordinates(rewriter, kernel);
     Value row = getFirstRow(context, kernel);
     Value tile = context.loadDense(builder.operand(0), rowsPerTile, row);
-    StoreOp::create(rewriter, op.getLoc(), tile, builder.result(0).memories[0], context.batch, context.head, row);
+    StoreOp::create(rewriter, op.getLoc(), tile, builder.result(0).memories[0], context.batch,
+                    context.head, row);
     builder.launch();
     return success();
   }
 
-  SymbolTable &symbols;
+  SymbolTableCollection &symbols;
 };
 
 } // namespace
 
-void sfa::tile::populateSparsifyDensifyPatterns(RewritePatternSet &patterns, const TypeConverter &types,
-                                                SymbolTable &symbols) {
+void sfa::tile::populateSparsifyDensifyPatterns(RewritePatternSet &patterns,
+                                                const TypeConverter &types,
+                                                SymbolTableCollection &symbols) {
   patterns.add<SparsifyToTile, DensifyToTile>(types, patterns.getContext(), symbols);
 }

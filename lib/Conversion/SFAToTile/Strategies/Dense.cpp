@@ -17,13 +17,17 @@ struct Dense : ScoreStrategy {
                                Value row) const override {
     return {context.loadDense(query, rows, row)};
   }
-  Value loadKey(const KernelContext &context, const Operand &key, int64_t rows, Value row) const override {
+  Value loadKey(const KernelContext &context, const Operand &key, int64_t rows,
+                Value row) const override {
     return context.loadDense(key, rows, row);
   }
-  Value scores(const KernelContext &context, ValueRange query, Value key, TileType type) const override {
+  Value scores(const KernelContext &context, ValueRange query, Value key,
+               TileType type) const override {
     return DotOp::create(context.builder, context.loc, type, query[0], key);
   }
 };
 } // namespace
 
-std::unique_ptr<ScoreStrategy> sfa::tile::createDenseStrategy() { return std::make_unique<Dense>(); }
+std::unique_ptr<ScoreStrategy> sfa::tile::createDenseStrategy() {
+  return std::make_unique<Dense>();
+}

@@ -17,17 +17,21 @@ struct Scatter : ScoreStrategy {
                                Value row) const override {
     return {context.loadCodes(query, rows, row)};
   }
-  Value loadKey(const KernelContext &context, const Operand &key, int64_t rows, Value row) const override {
+  Value loadKey(const KernelContext &context, const Operand &key, int64_t rows,
+                Value row) const override {
     return context.loadCodes(key, rows, row);
   }
-  Value scores(const KernelContext &context, ValueRange query, Value key, TileType type) const override {
+  Value scores(const KernelContext &context, ValueRange query, Value key,
+               TileType type) const override {
     auto codes = cast<CodesType>(key.getType());
-    auto lists = PostingsType::get(codes.getContext(), codes.getRows(), codes.getFeatures(), codes.getElementType(),
-                                   codes.getK());
+    auto lists = PostingsType::get(codes.getContext(), codes.getRows(), codes.getFeatures(),
+                                   codes.getElementType(), codes.getK());
     Value postings = PostingsOp::create(context.builder, context.loc, lists, key);
     return ScatterDotOp::create(context.builder, context.loc, type, query[0], postings);
   }
 };
 } // namespace
 
-std::unique_ptr<ScoreStrategy> sfa::tile::createScatterStrategy() { return std::make_unique<Scatter>(); }
+std::unique_ptr<ScoreStrategy> sfa::tile::createScatterStrategy() {
+  return std::make_unique<Scatter>();
+}

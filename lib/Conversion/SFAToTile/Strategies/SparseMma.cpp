@@ -18,18 +18,24 @@ struct SparseMma : ScoreStrategy {
     Value codes = context.loadCodes(query, rows, row);
     auto type = cast<CodesType>(codes.getType());
     MLIRContext *mlir = type.getContext();
-    auto part = TwoFourType::get(mlir, rows, type.getFeatures(), type.getElementType(), type.getK());
-    auto surplus = SurplusType::get(mlir, rows, type.getFeatures(), type.getElementType(), type.getK());
+    auto part =
+        TwoFourType::get(mlir, rows, type.getFeatures(), type.getElementType(), type.getK());
+    auto surplus =
+        SurplusType::get(mlir, rows, type.getFeatures(), type.getElementType(), type.getK());
     return SplitOp::create(context.builder, context.loc, part, surplus, codes).getResults();
   }
-  Value loadKey(const KernelContext &context, const Operand &key, int64_t rows, Value row) const override {
+  Value loadKey(const KernelContext &context, const Operand &key, int64_t rows,
+                Value row) const override {
     return context.loadDense(key, rows, row);
   }
-  Value scores(const KernelContext &context, ValueRange query, Value key, TileType type) const override {
+  Value scores(const KernelContext &context, ValueRange query, Value key,
+               TileType type) const override {
     Value part = TwoFourDotOp::create(context.builder, context.loc, type, query[0], key);
     return SurplusDotOp::create(context.builder, context.loc, type, part, query[1], key);
   }
 };
 } // namespace
 
-std::unique_ptr<ScoreStrategy> sfa::tile::createSparseMmaStrategy() { return std::make_unique<SparseMma>(); }
+std::unique_ptr<ScoreStrategy> sfa::tile::createSparseMmaStrategy() {
+  return std::make_unique<SparseMma>();
+}

@@ -14,14 +14,16 @@
 
 namespace sfa::tile {
 
-/// The part of an attention kernel that depends on the strategy. A new strategy is a file beside this one and a case of
-/// the enum `sfa::Strategy`.
+/// The part of an attention kernel that depends on the strategy. A new strategy is a file beside
+/// this one and a case of the enum `sfa::Strategy`.
 class ScoreStrategy {
 public:
   virtual ~ScoreStrategy() = default;
 
-  /// Before the loop over key tiles: the `rows` queries from `row` on, in the forms that `scores` needs.
-  virtual llvm::SmallVector<mlir::Value> loadQuery(const KernelContext &context, const Operand &query, int64_t rows,
+  /// Before the loop over key tiles: the `rows` queries from `row` on, in the forms that `scores`
+  /// needs.
+  virtual llvm::SmallVector<mlir::Value> loadQuery(const KernelContext &context,
+                                                   const Operand &query, int64_t rows,
                                                    mlir::Value row) const = 0;
 
   /// In the stage `load`: the `rows` keys from `row` on.

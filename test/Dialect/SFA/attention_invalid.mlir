@@ -1,0 +1,355 @@
+// RUN: sfa-opt %s -split-input-file -verify-diagnostics
+
+func.func @heads(%q: tensor<1x3x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op query has 3 heads, which is not a multiple of the 2 heads of the key}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x3x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x3x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @fewer_query_heads(%q: tensor<1x1x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op query has 1 heads, which is not a multiple of the 2 heads of the key}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x1x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x1x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @zero_heads(%q: tensor<1x4x8x16xf32>, %k: tensor<1x0x8x16xf32>, %v: tensor<1x0x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op key has 0 heads and 16 features; at least 1 of each is needed}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x0x8x16xf32>, tensor<1x0x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @zero_features(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x0xf32>) {
+  // expected-error @+1 {{'sfa.attention' op value has 2 heads and 0 features; at least 1 of each is needed}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x0xf32> -> tensor<1x4x8x0xf32>
+  return
+}
+
+// -----
+
+func.func @features(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x20xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op key has 20 in dimension 3 (features), expected is 16, as the query}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x20xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @value_features(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op output has 16 in dimension 3 (features), expected is 32, as the value}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x16xf32>
+  return
+}
+
+// -----
+
+func.func @value_heads(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x4x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op value has 4 in dimension 1 (heads), expected is 2, as the key}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x4x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @value_tokens(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x9x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op value has 9 in dimension 2 (tokens), expected is 8, as the key}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x9x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @output_heads(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op output has 2 in dimension 1 (heads), expected is 4, as the query}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x2x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @output_tokens(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op output has 9 in dimension 2 (tokens), expected is 8, as the query}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x9x32xf32>
+  return
+}
+
+// -----
+
+func.func @batch(%q: tensor<1x4x8x16xf32>, %k: tensor<2x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op key has 2 in dimension 0 (batch), expected is 1, as the query}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<2x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @batch_of_dynamic_query(%q: tensor<?x4x8x16xf32>, %k: tensor<2x2x8x16xf32>, %v: tensor<3x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op value has 3 in dimension 0 (batch), expected is 2, as the key}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<?x4x8x16xf32>, tensor<2x2x8x16xf32>, tensor<3x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @lse_heads(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op lse has 2 in dimension 1 (heads), expected is 4, as the query}}
+  %0:2 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>, tensor<1x2x8xf32>
+  return
+}
+
+// -----
+
+func.func @lse_tokens(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op lse has 7 in dimension 2 (tokens), expected is 8, as the query}}
+  %0:2 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>, tensor<1x4x7xf32>
+  return
+}
+
+// -----
+
+func.func @lse_element_type(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{result #1 must be tensor [batch, heads, tokens] of 32-bit float values, but got 'tensor<1x4x8xf16>'}}
+  %0:2 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>, tensor<1x4x8xf16>
+  return
+}
+
+// -----
+
+func.func @lse_rank(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{result #1 must be tensor [batch, heads, tokens] of 32-bit float values, but got 'tensor<1x4x8x1xf32>'}}
+  %0:2 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>, tensor<1x4x8x1xf32>
+  return
+}
+
+// -----
+
+func.func @dynamic_heads(%q: tensor<1x?x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op query has a dynamic dimension 1 (heads); only batch and tokens may be dynamic}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x?x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @dynamic_features(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x?xf32>) {
+  // expected-error @+1 {{'sfa.attention' op value has a dynamic dimension 3 (features); only batch and tokens may be dynamic}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x?xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @dynamic_output(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op output has a dynamic dimension 3 (features); only batch and tokens may be dynamic}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x?xf32>
+  return
+}
+
+// -----
+
+func.func @element_type(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf16>) {
+  // expected-error @+1 {{'sfa.attention' op value has elements of type 'f16', expected is 'f32', as the query; convert one of them}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf16> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @output_element_type(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op output has elements of type 'bf16', expected is 'f32', as the query; convert one of them}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xbf16>
+  return
+}
+
+// -----
+
+func.func @double(%q: tensor<1x4x8x16xf64>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{operand #0 must be}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf64>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @rank(%q: tensor<4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{operand #0 must be}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @value_is_codes(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32, #sfa.codes<k = 4>>) {
+  // expected-error @+1 {{operand #2 must be dense tensor [batch, heads, tokens, features]}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32, #sfa.codes<k = 4>> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @output_is_codes(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{result #0 must be dense tensor [batch, heads, tokens, features]}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32, #sfa.codes<k = 4>>
+  return
+}
+
+// -----
+
+func.func @gather_of_dense(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op cannot use strategy 'gather': it needs the query as codes; sparsify the query}}
+  %0 = sfa.attention %q, %k, %v schedule <strategy = gather>
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @scatter_of_dense_key(%q: tensor<1x4x8x16xf32, #sfa.codes<k = 4>>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op cannot use strategy 'scatter': it needs query and key as codes; sparsify both}}
+  %0 = sfa.attention %q, %k, %v schedule <strategy = scatter>
+    : tensor<1x4x8x16xf32, #sfa.codes<k = 4>>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @sparse_mma_of_dense(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op cannot use strategy 'sparse_mma': it needs the query as codes; sparsify the query}}
+  %0 = sfa.attention %q, %k, %v schedule <strategy = sparse_mma>
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @sparse_mma_features(%q: tensor<1x4x8x18xf32, #sfa.codes<k = 4>>, %k: tensor<1x2x8x18xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op cannot use strategy 'sparse_mma': 2:4 sparsity needs a number of features that is a multiple of 4, given are 18}}
+  %0 = sfa.attention %q, %k, %v schedule <strategy = sparse_mma>
+    : tensor<1x4x8x18xf32, #sfa.codes<k = 4>>, tensor<1x2x8x18xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @infinite_scale(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op scale has to be a finite number}}
+  %0 = sfa.attention %q, %k, %v scale 0x7FF0000000000000
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @nan_scale(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op scale has to be a finite number}}
+  %0 = sfa.attention %q, %k, %v scale 0x7FF8000000000000
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @too_many_features(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x65537xf32>) {
+  // expected-error @+1 {{'sfa.attention' op value has 65537 features, allowed are at most 65536}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x65537xf32> -> tensor<1x4x8x65537xf32>
+  return
+}
+
+// -----
+
+func.func @too_large(%q: tensor<1x4x9223372036854775807x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{'sfa.attention' op query of type 'tensor<1x4x9223372036854775807x16xf32>' is too large for 64-bit offsets in bytes}}
+  %0 = sfa.attention %q, %k, %v
+    : tensor<1x4x9223372036854775807x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x9223372036854775807x32xf32>
+  return
+}
+
+// -----
+
+func.func @unknown_strategy(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{unknown strategy 'best', allowed are dense, gather, scatter, sparse_mma}}
+  %0 = sfa.attention %q, %k, %v schedule <strategy = best>
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @unknown_mask(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{unknown mask 'diagonal', allowed are none, causal, window}}
+  %0 = sfa.attention %q, %k, %v mask <diagonal>
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @clauses_out_of_order(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x32xf32>) {
+  // expected-error @+1 {{expected ':'}}
+  %0 = sfa.attention %q, %k, %v scale 0.5 mask <causal>
+    : tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x32xf32> -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @generic_without_operands() {
+  // expected-error @+1 {{'sfa.attention' op expected 3 operands, but found 0}}
+  %0 = "sfa.attention"() : () -> tensor<1x4x8x32xf32>
+  return
+}
+
+// -----
+
+func.func @generic_without_result(%q: tensor<1x4x8x16xf32>) {
+  // expected-error @+1 {{'sfa.attention' op expected 1 or more results}}
+  "sfa.attention"(%q, %q, %q) : (tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>) -> ()
+  return
+}
+
+// -----
+
+func.func @generic_with_wrong_attribute(%q: tensor<1x4x8x16xf32>) {
+  // expected-error @+1 {{attribute 'mask' failed to satisfy constraint}}
+  %0 = "sfa.attention"(%q, %q, %q) {mask = 3 : i32} : (tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>) -> tensor<1x4x8x16xf32>
+  return
+}
+
+// -----
+
+func.func @generic_with_f32_scale(%q: tensor<1x4x8x16xf32>) {
+  // expected-error @+1 {{attribute 'scale' failed to satisfy constraint: 64-bit float attribute}}
+  %0 = "sfa.attention"(%q, %q, %q) {scale = 1.0 : f32} : (tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>) -> tensor<1x4x8x16xf32>
+  return
+}

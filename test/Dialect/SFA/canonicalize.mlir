@@ -1,0 +1,187 @@
+// RUN: sfa-opt %s -canonicalize -split-input-file | FileCheck %s
+
+// CHECK-LABEL: @sparsify_of_densify(
+// CHECK-SAME: %[[X:.*]]: tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+// CHECK-NEXT: return %[[X]]
+func.func @sparsify_of_densify(%x: tensor<1x1x?x64xf32, #sfa.codes<k = 8>>) -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>> {
+  %0 = sfa.densify %x : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  %1 = sfa.sparsify %0 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  return %1 : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+}
+
+// Another k is another code.
+// CHECK-LABEL: @sparsify_of_densify_other_k(
+// CHECK: sfa.densify
+// CHECK: sfa.sparsify
+func.func @sparsify_of_densify_other_k(%x: tensor<1x1x?x64xf32, #sfa.codes<k = 8>>) -> tensor<1x1x?x64xf32, #sfa.codes<k = 4>> {
+  %0 = sfa.densify %x : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  %1 = sfa.sparsify %0 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+  return %1 : tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+}
+
+// -----
+
+// CHECK-LABEL: @densify_of_all(
+// CHECK-SAME: %[[X:.*]]: tensor<1x1x?x64xf32>)
+// CHECK-NEXT: return %[[X]]
+func.func @densify_of_all(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x?x64xf32> {
+  %0 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 64>>
+  %1 = sfa.densify %0 : tensor<1x1x?x64xf32, #sfa.codes<k = 64>>
+  return %1 : tensor<1x1x?x64xf32>
+}
+
+// CHECK-LABEL: @densify_of_some(
+// CHECK: sfa.sparsify
+// CHECK: sfa.densify
+func.func @densify_of_some(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x?x64xf32> {
+  %0 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 63>>
+  %1 = sfa.densify %0 : tensor<1x1x?x64xf32, #sfa.codes<k = 63>>
+  return %1 : tensor<1x1x?x64xf32>
+}
+
+// The types have to be the same, static sizes included.
+// CHECK-LABEL: @densify_of_all_other_shape(
+// CHECK: sfa.sparsify
+// CHECK: sfa.densify
+func.func @densify_of_all_other_shape(%x: tensor<1x1x5x64xf32>) -> tensor<1x1x?x64xf32> {
+  %0 = sfa.sparsify %x : tensor<1x1x5x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 100>>
+  %1 = sfa.densify %0 : tensor<1x1x?x64xf32, #sfa.codes<k = 100>>
+  return %1 : tensor<1x1x?x64xf32>
+}
+
+// -----
+
+// CHECK-LABEL: @repeated_sparsify(
+// CHECK-SAME: %[[X:.*]]: tensor<1x1x?x64xf32>)
+// CHECK-NEXT: %[[CODES:.*]] = sfa.sparsify %[[X]] : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+// CHECK-NEXT: return %[[CODES]]
+func.func @repeated_sparsify(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x?x64xf32, #sfa.codes<k = 4>> {
+  %0 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  %1 = sfa.densify %0 : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  %2 = sfa.sparsify %1 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+  return %2 : tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+}
+
+// 4 features, then 8 of them and zeros: not the 8 largest of the source.
+// CHECK-LABEL: @repeated_sparsify_growing(
+// CHECK: sfa.sparsify
+// CHECK: sfa.densify
+// CHECK: sfa.sparsify
+func.func @repeated_sparsify_growing(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>> {
+  %0 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+  %1 = sfa.densify %0 : tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+  %2 = sfa.sparsify %1 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  return %2 : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+}
+
+// CHECK-LABEL: @repeated_sparsify_other_shape(
+// CHECK: sfa.densify
+func.func @repeated_sparsify_other_shape(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x5x64xf32, #sfa.codes<k = 4>> {
+  %0 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x5x64xf32, #sfa.codes<k = 8>>
+  %1 = sfa.densify %0 : tensor<1x1x5x64xf32, #sfa.codes<k = 8>>
+  %2 = sfa.sparsify %1 : tensor<1x1x5x64xf32> -> tensor<1x1x5x64xf32, #sfa.codes<k = 4>>
+  return %2 : tensor<1x1x5x64xf32, #sfa.codes<k = 4>>
+}
+
+// -----
+
+// An op without users goes away.
+// CHECK-LABEL: @dead(
+// CHECK-NEXT: return
+func.func @dead(%x: tensor<1x1x?x64xf32>) {
+  %0 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+  %1 = sfa.densify %0 : tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+  %2 = sfa.attention %0, %x, %x
+    : tensor<1x1x?x64xf32, #sfa.codes<k = 4>>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32>
+  return
+}
+
+// -----
+
+// CHECK-LABEL: @attention_of_densify(
+// CHECK-SAME: %[[Q:.*]]: tensor<1x1x?x64xf32, #sfa.codes<k = 8>>, %[[K:.*]]: tensor<1x1x?x64xf32, #sfa.codes<k = 4>>, %[[V:.*]]: tensor<1x1x?x64xf32>)
+// CHECK-NOT: sfa.densify
+// CHECK: sfa.attention %[[Q]], %[[K]], %[[V]]
+func.func @attention_of_densify(%q: tensor<1x1x?x64xf32, #sfa.codes<k = 8>>, %k: tensor<1x1x?x64xf32, #sfa.codes<k = 4>>,
+                                %v: tensor<1x1x?x64xf32>) -> tensor<1x1x?x64xf32> {
+  %0 = sfa.densify %q : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  %1 = sfa.densify %k : tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+  %2 = sfa.attention %0, %1, %v : tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32>
+  return %2 : tensor<1x1x?x64xf32>
+}
+
+// The value is dense by definition.
+// CHECK-LABEL: @attention_of_densified_value(
+// CHECK: %[[V:.*]] = sfa.densify
+// CHECK: sfa.attention %{{.*}}, %{{.*}}, %[[V]]
+func.func @attention_of_densified_value(%q: tensor<1x1x?x64xf32>, %v: tensor<1x1x?x64xf32, #sfa.codes<k = 4>>) -> tensor<1x1x?x64xf32> {
+  %0 = sfa.densify %v : tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+  %1 = sfa.attention %q, %q, %0 : tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32>
+  return %1 : tensor<1x1x?x64xf32>
+}
+
+// -----
+
+// CHECK-LABEL: @attention_of_all_features(
+// CHECK-SAME: %[[X:.*]]: tensor<1x1x?x64xf32>)
+// CHECK-NOT: sfa.sparsify
+// CHECK: sfa.attention %[[X]], %[[X]], %[[X]] schedule <strategy = dense>
+func.func @attention_of_all_features(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x?x64xf32> {
+  %0 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 64>>
+  %1 = sfa.attention %0, %0, %x schedule <strategy = dense>
+    : tensor<1x1x?x64xf32, #sfa.codes<k = 64>>, tensor<1x1x?x64xf32, #sfa.codes<k = 64>>, tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32>
+  return %1 : tensor<1x1x?x64xf32>
+}
+
+// A strategy that needs codes keeps them.
+// CHECK-LABEL: @attention_of_all_features_gather(
+// CHECK: %[[CODES:.*]] = sfa.sparsify
+// CHECK: sfa.attention %[[CODES]], %[[CODES]]
+func.func @attention_of_all_features_gather(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x?x64xf32> {
+  %0 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 64>>
+  %1 = sfa.attention %0, %0, %x schedule <strategy = gather>
+    : tensor<1x1x?x64xf32, #sfa.codes<k = 64>>, tensor<1x1x?x64xf32, #sfa.codes<k = 64>>, tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32>
+  return %1 : tensor<1x1x?x64xf32>
+}
+
+// CHECK-LABEL: @attention_of_all_features_other_shape(
+// CHECK: %[[CODES:.*]] = sfa.sparsify
+// CHECK: sfa.attention %[[CODES]]
+func.func @attention_of_all_features_other_shape(%x: tensor<1x1x5x64xf32>, %k: tensor<1x1x?x64xf32>) -> tensor<1x1x7x64xf32> {
+  %0 = sfa.sparsify %x : tensor<1x1x5x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 64>>
+  %1 = sfa.attention %0, %k, %k
+    : tensor<1x1x?x64xf32, #sfa.codes<k = 64>>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32> -> tensor<1x1x7x64xf32>
+  return %1 : tensor<1x1x7x64xf32>
+}
+
+// -----
+
+// CHECK-LABEL: @masks(
+func.func @masks(%x: tensor<1x1x?x64xf32>) -> (tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>) {
+  // CHECK: sfa.attention %{{[^,]*}}, %{{[^,]*}}, %{{[^,]*}} : tensor
+  %0 = sfa.attention %x, %x, %x mask <none>
+    : tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32>
+  // CHECK: sfa.attention %{{[^,]*}}, %{{[^,]*}}, %{{[^,]*}} : tensor
+  %1 = sfa.attention %x, %x, %x mask <window>
+    : tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32>
+  // CHECK: sfa.attention %{{.*}} mask <causal>
+  %2 = sfa.attention %x, %x, %x mask <window, right = 0>
+    : tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32>
+  // CHECK: sfa.attention %{{.*}} mask <window, left = 3, right = 0>
+  %3 = sfa.attention %x, %x, %x mask <window, left = 3, right = 0>
+    : tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32>
+  return %0, %1, %2, %3 : tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>
+}
+
+// -----
+
+// CHECK-LABEL: @static_results(
+// CHECK: %[[O:.*]], %[[LSE:.*]] = sfa.attention {{.*}} -> tensor<2x1x5x64xf32>, tensor<2x1x5xf32>
+// CHECK-DAG: %[[OCAST:.*]] = tensor.cast %[[O]] : tensor<2x1x5x64xf32> to tensor<?x1x?x64xf32>
+// CHECK-DAG: %[[LCAST:.*]] = tensor.cast %[[LSE]] : tensor<2x1x5xf32> to tensor<?x1x5xf32>
+// CHECK: return %[[OCAST]], %[[LCAST]]
+func.func @static_results(%x: tensor<2x1x5x64xf32>) -> (tensor<?x1x?x64xf32>, tensor<?x1x5xf32>) {
+  %0, %1 = sfa.attention %x, %x, %x
+    : tensor<2x1x5x64xf32>, tensor<2x1x5x64xf32>, tensor<2x1x5x64xf32> -> tensor<?x1x?x64xf32>, tensor<?x1x5xf32>
+  return %0, %1 : tensor<?x1x?x64xf32>, tensor<?x1x5xf32>
+}

@@ -1,0 +1,74 @@
+// RUN: sfa-opt %s -allow-unregistered-dialect -split-input-file -verify-diagnostics
+
+// expected-error @+1 {{codes keep at least one feature: k is 0, allowed is k >= 1}}
+func.func private @no_feature(tensor<1x1x1x8xf32, #sfa.codes<k = 0>>)
+
+// -----
+
+// expected-error @+1 {{codes keep at least one feature: k is -4, allowed is k >= 1}}
+func.func private @negative(tensor<1x1x1x8xf32, #sfa.codes<k = -4>>)
+
+// -----
+
+// expected-error @+1 {{integer value too large}}
+func.func private @huge(tensor<1x1x1x8xf32, #sfa.codes<k = 99999999999999999999>>)
+
+// -----
+
+// expected-error @+1 {{expected integer value}}
+func.func private @not_a_number(tensor<1x1x1x8xf32, #sfa.codes<k = eight>>)
+
+// -----
+
+// expected-error @+1 {{unknown parameter 'd', allowed are k}}
+func.func private @unknown_parameter(tensor<1x1x1x8xf32, #sfa.codes<d = 8>>)
+
+// -----
+
+// expected-error @+1 {{expected '<'}}
+func.func private @no_parameter(tensor<1x1x1x8xf32, #sfa.codes>)
+
+// -----
+
+// expected-error @+1 {{codes are of shape [batch, heads, tokens, features], given is rank 2}}
+func.func private @rank(tensor<1x8xf32, #sfa.codes<k = 4>>)
+
+// -----
+
+// expected-error @+1 {{codes are of shape [batch, heads, tokens, features], given is rank 0}}
+func.func private @rank0(tensor<f32, #sfa.codes<k = 4>>)
+
+// -----
+
+// expected-error @+1 {{codes need a static number of features (the last dimension)}}
+func.func private @dynamic_features(tensor<1x1x1x?xf32, #sfa.codes<k = 4>>)
+
+// -----
+
+// expected-error @+1 {{codes index 1 to 65536 features, given are 65537}}
+func.func private @too_many_features(tensor<1x1x1x65537xf32, #sfa.codes<k = 4>>)
+
+// -----
+
+// expected-error @+1 {{codes index 1 to 65536 features, given are 0}}
+func.func private @zero_features(tensor<1x1x1x0xf32, #sfa.codes<k = 4>>)
+
+// -----
+
+// expected-error @+1 {{codes hold f32, f16 or bf16 values, given is 'i8'}}
+func.func private @integers(tensor<1x1x1x8xi8, #sfa.codes<k = 4>>)
+
+// -----
+
+// expected-error @+1 {{codes hold f32, f16 or bf16 values, given is 'f64'}}
+func.func private @doubles(tensor<1x1x1x8xf64, #sfa.codes<k = 4>>)
+
+// -----
+
+// expected-error @+1 {{codes hold f32, f16 or bf16 values, given is 'tensor<2xf32>'}}
+func.func private @tensors(tensor<1x1x1x8xtensor<2xf32>, #sfa.codes<k = 4>>)
+
+// -----
+
+// expected-error @+1 {{unknown attribute `code` in dialect `sfa`}}
+func.func private @unknown(tensor<1x1x1x8xf32, #sfa.code<k = 4>>)

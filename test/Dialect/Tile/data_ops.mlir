@@ -1,0 +1,40 @@
+// RUN: sfa-opt %s | sfa-opt | FileCheck %s
+// RUN: sfa-opt --mlir-print-op-generic %s | sfa-opt | FileCheck %s
+
+// CHECK-LABEL: @data(
+func.func @data(%m: memref<1x8x?x128xbf16>, %values: memref<1x8x?x8xbf16>, %indices: memref<1x8x?x8xi8>,
+                %lse: memref<1x8x?xf32>, %b: index, %h: index, %row: index) {
+  // CHECK: %[[X:.*]] = sfa_tile.load %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
+  %x = sfa_tile.load %m[%b, %h, %row] : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
+  // CHECK: %[[CODES:.*]] = sfa_tile.topk %[[X]] : !sfa_tile.tile<64x128xbf16> -> !sfa_tile.codes<64x128xbf16, k = 8>
+  %codes = sfa_tile.topk %x : !sfa_tile.tile<64x128xbf16> -> !sfa_tile.codes<64x128xbf16, k = 8>
+  // CHECK: sfa_tile.store_codes %[[CODES]], %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] : !sfa_tile.codes<64x128xbf16, k = 8>, memref<1x8x?x8xbf16>, memref<1x8x?x8xi8>
+  sfa_tile.store_codes %codes, %values, %indices[%b, %h, %row]
+    : !sfa_tile.codes<64x128xbf16, k = 8>, memref<1x8x?x8xbf16>, memref<1x8x?x8xi8>
+  // CHECK: %[[AGAIN:.*]] = sfa_tile.load_codes %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xbf16, k = 8>
+  %again = sfa_tile.load_codes %values, %indices[%b, %h, %row]
+    : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xbf16, k = 8>
+  // CHECK: %[[DENSE:.*]] = sfa_tile.expand %[[AGAIN]] : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.tile<64x128xbf16>
+  %dense = sfa_tile.expand %again : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.tile<64x128xbf16>
+  // CHECK: sfa_tile.store %[[DENSE]], %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] : !sfa_tile.tile<64x128xbf16>, memref<1x8x?x128xbf16>
+  sfa_tile.store %dense, %m[%b, %h, %row] : !sfa_tile.tile<64x128xbf16>, memref<1x8x?x128xbf16>
+  // CHECK: sfa_tile.postings %[[AGAIN]] : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.postings<64x128xbf16, k = 8>
+  %lists = sfa_tile.postings %again : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.postings<64x128xbf16, k = 8>
+  // CHECK: sfa_tile.split %[[AGAIN]] : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.surplus<64x128xbf16, k = 8>
+  %part, %surplus = sfa_tile.split %again : !sfa_tile.codes<64x128xbf16, k = 8>
+    -> !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.surplus<64x128xbf16, k = 8>
+  // CHECK: %[[FILL:.*]] = sfa_tile.fill 0xFF800000 : !sfa_tile.tile<64xf32>
+  %fill = sfa_tile.fill 0xFF800000 : !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.store %[[FILL]], %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
+  sfa_tile.store %fill, %lse[%b, %h, %row] : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
+  return
+}
+
+// Codes of more than 256 features have 16-bit indices.
+// CHECK-LABEL: @wide(
+func.func @wide(%values: memref<1x1x?x8xf32>, %indices: memref<1x1x?x8xi16>, %i: index) {
+  // CHECK: sfa_tile.load_codes {{.*}} memref<1x1x?x8xi16> -> !sfa_tile.codes<64x257xf32, k = 8>
+  %codes = sfa_tile.load_codes %values, %indices[%i, %i, %i]
+    : memref<1x1x?x8xf32>, memref<1x1x?x8xi16> -> !sfa_tile.codes<64x257xf32, k = 8>
+  return
+}

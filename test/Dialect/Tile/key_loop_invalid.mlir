@@ -1,0 +1,511 @@
+// RUN: sfa-opt %s -allow-unregistered-dialect -split-input-file -verify-diagnostics
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{'sfa_tile.key_loop' op has a step of 0 keys, allowed is 1 or more}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 0 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{'sfa_tile.key_loop' op has a step of -32 keys, allowed is 1 or more}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step -32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{stage 'load' yields '!sfa_tile.tile<32x128xf32>' as its value tile, which has to have 64 rows, one a key}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 64 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+2 {{carries an accumulator, maxima and sums of f32 with the same number of rows, given are '!sfa_tile.tile<64x128xf16>', '!sfa_tile.tile<64xf32>' and '!sfa_tile.tile<64xf32>'}}
+  %a16 = sfa_tile.fill 0.0 : !sfa_tile.tile<64x128xf16>
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a16, %r, %r)
+      : !sfa_tile.tile<64x128xf16>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{stage 'load' yields key tiles and then the value tile}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %v : !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{stage 'load' yields 'index' as its value tile, which has to have 32 rows, one a key}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %j : !sfa_tile.tile<32x16xf32>, index
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{stage 'load' takes (), expected are ('index')}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{stage 'score' takes ('!sfa_tile.tile<32x17xf32>'), expected are ('!sfa_tile.tile<32x16xf32>')}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x17xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{stage 'score' yields ('!sfa_tile.tile<32x16xf32>'), expected are ('!sfa_tile.tile<64x32xf32>')}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %key : !sfa_tile.tile<32x16xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{stage 'mask' yields (), expected are ('!sfa_tile.tile<64x32xf32>')}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{stage 'softmax' takes ('!sfa_tile.tile<64x32xf32>'), expected are ('!sfa_tile.tile<64x32xf32>', '!sfa_tile.tile<64xf32>', '!sfa_tile.tile<64xf32>')}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{stage 'accumulate' yields ('!sfa_tile.tile<64x32xf32>'), expected are ('!sfa_tile.tile<64x128xf32>')}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %p : !sfa_tile.tile<64x32xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{ends each stage with sfa_tile.yield, given is my.end}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    "my.end"(%scores) : (!sfa_tile.tile<64x32xf32>) -> ()
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{expects a non-empty block}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{expects region #0 to have 0 or 1 blocks}}
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    cf.br ^bb1
+  ^bb1:
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
+      : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  load {
+  ^bb0(%j: index):
+    // expected-error @+1 {{block with no terminator}}
+    %c = arith.constant 1 : index
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+    sfa_tile.yield %scores, %max, %sum, %sum, %flag
+      : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
+       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+  }
+  return
+}

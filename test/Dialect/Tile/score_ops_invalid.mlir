@@ -1,0 +1,71 @@
+// RUN: sfa-opt %s -split-input-file -verify-diagnostics
+
+func.func @f(%q: !sfa_tile.tile<64x128xf32>, %k: !sfa_tile.tile<32x128xf32>) {
+  // expected-error @+1 {{'sfa_tile.dot' op the number of keys is 32 but the number of columns of the scores is 33; they have to be equal}}
+  %0 = sfa_tile.dot %q, %k : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<32x128xf32> -> !sfa_tile.tile<64x33xf32>
+  return
+}
+
+// -----
+
+func.func @f(%q: !sfa_tile.tile<64x128xf32>, %k: !sfa_tile.tile<32x128xf32>) {
+  // expected-error @+1 {{the number of queries is 64 but the number of rows of the scores is 63; they have to be equal}}
+  %0 = sfa_tile.dot %q, %k : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<32x128xf32> -> !sfa_tile.tile<63x32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%q: !sfa_tile.tile<64x128xf32>, %k: !sfa_tile.tile<32x64xf32>) {
+  // expected-error @+1 {{the number of features of the query is 128 but that of the key is 64; they have to be equal}}
+  %0 = sfa_tile.dot %q, %k : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<32x64xf32> -> !sfa_tile.tile<64x32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%q: !sfa_tile.tile<64x128xf32>, %k: !sfa_tile.tile<32x128xf32>) {
+  // expected-error @+1 {{forms f32 scores, given is 'f16'}}
+  %0 = sfa_tile.dot %q, %k : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<32x128xf32> -> !sfa_tile.tile<64x32xf16>
+  return
+}
+
+// -----
+
+func.func @f(%q: !sfa_tile.tile<64x128xf32>, %k: !sfa_tile.tile<32x128xf32>) {
+  // expected-error @+1 {{operand #0 must be a tile of codes: k pairs (value, feature) a row, but got '!sfa_tile.tile<64x128xf32>'}}
+  %0 = sfa_tile.gather_dot %q, %k : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<32x128xf32> -> !sfa_tile.tile<64x32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%q: !sfa_tile.codes<64x128xf32, k = 8>, %k: !sfa_tile.tile<32x64xf32>) {
+  // expected-error @+1 {{'sfa_tile.gather_dot' op the number of features of the query is 128 but that of the key is 64}}
+  %0 = sfa_tile.gather_dot %q, %k : !sfa_tile.codes<64x128xf32, k = 8>, !sfa_tile.tile<32x64xf32> -> !sfa_tile.tile<64x32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%q: !sfa_tile.codes<64x128xf32, k = 8>, %k: !sfa_tile.postings<32x64xf32, k = 8>) {
+  // expected-error @+1 {{'sfa_tile.scatter_dot' op the number of features of the query is 128 but that of the key is 64}}
+  %0 = sfa_tile.scatter_dot %q, %k : !sfa_tile.codes<64x128xf32, k = 8>, !sfa_tile.postings<32x64xf32, k = 8> -> !sfa_tile.tile<64x32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%q: !sfa_tile.two_four<64x128xf32, k = 8>, %k: !sfa_tile.tile<32x128xf32>) {
+  // expected-error @+1 {{'sfa_tile.two_four_dot' op the number of queries is 64 but the number of rows of the scores is 32}}
+  %0 = sfa_tile.two_four_dot %q, %k : !sfa_tile.two_four<64x128xf32, k = 8>, !sfa_tile.tile<32x128xf32> -> !sfa_tile.tile<32x32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%s: !sfa_tile.tile<64x32xf32>, %q: !sfa_tile.surplus<64x64xf32, k = 8>, %k: !sfa_tile.tile<32x128xf32>) {
+  // expected-error @+1 {{'sfa_tile.surplus_dot' op the number of features of the query is 64 but that of the key is 128}}
+  %0 = sfa_tile.surplus_dot %s, %q, %k : !sfa_tile.tile<64x32xf32>, !sfa_tile.surplus<64x64xf32, k = 8>, !sfa_tile.tile<32x128xf32>
+  return
+}

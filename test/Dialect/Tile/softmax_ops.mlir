@@ -1,0 +1,35 @@
+// RUN: sfa-opt %s | sfa-opt | FileCheck %s
+// RUN: sfa-opt --mlir-print-op-generic %s | sfa-opt | FileCheck %s
+
+// CHECK-LABEL: @softmax(
+func.func @softmax(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<64xf32>, %l: !sfa_tile.tile<64xf32>,
+                   %acc: !sfa_tile.tile<64x128xf32>, %v: !sfa_tile.tile<32x128xf16>, %row: index, %nq: index, %nk: index) {
+  // CHECK: sfa_tile.scale %{{.*}} by -1.000000e+00 : !sfa_tile.tile<64x32xf32>
+  %scaled = sfa_tile.scale %s by -1.0 : !sfa_tile.tile<64x32xf32>
+  // CHECK: sfa_tile.mask %{{.*}}[%{{.*}}, %{{.*}}] of[%{{.*}}, %{{.*}}] by <window, left = 3> : !sfa_tile.tile<64x32xf32>
+  %masked = sfa_tile.mask %scaled[%row, %row] of [%nq, %nk] by <window, left = 3> : !sfa_tile.tile<64x32xf32>
+  // CHECK: sfa_tile.row_max %{{.*}}, %{{.*}} : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  %m1 = sfa_tile.row_max %masked, %m : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale 1.250000e-01 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  %p = sfa_tile.exp2 %masked, %m1 scale 0.125 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale 1.250000e-01 : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  %factors = sfa_tile.exp2 %m, %m1 scale 0.125 : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.row_sum %{{.*}} : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32>
+  %sum = sfa_tile.row_sum %p : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.trips %{{.*}}, %{{.*}} above 1.024000e+03 : !sfa_tile.tile<64xf32>
+  %tripped = sfa_tile.trips %sum, %m above 1024.0 : !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.fma %{{.*}}, %{{.*}}, %{{.*}} : !sfa_tile.tile<64xf32>
+  %l1 = sfa_tile.fma %l, %factors, %sum : !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.add %{{.*}}, %{{.*}} : !sfa_tile.tile<64xf32>
+  %l2 = sfa_tile.add %l, %l1 : !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.scale_rows %{{.*}}, %{{.*}} when %{{.*}} : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+  %acc1 = sfa_tile.scale_rows %acc, %factors when %tripped : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.accumulate %{{.*}}, %{{.*}}, %{{.*}} : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32x128xf16>
+  %acc2 = sfa_tile.accumulate %acc1, %p, %v
+    : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32x128xf16>
+  // CHECK: sfa_tile.normalize %{{.*}}, %{{.*}} : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+  %o = sfa_tile.normalize %acc2, %l2 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.lse %{{.*}}, %{{.*}} scale 1.250000e-01 : !sfa_tile.tile<64xf32>
+  %lse = sfa_tile.lse %m1, %l2 scale 0.125 : !sfa_tile.tile<64xf32>
+  return
+}

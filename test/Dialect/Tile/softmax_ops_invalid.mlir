@@ -1,0 +1,135 @@
+// RUN: sfa-opt %s -split-input-file -verify-diagnostics
+
+func.func @f(%s: !sfa_tile.tile<64x32xf32>, %i: index) {
+  // expected-error @+1 {{unknown mask 'round', allowed are none, causal, window}}
+  %0 = sfa_tile.mask %s[%i, %i] of [%i, %i] by <round> : !sfa_tile.tile<64x32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%s: !sfa_tile.tile<64xf32>, %i: index) {
+  // expected-error @+1 {{operand #0 must be tile of rows and columns, but got '!sfa_tile.tile<64xf32>'}}
+  %0 = sfa_tile.mask %s[%i, %i] of [%i, %i] by <causal> : !sfa_tile.tile<64xf32>
+  return
+}
+
+// -----
+
+func.func @f(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<32xf32>) {
+  // expected-error @+1 {{'sfa_tile.row_max' op the number of rows of the tile is 64 but that of the row vector is 32; they have to be equal}}
+  %0 = sfa_tile.row_max %s, %m : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{operand #1 must be tile of one number a row, but got '!sfa_tile.tile<64x32xf32>'}}
+  %0 = sfa_tile.row_max %s, %m : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64x32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<32xf32>) {
+  // expected-error @+1 {{'sfa_tile.exp2' op the number of rows of the tile is 64 but that of the row vector is 32}}
+  %0 = sfa_tile.exp2 %s, %m scale 1.0 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{'sfa_tile.row_sum' op the number of rows of the tile is 64 but that of the row vector is 32}}
+  %0 = sfa_tile.row_sum %s : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%s: !sfa_tile.tile<64x32xf32>, %f: !sfa_tile.tile<32xf32>, %c: i1) {
+  // expected-error @+1 {{'sfa_tile.scale_rows' op the number of rows of the tile is 64 but that of the row vector is 32}}
+  %0 = sfa_tile.scale_rows %s, %f when %c : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %v: !sfa_tile.tile<31x128xf32>) {
+  // expected-error @+1 {{'sfa_tile.accumulate' op the number of columns of the probabilities is 32 but the number of rows of the value is 31}}
+  %0 = sfa_tile.accumulate %a, %p, %v : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<31x128xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<32x32xf32>, %v: !sfa_tile.tile<32x128xf32>) {
+  // expected-error @+1 {{the number of rows of the accumulator is 64 but that of the probabilities is 32}}
+  %0 = sfa_tile.accumulate %a, %p, %v : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<32x32xf32>, !sfa_tile.tile<32x128xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %v: !sfa_tile.tile<32x64xf32>) {
+  // expected-error @+1 {{the number of columns of the accumulator is 128 but that of the value is 64}}
+  %0 = sfa_tile.accumulate %a, %p, %v : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32x64xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: !sfa_tile.tile<64x128xf32>, %l: !sfa_tile.tile<32xf32>) {
+  // expected-error @+1 {{'sfa_tile.normalize' op the number of rows of the tile is 64 but that of the row vector is 32}}
+  %0 = sfa_tile.normalize %a, %l : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{expected attribute value}}
+  %0 = sfa_tile.scale %s by fast : !sfa_tile.tile<64x32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: !sfa_tile.tile<64xf32>, %b: !sfa_tile.tile<32xf32>) {
+  // expected-error @+1 {{'sfa_tile.add' op requires the same type for all operands and results}}
+  %0 = "sfa_tile.add"(%a, %b) : (!sfa_tile.tile<64xf32>, !sfa_tile.tile<32xf32>) -> !sfa_tile.tile<64xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: !sfa_tile.tile<64xf32>) {
+  // expected-error @+1 {{'sfa_tile.lse' op requires attribute 'scale'}}
+  %0 = "sfa_tile.lse"(%a, %a) : (!sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>) -> !sfa_tile.tile<64xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: !sfa_tile.tile<64xf32>) {
+  // expected-error @+1 {{attribute 'threshold' failed to satisfy constraint: 32-bit float attribute}}
+  %0 = "sfa_tile.trips"(%a, %a) {threshold = 1.0 : f64} : (!sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>) -> i1
+  return
+}
+
+// -----
+
+func.func @f() {
+  // expected-error @+1 {{'sfa_tile.yield' op expects parent op 'sfa_tile.key_loop'}}
+  sfa_tile.yield
+  return
+}
+
+// -----
+
+func.func @f() {
+  // expected-error @+1 {{'sfa_tile.return' op expects parent op 'sfa_tile.kernel'}}
+  sfa_tile.return
+  return
+}

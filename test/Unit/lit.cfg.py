@@ -1,0 +1,11 @@
+"""The GoogleTest binaries of test/unittests as lit tests: every TEST counts as one."""
+
+import os
+
+import lit.formats
+
+config.name = "FlashSFA-Unit"
+config.test_source_root = os.path.join(config.sfa_binary_dir, "test", "unittests")
+config.test_exec_root = config.test_source_root
+config.suffixes = []
+config.test_format = lit.formats.GoogleTest(".", "Tests")

@@ -1,0 +1,28 @@
+"""The lit tests of FlashSFA: `ninja -C build check-sfa` runs all of them."""
+
+import os
+
+import lit.formats
+from lit.llvm import llvm_config
+from lit.llvm.subst import ToolSubst
+
+config.name = "FlashSFA"
+config.test_format = lit.formats.ShTest(not llvm_config.use_lit_shell)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs", "data", "unittests", "Unit", "Oracle"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.sfa_binary_dir, "test")
+
+config.substitutions.append(("%sfa_src", config.sfa_source_dir))
+config.substitutions.append(("%sfa_bin", config.sfa_binary_dir))
+config.substitutions.append(("%python", '"%s"' % config.python_executable))
+llvm_config.use_default_substitutions()
+
+# A tool that this build does not have is a feature that its tests require.
+tools = ["sfa-opt", "sfa-run", "sfa-bench", "sfa-oracle", "sfa-lsp-server"]
+for tool in tools:
+    if os.path.exists(os.path.join(config.sfa_tools_dir, tool)):
+        config.available_features.add(tool)
+llvm_config.add_tool_substitutions(
+    [ToolSubst(tool, unresolved="ignore") for tool in tools] + ["not", "split-file"],
+    [config.sfa_tools_dir, config.llvm_tools_dir])

@@ -23,18 +23,40 @@ static std::optional<StringRef> read(const char *name) {
   return StringRef(value);
 }
 
-static Expected<std::optional<unsigned>> readCount(const char *name, unsigned max) {
+static Expected<std::optional<uint64_t>> readNumber(const char *name, uint64_t min, uint64_t max) {
   std::optional<StringRef> text = read(name);
   if (!text)
     return std::nullopt;
-  unsigned count;
-  if (text->getAsInteger(10, count) || count < 1 || count > max)
+  uint64_t number;
+  if (text->getAsInteger(10, number) || number < min || number > max)
     return createStringError(
-        fmt::format("the environment variable {} is '{}'; it has to be a number from 1 to {}", name,
-                    text->str(), max));
-  return count;
+        fmt::format("the environment variable {} is '{}'; it has to be a number from {} to {}",
+                    name, text->str(), min, max));
+  return number;
+}
+
+static Expected<std::optional<unsigned>> readCount(const char *name, unsigned max) {
+  Expected<std::optional<uint64_t>> number = readNumber(name, 1, max);
+  if (!number)
+    return number.takeError();
+  return *number ? std::optional(static_cast<unsigned>(**number)) : std::nullopt;
 }
 
 Expected<std::optional<unsigned>> sfa::knobs::numThreads() {
   return readCount("SFA_NUM_THREADS", maxNumThreads);
+}
+
+Expected<bool> sfa::knobs::testFull() {
+  Expected<std::optional<uint64_t>> number = readNumber("SFA_TEST_FULL", 0, 1);
+  if (!number)
+    return number.takeError();
+  return number->value_or(0) == 1;
+}
+
+Expected<std::optional<uint64_t>> sfa::knobs::testSeed() {
+  return readNumber("SFA_TEST_SEED", 0, UINT64_MAX);
+}
+
+Expected<std::optional<unsigned>> sfa::knobs::testCount() {
+  return readCount("SFA_TEST_COUNT", maxTestCount);
 }

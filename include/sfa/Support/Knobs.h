@@ -18,6 +18,7 @@
 
 #include "llvm/Support/Error.h"
 
+#include <cstdint>
 #include <optional>
 
 namespace sfa::knobs {
@@ -27,6 +28,19 @@ constexpr unsigned maxNumThreads = 1024;
 /// SFA_NUM_THREADS: how many threads run a kernel on the CPU, 1 to `maxNumThreads`. Where it is not
 /// set, the runtime takes one for each physical core that the process may use.
 llvm::Expected<std::optional<unsigned>> numThreads();
+
+/// SFA_TEST_FULL: 1 makes the execution tests run the whole product of their parameters; 0, or not
+/// set, those that CI runs.
+llvm::Expected<bool> testFull();
+
+/// SFA_TEST_SEED: the seed of the first random configuration that the execution tests run, 0 to
+/// 2^64 - 1.
+llvm::Expected<std::optional<uint64_t>> testSeed();
+
+constexpr unsigned maxTestCount = 1000000;
+
+/// SFA_TEST_COUNT: how many random configurations the execution tests run, 1 to `maxTestCount`.
+llvm::Expected<std::optional<unsigned>> testCount();
 
 } // namespace sfa::knobs
 

@@ -155,6 +155,9 @@ struct Signature::Builder {
       auto argument = dyn_cast<BlockArgument>(value);
       if (!argument || argument.getOwner() != &function.front())
         continue;
+      // The last dimension of codes is their k, not the number of features.
+      if (getCodes(value.getType()) && dim == 3)
+        continue;
       size_t first = physical[argument.getArgNumber()];
       sizeClass.dims.push_back({first, dim});
       if (getCodes(value.getType()))

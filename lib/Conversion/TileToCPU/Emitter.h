@@ -110,6 +110,9 @@ public:
   Values loop(Value lower, Value upper, int64_t step, mlir::ValueRange init,
               llvm::function_ref<Values(Value, mlir::ValueRange)> body);
   void when(Value condition, llvm::function_ref<void()> body);
+
+private:
+  Value roundToBFloat16(Value value);
 };
 
 } // namespace sfa::cpu

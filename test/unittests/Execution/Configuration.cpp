@@ -71,9 +71,8 @@ std::string Configuration::module() const {
                      "    : {}, {}, {} -> {}\n"
                      "  return %o{} : {}\n}}\n",
                      arguments, valueType, results, body, hasLse ? ", %lse" : "", query, key,
-                     mask == oracle::Mask::None
-                         ? ""
-                         : fmt::format(" mask <{}>", describeMask(*this)),
+                     mask == oracle::Mask::None ? ""
+                                                : fmt::format(" mask <{}>", describeMask(*this)),
                      scale ? fmt::format(" scale {:e}", *scale) : "", schedule, queryType, keyType,
                      valueType, results, hasLse ? ", %lse" : "", results);
 }

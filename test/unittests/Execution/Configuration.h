@@ -42,7 +42,7 @@ struct Configuration {
   int64_t queryHeads = 2, keyHeads = 2;
   int64_t d = 64, dv = 64;
   int64_t queryK = 8, keyK = 8;
-  Form queryForm = Form::Sparsified, keyForm = Form::Sparsified;
+  Form queryForm = Form::Codes, keyForm = Form::Codes; // what compiles fastest
   std::optional<int64_t> qTile, kTile;
   std::optional<double> scale;
   bool hasLse = true;

@@ -37,8 +37,7 @@ struct Window {
 } // namespace
 
 /// The compiler's choice, and smaller tiles, whose loops run more often.
-static constexpr std::array<Tiles, 3> tiles = {
-    {{std::nullopt, std::nullopt}, {32, 32}, {8, 16}}};
+static constexpr std::array<Tiles, 3> tiles = {{{std::nullopt, std::nullopt}, {32, 32}, {8, 16}}};
 
 /// With small tiles the first tile of keys is masked for the last queries of a tile.
 static constexpr std::array<Window, 5> windows = {
@@ -71,10 +70,9 @@ static Family makeFamily(size_t combination, size_t triple, size_t number) {
   c.keyForm = number / 4 % 2 == 0 ? Form::Sparsified : Form::Codes;
   c.hasLse = true;
   constexpr std::array<const char *, 3> maskNames = {"none", "causal", "window"};
-  family.name = fmt::format("{}_{}_{}_d{}_dv{}_k{}_{}", name(c.type).str(),
-                            maskNames[static_cast<size_t>(c.mask)],
-                            c.keyHeads == c.queryHeads ? "mha" : "gqa", c.d, c.dv, c.queryK,
-                            number);
+  family.name = fmt::format(
+      "{}_{}_{}_d{}_dv{}_k{}_{}", name(c.type).str(), maskNames[static_cast<size_t>(c.mask)],
+      c.keyHeads == c.queryHeads ? "mha" : "gqa", c.d, c.dv, c.queryK, number);
   return family;
 }
 

@@ -24,6 +24,7 @@
 
 #include "Configuration.h"
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ struct Family {
   std::string name;
   /// One for each kernel.
   std::vector<Configuration> kernels;
+
+  /// For GoogleTest, which would print the bytes.
+  friend void PrintTo(const Family &family, std::ostream *stream) { *stream << family.name; }
 };
 
 /// Ends the process with a message when the knob SFA_TEST_FULL holds rubbish.

@@ -48,7 +48,6 @@ void sfa::test::roundTo(oracle::DataType type, Values &values) {
 }
 
 static Values makeNormal(std::mt19937_64 &random, int64_t count) {
-  // One generator for all rows would be as good, but is slower than what it feeds.
   std::normal_distribution<float> normal;
   Values values(count);
   for (double &value : values)
@@ -79,9 +78,9 @@ static Values cutSample(const Values &sample, int64_t heads, int64_t tokens, int
   for (int64_t head = 0; head < heads; ++head)
     for (int64_t token = 0; token < tokens; ++token)
       for (int64_t feature = 0; feature < features; ++feature)
-        values.push_back(sample[((head % sampleHeads) * sampleTokens + token % sampleTokens) *
-                                    sampleFeatures +
-                                feature % sampleFeatures]);
+        values.push_back(
+            sample[((head % sampleHeads) * sampleTokens + token % sampleTokens) * sampleFeatures +
+                   feature % sampleFeatures]);
   return values;
 }
 
@@ -89,19 +88,20 @@ static Values cutSample(const Values &sample, int64_t heads, int64_t tokens, int
 // Scores that grow along the keys
 //===----------------------------------------------------------------------===//
 
-/// Adds to normal queries and keys a feature that grows: q[i][f] is `query`, k[j][f] goes from
-/// `-key` to `key`, by a power of `exponent` of the position.
-static void addGrowth(Values &q, Values &k, const Shape &shape, int64_t queryHeads,
-                      int64_t keyHeads, int64_t d, double query, double key) {
-  int64_t feature = d / 3;
-  for (int64_t row = 0; row < static_cast<int64_t>(q.size()) / d; ++row)
-    q[row * d + feature] = query;
-  for (int64_t row = 0; row < static_cast<int64_t>(k.size()) / d; ++row) {
-    int64_t token = row % shape.numKeys, head = row / shape.numKeys % keyHeads;
+/// Gives normal queries and keys a feature that grows: in queries it is `query`, up to a factor
+/// that makes rows differ; in keys it goes from `-key` to `key`.
+static void addGrowth(Inputs &inputs, const Configuration &configuration, const Shape &shape,
+                      double query, double key, std::mt19937_64 &random) {
+  int64_t d = configuration.d, feature = d / 3;
+  std::uniform_real_distribution<double> factor(0.5, 1);
+  for (int64_t row = 0; row < static_cast<int64_t>(inputs.q.size()) / d; ++row)
+    inputs.q[row * d + feature] = query * factor(random);
+  for (int64_t row = 0; row < static_cast<int64_t>(inputs.k.size()) / d; ++row) {
+    int64_t token = row % shape.numKeys, head = row / shape.numKeys % configuration.keyHeads;
     double position = (2.0 * token + 1) / shape.numKeys - 1;
     // Heads grow at different rates, and one in four falls.
-    double rate = head % 4 == 3 ? -1 : 1.0 / double(1 << (3 * (head % 4)));
-    k[row * d + feature] = key * rate * position;
+    double rate = head % 4 == 3 ? -1 : 1.0 / static_cast<double>(1 << (3 * (head % 4)));
+    inputs.k[row * d + feature] = key * rate * position;
   }
 }
 
@@ -125,8 +125,7 @@ Inputs sfa::test::makeInputs(const Configuration &configuration, const Shape &sh
   double scale = std::fabs(configuration.problem(shape).scale);
   auto grow = [&](double nats) {
     double factor = std::sqrt(nats / (scale > 0 ? scale : 1));
-    addGrowth(inputs.q, inputs.k, shape, configuration.queryHeads, configuration.keyHeads, d,
-              factor, factor);
+    addGrowth(inputs, configuration, shape, factor, factor, random);
   };
 
   switch (support) {
@@ -169,11 +168,9 @@ Inputs sfa::test::makeInputs(const Configuration &configuration, const Shape &sh
   case Support::GrowingToTheEdge:
     // The product stays below the largest f32, with room for the other features.
     if (configuration.type == ElementType::F16)
-      addGrowth(inputs.q, inputs.k, shape, configuration.queryHeads, configuration.keyHeads, d,
-                60000, 60000);
+      addGrowth(inputs, configuration, shape, 60000, 60000, random);
     else
-      addGrowth(inputs.q, inputs.k, shape, configuration.queryHeads, configuration.keyHeads, d,
-                0x1p26, 0x1p100);
+      addGrowth(inputs, configuration, shape, 0x1p26, 0x1p100, random);
     break;
   }
   for (Values *values : {&inputs.q, &inputs.k, &inputs.v})

@@ -40,9 +40,9 @@ enum class Support {
 };
 
 constexpr std::array allSupports = {
-    Support::Uniform, Support::Real,    Support::SameFeatures, Support::Disjoint,
-    Support::Ties,    Support::Zeros,   Support::Growing,      Support::GrowingFast,
-    Support::GrowingToTheEdge};
+    Support::Uniform,  Support::Real,        Support::SameFeatures,
+    Support::Disjoint, Support::Ties,        Support::Zeros,
+    Support::Growing,  Support::GrowingFast, Support::GrowingToTheEdge};
 
 const char *name(Support support);
 

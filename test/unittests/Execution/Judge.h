@@ -11,6 +11,7 @@
 
 #include "Kernel.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ namespace sfa::test {
 /// What is right for one problem, and what the yardstick makes of it.
 struct Reference {
   oracle::Result expected, baseline;
+  /// The yardstick with the features added up in other orders; null where there are none.
+  std::function<std::vector<oracle::Result>()> inOtherOrders = nullptr;
 };
 
 Reference makeReference(const Configuration &configuration, const Shape &shape,
@@ -43,16 +46,34 @@ public:
   void finish();
 
 private:
-  struct Problem {
-    std::string label;
-    size_t firstO, endO;
+  /// One array of the results of several problems, one after the other.
+  struct Pool {
+    struct Part {
+      std::string label;
+      size_t first, end;
+    };
+    std::vector<double> actual, expected, baseline;
+    std::vector<Part> parts;
+    /// Over the orders of the yardstick that were looked at.
+    oracle::Errors largest;
+
+    void add(const std::string &label, const std::vector<double> &actual,
+             const std::vector<double> &expected, const std::vector<double> &baseline);
+    /// Takes the errors of a yardstick for all that was added.
+    void raise(const std::vector<double> &otherBaseline);
+    bool isWithinBound() const;
+    /// The errors of all and of each problem.
+    std::string describe(const char *name) const;
   };
 
+  bool isWithinBound() const;
+  /// Computes the yardstick in other orders.
+  void raise();
+
   Configuration configuration;
-  std::vector<Problem> problems;
-  std::vector<double> actual, expected, baseline;
-  /// What is wrong with the LSE of single problems.
-  std::string lseFailures;
+  Pool o, lse;
+  std::vector<std::function<std::vector<oracle::Result>()>> inOtherOrders;
+  bool isLseWithinUlps = true;
 };
 
 /// How to repeat the running test and see it alone.

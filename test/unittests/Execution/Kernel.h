@@ -25,8 +25,8 @@ llvm::Expected<std::unique_ptr<cpu::Executable>>
 compileModule(const std::string &text, llvm::StringRef entry,
               const cpu::CompileOptions &options = {});
 
-/// Fills the scratch memory of all threads that run kernels with bytes that are NaN in every type: no
-/// result may depend on what was there before. One thread at a time may do this.
+/// Fills the scratch memory of all threads that run kernels with bytes that are NaN in every type:
+/// no result may depend on what was there before. One thread at a time may do this.
 void poisonScratch();
 
 /// The arguments of `configuration` as arrays: codes are those of the oracle.

@@ -1,5 +1,5 @@
 //===- KernelLowering.h - The lowering of one kernel: where its tiles live and how each operation
-//computes -*- C++ -*-===//
+// computes -*- C++ -*-===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -126,8 +126,9 @@ private:
   void lower(tile::TwoFourDotOp op);
   void lower(tile::SurplusDotOp op);
   void lower(tile::AccumulateOp op);
-  /// C = A B, or C += A B, register-tiled.
-  void matrixProduct(MatrixBuffer a, MatrixBuffer b, MatrixBuffer c, bool accumulate);
+  /// C = A B, register-tiled; or C += A B; or, with `factors`, C = diag(factors) C + A B.
+  void matrixProduct(MatrixBuffer a, MatrixBuffer b, MatrixBuffer c, bool accumulate,
+                     Value factors = nullptr);
   /// scores[row, :] = (or +=) the sum over t < count of value(t) * keys[feature(t), :].
   void sparseRow(MatrixBuffer scores, MatrixBuffer keys, Value row, Value count, bool accumulate,
                  llvm::function_ref<std::pair<Value, Value>(Value t)> valueAndFeature);
@@ -145,6 +146,8 @@ private:
   void lower(tile::ScaleRowsOp op);
   void lower(tile::NormalizeOp op);
   void lower(tile::LseOp op);
+  /// The sum of the vectors of a row.
+  Value sumRow(MatrixBuffer tile, llvm::function_ref<Value(Value column)> vectorAt);
   /// 2^x of a vector.
   Value exp2(Value x);
   /// A new row vector, element by element from `inputs`.

@@ -15,16 +15,17 @@ using namespace sfa::cpu;
 
 namespace {
 /// Rows and vectors of C that are held in registers. Each step of the inner loop loads `vectors`
-/// vectors of B and broadcasts `rows` elements of A; the accumulators, a row of B and an element of
-/// A fit 32 registers with AVX-512 and 16 without. Rows divide every query tile.
+/// vectors of B and broadcasts `rows` elements of A: with 32 registers (AVX-512) 16 accumulators, 4
+/// vectors of B and an element of A; with 16 registers 8, 2 and 1. The rows divide every query
+/// tile.
 struct RegisterTile {
   int64_t rows, vectors;
-  explicit RegisterTile(int64_t lanes) : rows(lanes == 16 ? 8 : 4), vectors(3) {}
+  explicit RegisterTile(int64_t lanes) : rows(4), vectors(lanes == 16 ? 4 : 2) {}
 };
 } // namespace
 
-void KernelLowering::matrixProduct(MatrixBuffer a, MatrixBuffer b, MatrixBuffer c,
-                                   bool accumulate) {
+void KernelLowering::matrixProduct(MatrixBuffer a, MatrixBuffer b, MatrixBuffer c, bool accumulate,
+                                   Value factors) {
   RegisterTile tile(emit.lanes);
   int64_t totalVectors = llvm::divideCeil(c.columns, emit.lanes);
 
@@ -37,9 +38,13 @@ void KernelLowering::matrixProduct(MatrixBuffer a, MatrixBuffer b, MatrixBuffer 
       Emitter::Values rows, sums;
       for (int64_t r = 0; r < tile.rows; ++r)
         rows.push_back(emit.add(row, emit.index(r)));
-      for (Value r : rows)
-        for (Value v : columns)
-          sums.push_back(accumulate ? emit.loadVector(c.memory, {r, v}) : emit.splat(0.0f));
+      for (Value r : rows) {
+        Value factor = factors ? emit.broadcast(emit.load(factors, r)) : Value();
+        for (Value v : columns) {
+          Value init = accumulate ? emit.loadVector(c.memory, {r, v}) : emit.splat(0.0f);
+          sums.push_back(factor ? emit.mul(init, factor) : init);
+        }
+      }
       sums = emit.loop(emit.index(0), emit.index(a.columns), 1, sums,
                        [&](Value k, ValueRange carried) {
                          Emitter::Values next, bs;
@@ -74,7 +79,12 @@ void KernelLowering::lower(DotOp op) {
 }
 
 void KernelLowering::lower(AccumulateOp op) {
-  MatrixBuffer acc = takeMatrix(op.getAccMutable(), /*copy=*/true);
-  matrixProduct(matrix(op.getProbabilities()), matrix(op.getValue()), acc, /*accumulate=*/true);
+  // The factors of a pending scale_rows are 1 where its condition is false.
+  auto scale = op.getAcc().getDefiningOp<ScaleRowsOp>();
+  bool isPending = scale && !matrices.contains(scale.getResult());
+  OpOperand &operand = isPending ? scale.getTileMutable() : op.getAccMutable();
+  MatrixBuffer acc = takeMatrix(operand, /*copy=*/true);
+  matrixProduct(matrix(op.getProbabilities()), matrix(op.getValue()), acc, /*accumulate=*/true,
+                isPending ? rowVector(scale.getFactors()) : Value());
   matrices[op.getResult()] = acc;
 }

@@ -132,16 +132,23 @@ void KernelLowering::lower(RowMaxOp op) {
   rowVectors[op.getResult()] = result;
 }
 
+Value KernelLowering::sumRow(MatrixBuffer tile, function_ref<Value(Value)> vectorAt) {
+  Emitter::Values sum = emit.loop(emit.index(0), emit.index(tile.columns), emit.lanes,
+                                  emit.splat(0.0f), [&](Value column, ValueRange carried) {
+                                    return Emitter::Values{emit.add(carried[0], vectorAt(column))};
+                                  });
+  return emit.reduce(sum[0], [&](Value a, Value b) { return emit.add(a, b); });
+}
+
 void KernelLowering::lower(RowSumOp op) {
+  if (rowVectors.contains(op.getResult()))
+    return; // formed together with the tile
   MatrixBuffer tile = matrix(op.getTile());
   Value result = allocateRows(tile.rows);
   emit.loop(0, tile.rows, 1, [&](Value row) {
-    Emitter::Values sum = emit.loop(emit.index(0), emit.index(tile.columns), emit.lanes,
-                                    emit.splat(0.0f), [&](Value column, ValueRange carried) {
-                                      Value vector = emit.loadVector(tile.memory, {row, column});
-                                      return Emitter::Values{emit.add(carried[0], vector)};
-                                    });
-    emit.store(emit.reduce(sum[0], [&](Value a, Value b) { return emit.add(a, b); }), result, row);
+    Value sum =
+        sumRow(tile, [&](Value column) { return emit.loadVector(tile.memory, {row, column}); });
+    emit.store(sum, result, row);
   });
   rowVectors[op.getResult()] = result;
 }
@@ -160,14 +167,28 @@ void KernelLowering::lower(Exp2Op op) {
                 [&](ArrayRef<Value> in) { return element(in[0], finiteReference(emit, in[1])); });
     return;
   }
+
+  // The rows' sums are formed in the same pass over the tile.
   MatrixBuffer from = matrix(op.getTile()), to = takeMatrix(op.getTileMutable(), /*copy=*/false);
+  RowSumOp sumOp;
+  for (Operation *user : op.getResult().getUsers())
+    if (auto candidate = dyn_cast<RowSumOp>(user); candidate && user->getBlock() == op->getBlock())
+      sumOp = candidate;
+  Value sums = sumOp ? allocateRows(from.rows) : Value();
   emit.loop(0, from.rows, 1, [&](Value row) {
     Value rowReference = emit.broadcast(finiteReference(emit, emit.load(reference, row)));
-    emit.loop(0, from.columns, emit.lanes, [&](Value column) {
-      Value vector = emit.loadVector(from.memory, {row, column});
-      emit.storeVector(element(vector, rowReference), to.memory, {row, column});
-    });
+    auto power = [&](Value column) {
+      Value result = element(emit.loadVector(from.memory, {row, column}), rowReference);
+      emit.storeVector(result, to.memory, {row, column});
+      return result;
+    };
+    if (sumOp)
+      emit.store(sumRow(from, power), sums, row);
+    else
+      emit.loop(0, from.columns, emit.lanes, [&](Value column) { power(column); });
   });
+  if (sumOp)
+    rowVectors[sumOp.getResult()] = sums;
   matrices[op.getResult()] = to;
 }
 
@@ -216,6 +237,10 @@ void KernelLowering::lower(TripsOp op) {
 //===----------------------------------------------------------------------===//
 
 void KernelLowering::lower(ScaleRowsOp op) {
+  // A product into the tile scales it on the way.
+  if (op->hasOneUse() && isa<AccumulateOp>(*op->user_begin()) &&
+      cast<AccumulateOp>(*op->user_begin()).getAcc() == op.getResult())
+    return;
   MatrixBuffer tile = takeMatrix(op.getTileMutable(), /*copy=*/true);
   Value factors = rowVector(op.getFactors());
   emit.when(scalar(op.getCondition()), [&] {

@@ -7,34 +7,45 @@
 //===----------------------------------------------------------------------===//
 
 #include "KernelLowering.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/Support/MathExtras.h"
-#include <limits>
 
 using namespace mlir;
 using namespace sfa::tile;
 using namespace sfa::cpu;
 
-/// The bits of a magnitude order like the magnitude; all NaN count as the first one after infinity.
-static constexpr int32_t magnitudeBits = 0x7FFFFFFF, nanBits = 0x7F800001;
+/// The bits of a magnitude order like the magnitude; all NaN count as one key above infinity.
+static constexpr int32_t magnitudeBits = 0x7FFFFFFF, infinityBits = 0x7F800000, nanKey = 0x7FC00000;
+
+/// How many lanes of a mask are set, as i32.
+static Value countLanes(Emitter &emit, Value mask) {
+  Type bits = emit.getIntegerType(emit.lanes);
+  Value vector = emit.make<vector::BitCastOp>(VectorType::get(1, bits), mask);
+  Value count = emit.make<math::CtPopOp>(Value(emit.make<vector::ExtractOp>(vector, int64_t(0))));
+  return emit.make<arith::ExtUIOp>(emit.getI32Type(), count);
+}
 
 void KernelLowering::lower(TopkOp op) {
   MatrixBuffer tile = matrix(op.getTile());
   int64_t k = op.getCodes().getType().getK(), features = tile.columns;
   int64_t padded = llvm::alignTo(features, emit.lanes);
-  Type f32 = emit.getF32Type(), i32Type = emit.getI32Type();
-  // One more place than k: the scan below stores before it knows.
+  Type f32 = emit.getF32Type(), i32Type = emit.getI32Type(),
+       element = op.getTile().getType().getElementType();
+  // The scan for ties stores before it knows, so there is one place more than k.
   Value values = allocate({tile.rows, k + 1}, f32), indices = allocate({tile.rows, k + 1}, i32Type);
   Value keys = allocate({padded}, i32Type);
   Value first = emit.index(0), end = emit.index(padded), wanted = emit.i32(k);
-  auto add = [&](Value a, Value b) { return emit.add(a, b); };
-  auto max = [&](Value a, Value b) -> Value { return emit.make<arith::MaxSIOp>(a, b); };
+  auto reaches = [&](Value column, Value threshold) {
+    return emit.compare(arith::CmpIPredicate::sge, emit.loadVector(keys, column), threshold);
+  };
 
   emit.loop(0, tile.rows, 1, [&](Value row) {
     emit.loop(0, padded, emit.lanes, [&](Value column) {
       Value bits = emit.make<arith::BitcastOp>(emit.i32Vector(),
                                                emit.loadVector(tile.memory, {row, column}));
       Value key = emit.make<arith::AndIOp>(bits, emit.splat(magnitudeBits));
-      key = emit.make<arith::MinSIOp>(key, emit.splat(nanBits));
+      Value isNaN = emit.compare(arith::CmpIPredicate::sgt, key, emit.splat(infinityBits));
+      key = emit.select(isNaN, emit.splat(nanKey), key);
       if (features != padded) {
         // Padding ranks below everything.
         Value number = emit.add(emit.laneNumbers(), emit.broadcast(emit.toI32(column)));
@@ -45,53 +56,57 @@ void KernelLowering::lower(TopkOp op) {
       emit.storeVector(key, keys, column);
     });
 
-    // The k-th largest key: step from one distinct key to the next smaller one until at least k are
-    // not below it.
-    auto search = emit.make<scf::WhileOp>(
-        TypeRange{i32Type, i32Type, i32Type},
-        ValueRange{emit.i32(std::numeric_limits<int32_t>::max()), emit.i32(0), emit.i32(0)},
-        [&](OpBuilder &, Location, ValueRange state) {
-          Value more = emit.compare(arith::CmpIPredicate::slt, state[1], wanted);
-          emit.make<scf::ConditionOp>(more, state);
-        },
-        [&](OpBuilder &, Location, ValueRange state) {
-          Value bound = emit.broadcast(state[0]);
-          Emitter::Values next = emit.loop(
-              first, end, emit.lanes, emit.splat(int32_t(-1)), [&](Value column, ValueRange best) {
-                Value key = emit.loadVector(keys, column);
-                Value below = emit.compare(arith::CmpIPredicate::slt, key, bound);
-                return Emitter::Values{
-                    max(best[0], emit.select(below, key, emit.splat(int32_t(-1))))};
-              });
-          Value threshold = emit.reduce(next[0], max);
-          Value vector = emit.broadcast(threshold);
-          Emitter::Values counted = emit.loop(
-              first, end, emit.lanes, emit.splat(int32_t(0)), [&](Value column, ValueRange count) {
-                Value reaches =
-                    emit.compare(arith::CmpIPredicate::sge, emit.loadVector(keys, column), vector);
-                return Emitter::Values{
-                    emit.add(count[0], emit.make<arith::ExtUIOp>(emit.i32Vector(), reaches))};
-              });
-          // Threshold, how many reach it, how many are above it.
-          emit.make<scf::YieldOp>(ValueRange{threshold, emit.reduce(counted[0], add), state[1]});
-        });
-    Value threshold = search.getResult(0), ties = emit.sub(wanted, search.getResult(2));
+    // The k-th largest key, bit by bit from the highest one: the largest threshold that at least k
+    // keys reach. Bits that the element type does not have are 0.
+    auto countReaching = [&](Value threshold) {
+      Value vector = emit.broadcast(threshold);
+      return emit.loop(first, end, emit.lanes, emit.i32(0), [&](Value column, ValueRange count) {
+        return Emitter::Values{emit.add(count[0], countLanes(emit, reaches(column, vector)))};
+      })[0];
+    };
+    int64_t lowestBit = element.isBF16() ? 16 : element.isF16() ? 13 : 0;
+    Value threshold =
+        emit.loop(emit.index(0), emit.index(31 - lowestBit), 1, emit.i32(0),
+                  [&](Value step, ValueRange best) {
+                    Value bit = emit.make<arith::ShRUIOp>(emit.i32(1 << 30), emit.toI32(step));
+                    Value candidate = emit.make<arith::OrIOp>(best[0], bit);
+                    Value enough =
+                        emit.compare(arith::CmpIPredicate::sge, countReaching(candidate), wanted);
+                    return Emitter::Values{emit.select(enough, candidate, best[0])};
+                  })[0];
+    Value reaching = countReaching(threshold);
 
-    // In order of the features: all keys above the threshold and the first ones equal to it.
-    Emitter::Values state{first, ties};
+    auto exact = emit.make<scf::IfOp>(emit.compare(arith::CmpIPredicate::eq, reaching, wanted),
+                                      /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(emit);
+    emit.setInsertionPoint(exact.thenYield());
+    Value bound = emit.broadcast(threshold);
+    emit.loop(first, end, emit.lanes, first, [&](Value column, ValueRange place) {
+      Value taken = reaches(column, bound);
+      Value numbers = emit.add(emit.laneNumbers(), emit.broadcast(emit.toI32(column)));
+      Value vector = emit.loadVector(tile.memory, {row, column});
+      // All operands by hand: the builder of LLVM 22 swaps the mask and the vector.
+      emit.make<vector::CompressStoreOp>(TypeRange(), ValueRange{values, row, place[0], taken, vector});
+      emit.make<vector::CompressStoreOp>(TypeRange(), ValueRange{indices, row, place[0], taken, numbers});
+      return Emitter::Values{emit.add(place[0], emit.toIndex(countLanes(emit, taken)))};
+    });
+
+    // More keys equal the threshold than there are places: the lower features take them.
+    emit.setInsertionPoint(exact.elseYield());
+    Value above = countReaching(emit.add(threshold, emit.i32(1)));
+    Emitter::Values state{first, emit.sub(wanted, above)};
     emit.loop(first, emit.index(features), 1, state, [&](Value feature, ValueRange carried) {
       Value key = emit.load(keys, feature), place = carried[0], tiesLeft = carried[1];
-      Value above = emit.compare(arith::CmpIPredicate::sgt, key, threshold);
-      Value tie =
+      Value isAbove = emit.compare(arith::CmpIPredicate::sgt, key, threshold);
+      Value isTie =
           emit.make<arith::AndIOp>(emit.compare(arith::CmpIPredicate::eq, key, threshold),
                                    emit.compare(arith::CmpIPredicate::sgt, tiesLeft, emit.i32(0)));
       emit.store(emit.load(tile.memory, {row, feature}), values, {row, place});
       emit.store(emit.toI32(feature), indices, {row, place});
-      Value taken = emit.make<arith::OrIOp>(above, tie);
-      Value step = emit.make<arith::ExtUIOp>(i32Type, tie);
-      return Emitter::Values{
-          emit.add(place, emit.toIndex(Value(emit.make<arith::ExtUIOp>(i32Type, taken)))),
-          emit.sub(tiesLeft, step)};
+      Value taken = emit.make<arith::ExtUIOp>(
+          i32Type, Value(emit.make<arith::OrIOp>(isAbove, isTie)));
+      Value tie = emit.make<arith::ExtUIOp>(i32Type, isTie);
+      return Emitter::Values{emit.add(place, emit.toIndex(taken)), emit.sub(tiesLeft, tie)};
     });
   });
   codes[op.getCodes()] = CodesView{values, indices, {}, first, emit.index(tile.rows), tile.rows, k};

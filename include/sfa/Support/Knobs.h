@@ -1,0 +1,33 @@
+//===- Knobs.h - Environment variables that steer the project ---*- C++ -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Every SFA_* variable has one function here and one row in docs/knobs.md; nothing else reads the
+// environment. A function reads its variable at each call and fails, with a message that names the
+// variable, what it holds and what is allowed, unless the value is valid. A variable that is empty
+// counts as not set.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_SUPPORT_KNOBS_H
+#define SFA_SUPPORT_KNOBS_H
+
+#include "llvm/Support/Error.h"
+
+#include <optional>
+
+namespace sfa::knobs {
+
+constexpr unsigned maxNumThreads = 1024;
+
+/// SFA_NUM_THREADS: how many threads run a kernel on the CPU, 1 to `maxNumThreads`. Where it is not
+/// set, the runtime takes one for each physical core that the process may use.
+llvm::Expected<std::optional<unsigned>> numThreads();
+
+} // namespace sfa::knobs
+
+#endif // SFA_SUPPORT_KNOBS_H

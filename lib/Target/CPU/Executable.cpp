@@ -1,0 +1,279 @@
+//===- Executable.cpp - A function compiled for and run on this CPU -------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "sfa/Target/CPU/Executable.h"
+
+#include "HostMachine.h"
+#include "RuntimeSymbols.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/ExecutionEngine/ExecutionEngine.h"
+#include "mlir/ExecutionEngine/OptUtils.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "sfa/Passes.h"
+#include "sfa/Target/CPU/ParallelFor.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/MemAlloc.h"
+#include "llvm/Transforms/IPO/Internalize.h"
+
+#include <cstring>
+#include <fmt/format.h>
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::cpu;
+
+//===----------------------------------------------------------------------===//
+// Buffers and descriptors
+//===----------------------------------------------------------------------===//
+
+int64_t OwnedBuffer::numElements() const {
+  int64_t count = 1;
+  for (int64_t size : shape)
+    count *= size;
+  return count;
+}
+
+NpyArray OwnedBuffer::toNpy() const {
+  NpyArray array = NpyArray::zeros(type, shape);
+  if (size_t bytes = numBytes())
+    std::memcpy(array.data.data(), data, bytes);
+  return array;
+}
+
+// A memref descriptor is: the allocation, the first element, an offset, the sizes, the strides. All
+// fields have eight bytes.
+static_assert(sizeof(void *) == sizeof(int64_t), "descriptors need a 64-bit machine");
+static constexpr size_t sizesAt = 3;
+static size_t descriptorLength(size_t rank) { return sizesAt + 2 * rank; }
+
+static void appendDescriptor(std::vector<int64_t> &words, const BufferRef &buffer) {
+  auto address = reinterpret_cast<int64_t>(buffer.data);
+  words.insert(words.end(), {address, address, 0});
+  words.insert(words.end(), buffer.shape.begin(), buffer.shape.end());
+  size_t strides = words.size();
+  words.resize(strides + buffer.shape.size());
+  int64_t stride = 1;
+  for (size_t dim = buffer.shape.size(); dim-- > 0;) {
+    words[strides + dim] = stride;
+    stride *= buffer.shape[dim];
+  }
+}
+
+/// Makes a result from its descriptor. A function that returns one value twice returns one
+/// allocation twice; the second result gets a copy.
+static OwnedBuffer takeResult(const Parameter &parameter, const int64_t *words,
+                              ArrayRef<OwnedBuffer> before) {
+  OwnedBuffer buffer;
+  buffer.type = parameter.type;
+  buffer.shape.assign(words + sizesAt, words + sizesAt + parameter.shape.size());
+  buffer.data = reinterpret_cast<std::byte *>(words[1]) + words[2] * sizeInBytes(parameter.type);
+  auto *allocation = reinterpret_cast<void *>(words[0]);
+  bool isTaken = llvm::any_of(
+      before, [&](const OwnedBuffer &other) { return other.allocation.get() == allocation; });
+  if (isTaken) {
+    size_t numBytes = buffer.numBytes();
+    allocation = llvm::safe_malloc(numBytes);
+    std::memcpy(allocation, buffer.data, numBytes);
+    buffer.data = allocation;
+  }
+  buffer.allocation.reset(allocation);
+  return buffer;
+}
+
+std::vector<OwnedBuffer> Call::operator()() const {
+  ArrayRef<Parameter> results = signature->results();
+  size_t length = 0;
+  for (const Parameter &result : results)
+    length += descriptorLength(result.shape.size());
+  SmallVector<int64_t, 32> resultWords(length);
+
+  SmallVector<const int64_t *, 8> pointers;
+  if (!results.empty())
+    pointers.push_back(resultWords.data());
+  for (size_t start : starts)
+    pointers.push_back(descriptors.data() + start);
+  SmallVector<void *, 8> packed;
+  for (const int64_t *&pointer : pointers)
+    packed.push_back(&pointer);
+  function(packed.data());
+
+  std::vector<OwnedBuffer> buffers;
+  const int64_t *words = resultWords.data();
+  for (const Parameter &result : results) {
+    buffers.push_back(takeResult(result, words, buffers));
+    words += descriptorLength(result.shape.size());
+  }
+  return buffers;
+}
+
+//===----------------------------------------------------------------------===//
+// Compilation
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Collects the errors of the compiler instead of printing them.
+class DiagnosticCollector {
+public:
+  explicit DiagnosticCollector(MLIRContext *context)
+      : handler(context, [this](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+            return failure();
+          add(diagnostic, "error");
+          for (Diagnostic &note : diagnostic.getNotes())
+            add(note, "note");
+          return success();
+        }) {}
+
+  llvm::Error toError(const std::string &summary) const {
+    return llvm::createStringError(text.empty() ? summary : summary + ":\n" + text);
+  }
+
+private:
+  void add(Diagnostic &diagnostic, const char *severity) {
+    llvm::raw_string_ostream stream(text);
+    if (!text.empty())
+      stream << '\n';
+    if (auto location = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>())
+      stream << location.getFilename().getValue() << ':' << location.getLine() << ':'
+             << location.getColumn() << ": ";
+    stream << severity << ": " << diagnostic;
+  }
+
+  std::string text;
+  ScopedDiagnosticHandler handler;
+};
+
+} // namespace
+
+static llvm::Expected<func::FuncOp> findEntry(ModuleOp module, StringRef entry) {
+  auto function = module.lookupSymbol<func::FuncOp>(entry);
+  if (!function)
+    return llvm::createStringError(fmt::format("the module has no function @{}", entry.str()));
+  if (function.isExternal())
+    return llvm::createStringError(fmt::format("the function @{} has no body", entry.str()));
+  return function;
+}
+
+/// The name that the lowering gives the entry with memref descriptors in memory.
+static std::string wrapperName(StringRef entry) { return ("_mlir_ciface_" + entry).str(); }
+
+/// Fails when the module calls a function that is nowhere defined.
+static llvm::Error checkSymbols(ModuleOp module) {
+  for (auto function : module.getOps<LLVM::LLVMFuncOp>())
+    if (function.isExternal() && !SymbolTable::symbolKnownUseEmpty(function, module) &&
+        !isKnownSymbol(function.getName()))
+      return llvm::createStringError(fmt::format(
+          "the module calls the function @{}, which has no body", function.getName().str()));
+  return llvm::Error::success();
+}
+
+/// Only the entry is called from outside, so that LLVM may inline and drop all others, and
+/// full-width vectors are wanted even on processors for which LLVM prefers narrower ones.
+static void prepareForOptimizer(llvm::Module &module, StringRef entry, unsigned vectorBits) {
+  std::string packed = "_mlir_" + wrapperName(entry);
+  llvm::internalizeModule(
+      module, [&](const llvm::GlobalValue &value) { return value.getName() == packed; });
+  for (llvm::Function &function : module)
+    if (!function.isDeclaration())
+      function.addFnAttr("prefer-vector-width", std::to_string(vectorBits));
+}
+
+Executable::Executable() = default;
+Executable::~Executable() = default;
+
+llvm::Expected<std::unique_ptr<Executable>> Executable::compile(ModuleOp module, StringRef entry,
+                                                                const CompileOptions &options) {
+  if (llvm::Expected<unsigned> numThreads = getNumThreads(); !numThreads)
+    return numThreads.takeError();
+  llvm::Expected<HostMachine> host = createHostMachine(options.cpu);
+  if (!host)
+    return host.takeError();
+
+  MLIRContext *context = module.getContext();
+  DialectRegistry registry;
+  registerDialects(registry);
+  registerBuiltinDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  context->appendDialectRegistry(registry);
+
+  DiagnosticCollector diagnostics(context);
+  if (failed(verify(module)))
+    return diagnostics.toError("the module is not valid");
+
+  std::unique_ptr<Executable> executable(new Executable());
+  OwningOpRef<ModuleOp> lowered = module.clone();
+  llvm::Expected<func::FuncOp> function = findEntry(*lowered, entry);
+  if (!function)
+    return function.takeError();
+  llvm::Expected<Signature> signature = Signature::of(*function);
+  if (!signature)
+    return signature.takeError();
+  executable->sign = std::move(*signature);
+
+  (*function)->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(), UnitAttr::get(context));
+  for (unsigned number = 0; number < function->getNumArguments(); ++number)
+    function->setArgAttr(number, bufferization::BufferizationDialect::kWritableAttrName,
+                         BoolAttr::get(context, false));
+
+  PassManager manager(context);
+  CPUPipelineOptions pipeline;
+  pipeline.vectorBits = host->vectorBits;
+  buildSFAToCPUPipeline(manager, pipeline);
+  if (failed(manager.run(*lowered)))
+    return diagnostics.toError("the compiler failed");
+
+  if (llvm::Error error = checkSymbols(*lowered))
+    return error;
+
+  llvm::TargetMachine *machine = host->machine.get();
+  auto optimize = makeOptimizingTransformer(/*optLevel=*/3, /*sizeLevel=*/0, machine);
+  auto transform = [&](llvm::Module *llvmModule) {
+    prepareForOptimizer(*llvmModule, entry, host->vectorBits);
+    return optimize(llvmModule);
+  };
+  ExecutionEngineOptions engineOptions;
+  engineOptions.transformer = transform;
+  engineOptions.jitCodeGenOptLevel = llvm::CodeGenOptLevel::Aggressive;
+  engineOptions.enableGDBNotificationListener = false;
+  engineOptions.enablePerfNotificationListener = false;
+  auto engine = ExecutionEngine::create(*lowered, engineOptions, std::move(host->machine));
+  if (!engine)
+    return diagnostics.toError(llvm::toString(engine.takeError()));
+  (*engine)->registerSymbols(getRuntimeSymbols);
+  auto found = (*engine)->lookupPacked(wrapperName(entry));
+  if (!found)
+    return diagnostics.toError(llvm::toString(found.takeError()));
+  executable->engine = std::move(*engine);
+  executable->function = *found;
+  return executable;
+}
+
+llvm::Expected<Call> Executable::prepare(ArrayRef<BufferRef> arguments) const {
+  if (llvm::Error error = sign.check(arguments))
+    return error;
+  Call call;
+  call.function = function;
+  call.signature = &sign;
+  for (const BufferRef &argument : arguments) {
+    call.starts.push_back(call.descriptors.size());
+    appendDescriptor(call.descriptors, argument);
+  }
+  return call;
+}
+
+llvm::Expected<std::vector<OwnedBuffer>> Executable::invoke(ArrayRef<BufferRef> arguments) const {
+  llvm::Expected<Call> call = prepare(arguments);
+  if (!call)
+    return call.takeError();
+  return (*call)();
+}

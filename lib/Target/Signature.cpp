@@ -1,0 +1,304 @@
+//===- Signature.cpp - What a caller has to pass to a compiled function ---===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "sfa/Target/Signature.h"
+
+#include "dialects/SFA/SFA.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/IntEqClasses.h"
+#include "llvm/ADT/STLExtras.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <tuple>
+
+using namespace mlir;
+using namespace sfa;
+
+/// The element types of buffers. Integers without a sign are unsigned where they can be indices.
+static std::optional<ElementType> toElementType(Type type) {
+  if (type.isF16())
+    return ElementType::F16;
+  if (type.isBF16())
+    return ElementType::BF16;
+  if (type.isF32())
+    return ElementType::F32;
+  if (type.isF64())
+    return ElementType::F64;
+  if (type.isSignlessInteger(8))
+    return ElementType::U8;
+  if (type.isSignlessInteger(16))
+    return ElementType::U16;
+  if (type.isSignlessInteger(32))
+    return ElementType::I32;
+  if (type.isSignlessInteger(64))
+    return ElementType::I64;
+  return std::nullopt;
+}
+
+static std::string describe(ArrayRef<int64_t> shape, ElementType type) {
+  std::string text;
+  for (int64_t size : shape)
+    text += (ShapedType::isDynamic(size) ? "?" : std::to_string(size)) + "x";
+  return text + name(type).str();
+}
+
+std::string Parameter::describeType() const { return describe(shape, type); }
+
+/// Appends the one or two physical parameters of a logical one. `kind` is "argument" or "result".
+static llvm::Error append(std::vector<Parameter> &parameters, StringRef kind, StringRef function,
+                          Type type) {
+  std::string label = fmt::format("{} {}", kind.str(), parameters.size());
+  auto fail = [&](StringRef allowed) {
+    std::string text;
+    llvm::raw_string_ostream(text) << type;
+    return llvm::createStringError(fmt::format("{} of @{} has type {}; allowed are {}", label,
+                                               function.str(), text, allowed.str()));
+  };
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return fail("ranked tensors");
+  auto add = [&](std::string label, RankedTensorType physical,
+                 std::optional<int64_t> numFeatures = std::nullopt) {
+    std::optional<ElementType> element = toElementType(physical.getElementType());
+    if (element)
+      parameters.push_back({std::move(label), *element, physical.getShape().vec(), numFeatures});
+    return element.has_value();
+  };
+  if (getCodes(tensor)) {
+    auto [values, indices] = getPhysicalCodes(tensor);
+    if (!add(label + " (values of codes)", values) ||
+        !add(fmt::format("{} {} (feature indices of codes)", kind.str(), parameters.size()),
+             indices, tensor.getDimSize(3)))
+      return fail("codes of f32, f16 or bf16");
+    return llvm::Error::success();
+  }
+  if (tensor.getEncoding() || !add(label, tensor))
+    return fail("tensors of f16, bf16, f32, f64, i8, i16, i32 or i64, dense or #sfa.codes");
+  return llvm::Error::success();
+}
+
+/// Finds the dimensions that have to be equal: a union-find over the dimensions of all values that
+/// the operations relate.
+struct Signature::Builder {
+  using Dim = std::pair<Value, unsigned>;
+
+  unsigned number(Value value, unsigned dim) {
+    auto [entry, isNew] = numbers.try_emplace(Dim(value, dim), dims.size());
+    if (isNew) {
+      dims.emplace_back(value, dim);
+      classes.grow(dims.size());
+    }
+    return entry->second;
+  }
+
+  void equate(Value first, unsigned firstDim, Value second, unsigned secondDim) {
+    classes.join(number(first, firstDim), number(second, secondDim));
+  }
+
+  /// All dimensions of two values of the same rank.
+  void equate(Value first, Value second) {
+    auto type = dyn_cast<RankedTensorType>(first.getType());
+    auto other = dyn_cast<RankedTensorType>(second.getType());
+    if (!type || !other)
+      return;
+    for (int64_t dim = 0; dim < std::min(type.getRank(), other.getRank()); ++dim)
+      equate(first, dim, second, dim);
+  }
+
+  void visit(Operation *op) {
+    if (isa<SparsifyOp, DensifyOp, tensor::CastOp>(op))
+      return equate(op->getOperand(0), op->getResult(0));
+    auto attention = dyn_cast<AttentionOp>(op);
+    if (!attention)
+      return;
+    Value query = attention.getQuery(), key = attention.getKey(), value = attention.getValue();
+    for (Value other : {key, value})
+      equate(query, 0, other, 0);
+    equate(key, 2, value, 2);
+    for (Value result : op->getResults()) {
+      equate(query, 0, result, 0);
+      equate(query, 2, result, 2);
+    }
+  }
+
+  void build(func::FuncOp function, Signature &signature) {
+    function.walk([&](Operation *op) { visit(op); });
+    // The values and the indices of codes agree in batch and tokens.
+    for (Value argument : function.getArguments())
+      if (getCodes(argument.getType()))
+        for (unsigned dim : {0, 2})
+          number(argument, dim);
+    classes.compress();
+
+    // The number of the first physical argument of each logical one.
+    SmallVector<size_t> physical;
+    size_t numPhysical = 0;
+    for (Type type : function.getArgumentTypes()) {
+      physical.push_back(numPhysical);
+      numPhysical += getCodes(type) ? 2 : 1;
+    }
+
+    signature.sizeClasses.resize(classes.getNumClasses());
+    for (auto [number, dimOfValue] : llvm::enumerate(dims)) {
+      auto [value, dim] = dimOfValue;
+      SizeClass &sizeClass = signature.sizeClasses[classes[number]];
+      int64_t size = cast<RankedTensorType>(value.getType()).getDimSize(dim);
+      if (!ShapedType::isDynamic(size))
+        sizeClass.size = size;
+      auto argument = dyn_cast<BlockArgument>(value);
+      if (!argument || argument.getOwner() != &function.front())
+        continue;
+      size_t first = physical[argument.getArgNumber()];
+      sizeClass.dims.push_back({first, dim});
+      if (getCodes(value.getType()))
+        sizeClass.dims.push_back({first + 1, dim});
+    }
+    for (SizeClass &sizeClass : signature.sizeClasses)
+      llvm::sort(sizeClass.dims, [](const ArgumentDim &left, const ArgumentDim &right) {
+        return std::tie(left.argument, left.dim) < std::tie(right.argument, right.dim);
+      });
+
+    function.walk([&](AttentionOp op) {
+      auto query = cast<RankedTensorType>(op.getQuery().getType());
+      MaskAttr mask = op.getMaskOrNone().simplified();
+      signature.attentions.push_back(
+          {classes[number(op.getQuery(), 0)], classes[number(op.getQuery(), 2)],
+           classes[number(op.getKey(), 2)], query.getDimSize(1),
+           query.getDimSize(3) + op.getValue().getType().getDimSize(3),
+           mask.getKind() == MaskKind::Causal, mask.leftBound(), mask.rightBound()});
+    });
+  }
+
+  llvm::DenseMap<Dim, unsigned> numbers;
+  SmallVector<Dim> dims;
+  llvm::IntEqClasses classes;
+};
+
+llvm::Expected<Signature> Signature::of(func::FuncOp function) {
+  Signature signature;
+  for (Type type : function.getArgumentTypes())
+    if (llvm::Error error = append(signature.args, "argument", function.getName(), type))
+      return error;
+  for (Type type : function.getResultTypes())
+    if (llvm::Error error = append(signature.resultList, "result", function.getName(), type))
+      return error;
+  Builder().build(function, signature);
+  return signature;
+}
+
+llvm::Error Signature::checkOne(const Parameter &wanted, const BufferRef &given) const {
+  auto fail = [&](const std::string &reason) {
+    return llvm::createStringError(fmt::format("{}: given is {}, wanted is {}: {}", wanted.name,
+                                               describe(given.shape, given.type),
+                                               wanted.describeType(), reason));
+  };
+  if (given.type != wanted.type)
+    return fail("the element types differ");
+  if (given.shape.size() != wanted.shape.size())
+    return fail("the ranks differ");
+  size_t numElements = 1;
+  for (auto [dim, size] : llvm::enumerate(given.shape)) {
+    if (size < 0)
+      return fail(fmt::format("dimension {} is negative", dim));
+    if (!ShapedType::isDynamic(wanted.shape[dim]) && size != wanted.shape[dim])
+      return fail(fmt::format("dimension {} differs", dim));
+    numElements *= size;
+  }
+  if (numElements == 0)
+    return llvm::Error::success();
+  if (!given.data)
+    return fail("there is no data");
+  if (reinterpret_cast<uintptr_t>(given.data) % sizeInBytes(given.type) != 0)
+    return fail("the data is not aligned to its elements");
+  if (!wanted.numFeatures)
+    return llvm::Error::success();
+
+  // Kernels use the indices as addresses.
+  int64_t largest = 0;
+  if (given.type == ElementType::U8)
+    largest = *std::max_element(static_cast<uint8_t *>(given.data),
+                                static_cast<uint8_t *>(given.data) + numElements);
+  else
+    largest = *std::max_element(static_cast<uint16_t *>(given.data),
+                                static_cast<uint16_t *>(given.data) + numElements);
+  if (largest >= *wanted.numFeatures)
+    return fail(fmt::format("it holds the feature index {}; the largest allowed is {}", largest,
+                            *wanted.numFeatures - 1));
+  return llvm::Error::success();
+}
+
+llvm::Error Signature::check(ArrayRef<BufferRef> buffers) const {
+  if (buffers.size() != args.size()) {
+    std::vector<std::string> wanted;
+    for (const Parameter &parameter : args)
+      wanted.push_back(fmt::format("{}: {}", parameter.name, parameter.describeType()));
+    return llvm::createStringError(fmt::format("{} arguments given, {} wanted{}{}", buffers.size(),
+                                               args.size(), wanted.empty() ? "" : ": ",
+                                               fmt::join(wanted, ", ")));
+  }
+  for (auto [wanted, given] : llvm::zip_equal(args, buffers))
+    if (llvm::Error error = checkOne(wanted, given))
+      return error;
+
+  for (const SizeClass &sizeClass : sizeClasses) {
+    std::optional<int64_t> size = sizeClass.size;
+    for (ArgumentDim place : sizeClass.dims) {
+      int64_t given = buffers[place.argument].shape[place.dim];
+      if (size.value_or(given) != given) {
+        ArgumentDim first = sizeClass.dims.front();
+        std::string reason = sizeClass.size ? std::string("the function")
+                                            : fmt::format("dimension {} of {}", first.dim,
+                                                          args[first.argument].name);
+        return llvm::createStringError(
+            fmt::format("{}: given is {}: dimension {} is {}, it has to be {} as in {}",
+                        args[place.argument].name,
+                        describe(buffers[place.argument].shape, buffers[place.argument].type),
+                        place.dim, given, *size, reason));
+      }
+      size = given;
+    }
+  }
+  return llvm::Error::success();
+}
+
+std::optional<int64_t> Signature::resolve(size_t sizeClass, ArrayRef<BufferRef> buffers) const {
+  const SizeClass &found = sizeClasses[sizeClass];
+  if (found.size || found.dims.empty())
+    return found.size;
+  return buffers[found.dims.front().argument].shape[found.dims.front().dim];
+}
+
+std::optional<double> Signature::denseFlops(ArrayRef<BufferRef> buffers) const {
+  if (attentions.empty())
+    return std::nullopt;
+  double flops = 0;
+  for (const Attention &attention : attentions) {
+    std::optional<int64_t> batch = resolve(attention.batch, buffers);
+    std::optional<int64_t> numQueries = resolve(attention.numQueries, buffers);
+    std::optional<int64_t> numKeys = resolve(attention.numKeys, buffers);
+    if (!batch || !numQueries || !numKeys)
+      return std::nullopt;
+    double pairs = 0;
+    if (attention.isCausal && numQueries == numKeys) {
+      pairs = 0.5 * *numQueries * *numKeys;
+    } else {
+      for (int64_t query = 0; query < *numQueries; ++query) {
+        int64_t aligned = query + *numKeys - *numQueries, first = 0, last = *numKeys - 1;
+        if (attention.leftBound)
+          first = std::max(first, aligned - *attention.leftBound);
+        if (attention.rightBound)
+          last = std::min(last, aligned + *attention.rightBound);
+        pairs += std::max<int64_t>(0, last - first + 1);
+      }
+    }
+    flops += 2.0 * *batch * attention.heads * pairs * attention.width;
+  }
+  return flops;
+}

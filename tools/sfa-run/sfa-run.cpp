@@ -1,0 +1,285 @@
+//===- sfa-run.cpp - Compile a file and run it on arrays ------------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/FileUtilities.h"
+#include "mlir/Transforms/Passes.h"
+#include "sfa/Passes.h"
+#include "sfa/Target/CPU/Executable.h"
+#include "sfa/Target/CPU/ParallelFor.h"
+#include "tools/Common/CommandLine.h"
+#include "tools/Common/Timing.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+#include <fmt/format.h>
+
+using namespace llvm;
+using namespace mlir;
+using namespace sfa;
+
+static constexpr char overview[] = R"(compile a function in the sfa dialect and run it on arrays
+
+Reads one .npy file for each argument of the function and writes one for each result that --out asks for.
+A tensor of codes is two arrays: its values, then its feature indices (u8 for up to 256 features, u16 above).
+bf16 arrays are raw two-byte items, as the Python package ml_dtypes stores them.
+
+  cat > attention.mlir <<EOF
+  func.func @attention(%q: tensor<1x2x?x64xf32>, %k: tensor<1x2x?x64xf32>, %v: tensor<1x2x?x64xf32>)
+      -> (tensor<1x2x?x64xf32>, tensor<1x2x?xf32>) {
+    %qc = sfa.sparsify %q : tensor<1x2x?x64xf32> -> tensor<1x2x?x64xf32, #sfa.codes<k = 8>>
+    %kc = sfa.sparsify %k : tensor<1x2x?x64xf32> -> tensor<1x2x?x64xf32, #sfa.codes<k = 8>>
+    %o, %lse = sfa.attention %qc, %kc, %v mask <causal>
+      : tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, tensor<1x2x?x64xf32>
+      -> tensor<1x2x?x64xf32>, tensor<1x2x?xf32>
+    return %o, %lse : tensor<1x2x?x64xf32>, tensor<1x2x?xf32>
+  }
+  EOF
+  python3 -c "import numpy as np; [np.save(x, np.random.randn(1, 2, 300, 64).astype('f4')) for x in 'qkv']"
+  sfa-run attention.mlir --arg q.npy --arg k.npy --arg v.npy --out o.npy --out lse.npy --time --print-schedule
+
+The environment variable SFA_NUM_THREADS sets the number of threads. Exit status: 0, or 1 after an error.
+)";
+
+static cl::OptionCategory category("sfa-run options");
+
+static cl::opt<std::string> inputPath(cl::Positional, cl::Required, cl::desc("FILE.mlir"),
+                                      cl::cat(category));
+static cl::opt<std::string> target("target", cl::desc("Where to run: cpu (default)"),
+                                   cl::value_desc("name"), cl::init("cpu"), cl::cat(category));
+static cl::list<std::string> argumentPaths("arg",
+                                           cl::desc("An argument, in the order of the function; "
+                                                    "once for each"),
+                                           cl::value_desc("file.npy"), cl::cat(category));
+static cl::list<std::string> resultPaths("out",
+                                         cl::desc("Where to write a result, in the order of the "
+                                                  "function; the last ones may be left out"),
+                                         cl::value_desc("file.npy"), cl::cat(category));
+static cl::opt<std::string>
+    entryName("entry", cl::desc("The function to run (default: the only public one)"),
+              cl::value_desc("name"), cl::cat(category));
+static cl::opt<std::string>
+    strategyName("strategy",
+                 cl::desc("For every sfa.attention, in place of its own or "
+                          "the compiler's choice: dense, gather, scatter or "
+                          "sparse_mma"),
+                 cl::value_desc("name"), cl::cat(category));
+static cl::opt<std::string> softmaxName("softmax", cl::desc("Likewise: online or lazy"),
+                                        cl::value_desc("name"), cl::cat(category));
+static cl::opt<std::string> queryTile("q-tile", cl::desc("Likewise: queries in a tile"),
+                                      cl::value_desc("n"), cl::cat(category));
+static cl::opt<std::string> keyTile("k-tile", cl::desc("Likewise: keys in a tile"),
+                                    cl::value_desc("n"), cl::cat(category));
+static cl::opt<std::string> cpuName("cpu",
+                                    cl::desc("Compile for this processor, by LLVM's name, such as "
+                                             "x86-64-v3 (default: this one)"),
+                                    cl::value_desc("name"), cl::cat(category));
+static cl::opt<std::string> timedRuns("time", cl::ValueOptional,
+                                      cl::desc("Print the time of the compilation and of n runs "
+                                               "(default 10) after one that is not counted"),
+                                      cl::value_desc("n"), cl::cat(category));
+static cl::opt<bool> printSchedule("print-schedule",
+                                   cl::desc("Print the schedule of every sfa.attention"),
+                                   cl::cat(category));
+
+static llvm::Expected<OwningOpRef<ModuleOp>> parseModule(SourceMgr &sources, MLIRContext *context) {
+  std::string message;
+  std::unique_ptr<MemoryBuffer> buffer = openInputFile(inputPath, &message);
+  if (!buffer)
+    return createStringError(message);
+  sources.AddNewSourceBuffer(std::move(buffer), SMLoc());
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, context);
+  if (!module)
+    return createStringError(fmt::format("{} is not a valid module", inputPath.getValue()));
+  return std::move(module);
+}
+
+static llvm::Expected<func::FuncOp> findEntry(ModuleOp module) {
+  std::string names;
+  func::FuncOp only;
+  unsigned count = 0;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (!function.isPublic() || function.isExternal())
+      continue;
+    if (function.getName() == entryName)
+      return function;
+    names += (count++ ? ", @" : "@") + function.getName().str();
+    only = function;
+  }
+  if (count == 0)
+    return createStringError(
+        fmt::format("{} has no public function with a body", inputPath.getValue()));
+  if (!entryName.empty())
+    return createStringError(fmt::format("--entry: {} has no public function @{}; it has {}",
+                                         inputPath.getValue(), entryName.getValue(), names));
+  if (count > 1)
+    return createStringError(fmt::format("{} has {} public functions; choose one with --entry: {}",
+                                         inputPath.getValue(), count, names));
+  return only;
+}
+
+/// Puts the parameters that the flags give into the schedule of every sfa.attention.
+static llvm::Error overrideSchedules(ModuleOp module) {
+  std::optional<Strategy> strategy;
+  std::optional<Softmax> softmax;
+  std::optional<int64_t> qTile, kTile;
+  if (strategyName.getNumOccurrences()) {
+    llvm::Expected<Strategy> parsed = parseStrategy(strategyName);
+    if (!parsed)
+      return parsed.takeError();
+    strategy = *parsed;
+  }
+  if (softmaxName.getNumOccurrences()) {
+    llvm::Expected<Softmax> parsed = parseSoftmax(softmaxName);
+    if (!parsed)
+      return parsed.takeError();
+    softmax = *parsed;
+  }
+  for (auto [flag, tile] : {std::pair(&queryTile, &qTile), std::pair(&keyTile, &kTile)}) {
+    if (!flag->getNumOccurrences())
+      continue;
+    llvm::Expected<int64_t> parsed = parseNumber(flag->ArgStr, *flag, 1, 1 << 20);
+    if (!parsed)
+      return parsed.takeError();
+    *tile = *parsed;
+  }
+  if (!strategy && !softmax && !qTile && !kTile)
+    return llvm::Error::success();
+
+  unsigned count = 0;
+  bool isValid = true;
+  module.walk([&](AttentionOp op) {
+    ++count;
+    auto emitError = [&] { return op.emitOpError(); };
+    isValid &= succeeded(ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile,
+                                              std::nullopt, std::nullopt));
+    if (!isValid)
+      return;
+    auto schedule = ScheduleAttr::get(op.getContext(), strategy, softmax, qTile, kTile,
+                                      std::nullopt, std::nullopt);
+    ScheduleAttr given = op.getScheduleAttr();
+    op.setScheduleAttr(given ? schedule.orElse(given) : schedule);
+  });
+  if (count == 0)
+    return createStringError(fmt::format(
+        "{} has no sfa.attention for --strategy, --softmax, --q-tile and --k-tile to apply to",
+        inputPath.getValue()));
+  if (!isValid || failed(verify(module)))
+    return createStringError("the schedule of the flags does not fit");
+  return llvm::Error::success();
+}
+
+static llvm::Error printSchedules(ModuleOp module) {
+  OwningOpRef<ModuleOp> copy = module.clone();
+  PassManager manager(copy->getContext());
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createSFAAssignSchedulePass());
+  if (failed(manager.run(*copy)))
+    return createStringError("cannot choose the schedules");
+  copy->walk([](AttentionOp op) { outs() << "schedule: " << op.getScheduleAttr() << '\n'; });
+  return llvm::Error::success();
+}
+
+static llvm::Error printTimes(const cpu::Call &call, double compileMilliseconds, int64_t numRuns,
+                              std::optional<double> flops) {
+  llvm::Expected<unsigned> numThreads = cpu::getNumThreads();
+  if (!numThreads)
+    return numThreads.takeError();
+  std::vector<double> times;
+  for (int64_t run = 0; run < numRuns; ++run)
+    times.push_back(measureMilliseconds([&] { call(); }));
+  outs() << fmt::format("compile: {:.1f} ms\n", compileMilliseconds)
+         << fmt::format("time: median {:.3f} ms, min {:.3f} ms, {} runs, {} threads\n",
+                        median(times), minimum(times), numRuns, *numThreads);
+  if (flops)
+    outs() << fmt::format("speed: {:.2f} GFLOP/s dense-equivalent\n", *flops / median(times) / 1e6);
+  return llvm::Error::success();
+}
+
+static llvm::Error run() {
+  if (llvm::Error error = checkTarget(target))
+    return error;
+  int64_t numRuns = 0;
+  if (timedRuns.getNumOccurrences()) {
+    llvm::Expected<int64_t> parsed =
+        parseNumber("time", timedRuns.empty() ? "10" : timedRuns.getValue(), 1, 1000000);
+    if (!parsed)
+      return parsed.takeError();
+    numRuns = *parsed;
+  }
+
+  DialectRegistry registry;
+  registerDialects(registry);
+  MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
+  SourceMgr sources;
+  SourceMgrDiagnosticHandler diagnostics(sources, &context);
+  llvm::Expected<OwningOpRef<ModuleOp>> module = parseModule(sources, &context);
+  if (!module)
+    return module.takeError();
+  llvm::Expected<func::FuncOp> entry = findEntry(**module);
+  if (!entry)
+    return entry.takeError();
+  if (llvm::Error error = overrideSchedules(**module))
+    return error;
+
+  // All that can be wrong with the files comes before the compilation.
+  llvm::Expected<Signature> signature = Signature::of(*entry);
+  if (!signature)
+    return signature.takeError();
+  if (resultPaths.size() > signature->results().size())
+    return createStringError(fmt::format("--out given {} times, @{} has {} results",
+                                         resultPaths.size(), entry->getName().str(),
+                                         signature->results().size()));
+  std::vector<NpyArray> arrays;
+  std::vector<BufferRef> arguments;
+  for (const std::string &path : argumentPaths) {
+    llvm::Expected<NpyArray> array = readNpy(path);
+    if (!array)
+      return array.takeError();
+    arrays.push_back(std::move(*array));
+  }
+  for (NpyArray &array : arrays)
+    arguments.push_back(BufferRef::of(array));
+  if (llvm::Error error = signature->check(arguments))
+    return error;
+  if (printSchedule)
+    if (llvm::Error error = printSchedules(**module))
+      return error;
+
+  std::unique_ptr<cpu::Executable> executable;
+  llvm::Error compileError = llvm::Error::success();
+  double compileMilliseconds = measureMilliseconds([&] {
+    if (auto compiled = cpu::Executable::compile(**module, entry->getName(), {cpuName}))
+      executable = std::move(*compiled);
+    else
+      compileError = joinErrors(std::move(compileError), compiled.takeError());
+  });
+  if (compileError)
+    return compileError;
+  llvm::Expected<cpu::Call> call = executable->prepare(arguments);
+  if (!call)
+    return call.takeError();
+  std::vector<cpu::OwnedBuffer> results = (*call)();
+  for (auto [path, result] : llvm::zip(resultPaths, results))
+    if (llvm::Error error = writeNpy(path, result.toNpy()))
+      return error;
+  if (numRuns)
+    return printTimes(*call, compileMilliseconds, numRuns, signature->denseFlops(arguments));
+  return llvm::Error::success();
+}
+
+int main(int argc, char **argv) {
+  return reportErrors("sfa-run", [&]() -> llvm::Error {
+    if (llvm::Error error = parseCommandLine(argc, argv, overview, category))
+      return error;
+    return run();
+  });
+}

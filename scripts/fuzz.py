@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Mutation fuzzer over the textual IR.
 
-Takes every .mlir file of test/ and examples/ as a seed, mutates its tokens and lines, splices files, and runs the result
-through sfa-opt. A refused input is fine; a crash (a signal, an assertion, a bug report) or a hang is not: it is saved,
-told apart from others by its top stack frame or assertion, and reduced line by line.
+Seeds are every .mlir file of test/ and examples/, random programs in the sfa dialect, and what the compiler makes of such
+programs in sfa_tile. A mutation changes single tokens and lines, which mostly ends in the parser and the verifiers, or one
+number or type all over the file, which mostly stays valid and reaches the passes. The result goes through sfa-opt. A
+refused input is fine; a crash (a signal, an assertion, a bug report) or a hang is not: it is saved, told apart from others
+by its top stack frame or assertion, and reduced line by line.
 
     scripts/fuzz.py 600                 ten minutes on all cores
     scripts/fuzz.py 60 --seed 7         the same inputs again
@@ -102,7 +104,10 @@ def mutate_token(rng, tokens, pool):
     elif re.fullmatch(r"x\w*", token):  # the rest of a shape: x128xf32
         parts = token.split("x")[1:]
         place = rng.randrange(len(parts))
-        parts[place] = rng.choice(TYPES[:14]) if place + 1 == len(parts) and rng.random() < 0.7 else rng.choice(NUMBERS)
+        if re.fullmatch(r"\d+", parts[place]):
+            parts[place] = rng.choice(NUMBERS)
+        elif parts[place]:
+            parts[place] = rng.choice(TYPES[:14])
         tokens[index] = "x" + "x".join(parts)
     elif re.fullmatch(r"[a-z]+[\d]+|index|none", token):
         tokens[index] = rng.choice(TYPES)
@@ -130,18 +135,153 @@ def mutate_lines(rng, lines, seeds):
     return lines or [""]
 
 
-def make_input(rng, seeds):
-    text = rng.choice(seeds)
-    if rng.random() < 0.15:
-        text += rng.choice(seeds)
-    for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 5, 8))):
-        if rng.random() < 0.25:
+def mutate_everywhere(rng, text):
+    """Changes one number, type or keyword in all its places."""
+    kind = rng.random()
+    if kind < 0.45:
+        numbers = sorted(set(re.findall(r"\d+", text)))
+        if not numbers:
+            return text
+        old = rng.choice(numbers)
+        new = rng.choice(NUMBERS + ["5", "12", "20", "32", "33", "96", "100"])
+        return re.sub(rf"(?<!\d){old}(?!\d)", new, text)
+    if kind < 0.6:
+        return re.sub(rng.choice((r"\bf32\b|(?<=x)f32\b", r"\bf16\b|(?<=x)f16\b", r"\bbf16\b|(?<=x)bf16\b")),
+                      rng.choice(("f32", "f16", "bf16", "f64", "i8")), text)
+    if kind < 0.7:
+        old = rng.choice(("1", "2", "4", "64", "128", r"\?"))
+        return re.sub(rf"(?<=x){old}(?=x)", rng.choice(("?", "?", "1", "7", "0")), text)
+    if kind < 0.85:
+        families = (("dense", "gather", "scatter", "sparse_mma"), ("online", "lazy"), ("none", "causal", "window"))
+        family = rng.choice(families)
+        return re.sub(r"\b" + rng.choice(family) + r"\b", rng.choice(family), text)
+    if kind < 0.93:
+        return re.sub(r", #sfa\.codes<k = \d+>", rng.choice(("", ", #sfa.codes<k = 1>", ", #sfa.codes<k = 500>")), text)
+    names = sorted(set(re.findall(r"%\w+", text)))
+    if len(names) < 2:
+        return text
+    old, new = rng.sample(names, 2)
+    # All uses but not the definition.
+    return re.sub(rf"(?<!^)(?<!^  )(?<!^    ){old}\b(?! =)", new, text)
+
+
+def make_program(rng):
+    """A random function in the sfa dialect, mostly valid."""
+    element = rng.choice(("f32", "f16", "bf16"))
+    sizes = [1, 1, 2, 3, 5, 8, 16, 17, 64, 100, 255, 257, 1000]
+    features = rng.choice([1, 2, 3, 4, 8, 32, 64, 66, 80, 128, 256, 257, 300])
+    value_features = rng.choice([1, 2, 3, 7, 16, 32, 64, 80, 128, 300])
+    key_heads = rng.choice((1, 1, 2, 3))
+    heads = key_heads * rng.choice((1, 1, 2, 4, 5))
+    batch, queries, keys = (rng.choice([rng.choice(sizes), "?", "?"]) for _ in range(3))
+    batch = rng.choice((batch, 1, 0 if rng.random() < 0.05 else 2))
+    k = rng.choice((1, 2, 4, 8, features, features + 3, max(1, features // 2)))
+    encoding = f", #sfa.codes<k = {k}>"
+    dense_query = f"tensor<{batch}x{heads}x{queries}x{features}x{element}"
+    dense_key = f"tensor<{batch}x{key_heads}x{keys}x{features}x{element}"
+    value = f"tensor<{batch}x{key_heads}x{keys}x{value_features}x{element}>"
+    output = f"tensor<{batch}x{heads}x{queries}x{value_features}x{element}>"
+    lse = f"tensor<{batch}x{heads}x{queries}xf32>"
+    query_codes, key_codes = rng.random() < 0.7, rng.random() < 0.7
+    query = dense_query + (encoding if query_codes else "") + ">"
+    key = dense_key + (encoding if key_codes else "") + ">"
+
+    def clause():
+        text = ""
+        if rng.random() < 0.6:
+            bounds = "".join(f", {side} = {rng.choice(sizes + [0])}" for side in ("left", "right") if rng.random() < 0.7)
+            text += rng.choice((" mask <none>", " mask <causal>", f" mask <window{bounds}>"))
+        if rng.random() < 0.3:
+            text += f" scale {rng.choice(('0.125', '-2.0', '0.0', '1.0e-40', '1.0e300', '3.0e38'))}"
+        if rng.random() < 0.7:
+            parameters = [f"softmax = {rng.choice(('online', 'lazy'))}", f"q_tile = {rng.choice((1, 3, 8, 16, 64, 128))}",
+                          f"k_tile = {rng.choice((1, 5, 16, 32, 100, 128))}"]
+            possible = ["dense"] + query_codes * ["gather"] + (query_codes and key_codes) * ["scatter"]
+            possible += (query_codes and features % 4 == 0) * ["sparse_mma"]
+            parameters.append(f"strategy = {rng.choice(possible)}")
+            text += f" schedule <{', '.join(rng.sample(parameters, rng.randrange(5)))}>"
+        return text
+
+    arguments, lines, names = [], [], {}
+    for name, have, plain in (("q", query, dense_query + ">"), ("k", key, dense_key + ">")):
+        if have != plain and rng.random() < 0.5:
+            arguments.append(f"%{name}0: {plain}")
+            lines.append(f"%{name} = sfa.sparsify %{name}0 : {plain} -> {have}")
+        else:
+            arguments.append(f"%{name}: {have}")
+        names[name] = f"%{name}"
+        if have != plain and rng.random() < 0.25:
+            lines.append(f"%{name}1 = sfa.densify %{name} : {have}")
+            lines.append(f"%{name}2 = sfa.sparsify %{name}1 : {plain} -> {have}")
+            names[name] = f"%{name}2"
+    arguments += [f"%v: {value}", "%c: i1", "%n: index"]
+    same = [name for name, have in (("q", query), ("k", key)) if "codes" in have]
+    if same and rng.random() < 0.4:
+        name = rng.choice(same)
+        have = {"q": query, "k": key}[name]
+        old, new = names[name], f"%{name}3"
+        lines += rng.choice((
+            [f"{new} = scf.if %c -> {have} {{", f"  scf.yield {old} : {have}", "} else {", f"  scf.yield %{name} : {have}", "}"],
+            [f"{new} = scf.for %i = %n to %n step %n iter_args(%x = {old}) -> ({have}) {{", f"  scf.yield %x : {have}", "}"],
+            [f"{new} = arith.select %c, {old}, %{name} : {have}"],
+            [f"{new} = func.call @pass(%c, {old}) : (i1, {have}) -> {have}"]))
+        names[name] = new
+    with_lse = rng.random() < 0.5
+    lines.append(f"%o{', %lse' if with_lse else ''} = sfa.attention {names['q']}, {names['k']}, %v{clause()} : "
+                 f"{query}, {key}, {value} -> {output}{', ' + lse if with_lse else ''}")
+    results, types = ["%o"] + with_lse * ["%lse"], [output] + with_lse * [lse]
+    if same and rng.random() < 0.3:
+        results.append(f"%{same[0]}")
+        types.append({"q": query, "k": key}[same[0]])
+    if rng.random() < 0.2:
+        lines.append(f"%d = tensor.dim %o, %n : {output}")
+        results.append("%d")
+        types.append("index")
+    lines.append(f"return {', '.join(results)} : {', '.join(types)}")
+    body = "\n".join("  " + line for line in lines)
+    passed = {"q": query, "k": key}[same[0]] if same else query
+    for name in ("q", "k"):
+        if f"@pass(%c, %{name}" in body:
+            passed = {"q": query, "k": key}[name]
+    other = f"func.func private @pass(%c: i1, %x: {passed}) -> {passed} {{\n  return %x : {passed}\n}}\n"
+    return f"func.func @f({', '.join(arguments)}) -> ({', '.join(types)}) {{\n{body}\n}}\n" + other
+
+
+def make_input(rng, seeds, tile_programs):
+    kind = rng.random()
+    if kind < 0.6:
+        text = make_program(rng) if kind < 0.3 or not tile_programs else rng.choice(tile_programs)
+        for _ in range(rng.choice((0, 1, 1, 2, 3))):
+            text = mutate_everywhere(rng, text)
+        changes = rng.choice((0, 0, 0, 1, 1, 2))
+    else:
+        text = rng.choice(seeds)
+        if rng.random() < 0.15:
+            text += rng.choice(seeds)
+        changes = rng.choice((1, 1, 1, 2, 2, 3, 5))
+    for _ in range(changes):
+        kind = rng.random()
+        if kind < 0.25:
             text = "\n".join(mutate_lines(rng, text.splitlines() or [""], seeds)) + "\n"
+        elif kind < 0.5:
+            text = mutate_everywhere(rng, text)
         else:
             tokens = TOKEN.findall(text) or ["x"]
             mutate_token(rng, tokens, [token for token in tokens if not token.isspace()] or ["x"])
             text = "".join(tokens)
     return text[:200000]
+
+
+def make_tile_programs(rng, tool, count):
+    """What the compiler makes of random programs: kernels and launches."""
+    programs = []
+    for _ in range(count):
+        passes = ["--sfa-assign-schedule", "--convert-sfa-to-tile"] + rng.choice(([], ["--canonicalize", "--cse"]))
+        result = subprocess.run([tool, *passes], input=make_program(rng).encode(), stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL)
+        if result.returncode == 0:
+            programs.append(result.stdout.decode())
+    return programs
 
 
 def run(tool, pipeline, path):
@@ -188,11 +328,12 @@ def minimise(tool, pipeline, text, crash, path, deadline):
 def work(worker, arguments, deadline, queue):
     rng = random.Random(f"{arguments.seed}/{worker}")
     seeds = read_seeds()
+    tile_programs = make_tile_programs(rng, arguments.tool, 100)
     seen = set()
     with tempfile.TemporaryDirectory(prefix="sfa-fuzz-") as folder:
         path = pathlib.Path(folder) / "input.mlir"
         while time.time() < deadline:
-            text = make_input(rng, seeds)
+            text = make_input(rng, seeds, tile_programs)
             pipeline = rng.choices(arguments.pipelines, arguments.weights)[0]
             path.write_text(text)
             crash = run(arguments.tool, pipeline, path)

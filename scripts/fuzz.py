@@ -59,6 +59,9 @@ WORDS = ["mask", "scale", "schedule", "strategy", "softmax", "q_tile", "k_tile",
          "func.call", "func.return", "sfa.sparsify", "sfa.densify", "sfa.attention", "sfa_tile.launch", "sfa_tile.kernel",
          "sfa_tile.key_loop", "sfa_tile.yield", "sfa_tile.return", "sfa_tile.load", "sfa_tile.store", "sfa_tile.dot",
          "sfa_tile.topk", "sfa_tile.expand", "sfa_tile.split", "sfa_tile.postings", "true", "false", "unit", "dense<0.0>"]
+# What crashes MLIR's own parser: docs/fuzzing.md.
+UPSTREAM = re.compile(r"#\d{5,}")
+
 PUNCTUATION = list("<>(){}[],:=?*-+x") + ["->", "::", "%", "@", "#", "!", "^bb0:", "\n"]
 
 
@@ -269,7 +272,7 @@ def make_input(rng, seeds, tile_programs):
             tokens = TOKEN.findall(text) or ["x"]
             mutate_token(rng, tokens, [token for token in tokens if not token.isspace()] or ["x"])
             text = "".join(tokens)
-    return text[:200000]
+    return UPSTREAM.sub("#7", text)[:200000]
 
 
 def make_tile_programs(rng, tool, count):
@@ -299,9 +302,9 @@ def run(tool, pipeline, path):
     match = re.search(r"Assertion `?(.*?)' failed|(LLVM ERROR: .*)|(UNREACHABLE executed.*)", error)
     if match:
         return next(group for group in match.groups() if group)
-    # The first frame below the signal handlers.
+    # The first frame below the signal handlers and the C library.
     for frame in re.findall(r"^ *#\d+ 0x[0-9a-f]+ (.*)$", error, re.M):
-        if not re.match(r"\(|llvm::sys::|SignalHandler|PrintStack|abort|raise", frame):
+        if "::" in frame and not frame.startswith("llvm::sys::"):
             return re.sub(r"\([^()]*\+0x[0-9a-f]+\)|0x[0-9a-f]+", "", frame).strip()
     return f"exit status {process.returncode}"
 

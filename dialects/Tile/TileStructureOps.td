@@ -132,7 +132,7 @@ def Tile_KeyLoopOp : Tile_Op<"key_loop", [
   let assemblyFormat = [{
     $lower `to` $upper `step` $step `init` `(` $accInit `,` $maxInit `,` $sumInit `)` attr-dict-with-keyword
     `:` qualified(type($accInit)) `,` qualified(type($maxInit)) `,` qualified(type($sumInit))
-    `load` $load `score` $score `mask` $mask `softmax` $softmax `accumulate` $accumulate
+    custom<Stages>($load, $score, $mask, $softmax, $accumulate)
   }];
   let hasRegionVerifier = 1;
 }

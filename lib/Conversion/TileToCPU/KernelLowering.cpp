@@ -238,13 +238,12 @@ Value KernelLowering::allocate(ArrayRef<int64_t> shape, Type element) {
   emit.setInsertionPointToStart(&function.getBody().front());
   constexpr int64_t alignment = 64;
   auto type = MemRefType::get(shape, element);
-  Value address =
-      emit.make<LLVM::GEPOp>(scratch.getType(), emit.getI8Type(), scratch,
-                             ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(scratchBytes)});
+  // Scratch memory that is too large is refused at the end.
+  auto offset = static_cast<int32_t>(std::min(scratchBytes, maxScratchBytes));
+  Value address = emit.make<LLVM::GEPOp>(scratch.getType(), emit.getI8Type(), scratch,
+                                         ArrayRef<LLVM::GEPArg>{offset});
   Value descriptor = MemRefDescriptor::fromStaticShape(emit, emit.getLoc(), types, type, address);
-  // An offset beyond 31 bits would be refused at the end for its size alone.
-  scratchBytes = std::min<int64_t>(
-      scratchBytes + llvm::alignTo(type.getNumElements() * 4, alignment), int64_t(1) << 30);
+  scratchBytes += llvm::alignTo(type.getNumElements() * 4, alignment);
   return emit.make<UnrealizedConversionCastOp>(type, descriptor).getResult(0);
 }
 

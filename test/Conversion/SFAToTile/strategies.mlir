@@ -168,11 +168,11 @@ func.func @sparse_mma_lazy(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, %k: tens
 // CHECK: %[[QUERY:.*]] = sfa_tile.load_codes %query_values, %query_indices
 // CHECK: sfa_tile.key_loop {{.*}} step 32 {{.*}} load {
 // CHECK: %[[KEY:.*]] = sfa_tile.load_codes %key_values, %key_indices
+// CHECK: %[[LISTS:.*]] = sfa_tile.postings %[[KEY]]
 // CHECK: %[[VALUE:.*]] = sfa_tile.load %value
-// CHECK: sfa_tile.yield %[[KEY]], %[[VALUE]]
+// CHECK: sfa_tile.yield %[[LISTS]], %[[VALUE]]
 // CHECK: } score {
-// CHECK: %[[LISTS:.*]] = sfa_tile.postings %key
-// CHECK: sfa_tile.scatter_dot %[[QUERY]], %[[LISTS]] :
+// CHECK: sfa_tile.scatter_dot %[[QUERY]], %key :
 // CHECK: } mask {
 // CHECK: sfa_tile.mask %scores[{{.*}}] by <none>
 // CHECK: } softmax {
@@ -193,11 +193,11 @@ func.func @sparse_mma_lazy(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, %k: tens
 // CHECK: %[[QUERY:.*]] = sfa_tile.load_codes %query_values, %query_indices
 // CHECK: sfa_tile.key_loop {{.*}} step 32 {{.*}} load {
 // CHECK: %[[KEY:.*]] = sfa_tile.load_codes %key_values, %key_indices
+// CHECK: %[[LISTS:.*]] = sfa_tile.postings %[[KEY]]
 // CHECK: %[[VALUE:.*]] = sfa_tile.load %value
-// CHECK: sfa_tile.yield %[[KEY]], %[[VALUE]]
+// CHECK: sfa_tile.yield %[[LISTS]], %[[VALUE]]
 // CHECK: } score {
-// CHECK: %[[LISTS:.*]] = sfa_tile.postings %key
-// CHECK: sfa_tile.scatter_dot %[[QUERY]], %[[LISTS]] :
+// CHECK: sfa_tile.scatter_dot %[[QUERY]], %key :
 // CHECK: } mask {
 // CHECK: sfa_tile.mask %scores[{{.*}}] by <none>
 // CHECK: } softmax {

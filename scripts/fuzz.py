@@ -146,7 +146,7 @@ def mutate_everywhere(rng, text):
         if not numbers:
             return text
         old = rng.choice(numbers)
-        new = rng.choice(NUMBERS + ["5", "12", "20", "32", "33", "96", "100"])
+        new = rng.choice(NUMBERS if rng.random() < 0.3 else ("1", "2", "4", "5", "8", "16", "32", "33", "64", "96", "100"))
         return re.sub(rf"(?<!\d){old}(?!\d)", new, text)
     if kind < 0.6:
         return re.sub(rng.choice((r"\bf32\b|(?<=x)f32\b", r"\bf16\b|(?<=x)f16\b", r"\bbf16\b|(?<=x)bf16\b")),
@@ -166,6 +166,40 @@ def mutate_everywhere(rng, text):
     old, new = rng.sample(names, 2)
     # All uses but not the definition.
     return re.sub(rf"(?<!^)(?<!^  )(?<!^    ){old}\b(?! =)", new, text)
+
+
+DEFINITION = re.compile(r"^\s*%(\w+) = .*?([!\w.]*(?:<[^<>]*>)?)$", re.M)
+ARGUMENT = re.compile(r"%(\w+): ([!\w.]+(?:<(?:[^<>]|<[^<>]*>)*>)?)")
+
+
+def mutate_typed(rng, text):
+    """Gives a value to an operation that expects another of its type, or puts an operation between the two."""
+    types = dict(ARGUMENT.findall(text))
+    types.update(DEFINITION.findall(text))
+    uses = [use for use in re.finditer(r"%(\w+)\b(?! =|:)", text) if types.get(use[1])]
+    if not uses:
+        return text
+    use = rng.choice(uses)
+    kind = types[use[1]]
+    same = [name for name in types if types[name] == kind]
+    new = rng.choice(same)
+    if rng.random() < 0.4:
+        fresh = f"fresh{rng.randrange(10 ** 4)}"
+        a, b = f"%{use[1]}", f"%{new}"
+        flag = f"%{rng.choice([name for name in types if types[name] == 'i1'] or ['true'])}"
+        operation = rng.choice((
+            f"arith.select {flag}, {a}, {b} : {kind}", f'"my.op"({a}) : ({kind}) -> {kind}',
+            f"builtin.unrealized_conversion_cast {a} : {kind} to {kind}", f"ub.poison : {kind}",
+            f"sfa_tile.add {a}, {b} : {kind}", f"sfa_tile.fma {a}, {b}, {a} : {kind}", f"sfa_tile.scale {a} by 2.0 : {kind}",
+            f"sfa_tile.fill 1.0 : {kind}", f"arith.addi {a}, {b} : {kind}", f"arith.divui {a}, {b} : {kind}",
+            f"scf.if {flag} -> {kind} {{ scf.yield {a} : {kind} }} else {{ scf.yield {b} : {kind} }}",
+            f"scf.if {flag} -> {kind} {{ %y = sfa_tile.scale {a} by 2.0 : {kind} scf.yield %y : {kind} }} else {{ scf.yield {b} : {kind} }}",
+            f"scf.execute_region -> {kind} {{ scf.yield {a} : {kind} }}"))
+        line = text.rfind("\n", 0, use.start()) + 1
+        truth = "%true0 = arith.constant true\n" if flag == "%true" else ""
+        operation = operation.replace("%true,", "%true0,").replace("%true ", "%true0 ")
+        return f"{text[:line]}{truth}%{fresh} = {operation}\n{text[line:use.start()]}%{fresh}{text[use.end():]}"
+    return f"{text[:use.start()]}%{new}{text[use.end():]}"
 
 
 def make_program(rng):
@@ -197,8 +231,8 @@ def make_program(rng):
         if rng.random() < 0.3:
             text += f" scale {rng.choice(('0.125', '-2.0', '0.0', '1.0e-40', '1.0e300', '3.0e38'))}"
         if rng.random() < 0.7:
-            parameters = [f"softmax = {rng.choice(('online', 'lazy'))}", f"q_tile = {rng.choice((1, 3, 8, 16, 64, 128))}",
-                          f"k_tile = {rng.choice((1, 5, 16, 32, 100, 128))}"]
+            parameters = [f"softmax = {rng.choice(('online', 'lazy'))}", f"q_tile = {rng.choice((8, 16, 24, 64, 128, 3))}",
+                          f"k_tile = {rng.choice((16, 32, 64, 96, 128, 5))}"]
             possible = ["dense"] + query_codes * ["gather"] + (query_codes and key_codes) * ["scatter"]
             possible += (query_codes and features % 4 == 0) * ["sparse_mma"]
             parameters.append(f"strategy = {rng.choice(possible)}")
@@ -255,7 +289,7 @@ def make_input(rng, seeds, tile_programs):
     if kind < 0.6:
         text = make_program(rng) if kind < 0.3 or not tile_programs else rng.choice(tile_programs)
         for _ in range(rng.choice((0, 1, 1, 2, 3))):
-            text = mutate_everywhere(rng, text)
+            text = rng.choice((mutate_everywhere, mutate_typed, mutate_typed))(rng, text)
         changes = rng.choice((0, 0, 0, 1, 1, 2))
     else:
         text = rng.choice(seeds)

@@ -168,8 +168,14 @@ LogicalResult KernelLowering::lower(Operation *op) {
       .Case([&](KeyLoopOp loop) { return lowerKeyLoop(loop); })
       .Case([&](scf::IfOp choice) { return lowerIf(choice); })
       .Default([&](Operation *other) -> LogicalResult {
-        if (other->getNumRegions() != 0 || isa<TileDialect>(other->getDialect()))
+        if (other->getNumRegions() != 0 || isa_and_nonnull<TileDialect>(other->getDialect()))
           return other->emitOpError("is not supported in a kernel on the CPU");
+        SmallVector<Type> types(other->getOperandTypes());
+        llvm::append_range(types, other->getResultTypes());
+        for (Type type : types)
+          if (isa<TileDialect>(type.getDialect()))
+            return other->emitOpError() << "takes or returns " << type
+                                        << ", which the CPU supports for sfa_tile operations only";
         emit.clone(*other, mapping);
         return success();
       });

@@ -252,10 +252,13 @@ ParseResult sfa::tile::parseStages(OpAsmParser &parser, Region &load, Region &sc
   Region *stages[] = {&load, &score, &mask, &softmax, &accumulate};
   for (auto [name, stage] : llvm::zip_equal(stageNames, stages))
     if (parser.parseKeyword(name) || parser.parseRegion(*stage)) {
-      // A name may have been used in one stage and defined in a later one, which is destroyed
-      // first.
-      for (Region *parsed : stages)
+      // Uses of a name elsewhere, which the parser connects before it refuses them, must not
+      // outlive the stage that defines it.
+      for (Region *parsed : stages) {
         parsed->dropAllReferences();
+        for (Block &block : *parsed)
+          block.dropAllDefinedValueUses();
+      }
       return failure();
     }
   return success();

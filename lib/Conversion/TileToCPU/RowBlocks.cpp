@@ -28,7 +28,7 @@ static bool isRowWise(Operation *op) {
       .Case<MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, TripsOp, ScaleRowsOp,
             YieldOp, scf::IfOp, scf::YieldOp>([](Operation *) { return true; })
       .Case([](FillOp fill) { return cast<TileType>(fill.getTile().getType()).isRowVector(); })
-      .Default([](Operation *other) { return !isa<TileDialect>(other->getDialect()); });
+      .Default([](Operation *other) { return !isa_and_nonnull<TileDialect>(other->getDialect()); });
 }
 
 int64_t KernelLowering::getBlockRows(KeyLoopOp loop) {

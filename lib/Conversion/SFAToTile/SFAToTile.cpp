@@ -130,6 +130,14 @@ struct SelectOfCodes : OpConversionPattern<arith::SelectOp> {
   }
 };
 
+/// The attributes of arguments or results `types`, when each of codes becomes two.
+SmallVector<Attribute> repeatForCodes(TypeRange types, ArrayAttr attributes) {
+  SmallVector<Attribute> repeated;
+  for (auto [type, attribute] : llvm::zip_equal(types, attributes))
+    repeated.append(getCodes(type) ? 2 : 1, attribute);
+  return repeated;
+}
+
 /// True when codes are part of `type`.
 bool containsCodes(Type type) {
   return type
@@ -190,6 +198,18 @@ struct ConvertSFAToTile : sfa::impl::ConvertSFAToTilePassBase<ConvertSFAToTile> 
     });
     if (checked.wasInterrupted())
       return signalPassFailure();
+
+    // The conversion of signatures leaves the attributes of arguments and results where they were.
+    getOperation()->walk([](func::FuncOp function) {
+      FunctionType type = function.getFunctionType();
+      Builder builder(function);
+      if (ArrayAttr attributes = function.getArgAttrsAttr())
+        function.setArgAttrsAttr(
+            builder.getArrayAttr(repeatForCodes(type.getInputs(), attributes)));
+      if (ArrayAttr attributes = function.getResAttrsAttr())
+        function.setResAttrsAttr(
+            builder.getArrayAttr(repeatForCodes(type.getResults(), attributes)));
+    });
 
     SymbolTableCollection symbols;
     PhysicalTypeConverter types;

@@ -13,17 +13,12 @@ build=$root/build
 
 # All that the build and the tests need on top of a minimal system.
 packages=(
-  clang-22 lld-22           # the compiler, with the C++ library of the system, and the linker
-  cmake ninja-build         # the build
-  llvm-22-dev               # LLVM
-  llvm-22-tools             # FileCheck, lit, not, split-file of the tests
-  libmlir-22-dev            # MLIR
-  mlir-22-tools             # mlir-tblgen
-  libfmt-dev                # formatted messages
-  libgtest-dev              # unit tests
-  zlib1g-dev libzstd-dev    # what LLVM's libraries are linked with
-  libxml2-dev libedit-dev libcurl4-openssl-dev
-  python3                   # runs lit
+  clang-22 lld-22              # compiler, which brings the C++ library, and linker
+  cmake ninja-build            # build
+  llvm-22-dev llvm-22-tools    # LLVM; FileCheck, lit, not and split-file for the tests
+  libmlir-22-dev mlir-22-tools # MLIR; mlir-tblgen
+  libfmt-dev libgtest-dev      # formatted messages; unit tests
+  python3                      # runs lit
 )
 
 say() { printf '==> %s\n' "$*"; }

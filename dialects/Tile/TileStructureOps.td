@@ -105,6 +105,8 @@ def Tile_KeyLoopOp : Tile_Op<"key_loop", [
     | `softmax` | scores, maxima, sums | probabilities, maxima, sums, the factors of the old accumulator, whether any is not 1 |
     | `accumulate` | accumulator, probabilities, value tile, factors, whether any is not 1 | accumulator |
 
+    The stages keep the state of a row that sees no key of the tile as it is, so that a target may skip such rows.
+
     Example (types of the block arguments left out):
 
     ```mlir

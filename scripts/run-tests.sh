@@ -8,14 +8,14 @@
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-results=$(mktemp)
+results=$(mktemp -d)
 summary='0 passed, 1 failed, 0 skipped'
 
 # shellcheck disable=SC2317 # the trap calls it
 finish() {
   local status=$?
   trap - EXIT
-  rm -f -- "$results"
+  rm -rf -- "$results"
   printf '%s\n' "$summary"
   exit "$status"
 }
@@ -26,10 +26,11 @@ trap 'exit 143' TERM
 "$root/scripts/setup.sh"
 
 litStatus=0
-LIT_OPTS="${LIT_OPTS:-} --xunit-xml-output='$results'" ninja -C "$root/build" check-sfa || litStatus=$?
+LIT_OPTS="${LIT_OPTS:-} --output='$results/lit.json' --xunit-xml-output='$results/lit.xml'" \
+  ninja -C "$root/build" check-sfa || litStatus=$?
 
 # Without results of lit the line stays the one of a failure.
 status=0
-counted=$(python3 "$root/scripts/summarize-tests.py" "$results" "$litStatus") || status=$?
+counted=$(python3 "$root/scripts/summarize-tests.py" "$results/lit" "$litStatus") || status=$?
 summary=${counted:-$summary}
 exit "$status"

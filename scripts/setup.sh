@@ -3,8 +3,8 @@
 #
 #   scripts/setup.sh [TARGET...]      without a target: everything
 #
-# For Debian 12 and later and Ubuntu, as root or with sudo. Where no package is missing nothing is downloaded and no
-# privilege is needed. A folder build/ that is already configured is kept as it is, so that an LLVM from elsewhere can
+# For Debian and Ubuntu, as root or with sudo; tested on a minimal Debian 12. Where no package is missing nothing is
+# downloaded and no privilege is needed. A folder build/ that is already configured is kept as it is, so that an LLVM from elsewhere can
 # be used: cmake --preset dev -DMLIR_DIR=...
 set -euo pipefail
 
@@ -33,7 +33,7 @@ fail() {
 isInstalled() { [[ $(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null) == ?i* ]]; }
 
 installPackages() {
-  local package missing=() byHand="apt-get install --no-install-recommends ${packages[*]}"
+  local package missing=()
   local ownBuild="or configure with packages of your own: cmake --preset dev -DMLIR_DIR=.../lib/cmake/mlir"
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     say "not Debian or Ubuntu: expecting CMake, Ninja, Clang, lld, LLVM and MLIR 22, fmt, GoogleTest and Python 3"
@@ -43,6 +43,7 @@ installPackages() {
     isInstalled "$package" || missing+=("$package")
   done
   ((${#missing[@]})) || return 0
+  local byHand="apt-get install --no-install-recommends ${missing[*]}"
   if [[ -f $build/build.ninja ]]; then
     say "packages that are not installed: ${missing[*]}; going on, since build/ is configured already"
     return
@@ -67,8 +68,8 @@ installPackages() {
   ((${#unknown[@]} == 0)) ||
     fail "no package source has ${unknown[*]}" \
       "without a network connection: connect once, later runs need none" \
-      "LLVM and MLIR 22 are in Debian 12 with its security updates (main, bookworm-security), in later releases, and" \
-      "  for other versions of Debian and Ubuntu on https://apt.llvm.org" \
+      "LLVM and MLIR 22 are in the security updates of Debian 12 (bookworm-security main), and for other versions of" \
+      "  Debian and Ubuntu on https://apt.llvm.org" \
       "then: $byHand" "$ownBuild"
   "${apt[@]}" install -y --no-install-recommends --no-remove "${missing[@]}" ||
     fail "the packages could not be installed; the lines above say why (no network connection?)" \

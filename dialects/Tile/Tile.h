@@ -27,6 +27,19 @@
 #define GET_TYPEDEF_CLASSES
 #include "dialects/Tile/TileOpsTypes.h.inc"
 
+namespace sfa::tile {
+
+class KeyLoopOp;
+
+/// The five stages of a loop over key tiles in the assembly format.
+mlir::ParseResult parseStages(mlir::OpAsmParser &parser, mlir::Region &load, mlir::Region &score,
+                              mlir::Region &mask, mlir::Region &softmax, mlir::Region &accumulate);
+void printStages(mlir::OpAsmPrinter &printer, KeyLoopOp loop, mlir::Region &load,
+                 mlir::Region &score, mlir::Region &mask, mlir::Region &softmax,
+                 mlir::Region &accumulate);
+
+} // namespace sfa::tile
+
 #define GET_OP_CLASSES
 #include "dialects/Tile/TileOps.h.inc"
 

@@ -245,6 +245,37 @@ LogicalResult LaunchOp::bufferize(RewriterBase &rewriter,
 // KeyLoopOp
 //===----------------------------------------------------------------------===//
 
+static constexpr StringLiteral stageNames[] = {"load", "score", "mask", "softmax", "accumulate"};
+
+ParseResult sfa::tile::parseStages(OpAsmParser &parser, Region &load, Region &score, Region &mask,
+                                   Region &softmax, Region &accumulate) {
+  Region *stages[] = {&load, &score, &mask, &softmax, &accumulate};
+  for (auto [name, stage] : llvm::zip_equal(stageNames, stages))
+    if (parser.parseKeyword(name) || parser.parseRegion(*stage)) {
+      // Uses of a name elsewhere, which the parser connects before it refuses them, must not
+      // outlive the stage that defines it.
+      for (Region *parsed : stages) {
+        parsed->dropAllReferences();
+        for (Block &block : *parsed)
+          block.dropAllDefinedValueUses();
+      }
+      return failure();
+    }
+  return success();
+}
+
+void sfa::tile::printStages(OpAsmPrinter &printer, KeyLoopOp, Region &load, Region &score,
+                            Region &mask, Region &softmax, Region &accumulate) {
+  Region *stages[] = {&load, &score, &mask, &softmax, &accumulate};
+  llvm::interleave(
+      llvm::zip_equal(stageNames, stages), printer.getStream(),
+      [&](auto stage) {
+        printer << std::get<0>(stage) << " ";
+        printer.printRegion(*std::get<1>(stage));
+      },
+      " ");
+}
+
 void KeyLoopOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
   static constexpr StringLiteral names[] = {"acc", "max", "sum"};
   for (auto [result, name] : llvm::zip((*this)->getResults(), names))
@@ -308,11 +339,11 @@ LogicalResult KeyLoopOp::verifyRegions() {
     Region &region;
     SmallVector<Type> arguments, results;
   } stages[] = {
-      {"load", getLoad(), {index}, llvm::to_vector(loaded)},
-      {"score", getScore(), llvm::to_vector(loaded.drop_back()), {scores}},
-      {"mask", getMask(), {index, scores}, {scores}},
-      {"softmax", getSoftmax(), {scores, rows, rows}, {scores, rows, rows, rows, flag}},
-      {"accumulate", getAccumulate(), {acc, scores, value, rows, flag}, {acc}},
+      {stageNames[0], getLoad(), {index}, llvm::to_vector(loaded)},
+      {stageNames[1], getScore(), llvm::to_vector(loaded.drop_back()), {scores}},
+      {stageNames[2], getMask(), {index, scores}, {scores}},
+      {stageNames[3], getSoftmax(), {scores, rows, rows}, {scores, rows, rows, rows, flag}},
+      {stageNames[4], getAccumulate(), {acc, scores, value, rows, flag}, {acc}},
   };
   for (Stage &stage : stages)
     if (failed(checkTypes(*this, stage.name, "takes", stage.region.getArgumentTypes(),

@@ -105,6 +105,8 @@ def Tile_KeyLoopOp : Tile_Op<"key_loop", [
     | `softmax` | scores, maxima, sums | probabilities, maxima, sums, the factors of the old accumulator, whether any is not 1 |
     | `accumulate` | accumulator, probabilities, value tile, factors, whether any is not 1 | accumulator |
 
+    The stages keep the state of a row that sees no key of the tile as it is, so that a target may skip such rows.
+
     Example (types of the block arguments left out):
 
     ```mlir
@@ -132,7 +134,7 @@ def Tile_KeyLoopOp : Tile_Op<"key_loop", [
   let assemblyFormat = [{
     $lower `to` $upper `step` $step `init` `(` $accInit `,` $maxInit `,` $sumInit `)` attr-dict-with-keyword
     `:` qualified(type($accInit)) `,` qualified(type($maxInit)) `,` qualified(type($sumInit))
-    `load` $load `score` $score `mask` $mask `softmax` $softmax `accumulate` $accumulate
+    custom<Stages>($load, $score, $mask, $softmax, $accumulate)
   }];
   let hasRegionVerifier = 1;
 }

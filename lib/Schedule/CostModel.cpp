@@ -56,12 +56,15 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
         estimateScoreCost(op, strategy) < estimateScoreCost(op, best))
       best = strategy;
 
-  // A key and a value tile in f32 stay within a second-level cache of 512 KiB.
+  // A key and a value tile in f32 stay within a second-level cache of 512 KiB. A larger query tile
+  // shares their loading among more queries; few queries leave too few tiles for all cores.
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   int64_t width = query.getDimSize(3) + op.getValue().getType().getDimSize(3);
-  int64_t kTile = width <= 512 ? 128 : 64, qTile = 64;
-  if (!query.isDynamicDim(2))
-    qTile = std::clamp<int64_t>(llvm::alignTo(query.getDimSize(2), 8), 8, qTile);
+  int64_t kTile = width <= 512 ? 128 : 64, qTile = 128;
+  if (!query.isDynamicDim(2)) {
+    int64_t queries = query.getDimSize(2);
+    qTile = queries >= 2048 ? 256 : std::clamp<int64_t>(llvm::alignTo(queries, 8), 8, qTile);
+  }
 
   auto given = op.getScheduleAttr();
   auto chosen =

@@ -71,6 +71,8 @@ cl::opt<std::string> compareLsePath(
     "compare-lse", cl::cat(category), cl::value_desc("file.npy"),
     cl::desc(
         "Judge this log-sum-exp, [b, hq, nq], too: PASS also if it is right to 8 ulps of f32"));
+cl::opt<bool> plain("plain", cl::cat(category),
+                    cl::desc("Print what is judged as lines `name: value`, for scripts to read"));
 
 constexpr const char *overview =
     "The fp64 reference of sparse feature attention on .npy files\n\n"
@@ -239,6 +241,34 @@ bool isWithinUlps(const oracle::Errors &errors, const std::vector<double> &expec
 
 double ratio(double kernel, double baseline) { return kernel == 0 ? 0 : kernel / baseline; }
 
+std::string formatTable(StringRef label, const oracle::Errors &kernel, const oracle::Errors &dense,
+                        bool allowUlps, bool passes) {
+  return fmt::format("{0:<4}{1:>18}{2:>12}{3:>8}\n"
+                     "  {4:<18}{5:>12.4e}{6:>12.4e}{7:>8.3f}\n"
+                     "  {8:<18}{9:>12.4e}{10:>12.4e}{11:>8.3f}\n"
+                     "  {12}: {13}\n",
+                     label.str(), "result", "dense", "ratio", "rel. Frobenius", kernel.frobenius,
+                     dense.frobenius, ratio(kernel.frobenius, dense.frobenius), "max abs",
+                     kernel.maxAbs, dense.maxAbs, ratio(kernel.maxAbs, dense.maxAbs),
+                     passes ? "PASS" : "FAIL",
+                     fmt::format("the ratios may be at most {}{}", oracle::errorFactor,
+                                 allowUlps ? ", or the error 8 ulps of f32" : ""));
+}
+
+std::string formatLines(StringRef label, const oracle::Errors &kernel, const oracle::Errors &dense,
+                        bool passes) {
+  return fmt::format("{0}_relative_frobenius: {1:.4e}\n"
+                     "{0}_relative_frobenius_of_dense: {2:.4e}\n"
+                     "{0}_relative_frobenius_ratio: {3:.3f}\n"
+                     "{0}_max_abs: {4:.4e}\n"
+                     "{0}_max_abs_of_dense: {5:.4e}\n"
+                     "{0}_max_abs_ratio: {6:.3f}\n"
+                     "{0}_verdict: {7}\n",
+                     label.str(), kernel.frobenius, dense.frobenius,
+                     ratio(kernel.frobenius, dense.frobenius), kernel.maxAbs, dense.maxAbs,
+                     ratio(kernel.maxAbs, dense.maxAbs), passes ? "PASS" : "FAIL");
+}
+
 llvm::Expected<bool> judge(const cl::opt<std::string> &option, StringRef label,
                            llvm::ArrayRef<int64_t> shape, const std::vector<double> &expected,
                            const std::vector<double> &baseline, bool allowUlps) {
@@ -252,16 +282,8 @@ llvm::Expected<bool> judge(const cl::opt<std::string> &option, StringRef label,
   oracle::Errors dense = oracle::compare(baseline, expected);
   bool passes =
       oracle::isWithinBound(kernel, dense) || (allowUlps && isWithinUlps(kernel, expected));
-  llvm::outs() << fmt::format(
-      "{0:<4}{1:>18}{2:>12}{3:>8}\n"
-      "  {4:<18}{5:>12.4e}{6:>12.4e}{7:>8.3f}\n"
-      "  {8:<18}{9:>12.4e}{10:>12.4e}{11:>8.3f}\n"
-      "  {12}: {13}\n",
-      label.str(), "result", "dense", "ratio", "rel. Frobenius", kernel.frobenius, dense.frobenius,
-      ratio(kernel.frobenius, dense.frobenius), "max abs", kernel.maxAbs, dense.maxAbs,
-      ratio(kernel.maxAbs, dense.maxAbs), passes ? "PASS" : "FAIL",
-      fmt::format("the ratios may be at most {}{}", oracle::errorFactor,
-                  allowUlps ? ", or the error 8 ulps of f32" : ""));
+  llvm::outs() << (plain ? formatLines(label.lower(), kernel, dense, passes)
+                         : formatTable(label, kernel, dense, allowUlps, passes));
   return passes;
 }
 

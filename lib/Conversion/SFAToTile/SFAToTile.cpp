@@ -59,47 +59,6 @@ struct DimOfCodes : OpConversionPattern<tensor::DimOp> {
   }
 };
 
-/// The attributes of the arguments and results of functions. Changing a signature leaves them at the
-/// numbers of the logical types; `restore` gives them to the physical ones.
-class SignatureAttributes {
-public:
-  SignatureAttributes(ModuleOp module, const TypeConverter &types) {
-    module.walk([&](func::FuncOp function) {
-      Entry entry{function, {}, {}};
-      for (unsigned number = 0; number < function.getNumArguments(); ++number)
-        spread(types, function.getArgumentTypes()[number], function.getArgAttrDict(number),
-               entry.arguments);
-      for (unsigned number = 0; number < function.getNumResults(); ++number)
-        spread(types, function.getResultTypes()[number], function.getResultAttrDict(number),
-               entry.results);
-      entries.push_back(std::move(entry));
-    });
-  }
-
-  /// Functions are converted in place.
-  void restore() {
-    for (Entry &entry : entries) {
-      entry.function.setAllArgAttrs(entry.arguments);
-      entry.function.setAllResultAttrs(entry.results);
-    }
-  }
-
-private:
-  struct Entry {
-    func::FuncOp function;
-    SmallVector<DictionaryAttr> arguments, results;
-  };
-
-  static void spread(const TypeConverter &types, Type type, DictionaryAttr attributes,
-                     SmallVectorImpl<DictionaryAttr> &physical) {
-    SmallVector<Type> converted;
-    if (succeeded(types.convertType(type, converted)))
-      physical.append(converted.size(), attributes);
-  }
-
-  SmallVector<Entry> entries;
-};
-
 /// A cast of codes, between static and dynamic sizes, is one of the values and one of the indices.
 struct CastOfCodes : OpConversionPattern<tensor::CastOp> {
   using OpConversionPattern::OpConversionPattern;
@@ -129,6 +88,14 @@ struct SelectOfCodes : OpConversionPattern<arith::SelectOp> {
     return success();
   }
 };
+
+/// The attributes of arguments or results `types`, when each of codes becomes two.
+SmallVector<Attribute> repeatForCodes(TypeRange types, ArrayAttr attributes) {
+  SmallVector<Attribute> repeated;
+  for (auto [type, attribute] : llvm::zip_equal(types, attributes))
+    repeated.append(getCodes(type) ? 2 : 1, attribute);
+  return repeated;
+}
 
 /// True when codes are part of `type`.
 bool containsCodes(Type type) {
@@ -191,6 +158,18 @@ struct ConvertSFAToTile : sfa::impl::ConvertSFAToTilePassBase<ConvertSFAToTile> 
     if (checked.wasInterrupted())
       return signalPassFailure();
 
+    // The conversion of signatures leaves the attributes of arguments and results where they were.
+    getOperation()->walk([](func::FuncOp function) {
+      FunctionType type = function.getFunctionType();
+      Builder builder(function);
+      if (ArrayAttr attributes = function.getArgAttrsAttr())
+        function.setArgAttrsAttr(
+            builder.getArrayAttr(repeatForCodes(type.getInputs(), attributes)));
+      if (ArrayAttr attributes = function.getResAttrsAttr())
+        function.setResAttrsAttr(
+            builder.getArrayAttr(repeatForCodes(type.getResults(), attributes)));
+    });
+
     SymbolTableCollection symbols;
     PhysicalTypeConverter types;
     RewritePatternSet patterns(context);
@@ -212,10 +191,8 @@ struct ConvertSFAToTile : sfa::impl::ConvertSFAToTilePassBase<ConvertSFAToTile> 
       return isa<ModuleOp>(op) || isa_and_nonnull<TileDialect>(op->getDialect()) ||
              types.isLegal(op);
     });
-    SignatureAttributes attributes(getOperation(), types);
     if (failed(applyFullConversion(getOperation(), target, std::move(patterns))))
-      return signalPassFailure();
-    attributes.restore();
+      signalPassFailure();
   }
 };
 

@@ -168,8 +168,14 @@ LogicalResult KernelLowering::lower(Operation *op) {
       .Case([&](KeyLoopOp loop) { return lowerKeyLoop(loop); })
       .Case([&](scf::IfOp choice) { return lowerIf(choice); })
       .Default([&](Operation *other) -> LogicalResult {
-        if (other->getNumRegions() != 0 || isa<TileDialect>(other->getDialect()))
+        if (other->getNumRegions() != 0 || isa_and_nonnull<TileDialect>(other->getDialect()))
           return other->emitOpError("is not supported in a kernel on the CPU");
+        SmallVector<Type> types(other->getOperandTypes());
+        llvm::append_range(types, other->getResultTypes());
+        for (Type type : types)
+          if (isa<TileDialect>(type.getDialect()))
+            return other->emitOpError() << "takes or returns " << type
+                                        << ", which the CPU supports for sfa_tile operations only";
         emit.clone(*other, mapping);
         return success();
       });
@@ -182,9 +188,9 @@ LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
   for (Value result : op.getResults()) {
     auto tile = dyn_cast<TileType>(result.getType());
     if (tile && tile.isRowVector())
-      rowVectors[result] = allocateRows(tile.getRows());
+      rowVectors[result] = allocateRows(rowsOf(tile));
     else if (tile)
-      resultTypes.push_back(getMatrixType(tile.getRows(), tile.getColumns()));
+      resultTypes.push_back(getMatrixType(rowsOf(tile), tile.getColumns()));
     else if (isa<TileDialect>(result.getType().getDialect()))
       return op.emitOpError() << "returns " << result.getType()
                               << ", which the CPU does not support";
@@ -205,9 +211,12 @@ LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
          llvm::zip_equal(op.getResults(), from->getTerminator()->getOperands())) {
       auto tile = dyn_cast<TileType>(value.getType());
       if (tile && tile.isRowVector())
-        copyRows(rowVector(value), rowVectors[result], tile.getRows());
+        copyRows(rowVector(value), rowVectors[result], rowsOf(tile));
       else
-        yielded.push_back(tile ? matrix(value).memory : scalar(value));
+        yielded.push_back(
+            tile ? emit.make<memref::CastOp>(getMatrixType(rowsOf(tile), tile.getColumns()),
+                                             rowMatrix(value).memory)
+                 : scalar(value));
     }
     emit.make<scf::YieldOp>(yielded);
     return success();
@@ -222,7 +231,7 @@ LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
     if (tile && tile.isRowVector())
       continue;
     if (tile)
-      matrices[result] = {*lowered++, tile.getRows(), tile.getColumns()};
+      matrices[result] = {*lowered++, rowsOf(tile), tile.getColumns()};
     else
       mapping.map(result, *lowered++);
   }
@@ -238,24 +247,28 @@ Value KernelLowering::allocate(ArrayRef<int64_t> shape, Type element) {
   emit.setInsertionPointToStart(&function.getBody().front());
   constexpr int64_t alignment = 64;
   auto type = MemRefType::get(shape, element);
-  Value address =
-      emit.make<LLVM::GEPOp>(scratch.getType(), emit.getI8Type(), scratch,
-                             ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(scratchBytes)});
+  // Scratch memory that is too large is refused at the end.
+  auto offset = static_cast<int32_t>(std::min(scratchBytes, maxScratchBytes));
+  Value address = emit.make<LLVM::GEPOp>(scratch.getType(), emit.getI8Type(), scratch,
+                                         ArrayRef<LLVM::GEPArg>{offset});
   Value descriptor = MemRefDescriptor::fromStaticShape(emit, emit.getLoc(), types, type, address);
-  // An offset beyond 31 bits would be refused at the end for its size alone.
-  scratchBytes = std::min<int64_t>(
-      scratchBytes + llvm::alignTo(type.getNumElements() * 4, alignment), int64_t(1) << 30);
+  scratchBytes += llvm::alignTo(type.getNumElements() * 4, alignment);
   return emit.make<UnrealizedConversionCastOp>(type, descriptor).getResult(0);
 }
 
+/// The distance of two rows of a matrix.
+static int64_t getRowStride(int64_t columns, int64_t lanes) {
+  return static_cast<int64_t>(llvm::alignTo(columns, lanes)) + lanes;
+}
+
 MemRefType KernelLowering::getMatrixType(int64_t rows, int64_t columns) {
-  return MemRefType::get(
-      {rows, static_cast<int64_t>(llvm::alignTo(columns, emit.lanes)) + emit.lanes},
-      emit.getF32Type());
+  int64_t stride = getRowStride(columns, emit.lanes);
+  auto layout = StridedLayoutAttr::get(emit.getContext(), ShapedType::kDynamic, {stride, 1});
+  return MemRefType::get({rows, stride}, emit.getF32Type(), layout);
 }
 
 MatrixBuffer KernelLowering::allocateMatrix(int64_t rows, int64_t columns) {
-  return {allocate(getMatrixType(rows, columns).getShape(), emit.getF32Type()), rows, columns};
+  return {allocate({rows, getRowStride(columns, emit.lanes)}, emit.getF32Type()), rows, columns};
 }
 
 Value KernelLowering::allocateRows(int64_t rows) {
@@ -279,7 +292,7 @@ bool KernelLowering::isLastUse(OpOperand &operand) {
 }
 
 MatrixBuffer KernelLowering::takeMatrix(OpOperand &operand, bool copy) {
-  MatrixBuffer given = matrix(operand.get());
+  MatrixBuffer given = rowMatrix(operand.get());
   if (isLastUse(operand))
     return given;
   MatrixBuffer fresh = allocateMatrix(given.rows, given.columns);

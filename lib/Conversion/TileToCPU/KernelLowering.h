@@ -83,13 +83,38 @@ private:
 
   /// Scratch memory that lives as long as the kernel.
   Value allocate(llvm::ArrayRef<int64_t> shape, mlir::Type element);
+  /// A matrix with any offset, as a block of rows has.
   mlir::MemRefType getMatrixType(int64_t rows, int64_t columns);
   MatrixBuffer allocateMatrix(int64_t rows, int64_t columns);
   Value allocateRows(int64_t rows);
 
   Value scalar(Value value) { return mapping.lookup(value); }
   MatrixBuffer matrix(Value tile) { return matrices.at(tile); }
-  Value rowVector(Value tile) { return rowVectors.at(tile); }
+
+  //===--- Blocks of query rows (RowBlocks.cpp) ---------------------------===//
+  // The stages of the key loop after `load` work on a block of query rows at a time: a large query
+  // tile shares the work of `load`, and the scores of a block stay in cache. Tiles of the block have
+  // as many rows as the block; of a tile from outside the loop it sees its rows. A block that sees
+  // no key of the tile is skipped.
+
+  struct RowBlock {
+    tile::KeyLoopOp loop;
+    Value start;
+    int64_t rows;
+  };
+  /// The rows of a block of `loop`; those of the whole tile where its stages cannot be split.
+  int64_t getBlockRows(tile::KeyLoopOp loop);
+  /// Whether some row of the block sees some key of the tile at hand; null when always.
+  Value seesTile(tile::KeyLoopOp loop, Value key);
+  /// The rows that a tile of the program has in the block at hand.
+  int64_t rowsOf(tile::TileType tile) { return block ? block->rows : tile.getRows(); }
+  bool isOutsideBlock(Value value);
+  MatrixBuffer blockOf(MatrixBuffer matrix);
+  Value blockOf(Value rowVector);
+  MatrixBuffer rowMatrix(Value tile);
+  Value rowVector(Value tile);
+  CodesView rowCodes(Value codes);
+  PairsBuffer rowPairs(Value pairs);
 
   /// True when nothing reads `operand`'s value after its owner.
   static bool isLastUse(mlir::OpOperand &operand);
@@ -136,6 +161,8 @@ private:
   //===--- Softmax (Softmax.cpp, Exp2.cpp) ----------------------------------===//
 
   void lower(tile::MaskOp op);
+  /// The columns [lower, upper) of a tile that its row `i` sees, not clamped.
+  std::pair<Value, Value> visibleColumns(tile::MaskOp op, Value column, Value i);
   void lower(tile::ScaleOp op);
   void lower(tile::RowMaxOp op);
   void lower(tile::RowSumOp op);
@@ -162,6 +189,7 @@ private:
   int64_t scratchBytes = 0;
 
   mlir::IRMapping mapping; // values that are no tiles
+  std::optional<RowBlock> block;
   llvm::DenseSet<Value> keyTiles;
   llvm::DenseMap<Value, MatrixBuffer> matrices;
   llvm::DenseMap<Value, Value> rowVectors;

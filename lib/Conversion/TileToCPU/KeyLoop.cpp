@@ -46,59 +46,73 @@ LogicalResult KernelLowering::lowerKeyLoop(KeyLoopOp op) {
   copyRows(rowVector(op.getMaxInit()), max, rows);
   copyRows(rowVector(op.getSumInit()), sum, rows);
 
-  LogicalResult result = success();
-  auto lowerStages = [&](Value key) -> LogicalResult {
-    Block &load = op.getLoad().front(), &score = op.getScore().front(),
-          &mask = op.getMask().front(), &softmax = op.getSoftmax().front(),
-          &accumulate = op.getAccumulate().front();
-    auto yielded = [](Block &stage, unsigned index) -> OpOperand & {
-      return stage.getTerminator()->getOpOperand(index);
-    };
-    unsigned numKeys = score.getNumArguments();
+  auto yielded = [](Region &stage, unsigned index) -> OpOperand & {
+    return stage.front().getTerminator()->getOpOperand(index);
+  };
 
-    mapping.map(load.getArgument(0), key);
-    if (failed(lower(load)))
+  // The stages from `score` on, for the block of rows at hand.
+  auto lowerRowStages = [&](Value key) -> LogicalResult {
+    MatrixBuffer blockAcc = blockOf(acc);
+    Value blockMax = blockOf(max), blockSum = blockOf(sum);
+    int64_t blockRows = rowsOf(op.getMax().getType());
+
+    if (failed(lower(op.getScore().front())))
       return failure();
-    for (BlockArgument argument : score.getArguments())
-      passToStage(yielded(load, argument.getArgNumber()), argument);
-    passToStage(yielded(load, numKeys), accumulate.getArgument(2));
+    mapping.map(op.getMask().getArgument(0), key);
+    passToStage(yielded(op.getScore(), 0), op.getMask().getArgument(1));
 
-    if (failed(lower(score)))
+    if (failed(lower(op.getMask().front())))
       return failure();
-    mapping.map(mask.getArgument(0), key);
-    passToStage(yielded(score, 0), mask.getArgument(1));
+    passToStage(yielded(op.getMask(), 0), op.getSoftmax().getArgument(0));
+    rowVectors[op.getSoftmax().getArgument(1)] = blockMax;
+    rowVectors[op.getSoftmax().getArgument(2)] = blockSum;
 
-    if (failed(lower(mask)))
+    if (failed(lower(op.getSoftmax().front())))
       return failure();
-    passToStage(yielded(mask, 0), softmax.getArgument(0));
-    rowVectors[softmax.getArgument(1)] = max;
-    rowVectors[softmax.getArgument(2)] = sum;
+    Region &accumulate = op.getAccumulate();
+    matrices[accumulate.getArgument(0)] = blockAcc;
+    passToStage(yielded(op.getSoftmax(), 0), accumulate.getArgument(1));
+    passToStage(yielded(op.getSoftmax(), 3), accumulate.getArgument(3));
+    passToStage(yielded(op.getSoftmax(), 4), accumulate.getArgument(4));
 
-    if (failed(lower(softmax)))
-      return failure();
-    matrices[accumulate.getArgument(0)] = acc;
-    passToStage(yielded(softmax, 0), accumulate.getArgument(1));
-    passToStage(yielded(softmax, 3), accumulate.getArgument(3));
-    passToStage(yielded(softmax, 4), accumulate.getArgument(4));
-
-    if (failed(lower(accumulate)))
+    if (failed(lower(accumulate.front())))
       return failure();
 
     // The next state. A new sum that is the old maxima has to be read before they are overwritten.
-    Value nextMax = rowVector(yielded(softmax, 1).get()),
-          nextSum = rowVector(yielded(softmax, 2).get());
-    if (nextSum == max) {
-      nextSum = allocateRows(rows);
-      copyRows(max, nextSum, rows);
+    Value nextMax = rowVector(yielded(op.getSoftmax(), 1).get());
+    Value nextSum = rowVector(yielded(op.getSoftmax(), 2).get());
+    if (nextSum == blockMax) {
+      nextSum = allocateRows(blockRows);
+      copyRows(blockMax, nextSum, blockRows);
     }
-    copyRows(nextMax, max, rows);
-    copyRows(nextSum, sum, rows);
-    if (MatrixBuffer next = matrix(yielded(accumulate, 0).get()); next.memory != acc.memory)
-      copyMatrix(next, acc);
+    copyRows(nextMax, blockMax, blockRows);
+    copyRows(nextSum, blockSum, blockRows);
+    if (MatrixBuffer next = rowMatrix(yielded(accumulate, 0).get()); next.memory != blockAcc.memory)
+      copyMatrix(next, blockAcc);
     return success();
   };
-  emit.loop(scalar(op.getLower()), scalar(op.getUpper()), op.getStep(),
-            [&](Value key) { result = lowerStages(key); });
+
+  LogicalResult result = success();
+  emit.loop(scalar(op.getLower()), scalar(op.getUpper()), op.getStep(), [&](Value key) {
+    mapping.map(op.getLoad().getArgument(0), key);
+    result = lower(op.getLoad().front());
+    if (failed(result))
+      return;
+    unsigned numKeys = op.getScore().getNumArguments();
+    for (BlockArgument argument : op.getScore().getArguments())
+      passToStage(yielded(op.getLoad(), argument.getArgNumber()), argument);
+    passToStage(yielded(op.getLoad(), numKeys), op.getAccumulate().getArgument(2));
+
+    int64_t blockRows = getBlockRows(op);
+    emit.loop(0, rows, blockRows, [&](Value start) {
+      block = RowBlock{op, start, blockRows};
+      if (Value sees = seesTile(op, key))
+        emit.when(sees, [&] { result = lowerRowStages(key); });
+      else
+        result = lowerRowStages(key);
+      block.reset();
+    });
+  });
 
   matrices[op.getAcc()] = acc;
   rowVectors[op.getMax()] = max;

@@ -94,13 +94,13 @@ void KernelLowering::lower(FillOp op) {
   auto tile = cast<TileType>(op.getTile().getType());
   float value = op.getValue().convertToFloat();
   if (!tile.isRowVector()) {
-    MatrixBuffer matrix = allocateMatrix(tile.getRows(), tile.getColumns());
+    MatrixBuffer matrix = allocateMatrix(rowsOf(tile), tile.getColumns());
     fillMatrix(matrix, value);
     matrices[op.getTile()] = matrix;
     return;
   }
   rowVectors[op.getTile()] =
-      mapRows(tile.getRows(), {}, [&](ArrayRef<Value>) { return emit.splat(value); });
+      mapRows(rowsOf(tile), {}, [&](ArrayRef<Value>) { return emit.splat(value); });
 }
 
 //===----------------------------------------------------------------------===//

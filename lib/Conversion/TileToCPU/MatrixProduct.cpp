@@ -72,9 +72,9 @@ void KernelLowering::matrixProduct(MatrixBuffer a, MatrixBuffer b, MatrixBuffer 
 }
 
 void KernelLowering::lower(DotOp op) {
-  TileType type = op.getScores().getType();
-  MatrixBuffer scores = allocateMatrix(type.getRows(), type.getColumns());
-  matrixProduct(matrix(op.getQuery()), matrix(op.getKey()), scores, /*accumulate=*/false);
+  MatrixBuffer query = rowMatrix(op.getQuery());
+  MatrixBuffer scores = allocateMatrix(query.rows, op.getScores().getType().getColumns());
+  matrixProduct(query, matrix(op.getKey()), scores, /*accumulate=*/false);
   matrices[op.getScores()] = scores;
 }
 
@@ -84,7 +84,7 @@ void KernelLowering::lower(AccumulateOp op) {
   bool isPending = scale && !matrices.contains(scale.getResult());
   OpOperand &operand = isPending ? scale.getTileMutable() : op.getAccMutable();
   MatrixBuffer acc = takeMatrix(operand, /*copy=*/true);
-  matrixProduct(matrix(op.getProbabilities()), matrix(op.getValue()), acc, /*accumulate=*/true,
+  matrixProduct(rowMatrix(op.getProbabilities()), matrix(op.getValue()), acc, /*accumulate=*/true,
                 isPending ? rowVector(scale.getFactors()) : Value());
   matrices[op.getResult()] = acc;
 }

@@ -49,41 +49,37 @@ Value KernelLowering::mapRows(int64_t rows, ArrayRef<Value> inputs,
 // Mask
 //===----------------------------------------------------------------------===//
 
+std::pair<Value, Value> KernelLowering::visibleColumns(MaskOp op, Value column, Value i) {
+  Value numKeys = scalar(op.getNumKeys());
+  Value shift = emit.sub(numKeys, scalar(op.getNumQueries()));
+  Value row = emit.add(scalar(op.getRow()), block ? emit.add(block->start, i) : i);
+  Value aligned = emit.add(row, shift);
+  Value lower = emit.index(0), upper = emit.sub(numKeys, column);
+  if (std::optional<int64_t> left = op.getMask().leftBound())
+    lower = emit.sub(emit.sub(aligned, emit.index(*left)), column);
+  if (std::optional<int64_t> right = op.getMask().rightBound())
+    upper = emit.minIndex(upper, emit.sub(emit.add(aligned, emit.index(*right + 1)), column));
+  return {lower, upper};
+}
+
 void KernelLowering::lower(MaskOp op) {
   MatrixBuffer scores = takeMatrix(op.getScoresMutable(), /*copy=*/true);
   matrices[op.getResult()] = scores;
-  Value row = scalar(op.getRow()), column = scalar(op.getColumn());
-  Value numKeys = scalar(op.getNumKeys());
-  Value shift = emit.sub(numKeys, scalar(op.getNumQueries()));
-  std::optional<int64_t> left = op.getMask().leftBound(), right = op.getMask().rightBound();
-
-  // The visible columns of the tile for its row i: [lower(i), upper(i)).
-  Value zero = emit.index(0), columns = emit.index(scores.columns);
-  auto lower = [&](Value i) -> Value {
-    if (!left)
-      return zero;
-    Value aligned = emit.add(emit.add(row, i), shift);
-    return emit.sub(emit.sub(aligned, emit.index(*left)), column);
-  };
-  auto upper = [&](Value i) -> Value {
-    Value end = emit.sub(numKeys, column);
-    if (!right)
-      return end;
-    Value aligned = emit.add(emit.add(row, i), shift);
-    return emit.minIndex(end, emit.sub(emit.add(aligned, emit.index(*right + 1)), column));
-  };
+  Value column = scalar(op.getColumn()), zero = emit.index(0), columns = emit.index(scores.columns);
 
   // Nothing to do where the first row sees the last column and the last row sees the first one.
-  Value hidesLast = emit.compare(arith::CmpIPredicate::slt, upper(zero), columns);
-  Value hidesFirst =
-      emit.compare(arith::CmpIPredicate::sgt, lower(emit.index(scores.rows - 1)), zero);
+  Value end = visibleColumns(op, column, zero).second;
+  Value start = visibleColumns(op, column, emit.index(scores.rows - 1)).first;
+  Value hidesLast = emit.compare(arith::CmpIPredicate::slt, end, columns);
+  Value hidesFirst = emit.compare(arith::CmpIPredicate::sgt, start, zero);
   emit.when(emit.make<arith::OrIOp>(hidesLast, hidesFirst), [&] {
     Value hidden = emit.splat(-infinity), lanes = emit.laneNumbers();
     emit.loop(0, scores.rows, 1, [&](Value i) {
       auto clamp = [&](Value bound) {
         return emit.broadcast(emit.toI32(emit.minIndex(emit.maxIndex(bound, zero), columns)));
       };
-      Value first = clamp(lower(i)), end = clamp(upper(i));
+      auto [lower, upper] = visibleColumns(op, column, i);
+      Value first = clamp(lower), end = clamp(upper);
       emit.loop(0, scores.columns, emit.lanes, [&](Value c) {
         Value number = emit.add(lanes, emit.broadcast(emit.toI32(c)));
         Value visible =
@@ -105,11 +101,11 @@ void KernelLowering::lower(ScaleOp op) {
   Value factor = emit.splat(op.getFactor().convertToFloat());
   if (tile.isRowVector()) {
     rowVectors[op.getResult()] =
-        mapRows(tile.getRows(), rowVector(op.getTile()),
+        mapRows(rowsOf(tile), rowVector(op.getTile()),
                 [&](ArrayRef<Value> in) { return emit.mul(in[0], factor); });
     return;
   }
-  MatrixBuffer from = matrix(op.getTile()), to = takeMatrix(op.getTileMutable(), /*copy=*/false);
+  MatrixBuffer from = rowMatrix(op.getTile()), to = takeMatrix(op.getTileMutable(), /*copy=*/false);
   forEachVector(emit, from, [&](Value row, Value column) {
     Value vector = emit.loadVector(from.memory, {row, column});
     emit.storeVector(emit.mul(vector, factor), to.memory, {row, column});
@@ -118,7 +114,7 @@ void KernelLowering::lower(ScaleOp op) {
 }
 
 void KernelLowering::lower(RowMaxOp op) {
-  MatrixBuffer tile = matrix(op.getTile());
+  MatrixBuffer tile = rowMatrix(op.getTile());
   Value init = rowVector(op.getInit()), result = allocateRows(tile.rows);
   auto max = [&](Value a, Value b) { return emit.maxOrSecond(a, b); };
   emit.loop(0, tile.rows, 1, [&](Value row) {
@@ -143,7 +139,7 @@ Value KernelLowering::sumRow(MatrixBuffer tile, function_ref<Value(Value)> vecto
 void KernelLowering::lower(RowSumOp op) {
   if (rowVectors.contains(op.getResult()))
     return; // formed together with the tile
-  MatrixBuffer tile = matrix(op.getTile());
+  MatrixBuffer tile = rowMatrix(op.getTile());
   Value result = allocateRows(tile.rows);
   emit.loop(0, tile.rows, 1, [&](Value row) {
     Value sum =
@@ -163,13 +159,13 @@ void KernelLowering::lower(Exp2Op op) {
   };
   if (tile.isRowVector()) {
     rowVectors[op.getResult()] =
-        mapRows(tile.getRows(), {rowVector(op.getTile()), reference},
+        mapRows(rowsOf(tile), {rowVector(op.getTile()), reference},
                 [&](ArrayRef<Value> in) { return element(in[0], finiteReference(emit, in[1])); });
     return;
   }
 
   // The rows' sums are formed in the same pass over the tile.
-  MatrixBuffer from = matrix(op.getTile()), to = takeMatrix(op.getTileMutable(), /*copy=*/false);
+  MatrixBuffer from = rowMatrix(op.getTile()), to = takeMatrix(op.getTileMutable(), /*copy=*/false);
   RowSumOp sumOp;
   for (Operation *user : op.getResult().getUsers())
     if (auto candidate = dyn_cast<RowSumOp>(user); candidate && user->getBlock() == op->getBlock())
@@ -198,19 +194,19 @@ void KernelLowering::lower(Exp2Op op) {
 
 void KernelLowering::lower(FmaOp op) {
   rowVectors[op.getResult()] =
-      mapRows(op.getResult().getType().getRows(),
+      mapRows(rowsOf(op.getResult().getType()),
               {rowVector(op.getA()), rowVector(op.getB()), rowVector(op.getC())},
               [&](ArrayRef<Value> in) { return emit.fma(in[0], in[1], in[2]); });
 }
 
 void KernelLowering::lower(AddOp op) {
   rowVectors[op.getResult()] =
-      mapRows(op.getResult().getType().getRows(), {rowVector(op.getA()), rowVector(op.getB())},
+      mapRows(rowsOf(op.getResult().getType()), {rowVector(op.getA()), rowVector(op.getB())},
               [&](ArrayRef<Value> in) { return emit.add(in[0], in[1]); });
 }
 
 void KernelLowering::lower(TripsOp op) {
-  int64_t rows = op.getSum().getType().getRows();
+  int64_t rows = rowsOf(op.getSum().getType());
   Value sums = rowVector(op.getSum()), references = rowVector(op.getReference());
   Value threshold = emit.splat(op.getThreshold().convertToFloat()), unset = emit.splat(-infinity);
   Value lanes = emit.laneNumbers(), end = emit.splat(int32_t(rows));
@@ -256,7 +252,7 @@ void KernelLowering::lower(ScaleRowsOp op) {
 }
 
 void KernelLowering::lower(NormalizeOp op) {
-  MatrixBuffer from = matrix(op.getAcc()), to = takeMatrix(op.getAccMutable(), /*copy=*/false);
+  MatrixBuffer from = rowMatrix(op.getAcc()), to = takeMatrix(op.getAccMutable(), /*copy=*/false);
   Value sums = rowVector(op.getSum()), zero = emit.splat(0.0f);
   emit.loop(0, from.rows, 1, [&](Value row) {
     Value sum = emit.broadcast(emit.load(sums, row));
@@ -271,7 +267,7 @@ void KernelLowering::lower(NormalizeOp op) {
 
 void KernelLowering::lower(LseOp op) {
   Value references = rowVector(op.getReference()), sums = rowVector(op.getSum());
-  int64_t rows = op.getResult().getType().getRows();
+  int64_t rows = rowsOf(op.getResult().getType());
   Value scale = emit.f32(op.getScale().convertToFloat()), none = emit.f32(-infinity);
   Value result = allocateRows(rows);
   emit.loop(0, rows, 1, [&](Value row) {

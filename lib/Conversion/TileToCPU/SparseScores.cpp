@@ -45,10 +45,10 @@ void KernelLowering::sparseRow(MatrixBuffer scores, MatrixBuffer keys, Value row
 }
 
 void KernelLowering::lower(GatherDotOp op) {
-  CodesView query = codes.at(op.getQuery());
+  CodesView query = rowCodes(op.getQuery());
   MatrixBuffer keys = matrix(op.getKey());
   MatrixBuffer scores =
-      allocateMatrix(op.getScores().getType().getRows(), op.getScores().getType().getColumns());
+      allocateMatrix(rowsOf(op.getScores().getType()), op.getScores().getType().getColumns());
   Value k = emit.index(query.k), none = emit.index(0);
   emit.loop(0, scores.rows, 1, [&](Value row) {
     // A row beyond the last query has no non-zeros.
@@ -114,10 +114,10 @@ void KernelLowering::lower(SplitOp op) {
 }
 
 void KernelLowering::lower(TwoFourDotOp op) {
-  PairsBuffer part = pairs.at(op.getQuery());
+  PairsBuffer part = rowPairs(op.getQuery());
   MatrixBuffer keys = matrix(op.getKey());
   MatrixBuffer scores =
-      allocateMatrix(op.getScores().getType().getRows(), op.getScores().getType().getColumns());
+      allocateMatrix(rowsOf(op.getScores().getType()), op.getScores().getType().getColumns());
   Value count = emit.index(part.width);
   emit.loop(0, scores.rows, 1, [&](Value row) {
     sparseRow(scores, keys, row, count, /*accumulate=*/false, [&](Value t) {
@@ -129,7 +129,7 @@ void KernelLowering::lower(TwoFourDotOp op) {
 }
 
 void KernelLowering::lower(SurplusDotOp op) {
-  PairsBuffer surplus = pairs.at(op.getQuery());
+  PairsBuffer surplus = rowPairs(op.getQuery());
   MatrixBuffer keys = matrix(op.getKey());
   MatrixBuffer scores = takeMatrix(op.getScoresMutable(), /*copy=*/true);
   emit.loop(0, scores.rows, 1, [&](Value row) {
@@ -186,10 +186,10 @@ void KernelLowering::lower(PostingsOp op) {
 }
 
 void KernelLowering::lower(ScatterDotOp op) {
-  CodesView query = codes.at(op.getQuery());
+  CodesView query = rowCodes(op.getQuery());
   PostingsBuffer lists = postings.at(op.getKey());
   MatrixBuffer scores =
-      allocateMatrix(op.getScores().getType().getRows(), op.getScores().getType().getColumns());
+      allocateMatrix(rowsOf(op.getScores().getType()), op.getScores().getType().getColumns());
   fillMatrix(scores, 0.0f);
   emit.loop(emit.index(0), query.valid, 1, [&](Value row) {
     emit.loop(0, query.k, 1, [&](Value t) {

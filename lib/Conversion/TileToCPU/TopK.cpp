@@ -86,8 +86,10 @@ void KernelLowering::lower(TopkOp op) {
       Value numbers = emit.add(emit.laneNumbers(), emit.broadcast(emit.toI32(column)));
       Value vector = emit.loadVector(tile.memory, {row, column});
       // All operands by hand: the builder of LLVM 22 swaps the mask and the vector.
-      emit.make<vector::CompressStoreOp>(TypeRange(), ValueRange{values, row, place[0], taken, vector});
-      emit.make<vector::CompressStoreOp>(TypeRange(), ValueRange{indices, row, place[0], taken, numbers});
+      emit.make<vector::CompressStoreOp>(TypeRange(),
+                                         ValueRange{values, row, place[0], taken, vector});
+      emit.make<vector::CompressStoreOp>(TypeRange(),
+                                         ValueRange{indices, row, place[0], taken, numbers});
       return Emitter::Values{emit.add(place[0], emit.toIndex(countLanes(emit, taken)))};
     });
 
@@ -103,8 +105,8 @@ void KernelLowering::lower(TopkOp op) {
                                    emit.compare(arith::CmpIPredicate::sgt, tiesLeft, emit.i32(0)));
       emit.store(emit.load(tile.memory, {row, feature}), values, {row, place});
       emit.store(emit.toI32(feature), indices, {row, place});
-      Value taken = emit.make<arith::ExtUIOp>(
-          i32Type, Value(emit.make<arith::OrIOp>(isAbove, isTie)));
+      Value taken =
+          emit.make<arith::ExtUIOp>(i32Type, Value(emit.make<arith::OrIOp>(isAbove, isTie)));
       Value tie = emit.make<arith::ExtUIOp>(i32Type, isTie);
       return Emitter::Values{emit.add(place, emit.toIndex(taken)), emit.sub(tiesLeft, tie)};
     });

@@ -417,7 +417,7 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
 
 func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
              %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
-  // expected-error @+1 {{expects a non-empty block}}
+  // expected-error @+1 {{region #2 ('mask') failed to verify constraint: region with 1 blocks}}
   %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
       : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   load {

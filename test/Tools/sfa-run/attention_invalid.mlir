@@ -54,7 +54,7 @@
 // CPU: sfa-run: error: unknown processor 'pentagon'
 
 // Tiles that are too large for the scratch memory of a kernel.
-// RUN: not sfa-run %s --q-tile=4096 --k-tile=4096 --arg %{data}_q.npy --arg %{data}_k.npy --arg %{data}_v.npy 2>&1 \
+// RUN: not sfa-run %s --q-tile=4088 --k-tile=4096 --arg %{data}_q.npy --arg %{data}_k.npy --arg %{data}_v.npy 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=SCRATCH
 // SCRATCH: sfa-run: error: the compiler failed:
 // SCRATCH-NEXT: {{.*}}attention_invalid.mlir:[[#]]:[[#]]: error: {{.*}} tiles that do not fit

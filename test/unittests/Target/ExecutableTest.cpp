@@ -305,7 +305,7 @@ TEST_F(ExecutableTest, RefusesOtherProcessors) {
 TEST_F(ExecutableTest, PassesOnTheDiagnosticsOfTheCompiler) {
   std::string message = compileError(R"(
     func.func @f(%q: tensor<1x1x8x4xf32>) -> tensor<1x1x8x4xf32> {
-      %o = sfa.attention %q, %q, %q schedule <q_tile = 4096, k_tile = 4096>
+      %o = sfa.attention %q, %q, %q schedule <q_tile = 4088, k_tile = 4096>
         : tensor<1x1x8x4xf32>, tensor<1x1x8x4xf32>, tensor<1x1x8x4xf32> -> tensor<1x1x8x4xf32>
       return %o : tensor<1x1x8x4xf32>
     })");

@@ -19,15 +19,15 @@ struct Scatter : ScoreStrategy {
   }
   Value loadKey(const KernelContext &context, const Operand &key, int64_t rows,
                 Value row) const override {
-    return context.loadCodes(key, rows, row);
+    Value codes = context.loadCodes(key, rows, row);
+    auto type = cast<CodesType>(codes.getType());
+    auto lists = PostingsType::get(type.getContext(), rows, type.getFeatures(),
+                                   type.getElementType(), type.getK());
+    return PostingsOp::create(context.builder, context.loc, lists, codes);
   }
   Value scores(const KernelContext &context, ValueRange query, Value key,
                TileType type) const override {
-    auto codes = cast<CodesType>(key.getType());
-    auto lists = PostingsType::get(codes.getContext(), codes.getRows(), codes.getFeatures(),
-                                   codes.getElementType(), codes.getK());
-    Value postings = PostingsOp::create(context.builder, context.loc, lists, key);
-    return ScatterDotOp::create(context.builder, context.loc, type, query[0], postings);
+    return ScatterDotOp::create(context.builder, context.loc, type, query[0], key);
   }
 };
 } // namespace

@@ -43,6 +43,11 @@ void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions
   ConvertTileToCPUPassOptions toCPU;
   toCPU.vectorBits = options.vectorBits;
   manager.addPass(createConvertTileToCPUPass(toCPU));
+  // bf16 in integer arithmetic: AVX-512's conversion flushes subnormal numbers, older processors
+  // have none.
+  arith::ArithExpandOpsPassOptions expand;
+  expand.includeBf16 = true;
+  manager.addPass(arith::createArithExpandOpsPass(expand));
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
   manager.addPass(createLoopInvariantCodeMotionPass());

@@ -61,28 +61,9 @@ Value Emitter::extend(Value value) {
   return make<arith::ExtFOp>(wide, value);
 }
 
-/// The rounding to bf16 in integers: to nearest even, a NaN stays one. The instruction of AVX-512
-/// flushes subnormal numbers to zero.
-Value Emitter::roundToBFloat16(Value value) {
-  bool isVector = isa<VectorType>(value.getType());
-  auto like = [&](Type element) { return isVector ? Type(vectorOf(element)) : element; };
-  auto constant = [&](int32_t number) { return isVector ? splat(number) : i32(number); };
-  Value bits = make<arith::BitcastOp>(like(getI32Type()), value);
-  Value sixteen = constant(16);
-  Value high = make<arith::ShRUIOp>(bits, sixteen);
-  Value isOdd = make<arith::AndIOp>(high, constant(1));
-  Value rounded = make<arith::ShRUIOp>(add(add(bits, constant(0x7FFF)), isOdd), sixteen);
-  Value quiet = make<arith::OrIOp>(high, constant(0x40));
-  Value isNaN = compare(arith::CmpFPredicate::UNO, value, value);
-  Value narrow = make<arith::TruncIOp>(like(getIntegerType(16)), select(isNaN, quiet, rounded));
-  return make<arith::BitcastOp>(like(getBF16Type()), narrow);
-}
-
 Value Emitter::round(Value value, Type element) {
   if (element.isF32())
     return value;
-  if (element.isBF16())
-    return roundToBFloat16(value);
   return make<arith::TruncFOp>(isa<VectorType>(value.getType()) ? Type(vectorOf(element)) : element,
                                value);
 }

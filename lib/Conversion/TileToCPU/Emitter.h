@@ -112,7 +112,6 @@ public:
   void when(Value condition, llvm::function_ref<void()> body);
 
 private:
-  Value roundToBFloat16(Value value);
 };
 
 } // namespace sfa::cpu

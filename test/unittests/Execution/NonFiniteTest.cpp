@@ -129,18 +129,19 @@ TEST_P(NonFinite, ReachesTheRowsThatSeeItAndNoOthers) {
   }
 }
 
+std::string nameOf(const testing::TestParamInfo<NonFinite::ParamType> &info) {
+  auto [type, mask, softmax] = info.param;
+  constexpr std::array masks = {"none", "causal", "window"};
+  return fmt::format("{}_{}_{}", name(type).str(), masks[static_cast<size_t>(mask)],
+                     stringifyEnum(softmax).str());
+}
+
 INSTANTIATE_TEST_SUITE_P(All, NonFinite,
                          testing::Combine(testing::ValuesIn(allTypes),
                                           testing::Values(oracle::Mask::None, oracle::Mask::Causal,
                                                           oracle::Mask::Window),
                                           testing::ValuesIn(allSoftmaxes)),
-                         [](const testing::TestParamInfo<NonFinite::ParamType> &info) {
-                           auto [type, mask, softmax] = info.param;
-                           constexpr std::array masks = {"none", "causal", "window"};
-                           return fmt::format("{}_{}_{}", name(type).str(),
-                                              masks[static_cast<size_t>(mask)],
-                                              stringifyEnum(softmax).str());
-                         });
+                         nameOf);
 
 /// A masked key has no effect, whatever is in it; values stay finite (0 * inf, as in
 /// FlashAttention).

@@ -113,12 +113,14 @@ TEST_P(Repeat, GivesTheSameBitsToManyCallers) {
   }
 }
 
+std::string nameOf(const testing::TestParamInfo<Repeat::ParamType> &info) {
+  auto [type, softmax] = info.param;
+  return name(type).str() + "_" + stringifyEnum(softmax).str();
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Repeat,
                          testing::Combine(testing::ValuesIn(allTypes),
                                           testing::ValuesIn(allSoftmaxes)),
-                         [](const testing::TestParamInfo<Repeat::ParamType> &info) {
-                           auto [type, softmax] = info.param;
-                           return name(type).str() + "_" + stringifyEnum(softmax).str();
-                         });
+                         nameOf);
 
 } // namespace

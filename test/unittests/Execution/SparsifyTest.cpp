@@ -158,14 +158,16 @@ TEST_P(Sparsify, KeepsWhatTheOracleKeeps) {
   }
 }
 
+std::string nameOf(const testing::TestParamInfo<Sparsify::ParamType> &info) {
+  auto [type, d] = info.param;
+  return fmt::format("{}_d{}", name(type).str(), d);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Sparsify,
                          testing::Combine(testing::ValuesIn(allTypes),
                                           testing::Values(1, 2, 5, 16, 32, 33, 64, 80, 128, 256,
                                                           257, 300)),
-                         [](const testing::TestParamInfo<Sparsify::ParamType> &info) {
-                           auto [type, d] = info.param;
-                           return fmt::format("{}_d{}", name(type).str(), d);
-                         });
+                         nameOf);
 
 /// Heads, batches and few rows: each row is found where it belongs.
 TEST(SparsifyRows, OfEveryHeadAndBatch) {

@@ -32,7 +32,7 @@ def SFA_SparsifyOp : SFA_Op<"sparsify", [Pure, SFA_Shape]> {
   let summary = "keep the k features of largest magnitude of every row";
   let description = [{
     `topk_k` of the paper, row-wise over the feature axis. Ties keep the lower feature index. NaN ranks as the largest
-    magnitude, so it reaches the output of an attention. `k >= d` is the identity. k is that of the result's encoding.
+    magnitude, so it reaches the output of an attention; its payload may change. `k >= d` is the identity. k is that of the result's encoding.
 
     Example:
 

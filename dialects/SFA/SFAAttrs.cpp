@@ -39,6 +39,9 @@ LogicalResult CodesAttr::verify(function_ref<InFlightDiagnostic()> emitError, in
 
 LogicalResult CodesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                         function_ref<InFlightDiagnostic()> emitError) const {
+  // The parser asks even when it could not read the element type and has said so.
+  if (!elementType)
+    return failure();
   if (shape.size() != 4)
     return emitError() << "codes are of shape [batch, heads, tokens, features], given is rank "
                        << shape.size();

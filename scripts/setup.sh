@@ -69,7 +69,7 @@ installPackages() {
     fail "no package source has ${unknown[*]}" \
       "without a network connection: connect once, later runs need none" \
       "LLVM and MLIR 22 are in the security updates of Debian 12 (bookworm-security main), and for other versions of" \
-      "  Debian and Ubuntu on https://apt.llvm.org" \
+      "  Debian and Ubuntu from the LLVM project" \
       "then: $byHand" "$ownBuild"
   "${apt[@]}" install -y --no-install-recommends --no-remove "${missing[@]}" ||
     fail "the packages could not be installed; the lines above say why (no network connection?)" \

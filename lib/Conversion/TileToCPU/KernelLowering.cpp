@@ -34,21 +34,37 @@ LLVM::LLVMStructType KernelLowering::getContextType(KernelOp kernel,
   return LLVM::LLVMStructType::getLiteral(kernel.getContext(), fields);
 }
 
-LogicalResult KernelLowering::checkSchedule() {
-  auto schedule = kernel.getScheduleAttr();
-  if (!schedule)
-    return success();
-  std::tuple<StringRef, std::optional<int64_t>, int64_t> sizes[] = {
-      {"q_tile", schedule.getQTile(), queryGranule}, {"k_tile", schedule.getKTile(), keyGranule}};
-  for (auto [name, size, granule] : sizes)
-    if (size && *size % granule != 0)
-      return kernel.emitOpError() << "has " << name << " = " << *size
-                                  << "; the CPU needs a multiple of " << granule;
-  return success();
+LogicalResult KernelLowering::checkTileSizes() {
+  if (auto schedule = kernel.getScheduleAttr()) {
+    std::tuple<StringRef, std::optional<int64_t>, int64_t> sizes[] = {
+        {"q_tile", schedule.getQTile(), queryGranule}, {"k_tile", schedule.getKTile(), keyGranule}};
+    for (auto [name, size, granule] : sizes)
+      if (size && *size % granule != 0)
+        return kernel.emitOpError()
+               << "has " << name << " = " << *size << "; the CPU needs a multiple of " << granule;
+  }
+  // Scores have a row for each query and a column for each key.
+  auto check = [&](Operation *op, TileType scores) -> LogicalResult {
+    if (scores.getRows() % queryGranule == 0 && scores.getColumns() % keyGranule == 0)
+      return success();
+    return op->emitOpError() << "has scores of type " << scores << "; the CPU needs a multiple of "
+                             << queryGranule << " queries and of " << keyGranule << " keys";
+  };
+  WalkResult result = kernel.walk([&](Operation *op) {
+    LogicalResult checked =
+        TypeSwitch<Operation *, LogicalResult>(op)
+            .Case<DotOp, GatherDotOp, ScatterDotOp, TwoFourDotOp, SurplusDotOp, MaskOp>(
+                [&](auto score) { return check(score, score.getScores().getType()); })
+            .Case<RowMaxOp, RowSumOp>([&](auto row) { return check(row, row.getTile().getType()); })
+            .Case([&](AccumulateOp sum) { return check(sum, sum.getProbabilities().getType()); })
+            .Default(success());
+    return failed(checked) ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
 }
 
 FailureOr<func::FuncOp> KernelLowering::run() {
-  if (failed(checkSchedule()) || failed(findKeyTiles()))
+  if (failed(checkTileSizes()) || failed(findKeyTiles()))
     return failure();
 
   emit.setInsertionPoint(kernel);

@@ -71,7 +71,8 @@ private:
 
   //===--- Kernel and control flow (KernelLowering.cpp, KeyLoop.cpp) --------===//
 
-  mlir::LogicalResult checkSchedule();
+  /// Diagnoses tiles that loops over whole vectors and register tiles would overrun.
+  mlir::LogicalResult checkTileSizes();
   /// Finds the tiles that are read as keys.
   mlir::LogicalResult findKeyTiles();
   mlir::LogicalResult lower(mlir::Block &block);

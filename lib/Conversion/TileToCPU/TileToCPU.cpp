@@ -9,6 +9,7 @@
 #include "KernelLowering.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "sfa/Passes.h"
 #include "llvm/TargetParser/Host.h"
 
@@ -27,6 +28,24 @@ static unsigned getHostVectorBits() {
   if (features.lookup("avx512f"))
     return 512;
   return features.lookup("avx2") && features.lookup("fma") ? 256 : 128;
+}
+
+/// Diagnoses an operation on tiles that is in no kernel of the outermost module.
+static LogicalResult checkNothingLeft(ModuleOp module) {
+  auto isTile = [](Type type) { return isa<TileDialect>(type.getDialect()); };
+  WalkResult result = module.walk([&](Operation *op) {
+    bool hasTiles = isa_and_nonnull<TileDialect>(op->getDialect()) ||
+                    llvm::any_of(op->getOperandTypes(), isTile) ||
+                    llvm::any_of(op->getResultTypes(), isTile);
+    if (auto function = dyn_cast<FunctionOpInterface>(op))
+      hasTiles |= llvm::any_of(function.getArgumentTypes(), isTile) ||
+                  llvm::any_of(function.getResultTypes(), isTile);
+    if (!hasTiles)
+      return WalkResult::advance();
+    op->emitOpError("works on tiles, but is in no sfa_tile.kernel of the outermost module");
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
 }
 
 namespace {
@@ -72,6 +91,8 @@ struct ConvertTileToCPU : sfa::impl::ConvertTileToCPUPassBase<ConvertTileToCPU> 
     }
     for (KernelOp kernel : kernels)
       kernel.erase();
+    if (failed(checkNothingLeft(module)))
+      signalPassFailure();
   }
 };
 } // namespace

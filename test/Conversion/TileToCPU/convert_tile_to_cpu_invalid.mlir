@@ -67,3 +67,35 @@ sfa_tile.kernel @k(%a: memref<1x1x?x65536xf32>, %o: memref<1x1x?x65536xf32>) gri
   %x = sfa_tile.load %a[%b, %h, %t] : memref<1x1x?x65536xf32> -> !sfa_tile.tile<65536x65536xf32>
   sfa_tile.store %x, %o[%b, %h, %t] : !sfa_tile.tile<65536x65536xf32>, memref<1x1x?x65536xf32>
 }
+
+// -----
+
+sfa_tile.kernel @k(%a: memref<1x1x?x8xf32>) grid(%b, %h, %t) {
+  %x = sfa_tile.load %a[%b, %h, %t] : memref<1x1x?x8xf32> -> !sfa_tile.tile<8x8xf32>
+  %y = sfa_tile.load %a[%b, %h, %t] : memref<1x1x?x8xf32> -> !sfa_tile.tile<24x8xf32>
+  // expected-error @+1 {{'sfa_tile.dot' op has scores of type '!sfa_tile.tile<8x24xf32>'; the CPU needs a multiple of 8 queries and of 16 keys}}
+  %s = sfa_tile.dot %x, %y : !sfa_tile.tile<8x8xf32>, !sfa_tile.tile<24x8xf32> -> !sfa_tile.tile<8x24xf32>
+}
+
+// -----
+
+sfa_tile.kernel @k(%a: memref<1x1x?x8xf32>) grid(%b, %h, %t) {
+  %x = sfa_tile.load %a[%b, %h, %t] : memref<1x1x?x8xf32> -> !sfa_tile.tile<8x8xf32>
+  // expected-error @+1 {{'sfa_tile.row_sum' op has scores of type '!sfa_tile.tile<8x8xf32>'; the CPU needs a multiple}}
+  %s = sfa_tile.row_sum %x : !sfa_tile.tile<8x8xf32> -> !sfa_tile.tile<8xf32>
+}
+
+// -----
+
+// expected-error @+1 {{'func.func' op works on tiles, but is in no sfa_tile.kernel of the outermost module}}
+func.func @f(%x: !sfa_tile.tile<8x16xf32>) {
+  return
+}
+
+// -----
+
+func.func @f() {
+  // expected-error @+1 {{'sfa_tile.fill' op works on tiles, but is in no sfa_tile.kernel of the outermost module}}
+  %x = sfa_tile.fill 0.0 : !sfa_tile.tile<8xf32>
+  return
+}

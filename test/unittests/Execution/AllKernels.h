@@ -34,15 +34,21 @@ inline std::vector<Configuration> withAllKernels(Configuration base) {
   return configurations;
 }
 
-/// `base` with every strategy; the softmax form and the type take turns.
-inline std::vector<Configuration> withAllStrategies(Configuration base) {
-  std::vector<Configuration> configurations;
+/// Adds `base` with every strategy; the softmax form and the type take turns.
+inline void addAllStrategies(std::vector<Configuration> &configurations, Configuration base) {
+  size_t turn = configurations.size() / allStrategies.size();
   for (Strategy strategy : allStrategies) {
     base.strategy = strategy;
-    base.softmax = allSoftmaxes[configurations.size() % allSoftmaxes.size()];
-    base.type = allTypes[configurations.size() % allTypes.size()];
+    base.softmax = allSoftmaxes[turn % allSoftmaxes.size()];
+    base.type = allTypes[turn % allTypes.size()];
     configurations.push_back(base);
+    ++turn;
   }
+}
+
+inline std::vector<Configuration> withAllStrategies(const Configuration &base) {
+  std::vector<Configuration> configurations;
+  addAllStrategies(configurations, base);
   return configurations;
 }
 

@@ -13,7 +13,9 @@
 #include "sfa/Target/CPU/ParallelFor.h"
 
 #include <atomic>
+#include <condition_variable>
 #include <cstring>
+#include <mutex>
 #include <thread>
 
 using namespace mlir;
@@ -41,23 +43,24 @@ sfa::test::compileModule(const std::string &text, llvm::StringRef entry,
 }
 
 void sfa::test::poisonScratch() {
-  // Larger than what any kernel of the tests needs. Threads keep the memory for later kernels.
+  // Larger than what most kernels of the tests need. Threads keep the memory for later kernels.
   constexpr int64_t bytes = 1 << 20;
-  unsigned numThreads = llvm::cantFail(cpu::getNumThreads());
-  std::atomic<unsigned> arrived = 0;
   struct Context {
-    std::atomic<unsigned> *arrived;
-    unsigned numThreads;
-  } context{&arrived, numThreads};
+    std::mutex mutex;
+    std::condition_variable allArrived;
+    unsigned numMissing;
+  } context;
+  context.numMissing = llvm::cantFail(cpu::getNumThreads());
   sfa_cpu_parallel_for(
-      numThreads, bytes,
+      context.numMissing, bytes,
       [](void *given, int64_t, void *scratch) {
         auto *context = static_cast<Context *>(given);
         std::memset(scratch, 0xFF, bytes);
         // Nobody takes a second index before everybody has taken one.
-        ++*context->arrived;
-        while (*context->arrived < context->numThreads)
-          std::this_thread::yield();
+        std::unique_lock<std::mutex> lock(context->mutex);
+        if (--context->numMissing == 0)
+          context->allArrived.notify_all();
+        context->allArrived.wait(lock, [&] { return context->numMissing == 0; });
       },
       &context);
 }
@@ -119,6 +122,10 @@ std::vector<NpyArray> sfa::test::run(const cpu::Executable &executable,
 
 oracle::Result Kernel::operator()(const Shape &shape, const Inputs &inputs) const {
   std::vector<NpyArray> arguments = makeArguments(configuration, shape, inputs);
+  return (*this)(arguments);
+}
+
+oracle::Result Kernel::operator()(std::vector<NpyArray> &arguments) const {
   std::vector<NpyArray> results = run(*executable, arguments);
   oracle::Result result;
   if (!results.empty())

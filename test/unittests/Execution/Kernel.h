@@ -46,6 +46,7 @@ struct Kernel {
 
   /// O and LSE; LSE is empty where the configuration has none. Both are empty after a failure.
   oracle::Result operator()(const Shape &shape, const Inputs &inputs) const;
+  oracle::Result operator()(std::vector<NpyArray> &arguments) const;
 };
 
 /// Compiles all, on all cores.

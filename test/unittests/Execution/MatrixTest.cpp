@@ -34,12 +34,13 @@ TEST_P(Matrix, IsRight) {
       const Shape &shape = shapes[number];
       uint64_t seed = number + 1;
       Inputs inputs = makeInputs(family.base, shape, support, seed);
+      std::vector<NpyArray> arguments = makeArguments(family.base, shape, inputs);
       Reference reference = makeReference(family.base, shape, inputs);
       std::string label = fmt::format("n_q={} n_k={}, {}, seed {}", shape.numQueries, shape.numKeys,
                                       name(support), seed);
       for (size_t i = 0; i < kernels.size(); ++i)
         if (kernels[i])
-          judges[i].add(label, reference, kernels[i](shape, inputs));
+          judges[i].add(label, reference, kernels[i](arguments));
     }
     for (Judge &judge : judges)
       judge.finish();

@@ -27,17 +27,18 @@ TEST_P(VectorWidth, IsRight) {
     GTEST_SKIP() << llvm::toString(bits.takeError());
 
   std::vector<Configuration> configurations;
-  for (ElementType type : allTypes) {
-    Configuration c;
-    c.type = type;
-    c.mask = oracle::Mask::Causal;
-    c.d = 80;
-    c.dv = 36;
-    c.queryForm = Form::Sparsified;
-    c.kTile = 48;
-    for (const Configuration &one : withAllKernels(c))
-      configurations.push_back(one);
-  }
+  for (ElementType type : allTypes)
+    for (Strategy strategy : allStrategies) {
+      Configuration c;
+      c.type = type;
+      c.strategy = strategy;
+      c.softmax = allSoftmaxes[configurations.size() % 2];
+      c.mask = oracle::Mask::Causal;
+      c.d = 80;
+      c.dv = 36;
+      c.kTile = 48;
+      configurations.push_back(c);
+    }
   for (const Kernel &kernel : compileAll(configurations, options)) {
     if (!kernel)
       continue;

@@ -53,4 +53,40 @@ TEST_F(NumThreads, SaysWhatIsAllowed) {
   }
 }
 
+class OfTests : public testing::Test {
+protected:
+  void TearDown() override {
+    for (const char *name : {"SFA_TEST_FULL", "SFA_TEST_SEED", "SFA_TEST_COUNT"})
+      unsetenv(name);
+  }
+};
+
+TEST_F(OfTests, AreReadWhereSet) {
+  EXPECT_FALSE(llvm::cantFail(knobs::testFull()));
+  EXPECT_EQ(llvm::cantFail(knobs::testSeed()), std::nullopt);
+  EXPECT_EQ(llvm::cantFail(knobs::testCount()), std::nullopt);
+  setenv("SFA_TEST_FULL", "1", 1);
+  setenv("SFA_TEST_SEED", "18446744073709551615", 1);
+  setenv("SFA_TEST_COUNT", "5000", 1);
+  EXPECT_TRUE(llvm::cantFail(knobs::testFull()));
+  EXPECT_EQ(llvm::cantFail(knobs::testSeed()), UINT64_MAX);
+  EXPECT_EQ(llvm::cantFail(knobs::testCount()), 5000u);
+  setenv("SFA_TEST_FULL", "0", 1);
+  EXPECT_FALSE(llvm::cantFail(knobs::testFull()));
+}
+
+TEST_F(OfTests, SayWhatIsAllowed) {
+  setenv("SFA_TEST_FULL", "yes", 1);
+  EXPECT_EQ(llvm::toString(knobs::testFull().takeError()),
+            "the environment variable SFA_TEST_FULL is 'yes'; it has to be a number from 0 to 1");
+  setenv("SFA_TEST_SEED", "-1", 1);
+  EXPECT_EQ(llvm::toString(knobs::testSeed().takeError()),
+            "the environment variable SFA_TEST_SEED is '-1'; it has to be a number from 0 to "
+            "18446744073709551615");
+  setenv("SFA_TEST_COUNT", "0", 1);
+  EXPECT_EQ(llvm::toString(knobs::testCount().takeError()),
+            "the environment variable SFA_TEST_COUNT is '0'; it has to be a number from 1 to "
+            "1000000");
+}
+
 } // namespace

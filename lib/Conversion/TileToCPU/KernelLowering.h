@@ -94,9 +94,9 @@ private:
 
   //===--- Blocks of query rows (RowBlocks.cpp) ---------------------------===//
   // The stages of the key loop after `load` work on a block of query rows at a time: a large query
-  // tile shares the work of `load`, and the scores of a block stay in cache. Tiles of the block have
-  // as many rows as the block; of a tile from outside the loop it sees its rows. A block that sees
-  // no key of the tile is skipped.
+  // tile shares the work of `load`, and the scores of a block stay in cache. Tiles of the block
+  // have as many rows as the block; of a tile from outside the loop it sees its rows. A block that
+  // sees no key of the tile is skipped.
 
   struct RowBlock {
     tile::KeyLoopOp loop;
@@ -155,9 +155,12 @@ private:
   /// C = A B, register-tiled; or C += A B; or, with `factors`, C = diag(factors) C + A B.
   void matrixProduct(MatrixBuffer a, MatrixBuffer b, MatrixBuffer c, bool accumulate,
                      Value factors = nullptr);
-  /// scores[row, :] = (or +=) the sum over t < count of value(t) * keys[feature(t), :].
-  void sparseRow(MatrixBuffer scores, MatrixBuffer keys, Value row, Value count, bool accumulate,
-                 llvm::function_ref<std::pair<Value, Value>(Value t)> valueAndFeature);
+  /// For every row: scores[row, :] = (or +=) the sum over t < countOf(row) of
+  /// value(row, t) * keys[feature(row, t), :].
+  void
+  sparseScores(MatrixBuffer scores, MatrixBuffer keys, bool accumulate,
+               llvm::function_ref<Value(Value row)> countOf,
+               llvm::function_ref<std::pair<Value, Value>(Value row, Value t)> valueAndFeature);
 
   //===--- Softmax (Softmax.cpp, Exp2.cpp) ----------------------------------===//
 

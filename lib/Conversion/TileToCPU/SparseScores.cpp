@@ -17,45 +17,66 @@ using namespace sfa::cpu;
 // Rows of scaled key rows: gather, and both parts of sparse_mma
 //===----------------------------------------------------------------------===//
 
-/// Vectors of scores that are held in registers while the non-zeros of a query are walked.
-static constexpr int64_t panelVectors = 8;
+/// Columns of the key tile are taken in panels that stay in the first-level cache while all queries
+/// pick rows of it.
+static constexpr int64_t panelBytes = 32 << 10;
 
-void KernelLowering::sparseRow(MatrixBuffer scores, MatrixBuffer keys, Value row, Value count,
-                               bool accumulate,
-                               function_ref<std::pair<Value, Value>(Value)> valueAndFeature) {
+/// The scores of a panel are held in registers while the non-zeros of a query are walked.
+static constexpr int64_t minPanelVectors = 2, maxPanelVectors = 8;
+
+void KernelLowering::sparseScores(
+    MatrixBuffer scores, MatrixBuffer keys, bool accumulate, function_ref<Value(Value)> countOf,
+    function_ref<std::pair<Value, Value>(Value, Value)> valueAndFeature) {
   int64_t vectors = scores.columns / emit.lanes;
-  for (int64_t first = 0; first < vectors; first += panelVectors) {
-    Emitter::Values columns, sums;
-    for (int64_t v = first; v < std::min(first + panelVectors, vectors); ++v) {
-      columns.push_back(emit.index(v * emit.lanes));
-      sums.push_back(accumulate ? emit.loadVector(scores.memory, {row, columns.back()})
-                                : emit.splat(0.0f));
-    }
-    sums = emit.loop(emit.index(0), count, 1, sums, [&](Value t, ValueRange carried) {
-      auto [value, feature] = valueAndFeature(t);
-      Value factor = emit.broadcast(value);
-      Emitter::Values next;
-      for (auto [column, sum] : llvm::zip_equal(columns, carried))
-        next.push_back(emit.fma(factor, emit.loadVector(keys.memory, {feature, column}), sum));
-      return next;
+  int64_t vectorBytes = keys.rows * emit.lanes * static_cast<int64_t>(sizeof(float));
+  int64_t panelVectors = std::clamp(panelBytes / vectorBytes, minPanelVectors, maxPanelVectors);
+
+  auto panel = [&](Value column, int64_t width) {
+    Emitter::Values columns;
+    for (int64_t v = 0; v < width; ++v)
+      columns.push_back(emit.add(column, emit.index(v * emit.lanes)));
+    auto addPairs = [&](Value row, Value count) {
+      Emitter::Values sums;
+      for (Value v : columns)
+        sums.push_back(accumulate ? emit.loadVector(scores.memory, {row, v}) : emit.splat(0.0f));
+      sums = emit.loop(emit.index(0), count, 1, sums, [&](Value t, ValueRange carried) {
+        auto [value, feature] = valueAndFeature(row, t);
+        Value factor = emit.broadcast(value);
+        Emitter::Values next;
+        for (auto [v, sum] : llvm::zip_equal(columns, carried))
+          next.push_back(emit.fma(factor, emit.loadVector(keys.memory, {feature, v}), sum));
+        return next;
+      });
+      for (auto [v, sum] : llvm::zip_equal(columns, sums))
+        emit.storeVector(sum, scores.memory, {row, v});
+    };
+    emit.loop(0, scores.rows, 1, [&](Value row) {
+      Value count = countOf(row);
+      if (!accumulate)
+        return addPairs(row, count);
+      Value any = emit.compare(arith::CmpIPredicate::ugt, count, emit.index(0));
+      emit.when(any, [&] { addPairs(row, count); });
     });
-    for (auto [column, sum] : llvm::zip_equal(columns, sums))
-      emit.storeVector(sum, scores.memory, {row, column});
-  }
+  };
+  int64_t rest = vectors % panelVectors, whole = vectors - rest;
+  if (whole != 0)
+    emit.loop(0, whole * emit.lanes, panelVectors * emit.lanes,
+              [&](Value column) { panel(column, panelVectors); });
+  if (rest != 0)
+    panel(emit.index(whole * emit.lanes), rest);
 }
 
 void KernelLowering::lower(GatherDotOp op) {
   CodesView query = rowCodes(op.getQuery());
-  MatrixBuffer keys = matrix(op.getKey());
-  MatrixBuffer scores =
-      allocateMatrix(rowsOf(op.getScores().getType()), op.getScores().getType().getColumns());
+  TileType type = op.getScores().getType();
+  MatrixBuffer scores = allocateMatrix(rowsOf(type), type.getColumns());
   Value k = emit.index(query.k), none = emit.index(0);
-  emit.loop(0, scores.rows, 1, [&](Value row) {
-    // A row beyond the last query has no non-zeros.
-    Value count = emit.select(emit.compare(arith::CmpIPredicate::slt, row, query.valid), k, none);
-    sparseRow(scores, keys, row, count, /*accumulate=*/false, [&](Value t) {
-      return std::pair(codeValue(query, row, t), codeFeature(query, row, t));
-    });
+  // A row beyond the last query has no non-zeros.
+  auto countOf = [&](Value row) {
+    return emit.select(emit.compare(arith::CmpIPredicate::slt, row, query.valid), k, none);
+  };
+  sparseScores(scores, matrix(op.getKey()), /*accumulate=*/false, countOf, [&](Value row, Value t) {
+    return std::pair(codeValue(query, row, t), codeFeature(query, row, t));
   });
   matrices[op.getScores()] = scores;
 }
@@ -113,34 +134,30 @@ void KernelLowering::lower(SplitOp op) {
   pairs[op.getSurplus()] = surplus;
 }
 
+/// The value and the feature of pair `t` of a row.
+static std::pair<Value, Value> loadPair(Emitter &emit, const PairsBuffer &pairs, Value row,
+                                        Value t) {
+  return {emit.load(pairs.values, {row, t}), emit.toIndex(emit.load(pairs.features, {row, t}))};
+}
+
 void KernelLowering::lower(TwoFourDotOp op) {
   PairsBuffer part = rowPairs(op.getQuery());
-  MatrixBuffer keys = matrix(op.getKey());
-  MatrixBuffer scores =
-      allocateMatrix(rowsOf(op.getScores().getType()), op.getScores().getType().getColumns());
+  TileType type = op.getScores().getType();
+  MatrixBuffer scores = allocateMatrix(rowsOf(type), type.getColumns());
   Value count = emit.index(part.width);
-  emit.loop(0, scores.rows, 1, [&](Value row) {
-    sparseRow(scores, keys, row, count, /*accumulate=*/false, [&](Value t) {
-      return std::pair(emit.load(part.values, {row, t}),
-                       emit.toIndex(emit.load(part.features, {row, t})));
-    });
-  });
+  sparseScores(
+      scores, matrix(op.getKey()), /*accumulate=*/false, [&](Value) { return count; },
+      [&](Value row, Value t) { return loadPair(emit, part, row, t); });
   matrices[op.getScores()] = scores;
 }
 
 void KernelLowering::lower(SurplusDotOp op) {
   PairsBuffer surplus = rowPairs(op.getQuery());
-  MatrixBuffer keys = matrix(op.getKey());
   MatrixBuffer scores = takeMatrix(op.getScoresMutable(), /*copy=*/true);
-  emit.loop(0, scores.rows, 1, [&](Value row) {
-    Value count = emit.toIndex(emit.load(surplus.counts, row));
-    emit.when(emit.compare(arith::CmpIPredicate::ugt, count, emit.index(0)), [&] {
-      sparseRow(scores, keys, row, count, /*accumulate=*/true, [&](Value t) {
-        return std::pair(emit.load(surplus.values, {row, t}),
-                         emit.toIndex(emit.load(surplus.features, {row, t})));
-      });
-    });
-  });
+  sparseScores(
+      scores, matrix(op.getKey()), /*accumulate=*/true,
+      [&](Value row) { return emit.toIndex(emit.load(surplus.counts, row)); },
+      [&](Value row, Value t) { return loadPair(emit, surplus, row, t); });
   matrices[op.getResult()] = scores;
 }
 

@@ -8,6 +8,8 @@
 
 #include "Judge.h"
 
+#include "sfa/Support/Knobs.h"
+
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -169,6 +171,8 @@ void Judge::finish() {
 
 std::string sfa::test::describeRepetition(const Configuration &configuration) {
   const testing::TestInfo *test = testing::UnitTest::GetInstance()->current_test_info();
-  return fmt::format("module:\n{}repeat: SFAExecutionTests --gtest_filter={}.{}\n",
-                     configuration.module(), test->test_suite_name(), test->name());
+  return fmt::format("module:\n{}repeat: {}SFAExecutionTests --gtest_filter={}.{}\n",
+                     configuration.module(),
+                     llvm::cantFail(knobs::testFull()) ? "SFA_TEST_FULL=1 " : "",
+                     test->test_suite_name(), test->name());
 }

@@ -33,13 +33,22 @@ void KernelLowering::lower(TopkOp op) {
        element = op.getTile().getType().getElementType();
   // The scan for ties stores before it knows, so there is one place more than k.
   Value values = allocate({tile.rows, k + 1}, f32), indices = allocate({tile.rows, k + 1}, i32Type);
-  Value keys = allocate({padded}, i32Type);
+  // The search waits for one count after another; several rows at once hide that.
+  int64_t rowsAtOnce = tile.rows % 4 == 0 ? 4 : 1;
+  Value keys = allocate({rowsAtOnce, padded}, i32Type);
   Value first = emit.index(0), end = emit.index(padded), wanted = emit.i32(k);
-  auto reaches = [&](Value column, Value threshold) {
-    return emit.compare(arith::CmpIPredicate::sge, emit.loadVector(keys, column), threshold);
+  auto reaches = [&](Value slot, Value column, Value threshold) {
+    Value key = emit.loadVector(keys, {slot, column});
+    return emit.compare(arith::CmpIPredicate::sge, key, threshold);
+  };
+  auto countReaching = [&](Value slot, Value threshold) {
+    Value vector = emit.broadcast(threshold);
+    return emit.loop(first, end, emit.lanes, emit.i32(0), [&](Value column, ValueRange count) {
+      return Emitter::Values{emit.add(count[0], countLanes(emit, reaches(slot, column, vector)))};
+    })[0];
   };
 
-  emit.loop(0, tile.rows, 1, [&](Value row) {
+  auto makeKeys = [&](Value row, Value slot) {
     emit.loop(0, padded, emit.lanes, [&](Value column) {
       Value bits = emit.make<arith::BitcastOp>(emit.i32Vector(),
                                                emit.loadVector(tile.memory, {row, column}));
@@ -53,36 +62,39 @@ void KernelLowering::lower(TopkOp op) {
             emit.compare(arith::CmpIPredicate::slt, number, emit.splat(int32_t(features)));
         key = emit.select(exists, key, emit.splat(int32_t(-1)));
       }
-      emit.storeVector(key, keys, column);
+      emit.storeVector(key, keys, {slot, column});
     });
+  };
 
-    // The k-th largest key, bit by bit from the highest one: the largest threshold that at least k
-    // keys reach. Bits that the element type does not have are 0.
-    auto countReaching = [&](Value threshold) {
-      Value vector = emit.broadcast(threshold);
-      return emit.loop(first, end, emit.lanes, emit.i32(0), [&](Value column, ValueRange count) {
-        return Emitter::Values{emit.add(count[0], countLanes(emit, reaches(column, vector)))};
-      })[0];
-    };
+  // The k-th largest key of each row, bit by bit from the highest one: the largest threshold that
+  // at least k keys reach. Bits that the element type does not have are 0.
+  auto findThresholds = [&](const Emitter::Values &slots) {
     int64_t lowestBit = element.isBF16() ? 16 : element.isF16() ? 13 : 0;
-    Value threshold =
-        emit.loop(emit.index(0), emit.index(31 - lowestBit), 1, emit.i32(0),
-                  [&](Value step, ValueRange best) {
-                    Value bit = emit.make<arith::ShRUIOp>(emit.i32(1 << 30), emit.toI32(step));
-                    Value candidate = emit.make<arith::OrIOp>(best[0], bit);
-                    Value enough =
-                        emit.compare(arith::CmpIPredicate::sge, countReaching(candidate), wanted);
-                    return Emitter::Values{emit.select(enough, candidate, best[0])};
-                  })[0];
-    Value reaching = countReaching(threshold);
+    Emitter::Values zeros(slots.size(), emit.i32(0));
+    return emit.loop(emit.index(0), emit.index(31 - lowestBit), 1, zeros,
+                     [&](Value step, ValueRange best) {
+                       Value bit = emit.make<arith::ShRUIOp>(emit.i32(1 << 30), emit.toI32(step));
+                       Emitter::Values next;
+                       for (auto [slot, threshold] : llvm::zip_equal(slots, best)) {
+                         Value candidate = emit.make<arith::OrIOp>(threshold, bit);
+                         Value count = countReaching(slot, candidate);
+                         Value enough = emit.compare(arith::CmpIPredicate::sge, count, wanted);
+                         next.push_back(emit.select(enough, candidate, threshold));
+                       }
+                       return next;
+                     });
+  };
 
+  // In order of the features: all keys above the threshold, and the first ones equal to it.
+  auto keep = [&](Value row, Value slot, Value threshold) {
+    Value reaching = countReaching(slot, threshold);
     auto exact = emit.make<scf::IfOp>(emit.compare(arith::CmpIPredicate::eq, reaching, wanted),
                                       /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(emit);
     emit.setInsertionPoint(exact.thenYield());
     Value bound = emit.broadcast(threshold);
     emit.loop(first, end, emit.lanes, first, [&](Value column, ValueRange place) {
-      Value taken = reaches(column, bound);
+      Value taken = reaches(slot, column, bound);
       Value numbers = emit.add(emit.laneNumbers(), emit.broadcast(emit.toI32(column)));
       Value vector = emit.loadVector(tile.memory, {row, column});
       // All operands by hand: the builder of LLVM 22 swaps the mask and the vector.
@@ -95,10 +107,10 @@ void KernelLowering::lower(TopkOp op) {
 
     // More keys equal the threshold than there are places: the lower features take them.
     emit.setInsertionPoint(exact.elseYield());
-    Value above = countReaching(emit.add(threshold, emit.i32(1)));
+    Value above = countReaching(slot, emit.add(threshold, emit.i32(1)));
     Emitter::Values state{first, emit.sub(wanted, above)};
     emit.loop(first, emit.index(features), 1, state, [&](Value feature, ValueRange carried) {
-      Value key = emit.load(keys, feature), place = carried[0], tiesLeft = carried[1];
+      Value key = emit.load(keys, {slot, feature}), place = carried[0], tiesLeft = carried[1];
       Value isAbove = emit.compare(arith::CmpIPredicate::sgt, key, threshold);
       Value isTie =
           emit.make<arith::AndIOp>(emit.compare(arith::CmpIPredicate::eq, key, threshold),
@@ -110,6 +122,18 @@ void KernelLowering::lower(TopkOp op) {
       Value tie = emit.make<arith::ExtUIOp>(i32Type, isTie);
       return Emitter::Values{emit.add(place, emit.toIndex(taken)), emit.sub(tiesLeft, tie)};
     });
+  };
+
+  emit.loop(0, tile.rows, rowsAtOnce, [&](Value firstRow) {
+    Emitter::Values rows, slots;
+    for (int64_t slot = 0; slot < rowsAtOnce; ++slot) {
+      slots.push_back(emit.index(slot));
+      rows.push_back(emit.add(firstRow, slots.back()));
+      makeKeys(rows.back(), slots.back());
+    }
+    Emitter::Values thresholds = findThresholds(slots);
+    for (auto [row, slot, threshold] : llvm::zip_equal(rows, slots, thresholds))
+      keep(row, slot, threshold);
   });
   codes[op.getCodes()] = CodesView{values, indices, {}, first, emit.index(tile.rows), tile.rows, k};
 }

@@ -85,9 +85,9 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, SFA_Shape]> {
     mean plain attention. `scale` is `1 / sqrt(d)` unless given. Without a schedule the compiler chooses.
 
     A strategy needs the codes that it works on: `gather` and `sparse_mma` those of the query, `scatter` those of both.
-    With an infinity or a NaN in a feature that only one of two tokens holds, `dense` and `sparse_mma` may see
-    `0 * inf = NaN` where `gather` and `scatter` skip the feature; finite inputs have no such freedom.
-
+    With an infinity or a NaN in a feature that only one of two tokens holds, only `scatter` skips the feature always;
+    `gather` skips it when the query lacks it, and `dense` and `sparse_mma` may see `0 * inf = NaN` either way. Finite
+    inputs have no such freedom, except that `lazy` may overflow where |V| exceeds about 2^107.
     Example:
 
     ```mlir

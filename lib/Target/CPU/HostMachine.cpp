@@ -76,7 +76,7 @@ Expected<sfa::cpu::HostMachine> sfa::cpu::createHostMachine(StringRef cpu) {
     features = std::move(*restricted);
     builder.setCPU(cpu.str());
   }
-  builder.setCodeGenOptLevel(CodeGenOptLevel::Aggressive);
+  builder.setCodeGenOptLevel(CodeGenOptLevel::Less);
   Expected<std::unique_ptr<TargetMachine>> machine = builder.createTargetMachine();
   if (!machine)
     return machine.takeError();

@@ -10,7 +10,7 @@
 // from the same inputs, so the oracle works once for all of them.
 //
 // The whole product of types, masks, heads, d, dv, k, strategies and softmax forms has 18000
-// kernels. By default there are 144 families, eight for each (type, mask, heads), each with one
+// kernels. By default there are 126 families, seven for each (type, mask, heads), each with one
 // kernel of every strategy. They are rotated so that
 //   - every (strategy, softmax, type, mask, heads) is there,
 //   - every (d, dv, k) is there for every strategy,

@@ -30,6 +30,23 @@ struct CPUPipelineOptions : mlir::PassPipelineOptions<CPUPipelineOptions> {
 /// From the sfa dialect to the LLVM dialect for this machine: `--sfa-to-cpu`.
 void buildSFAToCPUPipeline(mlir::OpPassManager &manager, const CPUPipelineOptions &options);
 
+struct PTXPipelineOptions : mlir::PassPipelineOptions<PTXPipelineOptions> {
+  Option<std::string> chip{
+      *this, "chip",
+      llvm::cl::desc("sm_80, sm_86, sm_87, sm_89, sm_90, sm_90a, sm_100 or sm_120"),
+      llvm::cl::init("sm_80")};
+};
+
+/// From the sfa dialect to a host function that launches kernels in a `gpu.module` in the LLVM
+/// dialect: `--sfa-to-nvvm`.
+void buildSFAToNVVMPipeline(mlir::OpPassManager &manager, const PTXPipelineOptions &options);
+
+/// The same with the kernels as PTX in a `gpu.binary`: `--sfa-to-ptx`.
+void buildSFAToPTXPipeline(mlir::OpPassManager &manager, const PTXPipelineOptions &options);
+
+/// Of a gpu.launch_func: the tensor maps that its kernel takes, see convert-tile-to-nvvm.
+inline constexpr llvm::StringLiteral tensorMapsAttrName = "sfa.tensor_maps";
+
 /// Makes all pipelines known to the command line.
 void registerPipelines();
 

@@ -46,4 +46,31 @@ def ConvertTileToCPUPass : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+def ConvertTileToNVVMPass : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
+  let summary = "Lower kernels over tiles to threads, fragments, copies and matrix units of a GPU";
+  let description = [{
+    Every `sfa_tile.kernel` becomes an `llvm.func` of one thread in the `gpu.module @sfa_kernels`, in the llvm, nvvm, arith and
+    scf dialects; every `sfa_tile.launch` a `gpu.launch_func`. On `sm_90a` products are `wgmma` and tiles come by bulk
+    tensor copies; on all other chips products are `mma.sync` and tiles come by `cp.async`. Expects bufferized launches.
+
+    For each memory a function takes its address, its rows and its strides of batch, head and row (i64, in elements);
+    after them the tensor maps of bulk copies, which the attribute `sfa.tensor_maps` of the launch lists as pairs
+    (number of the memory, rows of a box of 64 columns).
+  }];
+  let options = [
+    Option<"chip", "chip", "std::string", /*default=*/"\"sm_80\"",
+           "sm_80, sm_86, sm_87, sm_89, sm_90, sm_90a, sm_100 or sm_120">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect"];
+}
+
+def SFAEmitPTXPass : Pass<"sfa-emit-ptx", "::mlir::ModuleOp"> {
+  let summary = "Compile gpu.modules in the LLVM dialect to PTX";
+  let description = [{
+    Every `gpu.module` with an `#nvvm.target` becomes a `gpu.binary` of the same name that holds PTX.
+  }];
+  let dependentDialects = ["::mlir::gpu::GPUDialect"];
+}
+
 #endif // SFA_PASSES_TD

@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -62,7 +63,39 @@ void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions
   manager.addPass(createCSEPass());
 }
 
+void sfa::buildSFAToNVVMPipeline(OpPassManager &manager, const PTXPipelineOptions &options) {
+  addTileStages(manager);
+
+  bufferization::OneShotBufferizePassOptions bufferize;
+  bufferize.bufferizeFunctionBoundaries = true;
+  bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  manager.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+
+  manager.addPass(createConvertTileToNVVMPass({options.chip}));
+  OpPassManager &kernels = manager.nest<::mlir::gpu::GPUModuleOp>();
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+  kernels.addPass(createLoopInvariantCodeMotionPass());
+  kernels.addPass(createSCFToControlFlowPass());
+  kernels.addPass(createConvertToLLVMPass());
+  kernels.addPass(createReconcileUnrealizedCastsPass());
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+}
+
+void sfa::buildSFAToPTXPipeline(OpPassManager &manager, const PTXPipelineOptions &options) {
+  buildSFAToNVVMPipeline(manager, options);
+  manager.addPass(createSFAEmitPTXPass());
+}
+
 void sfa::registerPipelines() {
+  PassPipelineRegistration<PTXPipelineOptions>(
+      "sfa-to-nvvm", "From the sfa dialect to GPU kernels in the LLVM dialect",
+      buildSFAToNVVMPipeline);
+  PassPipelineRegistration<PTXPipelineOptions>(
+      "sfa-to-ptx", "From the sfa dialect to PTX", buildSFAToPTXPipeline);
   PassPipelineRegistration<CPUPipelineOptions>(
       "sfa-to-cpu", "From the sfa dialect to the LLVM dialect for this machine",
       buildSFAToCPUPipeline);

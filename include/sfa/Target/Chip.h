@@ -1,0 +1,42 @@
+//===- Chip.h - What the compiler knows of a GPU ------------------*- C++ -*- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_TARGET_CHIP_H
+#define SFA_TARGET_CHIP_H
+
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+#include <cstdint>
+#include <string>
+
+namespace sfa {
+
+/// A target of the NVPTX backend: "sm_80", "sm_90a", ...
+struct Chip {
+  /// As the backend and ptxas spell it.
+  std::string name;
+  /// Compute capability: 90 for "sm_90a".
+  unsigned capability;
+  /// Warpgroup products, bulk tensor copies and register reallocation may be used: such code runs
+  /// on this architecture only.
+  bool hasWarpgroups;
+  /// The most shared memory of one block, in bytes (CUDA C++ Programming Guide, "Technical
+  /// Specifications per Compute Capability").
+  int64_t maxSharedBytes;
+
+  /// The version of the PTX ISA to emit, as a feature of the backend: "+ptx80".
+  llvm::StringRef ptxFeature() const;
+
+  /// Fails with a message that lists what is allowed.
+  static llvm::Expected<Chip> parse(llvm::StringRef name);
+};
+
+} // namespace sfa
+
+#endif // SFA_TARGET_CHIP_H

@@ -1,0 +1,51 @@
+//===- Barriers.cpp - Rings of tiles between a producer and consumers --------- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Barriers.h"
+
+using namespace mlir;
+using namespace sfa::gpu;
+
+/// How long a wait may sleep before it looks again, in nanoseconds.
+static constexpr int64_t suspendTime = 10000000;
+
+Value BarrierArray::at(Value index) const {
+  return emit->offset(base, emit->mul(index, bytesEach), emit->getI8Type());
+}
+
+void BarrierArray::init(int64_t index, int64_t arrivals) const {
+  emit->make<NVVM::MBarrierInitOp>(emit->offset(base, index * bytesEach), emit->i32(arrivals),
+                                   Value());
+}
+
+void sfa::gpu::fenceInits(Emitter &emit) {
+  emit.make<NVVM::FenceMbarrierInitOp>();
+  emit.make<NVVM::FenceProxyOp>(
+      NVVM::ProxyKind::async_shared,
+      NVVM::SharedSpaceAttr::get(emit.getContext(), NVVM::SharedSpace::shared_cta));
+}
+
+void sfa::gpu::waitFor(Emitter &emit, Value barrier, Value parity) {
+  emit.make<NVVM::MBarrierTryWaitParityOp>(barrier, parity, emit.i32(suspendTime));
+}
+
+void sfa::gpu::arrive(Emitter &emit, Value barrier) {
+  emit.make<NVVM::MBarrierArriveOp>(emit.getI64Type(), barrier, Value());
+}
+
+void sfa::gpu::arriveExpecting(Emitter &emit, Value barrier, int64_t bytes) {
+  emit.make<NVVM::MBarrierArriveExpectTxOp>(Type(), barrier, emit.i32(bytes),
+                                            NVVM::MemScopeKind::CTA, /*relaxed=*/false, Value());
+}
+
+RingPosition RingPosition::next(Emitter &emit, int64_t stages) const {
+  Value following = emit.add(stage, 1);
+  Value wraps = emit.equal(following, emit.i32(stages));
+  return {emit.select(wraps, emit.i32(0), following),
+          emit.select(wraps, emit.bitXor(parity, 1), parity)};
+}

@@ -1,0 +1,52 @@
+//===- Barriers.h - Rings of tiles between a producer and consumers *- C++ -*- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_CONVERSION_TILETONVVM_BARRIERS_H
+#define SFA_CONVERSION_TILETONVVM_BARRIERS_H
+
+#include "Emitter.h"
+
+namespace sfa::gpu {
+
+/// mbarriers in shared memory, 8 bytes each.
+class BarrierArray {
+public:
+  BarrierArray(Emitter &emit, mlir::Value base) : emit(&emit), base(base) {}
+
+  static constexpr int64_t bytesEach = 8;
+
+  /// By one thread, before a barrier of the block; then `fenceInits`.
+  void init(int64_t index, int64_t arrivals) const;
+  /// Of barrier `index`, an i32.
+  mlir::Value at(mlir::Value index) const;
+  mlir::Value at(int64_t index) const { return at(emit->i32(index)); }
+
+private:
+  Emitter *emit;
+  mlir::Value base;
+};
+
+/// Makes initialised barriers visible to the asynchronous proxy.
+void fenceInits(Emitter &emit);
+/// Waits for the phase of parity `parity` (i32) to complete.
+void waitFor(Emitter &emit, mlir::Value barrier, mlir::Value parity);
+void arrive(Emitter &emit, mlir::Value barrier);
+/// Arrives, and makes the phase wait for `bytes` bytes of copies.
+void arriveExpecting(Emitter &emit, mlir::Value barrier, int64_t bytes);
+
+/// Where a thread is in a ring: the stage (i32) and the parity of its current phase (i32).
+struct RingPosition {
+  mlir::Value stage, parity;
+
+  static RingPosition start(Emitter &emit) { return {emit.i32(0), emit.i32(0)}; }
+  RingPosition next(Emitter &emit, int64_t stages) const;
+};
+
+} // namespace sfa::gpu
+
+#endif // SFA_CONVERSION_TILETONVVM_BARRIERS_H

@@ -1,0 +1,426 @@
+//===- KernelLowering.cpp - The lowering of one kernel to threads of a GPU ---- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelLowering.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::tile;
+using namespace sfa::gpu;
+
+CodePath::~CodePath() = default;
+
+static constexpr StringLiteral sharedMemoryName = "sfa_shared";
+
+KernelLowering::KernelLowering(KernelOp kernel, const Chip &chip)
+    : kernel(kernel), chip(chip), emit(kernel.getLoc(), kernel.getContext()) {}
+
+//===----------------------------------------------------------------------===//
+// Kernel
+//===----------------------------------------------------------------------===//
+
+/// Diagnoses memories that kernels of a GPU cannot take.
+static LogicalResult checkMemories(KernelOp kernel) {
+  for (BlockArgument memory : kernel.getMemories()) {
+    auto type = dyn_cast<MemRefType>(memory.getType());
+    if (!type || (type.getRank() != 3 && type.getRank() != 4))
+      return kernel.emitOpError() << "takes " << memory.getType()
+                                  << "; on a GPU memories have rank 3 or 4";
+  }
+  return success();
+}
+
+LogicalResult KernelLowering::chooseGeometry() {
+  KeyLoopOp loop;
+  kernel.walk([&](KeyLoopOp op) { loop = op; });
+  if (!loop)
+    return success();
+  geometry.qTile = loop.getMax().getType().getRows();
+  geometry.kTile = loop.getStep();
+  ScheduleAttr schedule = kernel.getScheduleAttr();
+  geometry.consumers = schedule ? schedule.getConsumers().value_or(2) : 2;
+  if (geometry.qTile % (64 * geometry.consumers) != 0)
+    return kernel.emitOpError() << "has q_tile = " << geometry.qTile
+                                << " and consumers = " << geometry.consumers
+                                << "; a GPU needs q_tile to be a multiple of 64 consumers";
+  if (geometry.kTile % 16 != 0)
+    return kernel.emitOpError() << "has k_tile = " << geometry.kTile
+                                << "; a GPU needs a multiple of 16";
+  geometry.repeats = geometry.qTile / (64 * geometry.consumers);
+  path = chip.hasWarpgroups ? createWarpgroupPath(*this) : createWarpPath(*this);
+  return path->check(geometry);
+}
+
+void KernelLowering::createFunction(Block *module) {
+  emit.setInsertionPointToEnd(module);
+  Type nothing = LLVM::LLVMVoidType::get(emit.getContext());
+  function = emit.make<LLVM::LLVMFuncOp>(kernel.getSymName(),
+                                         LLVM::LLVMFunctionType::get(nothing, {}));
+  Block *entry = function.addEntryBlock(emit);
+  emit.setInsertionPointToStart(entry);
+  Location loc = kernel.getLoc();
+  for (auto [number, argument] : llvm::enumerate(kernel.getMemories())) {
+    Memory memory;
+    memory.type = cast<MemRefType>(argument.getType());
+    memory.number = number;
+    memory.pointer = entry->addArgument(emit.globalPointer(), loc);
+    for (Value *field :
+         {&memory.rows, &memory.batchStride, &memory.headStride, &memory.rowStride})
+      *field = entry->addArgument(emit.getI64Type(), loc);
+    memories[argument] = memory;
+  }
+}
+
+Value KernelLowering::tensorMap(const Memory &memory, int64_t rows) {
+  // Parameters are bytes to the function; the launch encodes them.
+  Block &entry = function.getBody().front();
+  unsigned numScalars = 5 * kernel.getMemories().size();
+  std::pair<unsigned, int64_t> wanted = {memory.number, rows};
+  for (auto [number, map] : llvm::enumerate(resources.tensorMaps))
+    if (map == wanted)
+      return entry.getArgument(numScalars + number);
+  resources.tensorMaps.push_back(wanted);
+  return entry.addArgument(LLVM::LLVMPointerType::get(emit.getContext()), kernel.getLoc());
+}
+
+FailureOr<LLVM::LLVMFuncOp> KernelLowering::run(Block *module) {
+  if (failed(checkMemories(kernel)) || failed(chooseGeometry()))
+    return failure();
+  createFunction(module);
+
+  resources.numThreads = path ? path->numThreads(geometry) : rowKernelThreads;
+  thread = emit.threadId();
+  lane = emit.bitAnd(thread, 31);
+  warp = emit.shiftRight(path ? emit.sub(thread, path->firstConsumer()) : thread, 5);
+  g = emit.shiftRight(lane, 2);
+  t = emit.bitAnd(lane, 3);
+  // The last row tiles first: they have the most keys under a causal mask.
+  Type i32 = emit.getI32Type();
+  Value last = emit.sub(emit.make<NVVM::GridDimXOp>(i32), 1);
+  Value tile = emit.sub(last, emit.make<NVVM::BlockIdXOp>(i32));
+  Value head = emit.make<NVVM::BlockIdYOp>(i32), batch = emit.make<NVVM::BlockIdZOp>(i32);
+  mapping.map(kernel.getCoordinates(), Values{emit.toIndex(batch), emit.toIndex(head),
+                                              emit.toIndex(tile)});
+
+  Block &entry = function.getBody().front();
+  if (failed(path ? lower(kernel.getBody().front()) : lowerRowKernel(*this)))
+    return failure();
+  emit.setInsertionPointToEnd(&entry);
+  emit.make<LLVM::ReturnOp>(ValueRange());
+
+  if (resources.sharedBytes > chip.maxSharedBytes)
+    return kernel.emitOpError() << "has tiles that do not fit: they need " << resources.sharedBytes
+                                << " bytes of shared memory, " << chip.name << " has "
+                                << chip.maxSharedBytes
+                                << "; choose a smaller q_tile, k_tile or stages";
+
+  function.setFunctionType(LLVM::LLVMFunctionType::get(
+      LLVM::LLVMVoidType::get(emit.getContext()), SmallVector<Type>(entry.getArgumentTypes())));
+  unsigned numScalars = 5 * kernel.getMemories().size();
+  for (unsigned map = 0; map < resources.tensorMaps.size(); ++map) {
+    auto bytes = LLVM::LLVMArrayType::get(emit.getI8Type(), 128);
+    unsigned argument = numScalars + map;
+    function.setArgAttr(argument, LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(bytes));
+    function.setArgAttr(argument, LLVM::LLVMDialect::getAlignAttrName(), emit.getI64IntegerAttr(64));
+    function.setArgAttr(argument, NVVM::NVVMDialect::getGridConstantAttrName(), emit.getUnitAttr());
+  }
+  function->setAttr(::mlir::gpu::GPUDialect::getKernelFuncAttrName(), emit.getUnitAttr());
+  function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), emit.getUnitAttr());
+  auto threads = static_cast<int32_t>(resources.numThreads);
+  function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
+                    emit.getDenseI32ArrayAttr({threads, 1, 1}));
+  function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), emit.getI32IntegerAttr(1));
+  return function;
+}
+
+LogicalResult KernelLowering::lower(Block &block) {
+  for (Operation &op : block.without_terminator())
+    if (failed(lower(&op)))
+      return failure();
+  return success();
+}
+
+LogicalResult KernelLowering::lower(Operation *op) {
+  emit.setLoc(op->getLoc());
+  return TypeSwitch<Operation *, LogicalResult>(op)
+      .Case<FillOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, TripsOp, ScaleRowsOp,
+            NormalizeOp, LseOp, DotOp, AccumulateOp, StoreOp>([&](auto tileOp) {
+        lower(tileOp);
+        return success();
+      })
+      .Case([&](LoadOp load) { return lower(load); })
+      .Case([&](KeyLoopOp loop) { return path->lowerKeyLoop(loop); })
+      .Case([&](scf::IfOp choice) { return lowerIf(choice); })
+      .Case([&](memref::DimOp dim) -> LogicalResult {
+        const Memory &source = memory(dim.getSource());
+        std::optional<int64_t> index = dim.getConstantIndex();
+        if (index == 2)
+          mapping.map(dim.getResult(), emit.toIndex(source.rows));
+        else if (index && !source.type.isDynamicDim(*index))
+          mapping.map(dim.getResult(), emit.make<arith::ConstantIndexOp>(
+                                           source.type.getDimSize(*index)));
+        else
+          return dim.emitOpError("asks for a size that a kernel of a GPU does not know");
+        return success();
+      })
+      .Default([&](Operation *other) -> LogicalResult {
+        if (other->getNumRegions() != 0 || !isa<arith::ArithDialect>(other->getDialect()))
+          return other->emitOpError("is not supported in a kernel on a GPU");
+        emit.clone(*other, mapping);
+        return success();
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Registers of values
+//===----------------------------------------------------------------------===//
+
+bool KernelLowering::isSpread(Value value) {
+  auto found = rowVectors.find(value);
+  return found != rowVectors.end() && found->second.isSpread;
+}
+
+KernelLowering::Values KernelLowering::registersOf(Value value, bool wantSpread) {
+  if (auto found = fragments.find(value); found != fragments.end())
+    return found->second.elements;
+  if (auto found = rowVectors.find(value); found != rowVectors.end())
+    return (wantSpread ? spread(found->second) : found->second).elements;
+  return {scalar(value)};
+}
+
+void KernelLowering::setRegisters(Value value, ValueRange registers, bool isSpread) {
+  auto tile = dyn_cast<TileType>(value.getType());
+  if (!tile)
+    mapping.map(value, registers.front());
+  else if (tile.isRowVector())
+    rowVectors[value] = {Values(registers), isSpread};
+  else
+    fragments[value] = {Values(registers), tile.getColumns()};
+}
+
+LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
+  // Both branches are there before either yields: a row vector is spread where one of them says so.
+  Region regions[2];
+  Block *sources[] = {op.thenBlock(), op.elseBlock()}, *blocks[2];
+  for (int branch : {0, 1}) {
+    OpBuilder::InsertionGuard guard(emit);
+    blocks[branch] = emit.createBlock(&regions[branch]);
+    if (sources[branch] && failed(lower(*sources[branch])))
+      return failure();
+  }
+  SmallVector<bool> spreads;
+  for (unsigned i = 0; i < op.getNumResults(); ++i)
+    spreads.push_back(isSpread(sources[0]->getTerminator()->getOperand(i)) ||
+                      isSpread(sources[1]->getTerminator()->getOperand(i)));
+  SmallVector<size_t> counts(op.getNumResults());
+  SmallVector<Type> types;
+  for (int branch : {0, 1}) {
+    OpBuilder::InsertionGuard guard(emit);
+    emit.setInsertionPointToEnd(blocks[branch]);
+    Values yielded;
+    for (unsigned i = 0; i < op.getNumResults(); ++i) {
+      Values registers = registersOf(sources[branch]->getTerminator()->getOperand(i), spreads[i]);
+      counts[i] = registers.size();
+      llvm::append_range(yielded, registers);
+    }
+    if (branch == 0)
+      llvm::append_range(types, ValueRange(yielded).getTypes());
+    emit.make<scf::YieldOp>(yielded);
+  }
+  auto choice = emit.make<scf::IfOp>(types, scalar(op.getCondition()), /*addThenBlock=*/false,
+                                     /*addElseBlock=*/false);
+  choice.getThenRegion().takeBody(regions[0]);
+  choice.getElseRegion().takeBody(regions[1]);
+  ValueRange results = choice.getResults();
+  for (unsigned i = 0; i < op.getNumResults(); ++i) {
+    setRegisters(op.getResult(i), results.take_front(counts[i]), spreads[i]);
+    results = results.drop_front(counts[i]);
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+Value KernelLowering::address(const Memory &memory, Value batch, Value head, Value row) {
+  Value element = emit.add(emit.mul(emit.toI64(batch), memory.batchStride),
+                           emit.mul(emit.toI64(head), memory.headStride));
+  element = emit.add(element, emit.mul(emit.toI64(row), memory.rowStride));
+  return emit.offset(memory.pointer, element, memory.type.getElementType());
+}
+
+Value KernelLowering::allocateShared(int64_t bytes) {
+  OpBuilder::InsertionGuard guard(emit);
+  if (!sharedMemory) {
+    Block *module = function->getBlock();
+    sharedMemory = nullptr;
+    for (auto global : module->getOps<LLVM::GlobalOp>())
+      if (global.getSymName() == sharedMemoryName)
+        sharedMemory = global;
+    if (!sharedMemory) {
+      emit.setInsertionPointToStart(module);
+      auto type = LLVM::LLVMArrayType::get(emit.getI8Type(), 0);
+      sharedMemory = emit.make<LLVM::GlobalOp>(type, /*isConstant=*/false, LLVM::Linkage::External,
+                                               sharedMemoryName, Attribute(),
+                                               SharedTile::alignment, /*addrSpace=*/3);
+    }
+  }
+  emit.setInsertionPointToStart(&function.getBody().front());
+  Value base = emit.make<LLVM::AddressOfOp>(sharedMemory);
+  int64_t start = llvm::alignTo(resources.sharedBytes, SharedTile::alignment);
+  resources.sharedBytes = start + bytes;
+  // What is too large is refused at the end.
+  return emit.offset(base, std::min<int64_t>(start, int64_t(1) << 30));
+}
+
+//===----------------------------------------------------------------------===//
+// Stages of the key loop
+//===----------------------------------------------------------------------===//
+
+KernelLowering::State KernelLowering::initialState(KeyLoopOp loop) {
+  return {fragments.at(loop.getAccInit()), gather(rowVectors.at(loop.getMaxInit())),
+          spread(rowVectors.at(loop.getSumInit()))};
+}
+
+void KernelLowering::finish(KeyLoopOp loop, const State &state) {
+  fragments[loop.getAcc()] = state.acc;
+  rowVectors[loop.getMax()] = state.max;
+  rowVectors[loop.getSum()] = state.sum;
+}
+
+KernelLowering::Values KernelLowering::flatten(const State &state) {
+  Values values = state.acc.elements;
+  llvm::append_range(values, state.max.elements);
+  llvm::append_range(values, state.sum.elements);
+  return values;
+}
+
+KernelLowering::State KernelLowering::unflatten(const State &shape, ValueRange values) {
+  size_t numAcc = shape.acc.elements.size(), numRows = shape.max.elements.size();
+  return {{Values(values.take_front(numAcc)), shape.acc.columns},
+          {Values(values.slice(numAcc, numRows)), shape.max.isSpread},
+          {Values(values.drop_front(numAcc + numRows)), shape.sum.isSpread}};
+}
+
+static Value yielded(Region &stage, unsigned index) {
+  return stage.front().getTerminator()->getOperand(index);
+}
+
+FailureOr<KernelLowering::State>
+KernelLowering::lowerRowStages(KeyLoopOp loop, Value key, ArrayRef<SharedTile> keyTiles,
+                               const SharedTile &valueTile, const State &state) {
+  for (auto [argument, tile] : llvm::zip_equal(loop.getScore().getArguments(), keyTiles))
+    sharedTiles[argument] = tile;
+  if (failed(lower(loop.getScore().front())))
+    return failure();
+
+  auto pass = [&](Region &from, unsigned index, BlockArgument to) {
+    Value value = yielded(from, index);
+    bool spread = isSpread(value);
+    setRegisters(to, registersOf(value, spread), spread);
+  };
+  mapping.map(loop.getMask().getArgument(0), key);
+  pass(loop.getScore(), 0, loop.getMask().getArgument(1));
+  if (failed(lower(loop.getMask().front())))
+    return failure();
+
+  pass(loop.getMask(), 0, loop.getSoftmax().getArgument(0));
+  rowVectors[loop.getSoftmax().getArgument(1)] = state.max;
+  rowVectors[loop.getSoftmax().getArgument(2)] = state.sum;
+  if (failed(lower(loop.getSoftmax().front())))
+    return failure();
+
+  Region &accumulate = loop.getAccumulate();
+  fragments[accumulate.getArgument(0)] = state.acc;
+  pass(loop.getSoftmax(), 0, accumulate.getArgument(1));
+  sharedTiles[accumulate.getArgument(2)] = valueTile;
+  pass(loop.getSoftmax(), 3, accumulate.getArgument(3));
+  pass(loop.getSoftmax(), 4, accumulate.getArgument(4));
+  if (failed(lower(accumulate.front())))
+    return failure();
+  RowVector max = rowVectors.at(yielded(loop.getSoftmax(), 1));
+  RowVector sum = rowVectors.at(yielded(loop.getSoftmax(), 2));
+  return State{fragments.at(yielded(accumulate, 0)), gather(max), spread(sum)};
+}
+
+FailureOr<SmallVector<LoadOp>> KernelLowering::stageLoads(KeyLoopOp loop) {
+  SmallVector<LoadOp> loads;
+  for (Value tile : loop.getLoad().front().getTerminator()->getOperands()) {
+    auto load = tile.getDefiningOp<LoadOp>();
+    if (!load)
+      return emitError(tile.getLoc())
+             << "a key or value tile has to be loaded as it is on a GPU; densify codes before";
+    if (load.getTile().getType().getColumns() % SharedTile::panelColumns != 0 ||
+        load.getTile().getType().getElementType().getIntOrFloatBitWidth() != 16)
+      return load.emitOpError() << "gives " << load.getTile().getType()
+                                << "; a GPU needs f16 or bf16 and a multiple of "
+                                << SharedTile::panelColumns << " columns";
+    loads.push_back(load);
+  }
+  return loads;
+}
+
+FailureOr<SmallVector<LoadOp>> KernelLowering::outerLoads(KeyLoopOp loop) {
+  SmallVector<LoadOp> loads;
+  for (LoadOp load : kernel.getBody().front().getOps<LoadOp>())
+    if (llvm::any_of(load.getTile().getUsers(),
+                     [&](Operation *user) { return loop->isProperAncestor(user); }))
+      loads.push_back(load);
+  return loads;
+}
+
+LogicalResult KernelLowering::lowerStageScalars(KeyLoopOp loop, Value key) {
+  mapping.map(loop.getLoad().getArgument(0), key);
+  for (Operation &op : loop.getLoad().front().without_terminator())
+    if (!isa<LoadOp>(op) && failed(lower(&op)))
+      return failure();
+  return success();
+}
+
+LogicalResult KernelLowering::lower(LoadOp op) {
+  // Those that the key loop reads are copied by it.
+  for (Operation *user : op.getTile().getUsers())
+    if (!user->getParentOfType<KeyLoopOp>())
+      return user->emitOpError("reads a loaded tile outside of the key loop, which a GPU does not "
+                               "support");
+  TileType type = op.getTile().getType();
+  if (type.getColumns() % SharedTile::panelColumns != 0 ||
+      type.getElementType().getIntOrFloatBitWidth() != 16)
+    return op.emitOpError() << "gives " << type << "; a GPU needs f16 or bf16 and a multiple of "
+                            << SharedTile::panelColumns << " columns";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lower(DotOp op) {
+  fragments[op.getScores()] =
+      path->dot(sharedTiles.at(op.getQuery()), sharedTiles.at(op.getKey()));
+}
+
+void KernelLowering::lower(AccumulateOp op) {
+  fragments[op.getResult()] =
+      path->accumulate(fragments.at(op.getAcc()), fragments.at(op.getProbabilities()),
+                       sharedTiles.at(op.getValue()));
+}
+
+std::array<Value, 4> KernelLowering::packLeft(const Fragment &fragment, int64_t repeat,
+                                              int64_t step, Type element) {
+  size_t first = repeat * fragment.columns / 2 + 8 * step;
+  std::array<Value, 4> packed;
+  for (size_t pair = 0; pair < 4; ++pair)
+    packed[pair] = emit.pack(fragment.elements[first + 2 * pair],
+                             fragment.elements[first + 2 * pair + 1], element);
+  return packed;
+}

@@ -1,0 +1,180 @@
+//===- KernelLowering.h - The lowering of one kernel to threads of a GPU -*- C++ -*- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_CONVERSION_TILETONVVM_KERNELLOWERING_H
+#define SFA_CONVERSION_TILETONVVM_KERNELLOWERING_H
+
+#include "Fragments.h"
+#include "dialects/Tile/Tile.h"
+#include "mlir/IR/IRMapping.h"
+#include "sfa/Target/Chip.h"
+#include "llvm/ADT/DenseMap.h"
+
+#include <memory>
+
+namespace sfa::gpu {
+
+class KernelLowering;
+
+/// What differs between generations of GPUs: how tiles reach shared memory, how they are multiplied
+/// and how the loop over key tiles is spread over warps.
+class CodePath {
+public:
+  explicit CodePath(KernelLowering &kernel) : kernel(kernel) {}
+  virtual ~CodePath();
+
+  /// Threads of a block, and the first of them that computes.
+  virtual int64_t numThreads(const Geometry &geometry) const = 0;
+  virtual int64_t firstConsumer() const = 0;
+  /// Diagnoses schedules that the path cannot honour.
+  virtual mlir::LogicalResult check(const Geometry &geometry) const = 0;
+  /// Lowers the loop, and leaves the builder where the warps that own its results go on.
+  virtual mlir::LogicalResult lowerKeyLoop(tile::KeyLoopOp loop) = 0;
+  /// S = Q K^T.
+  virtual Fragment dot(const SharedTile &query, const SharedTile &key) = 0;
+  /// acc + P V.
+  virtual Fragment accumulate(Fragment acc, const Fragment &probabilities,
+                              const SharedTile &value) = 0;
+
+protected:
+  KernelLowering &kernel;
+};
+
+/// mma.sync and cp.async: sm_80 and everything since.
+std::unique_ptr<CodePath> createWarpPath(KernelLowering &kernel);
+/// wgmma and bulk tensor copies: sm_90a.
+std::unique_ptr<CodePath> createWarpgroupPath(KernelLowering &kernel);
+
+/// What a launch has to know of a kernel.
+struct KernelResources {
+  int64_t numThreads = 0, sharedBytes = 0;
+  /// Bulk tensor copies: the memory and the rows of a box; it is 64 columns wide.
+  llvm::SmallVector<std::pair<unsigned, int64_t>> tensorMaps;
+};
+
+/// Lowers one kernel to a function of one thread, in the llvm, nvvm, arith and scf dialects.
+class KernelLowering {
+public:
+  using Value = mlir::Value;
+  using ValueRange = mlir::ValueRange;
+  using Values = Emitter::Values;
+
+  KernelLowering(tile::KernelOp kernel, const Chip &chip);
+
+  /// Emits the function at the end of `module`; the kernel stays. Fails with a diagnostic.
+  mlir::FailureOr<mlir::LLVM::LLVMFuncOp> run(mlir::Block *module);
+
+  const KernelResources &getResources() const { return resources; }
+
+  //===--- For code paths -------------------------------------------------===//
+
+  tile::KernelOp kernel;
+  const Chip &chip;
+  Emitter emit;
+  Geometry geometry = {};
+  /// Of the block; the number of a warp among those that compute; lane, lane / 4 and lane % 4.
+  Value thread, warp, lane, g, t;
+  mlir::IRMapping mapping; // values that are no tiles
+  llvm::DenseMap<Value, Fragment> fragments;
+  llvm::DenseMap<Value, RowVector> rowVectors;
+  llvm::DenseMap<Value, SharedTile> sharedTiles;
+
+  Value scalar(Value value) { return mapping.lookup(value); }
+  const Memory &memory(Value value) { return memories.find(value)->second; }
+  /// Whose first row is `row` of `memory[batch, head]`.
+  Value address(const Memory &memory, Value batch, Value head, Value row);
+
+  /// A piece of the block's shared memory, aligned to 1024 bytes.
+  Value allocateShared(int64_t bytes);
+  SharedTile allocateTile(int64_t rows, int64_t columns) {
+    return {allocateShared(rows * columns * 2), rows, columns};
+  }
+  /// The parameter that holds the tensor map of boxes of `rows` rows of `memory`.
+  Value tensorMap(const Memory &memory, int64_t rows);
+
+  mlir::LogicalResult lower(mlir::Block &block);
+  /// Lowers the stages of `loop` from `score` on for one key tile.
+  struct State {
+    Fragment acc;
+    RowVector max, sum;
+  };
+  /// What a loop carries, as a list of values, and back.
+  static Values flatten(const State &state);
+  static State unflatten(const State &shape, ValueRange values);
+  State initialState(tile::KeyLoopOp loop);
+  void finish(tile::KeyLoopOp loop, const State &state);
+  mlir::FailureOr<State> lowerRowStages(tile::KeyLoopOp loop, Value key,
+                                        llvm::ArrayRef<SharedTile> keyTiles,
+                                        const SharedTile &valueTile, const State &state);
+  /// The loads whose tiles the stage `load` yields, in order.
+  mlir::FailureOr<llvm::SmallVector<tile::LoadOp>> stageLoads(tile::KeyLoopOp loop);
+  /// The loads before the loop whose tiles its stages read: queries.
+  mlir::FailureOr<llvm::SmallVector<tile::LoadOp>> outerLoads(tile::KeyLoopOp loop);
+  /// Lowers what the stage `load` computes besides loading, for the key tile at `key`.
+  mlir::LogicalResult lowerStageScalars(tile::KeyLoopOp loop, Value key);
+
+  /// Element `index` of the pairs that a matrix unit takes as its left operand, for 16 columns from
+  /// 16 `step` on of block `repeat` of rows.
+  std::array<Value, 4> packLeft(const Fragment &fragment, int64_t repeat, int64_t step,
+                                mlir::Type element);
+
+private:
+  //===--- Kernel and control flow (KernelLowering.cpp) ---------------------===//
+
+  mlir::LogicalResult chooseGeometry();
+  void createFunction(mlir::Block *module);
+  mlir::LogicalResult lower(mlir::Operation *op);
+  mlir::LogicalResult lowerIf(mlir::scf::IfOp op);
+  /// The registers of a tile or a scalar, one after the other.
+  Values registersOf(Value value, bool spread);
+  void setRegisters(Value value, ValueRange registers, bool spread);
+  bool isSpread(Value value);
+
+  //===--- Softmax (Softmax.cpp) --------------------------------------------===//
+
+  void lower(tile::FillOp op);
+  void lower(tile::MaskOp op);
+  void lower(tile::ScaleOp op);
+  void lower(tile::RowMaxOp op);
+  void lower(tile::RowSumOp op);
+  void lower(tile::Exp2Op op);
+  void lower(tile::FmaOp op);
+  void lower(tile::AddOp op);
+  void lower(tile::TripsOp op);
+  void lower(tile::ScaleRowsOp op);
+  void lower(tile::NormalizeOp op);
+  void lower(tile::LseOp op);
+  /// The same numbers in all lanes of a row, or parts of which they are the sum.
+  RowVector gather(const RowVector &rows);
+  RowVector spread(const RowVector &rows);
+  /// Row of the tile that holds row `number` among those of a lane.
+  Value rowInTile(size_t number);
+
+  //===--- Products (the code path), epilogue (Epilogue.cpp) ----------------===//
+
+  void lower(tile::DotOp op);
+  void lower(tile::AccumulateOp op);
+  mlir::LogicalResult lower(tile::LoadOp op);
+  void lower(tile::StoreOp op);
+
+  std::unique_ptr<CodePath> path;
+  mlir::LLVM::LLVMFuncOp function;
+  mlir::LLVM::GlobalOp sharedMemory;
+  llvm::DenseMap<Value, Memory> memories;
+  KernelResources resources;
+};
+
+/// Lowers the body of a kernel without a key loop: rows that come from memory, change their form and
+/// go to memory (RowKernel.cpp).
+mlir::LogicalResult lowerRowKernel(KernelLowering &lowering);
+/// Threads of a block of such a kernel.
+inline constexpr int64_t rowKernelThreads = 256;
+
+} // namespace sfa::gpu
+
+#endif // SFA_CONVERSION_TILETONVVM_KERNELLOWERING_H

@@ -1,0 +1,301 @@
+//===- RowKernel.cpp - Kernels that change the form of rows: sparsify, densify - ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// d / 8 lanes own a row, 8 elements (16 bytes) each; a block goes over the rows of its tile in
+// turns. Every row is read once and written once.
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelLowering.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace sfa::tile;
+using namespace sfa::gpu;
+
+namespace {
+
+/// The eight elements that a lane owns of a dense row: their 16 bits, zero-extended to i32.
+using Piece = Emitter::Values;
+
+/// What a lane owns of the codes of a row.
+struct Codes {
+  Piece bits;
+  /// Of each element: whether it is kept, and its place among the kept ones of the row.
+  Emitter::Values isKept, place;
+};
+
+/// Codes as they are in memory: where the row's values and features start.
+struct StoredCodes {
+  Value values, features;
+  Type indexType;
+  int64_t k;
+};
+
+class RowKernel {
+public:
+  explicit RowKernel(KernelLowering &kernel) : kernel(kernel), emit(kernel.emit) {}
+  LogicalResult run();
+
+private:
+  LogicalResult chooseWidth();
+  LogicalResult lower(Operation *op);
+  void lower(LoadOp op);
+  void lower(LoadCodesOp op);
+  void lower(TopkOp op);
+  void lower(ExpandOp op);
+  void lower(StoreOp op);
+  void lower(StoreCodesOp op);
+
+  /// Row number of the lane in `memory[batch, head]`, which starts at `first`.
+  Value rowNumber(Value first) { return emit.add(emit.toI64(kernel.scalar(first)), rowInTile); }
+  Value exists(const Memory &memory, Value row) { return emit.less(row, memory.rows); }
+  Value rowAddress(const Memory &memory, Value batch, Value head, Value row) {
+    return kernel.address(memory, kernel.scalar(batch), kernel.scalar(head), row);
+  }
+  /// What `combine` makes of the values of all lanes of a row.
+  Value reduceRow(Value value, function_ref<Value(Value, Value)> combine);
+
+  static constexpr int64_t pieceElements = 8;
+
+  KernelLowering &kernel;
+  Emitter &emit;
+  int64_t features = 0, rows = 0, lanesInRow = 0;
+  Value lane, rowInTile; // lane among those of the row; i64
+  llvm::DenseMap<Value, Piece> pieces;
+  llvm::DenseMap<Value, Codes> selected;
+  llvm::DenseMap<Value, StoredCodes> stored;
+};
+
+} // namespace
+
+LogicalResult RowKernel::chooseWidth() {
+  WalkResult result = kernel.kernel.walk([&](Operation *op) {
+    for (Value value : op->getResults()) {
+      int64_t width = 0, height = 0;
+      Type element;
+      if (auto tile = dyn_cast<TileType>(value.getType()); tile && !tile.isRowVector())
+        width = tile.getColumns(), height = tile.getRows(), element = tile.getElementType();
+      else if (auto codes = dyn_cast<CodesType>(value.getType()))
+        width = codes.getFeatures(), height = codes.getRows(), element = codes.getElementType();
+      else
+        continue;
+      if ((width != 64 && width != 128 && width != 256) || element.getIntOrFloatBitWidth() != 16) {
+        op->emitOpError() << "gives " << value.getType()
+                          << "; a GPU needs f16 or bf16 and 64, 128 or 256 features";
+        return WalkResult::interrupt();
+      }
+      if ((features && features != width) || (rows && rows != height) ||
+          height % (rowKernelThreads / (width / pieceElements)) != 0) {
+        op->emitOpError("has tiles of a size that a GPU does not support here");
+        return WalkResult::interrupt();
+      }
+      features = width;
+      rows = height;
+    }
+    return WalkResult::advance();
+  });
+  if (result.wasInterrupted())
+    return failure();
+  if (!features)
+    return kernel.kernel.emitOpError("moves no rows, which a GPU does not support");
+  lanesInRow = features / pieceElements;
+  return success();
+}
+
+LogicalResult RowKernel::run() {
+  if (failed(chooseWidth()))
+    return failure();
+  int64_t rowsAtOnce = rowKernelThreads / lanesInRow;
+  lane = emit.rem(kernel.thread, lanesInRow);
+  Value firstRow = emit.div(kernel.thread, lanesInRow);
+  LogicalResult lowered = success();
+  emit.loop(emit.i32(0), emit.i32(rows), emit.i32(rowsAtOnce), {}, [&](Value start, ValueRange) {
+    rowInTile = emit.toI64(emit.add(start, firstRow));
+    for (Operation &op : kernel.kernel.getBody().front().without_terminator())
+      if (succeeded(lowered))
+        lowered = lower(&op);
+    return Emitter::Values();
+  });
+  return lowered;
+}
+
+LogicalResult RowKernel::lower(Operation *op) {
+  emit.setLoc(op->getLoc());
+  return TypeSwitch<Operation *, LogicalResult>(op)
+      .Case<LoadOp, LoadCodesOp, TopkOp, ExpandOp, StoreOp, StoreCodesOp>([&](auto rowOp) {
+        lower(rowOp);
+        return success();
+      })
+      .Default([&](Operation *other) -> LogicalResult {
+        if (!isa<arith::ArithDialect>(other->getDialect()))
+          return other->emitOpError("is not supported in a kernel without a key loop on a GPU");
+        emit.clone(*other, kernel.mapping);
+        return success();
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Dense rows
+//===----------------------------------------------------------------------===//
+
+void RowKernel::lower(LoadOp op) {
+  const Memory &memory = kernel.memory(op.getMemory());
+  Value row = rowNumber(op.getRow());
+  Type words = VectorType::get(4, emit.getI32Type());
+  Emitter::Values loaded = emit.choose(
+      exists(memory, row),
+      [&]() -> Emitter::Values {
+        Value start = rowAddress(memory, op.getBatch(), op.getHead(), row);
+        Value mine = emit.offset(start, emit.mul(lane, pieceElements), emit.getI16Type());
+        return {emit.load(words, mine, 16)};
+      },
+      [&]() -> Emitter::Values {
+        return {emit.make<arith::ConstantOp>(cast<TypedAttr>(emit.getZeroAttr(words)))};
+      });
+  Piece piece;
+  for (int64_t word = 0; word < 4; ++word) {
+    Value both = emit.make<LLVM::ExtractElementOp>(loaded[0], emit.i32(word));
+    piece.push_back(emit.bitAnd(both, 0xFFFF));
+    piece.push_back(emit.shiftRight(both, 16));
+  }
+  pieces[op.getTile()] = piece;
+}
+
+void RowKernel::lower(StoreOp op) {
+  const Memory &memory = kernel.memory(op.getMemory());
+  Value row = rowNumber(op.getRow());
+  const Piece &piece = pieces.at(op.getTile());
+  emit.when(exists(memory, row), [&] {
+    Type words = VectorType::get(4, emit.getI32Type());
+    Value vector = emit.make<LLVM::PoisonOp>(words);
+    for (int64_t word = 0; word < 4; ++word) {
+      Value both = emit.bitOr(piece[2 * word], emit.shiftLeft(piece[2 * word + 1], 16));
+      vector = emit.make<LLVM::InsertElementOp>(vector, both, emit.i32(word));
+    }
+    Value start = rowAddress(memory, op.getBatch(), op.getHead(), row);
+    emit.store(vector, emit.offset(start, emit.mul(lane, pieceElements), emit.getI16Type()), 16);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Codes
+//===----------------------------------------------------------------------===//
+
+Value RowKernel::reduceRow(Value value, function_ref<Value(Value, Value)> combine) {
+  for (int64_t distance = 1; distance < lanesInRow; distance *= 2)
+    value = combine(value, emit.shuffleXor(value, distance));
+  return value;
+}
+
+void RowKernel::lower(TopkOp op) {
+  const Piece &piece = pieces.at(op.getTile());
+  // Distinct keys that order as the selection does: the magnitude's bits (a NaN's are the largest),
+  // then the lower feature. Never 0.
+  Value firstFeature = emit.mul(lane, pieceElements);
+  Emitter::Values keys;
+  for (auto [i, bits] : llvm::enumerate(piece)) {
+    Value magnitude = emit.shiftLeft(emit.bitAnd(bits, 0x7FFF), 16);
+    Value feature = emit.add(firstFeature, static_cast<int64_t>(i));
+    keys.push_back(emit.bitOr(magnitude, emit.sub(emit.i32(0xFFFF), feature)));
+  }
+  auto max = [&](Value a, Value b) -> Value { return emit.make<arith::MaxUIOp>(a, b); };
+  // Each turn takes the largest key of the row, and makes it 0.
+  int64_t k = op.getCodes().getType().getK();
+  Emitter::Values left =
+      emit.loop(emit.i32(0), emit.i32(k), emit.i32(1), keys, [&](Value, ValueRange carried) {
+        Emitter::Values tree(carried);
+        for (size_t width = tree.size(); width > 1; width /= 2)
+          for (size_t i = 0; i < width / 2; ++i)
+            tree[i] = max(tree[i], tree[i + width / 2]);
+        Value largest = reduceRow(tree[0], max), zero = emit.i32(0);
+        Emitter::Values next;
+        for (Value key : carried)
+          next.push_back(emit.select(emit.equal(key, largest), zero, key));
+        return next;
+      });
+
+  Codes codes{piece, {}, {}};
+  Value count = emit.i32(0);
+  Emitter::Values before;
+  for (Value key : left) {
+    Value kept = emit.equal(key, emit.i32(0));
+    codes.isKept.push_back(kept);
+    before.push_back(count);
+    count = emit.add(count, emit.make<arith::ExtUIOp>(emit.getI32Type(), kept));
+  }
+  // The kept elements of the lanes before this one.
+  Value sum = count;
+  for (int64_t distance = 1; distance < lanesInRow; distance *= 2) {
+    Value other = emit.make<NVVM::ShflOp>(emit.getI32Type(), emit.i32(-1), sum, emit.i32(distance),
+                                          emit.i32(0), NVVM::ShflKind::up, UnitAttr());
+    Value isInRow = emit.compare(arith::CmpIPredicate::sge, lane, emit.i32(distance));
+    sum = emit.add(sum, emit.select(isInRow, other, emit.i32(0)));
+  }
+  Value first = emit.sub(sum, count);
+  for (Value number : before)
+    codes.place.push_back(emit.add(first, number));
+  selected[op.getCodes()] = codes;
+}
+
+void RowKernel::lower(StoreCodesOp op) {
+  const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
+  const Codes &codes = selected.at(op.getCodes());
+  Value row = rowNumber(op.getRow());
+  Type indexType = indices.type.getElementType();
+  emit.when(exists(values, row), [&] {
+    Value valueRow = rowAddress(values, op.getBatch(), op.getHead(), row);
+    Value indexRow = rowAddress(indices, op.getBatch(), op.getHead(), row);
+    Value firstFeature = emit.mul(lane, pieceElements);
+    for (auto [i, bits] : llvm::enumerate(codes.bits))
+      emit.when(codes.isKept[i], [&, i = i, bits = bits] {
+        Value place = codes.place[i], feature = emit.add(firstFeature, static_cast<int64_t>(i));
+        emit.store(emit.make<arith::TruncIOp>(emit.getI16Type(), bits),
+                   emit.offset(valueRow, place, emit.getI16Type()));
+        emit.store(emit.make<arith::TruncIOp>(indexType, feature),
+                   emit.offset(indexRow, place, indexType));
+      });
+  });
+}
+
+void RowKernel::lower(LoadCodesOp op) {
+  const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
+  Value row = rowNumber(op.getRow());
+  // A row that does not exist reads the first one, and is not stored.
+  Value source = emit.select(exists(values, row), row, emit.i64(0));
+  stored[op.getCodes()] = {rowAddress(values, op.getBatch(), op.getHead(), source),
+                           rowAddress(indices, op.getBatch(), op.getHead(), source),
+                           indices.type.getElementType(), op.getCodes().getType().getK()};
+}
+
+void RowKernel::lower(ExpandOp op) {
+  StoredCodes codes = stored.at(op.getCodes());
+  Type i16 = emit.getI16Type(), i32 = emit.getI32Type();
+  Piece zeros(pieceElements, emit.i32(0));
+  Value firstFeature = emit.mul(lane, pieceElements);
+  pieces[op.getTile()] =
+      emit.loop(emit.i32(0), emit.i32(codes.k), emit.i32(1), zeros, [&](Value place, ValueRange in) {
+        auto wide = [&](Type type, Value start) -> Value {
+          return emit.make<arith::ExtUIOp>(i32, emit.load(type, emit.offset(start, place, type)));
+        };
+        Value bits = wide(i16, codes.values), feature = wide(codes.indexType, codes.features);
+        // A value 0 adds nothing, whatever feature it names.
+        Value isZero = emit.equal(emit.bitAnd(bits, 0x7FFF), emit.i32(0));
+        Value mine = emit.select(isZero, emit.i32(-1), emit.sub(feature, firstFeature));
+        Piece next;
+        for (auto [i, element] : llvm::enumerate(in))
+          next.push_back(emit.select(emit.equal(mine, emit.i32(static_cast<int64_t>(i))), bits,
+                                     element));
+        return next;
+      });
+}
+
+LogicalResult sfa::gpu::lowerRowKernel(KernelLowering &lowering) {
+  return RowKernel(lowering).run();
+}

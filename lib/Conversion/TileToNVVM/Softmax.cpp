@@ -1,0 +1,274 @@
+//===- Softmax.cpp - Masks, row maxima and sums, the exponential on a GPU ----- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelLowering.h"
+#include "mlir/IR/Matchers.h"
+#include <limits>
+
+using namespace mlir;
+using namespace sfa::tile;
+using namespace sfa::gpu;
+
+static constexpr float infinity = std::numeric_limits<float>::infinity();
+static constexpr float ln2 = 0.693147180559945309f;
+
+/// How many elements and rows a lane has of a tile.
+static size_t numElements(const Geometry &geometry, TileType tile) {
+  return tile.isRowVector() ? 2 * geometry.repeats : geometry.repeats * tile.getColumns() / 2;
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+RowVector KernelLowering::gather(const RowVector &rows) {
+  if (!rows.isSpread)
+    return rows;
+  RowVector whole;
+  for (Value part : rows.elements) {
+    Value pair = emit.add(part, emit.shuffleXor(part, 1));
+    whole.elements.push_back(emit.add(pair, emit.shuffleXor(pair, 2)));
+  }
+  return whole;
+}
+
+RowVector KernelLowering::spread(const RowVector &rows) {
+  if (rows.isSpread)
+    return rows;
+  // The first lane of a row keeps the number.
+  RowVector parts{{}, /*isSpread=*/true};
+  Value keeps = emit.equal(t, emit.i32(0));
+  for (Value whole : rows.elements)
+    parts.elements.push_back(matchPattern(whole, m_PosZeroFloat())
+                                 ? whole
+                                 : emit.select(keeps, whole, emit.f32(0.0f)));
+  return parts;
+}
+
+Value KernelLowering::rowInTile(size_t number) {
+  Value first = emit.add(emit.mul(warp, 16 * geometry.repeats), g);
+  return emit.add(first, static_cast<int64_t>(number / 2 * 16 + number % 2 * 8));
+}
+
+void KernelLowering::lower(FillOp op) {
+  auto tile = cast<TileType>(op.getTile().getType());
+  Values values(numElements(geometry, tile), emit.f32(op.getValue().convertToFloat()));
+  setRegisters(op.getTile(), values, /*isSpread=*/false);
+}
+
+//===----------------------------------------------------------------------===//
+// Scores
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lower(MaskOp op) {
+  Fragment scores = fragments.at(op.getScores());
+  Value column = emit.toI64(scalar(op.getColumn())), numKeys = emit.toI64(scalar(op.getNumKeys()));
+  Value shift = emit.sub(numKeys, emit.toI64(scalar(op.getNumQueries())));
+  Value aligned = emit.add(emit.toI64(scalar(op.getRow())), shift);
+  Value columns = emit.i64(scores.columns), zero = emit.i64(0);
+
+  // The columns [first, end) of the tile that its row `row` sees, as i32 within the tile.
+  auto clamp = [&](Value bound) {
+    return emit.toI32(emit.minSigned(emit.maxSigned(bound, zero), columns));
+  };
+  auto visible = [&](Value row) -> std::pair<Value, Value> {
+    Value position = emit.sub(emit.add(aligned, emit.toI64(row)), column);
+    Value first = zero, end = emit.sub(numKeys, column);
+    if (std::optional<int64_t> left = op.getMask().leftBound())
+      first = emit.sub(position, *left);
+    if (std::optional<int64_t> right = op.getMask().rightBound())
+      end = emit.minSigned(end, emit.add(position, *right + 1));
+    return {clamp(first), clamp(end)};
+  };
+
+  // Nothing to do where the first row of the warp sees the last column and its last row the first.
+  Value firstRow = emit.mul(warp, 16 * geometry.repeats);
+  Value end = visible(firstRow).second;
+  Value first = visible(emit.add(firstRow, 16 * geometry.repeats - 1)).first;
+  Value hides = emit.bitOr(emit.less(end, emit.i32(scores.columns)), emit.less(emit.i32(0), first));
+  Values masked = emit.choose(
+      hides,
+      [&] {
+        Values elements;
+        Value hidden = emit.f32(-infinity), twoT = emit.mul(t, 2);
+        SmallVector<std::pair<Value, Value>> bounds;
+        for (size_t number = 0; number < 2 * static_cast<size_t>(geometry.repeats); ++number) {
+          // Relative to the lane's first column.
+          auto [rowFirst, rowEnd] = visible(rowInTile(number));
+          bounds.push_back({emit.sub(rowFirst, twoT), emit.sub(rowEnd, twoT)});
+        }
+        bool hasLeft = op.getMask().leftBound().has_value();
+        for (auto [i, element] : llvm::enumerate(scores.elements)) {
+          auto [rowFirst, rowEnd] = bounds[scores.rowOf(i)];
+          auto offset = static_cast<int64_t>(i % (scores.columns / 2) / 4 * 8 + i % 2);
+          Value isVisible = emit.less(emit.i32(offset), rowEnd);
+          if (hasLeft)
+            isVisible = emit.bitAnd(
+                isVisible, emit.compare(arith::CmpIPredicate::sle, rowFirst, emit.i32(offset)));
+          elements.push_back(emit.select(isVisible, element, hidden));
+        }
+        return elements;
+      },
+      [&] { return scores.elements; });
+  fragments[op.getResult()] = {masked, scores.columns};
+}
+
+void KernelLowering::lower(ScaleOp op) {
+  Value factor = emit.f32(op.getFactor().convertToFloat());
+  bool spread = isSpread(op.getTile());
+  Values scaled;
+  for (Value element : registersOf(op.getTile(), spread))
+    scaled.push_back(emit.mul(element, factor));
+  setRegisters(op.getResult(), scaled, spread);
+}
+
+void KernelLowering::lower(RowMaxOp op) {
+  const Fragment &tile = fragments.at(op.getTile());
+  RowVector max = gather(rowVectors.at(op.getInit()));
+  // Two chains for each row hide the latency of one.
+  Values best(2 * max.elements.size());
+  for (auto [i, element] : llvm::enumerate(tile.elements)) {
+    Value &chain = best[2 * tile.rowOf(i) + i % 2];
+    chain = chain ? emit.max(chain, element) : element;
+  }
+  for (size_t row = 0; row < max.elements.size(); ++row) {
+    Value lanes = emit.max(best[2 * row], best[2 * row + 1]);
+    lanes = emit.max(lanes, emit.shuffleXor(lanes, 1));
+    lanes = emit.max(lanes, emit.shuffleXor(lanes, 2));
+    max.elements[row] = emit.max(max.elements[row], lanes);
+  }
+  rowVectors[op.getResult()] = max;
+}
+
+/// The scaled reference that exp2 subtracts; 0 for a row that has seen no key. One rounded product
+/// for all keys of a row: its error cancels.
+static Value scaledReference(Emitter &emit, Value reference, Value scale) {
+  Value unset = emit.compare(arith::CmpFPredicate::OEQ, reference, emit.f32(-infinity));
+  return emit.select(unset, emit.f32(0.0f), emit.mul(reference, scale));
+}
+
+void KernelLowering::lower(Exp2Op op) {
+  Value scale = emit.f32(op.getScale().convertToFloat());
+  RowVector reference = gather(rowVectors.at(op.getReference()));
+  Values negated;
+  for (Value row : reference.elements)
+    negated.push_back(emit.negate(scaledReference(emit, row, scale)));
+  Values powers;
+  auto type = cast<TileType>(op.getTile().getType());
+  if (type.isRowVector()) {
+    // Factors are ratios of what the tiles' own references subtracted.
+    RowVector rows = gather(rowVectors.at(op.getTile()));
+    for (auto [row, offset] : llvm::zip_equal(rows.elements, negated))
+      powers.push_back(emit.exp2(emit.add(emit.mul(row, scale), offset)));
+  } else {
+    const Fragment &tile = fragments.at(op.getTile());
+    for (auto [i, element] : llvm::enumerate(tile.elements))
+      powers.push_back(emit.exp2(emit.fma(element, scale, negated[tile.rowOf(i)])));
+  }
+  setRegisters(op.getResult(), powers, /*isSpread=*/false);
+}
+
+void KernelLowering::lower(RowSumOp op) {
+  const Fragment &tile = fragments.at(op.getTile());
+  Values chains(4 * geometry.repeats);
+  for (auto [i, element] : llvm::enumerate(tile.elements)) {
+    Value &chain = chains[2 * tile.rowOf(i) + i % 2];
+    chain = chain ? emit.add(chain, element) : element;
+  }
+  RowVector sum{{}, /*isSpread=*/true};
+  for (size_t row = 0; row < chains.size(); row += 2)
+    sum.elements.push_back(emit.add(chains[row], chains[row + 1]));
+  rowVectors[op.getResult()] = sum;
+}
+
+//===----------------------------------------------------------------------===//
+// Row vectors
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lower(FmaOp op) {
+  // a b + c: the factor is of the whole row, the other two may be parts.
+  RowVector a = rowVectors.at(op.getA()), b = gather(rowVectors.at(op.getB())),
+            c = rowVectors.at(op.getC());
+  if (a.isSpread || c.isSpread)
+    a = spread(a), c = spread(c);
+  RowVector result{{}, c.isSpread};
+  for (auto [x, y, z] : llvm::zip_equal(a.elements, b.elements, c.elements))
+    result.elements.push_back(emit.fma(x, y, z));
+  rowVectors[op.getResult()] = result;
+}
+
+void KernelLowering::lower(AddOp op) {
+  RowVector a = rowVectors.at(op.getA()), b = rowVectors.at(op.getB());
+  if (a.isSpread || b.isSpread)
+    a = spread(a), b = spread(b);
+  RowVector result{{}, a.isSpread};
+  for (auto [x, y] : llvm::zip_equal(a.elements, b.elements))
+    result.elements.push_back(emit.add(x, y));
+  rowVectors[op.getResult()] = result;
+}
+
+void KernelLowering::lower(TripsOp op) {
+  // Parts are compared, not their sum: no shuffles.
+  RowVector sum = rowVectors.at(op.getSum()), reference = gather(rowVectors.at(op.getReference()));
+  Value threshold = emit.f32(op.getThreshold().convertToFloat()), trips;
+  for (auto [part, max] : llvm::zip_equal(sum.elements, reference.elements)) {
+    Value above = emit.compare(arith::CmpFPredicate::UGT, part, threshold);
+    Value unset = emit.compare(arith::CmpFPredicate::OEQ, max, emit.f32(-infinity));
+    Value row = emit.bitOr(above, unset);
+    trips = trips ? emit.bitOr(trips, row) : row;
+  }
+  mapping.map(op.getResult(), emit.any(trips));
+}
+
+//===----------------------------------------------------------------------===//
+// Accumulator and epilogue
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::lower(ScaleRowsOp op) {
+  Fragment tile = fragments.at(op.getTile());
+  RowVector factors = gather(rowVectors.at(op.getFactors()));
+  auto scaled = [&] {
+    Values elements;
+    for (auto [i, element] : llvm::enumerate(tile.elements))
+      elements.push_back(emit.mul(element, factors.elements[tile.rowOf(i)]));
+    return elements;
+  };
+  Value condition = scalar(op.getCondition());
+  fragments[op.getResult()] = {
+      matchPattern(condition, m_One())
+          ? scaled()
+          : emit.choose(condition, scaled, [&] { return tile.elements; }),
+      tile.columns};
+}
+
+void KernelLowering::lower(NormalizeOp op) {
+  Fragment tile = fragments.at(op.getAcc());
+  RowVector sum = gather(rowVectors.at(op.getSum()));
+  Values inverses;
+  for (Value row : sum.elements) {
+    Value empty = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(0.0f));
+    inverses.push_back(emit.select(empty, emit.f32(0.0f), emit.reciprocal(row)));
+  }
+  Values elements;
+  for (auto [i, element] : llvm::enumerate(tile.elements))
+    elements.push_back(emit.mul(element, inverses[tile.rowOf(i)]));
+  fragments[op.getResult()] = {elements, tile.columns};
+}
+
+void KernelLowering::lower(LseOp op) {
+  Value scale = emit.f32(op.getScale().convertToFloat());
+  RowVector reference = gather(rowVectors.at(op.getReference())),
+            sum = gather(rowVectors.at(op.getSum())), result;
+  for (auto [max, total] : llvm::zip_equal(reference.elements, sum.elements)) {
+    Value empty = emit.compare(arith::CmpFPredicate::OEQ, total, emit.f32(0.0f));
+    Value log = emit.mul(emit.log2(total), emit.f32(ln2));
+    result.elements.push_back(
+        emit.select(empty, emit.f32(-infinity), emit.fma(max, scale, log)));
+  }
+  rowVectors[op.getResult()] = result;
+}

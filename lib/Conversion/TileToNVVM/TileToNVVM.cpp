@@ -1,0 +1,104 @@
+//===- TileToNVVM.cpp - Lower kernels over tiles to threads of a GPU ---------- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelLowering.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/IR/SymbolTable.h"
+#include "sfa/Passes.h"
+
+namespace sfa {
+#define GEN_PASS_DEF_CONVERTTILETONVVMPASS
+#include "sfa/Passes.h.inc"
+} // namespace sfa
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::tile;
+
+static constexpr StringLiteral kernelModuleName = "sfa_kernels";
+
+namespace {
+
+struct LoweredKernel {
+  LLVM::LLVMFuncOp function;
+  sfa::gpu::KernelResources resources;
+};
+
+struct ConvertTileToNVVM : sfa::impl::ConvertTileToNVVMPassBase<ConvertTileToNVVM> {
+  using ConvertTileToNVVMPassBase::ConvertTileToNVVMPassBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    llvm::Expected<Chip> target = Chip::parse(chip);
+    if (!target) {
+      module.emitError() << llvm::toString(target.takeError());
+      return signalPassFailure();
+    }
+    SmallVector<KernelOp> kernels(module.getOps<KernelOp>());
+    if (kernels.empty())
+      return;
+
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    auto container = ::mlir::gpu::GPUModuleOp::create(builder, module.getLoc(), kernelModuleName);
+    SymbolTable(module).insert(container);
+    auto nvvmTarget = NVVM::NVVMTargetAttr::get(&getContext(), /*O=*/2, "nvptx64-nvidia-cuda",
+                                                target->name, target->ptxFeature());
+    container.setTargetsAttr(builder.getArrayAttr(nvvmTarget));
+    module->setAttr(::mlir::gpu::GPUDialect::getContainerModuleAttrName(), builder.getUnitAttr());
+
+    llvm::StringMap<LoweredKernel> lowered;
+    for (KernelOp kernel : kernels) {
+      sfa::gpu::KernelLowering lowering(kernel, *target);
+      FailureOr<LLVM::LLVMFuncOp> function = lowering.run(container.getBody());
+      if (failed(function))
+        return signalPassFailure();
+      lowered[kernel.getSymName()] = {*function, lowering.getResources()};
+    }
+    SmallVector<LaunchOp> launches;
+    module.walk([&](LaunchOp launch) { launches.push_back(launch); });
+    for (LaunchOp launch : launches) {
+      if (launch.getNumResults() != 0) {
+        launch.emitOpError("is on tensors; bufferize before");
+        return signalPassFailure();
+      }
+      auto found = lowered.find(launch.getKernel());
+      if (found == lowered.end()) {
+        launch.emitOpError("names a kernel that is not in the outermost module");
+        return signalPassFailure();
+      }
+      lowerLaunch(launch, container, found->second);
+    }
+    for (KernelOp kernel : kernels)
+      kernel.erase();
+  }
+
+  static void lowerLaunch(LaunchOp launch, ::mlir::gpu::GPUModuleOp container,
+                          LoweredKernel kernel) {
+    ImplicitLocOpBuilder builder(launch.getLoc(), launch);
+    auto index = [&](int64_t value) -> Value {
+      return arith::ConstantIndexOp::create(builder, value);
+    };
+    ::mlir::gpu::KernelDim3 grid{launch.getGridTile(), launch.getGridHead(),
+                                 launch.getGridBatch()};
+    ::mlir::gpu::KernelDim3 block{index(kernel.resources.numThreads), index(1), index(1)};
+    Value shared = arith::ConstantIntOp::create(builder, builder.getI32Type(),
+                                                kernel.resources.sharedBytes);
+    auto symbol = SymbolRefAttr::get(container.getSymNameAttr(),
+                                     FlatSymbolRefAttr::get(kernel.function.getSymNameAttr()));
+    SmallVector<Value> memories(launch.getInputs());
+    llvm::append_range(memories, launch.getOutputs());
+    auto call = ::mlir::gpu::LaunchFuncOp::create(builder, symbol, grid, block, shared, memories);
+    SmallVector<int64_t> maps;
+    for (auto [memory, rows] : kernel.resources.tensorMaps)
+      maps.append({memory, rows});
+    if (!maps.empty())
+      call->setAttr(tensorMapsAttrName, builder.getDenseI64ArrayAttr(maps));
+    launch.erase();
+  }
+};
+} // namespace

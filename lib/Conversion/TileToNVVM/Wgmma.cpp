@@ -1,0 +1,103 @@
+//===- Wgmma.cpp - Instructions of the matrix unit of a warpgroup ------------- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Wgmma.h"
+
+#include <fmt/format.h>
+#include <string>
+
+using namespace mlir;
+using namespace sfa::gpu;
+
+//===----------------------------------------------------------------------===//
+// Descriptors (PTX ISA, "Matrix-Descriptor Format")
+//===----------------------------------------------------------------------===//
+
+static constexpr int64_t swizzle128 = int64_t(1) << 62;
+/// Distance of two groups of 8 rows, in units of 16 bytes.
+static constexpr int64_t strideOfEightRows = int64_t(8 * SharedTile::rowBytes / 16) << 32;
+
+static Value describe(Emitter &emit, Value pointer, int64_t fields) {
+  Value address = emit.make<LLVM::PtrToIntOp>(emit.getI32Type(), pointer);
+  Value start = emit.shiftRight(emit.bitAnd(address, 0x3FFFF), 4);
+  return emit.bitOr(emit.make<arith::ExtUIOp>(emit.getI64Type(), start), emit.i64(fields));
+}
+
+Value sfa::gpu::describeRows(Emitter &emit, const SharedTile &tile, Value firstRow) {
+  Value pointer = tile.base;
+  if (firstRow)
+    pointer = emit.offset(pointer, emit.mul(firstRow, SharedTile::rowBytes), emit.getI8Type());
+  // The leading dimension is not used by swizzled rows.
+  return describe(emit, pointer, swizzle128 | strideOfEightRows | int64_t(1) << 16);
+}
+
+Value sfa::gpu::describeColumns(Emitter &emit, const SharedTile &tile) {
+  return describe(emit, tile.base,
+                  swizzle128 | strideOfEightRows | (tile.panelBytes() / 16) << 16);
+}
+
+Value sfa::gpu::advance(Emitter &emit, Value descriptor, int64_t bytes) {
+  return emit.add(descriptor, bytes / 16);
+}
+
+//===----------------------------------------------------------------------===//
+// Instructions
+//===----------------------------------------------------------------------===//
+
+/// Inline assembly whose results take the place of its first operands, `tied`.
+static void emitTied(Emitter &emit, const std::string &text, MutableArrayRef<Value> tied,
+                     ArrayRef<Value> others, const std::string &otherConstraints) {
+  std::string constraints;
+  for (size_t i = 0; i < tied.size(); ++i)
+    constraints += "=f,";
+  for (size_t i = 0; i < tied.size(); ++i)
+    constraints += fmt::format("{}{}", i, i + 1 < tied.size() ? "," : "");
+  constraints += otherConstraints;
+  Emitter::Values operands(tied.begin(), tied.end());
+  llvm::append_range(operands, others);
+  SmallVector<Type> types(tied.size(), emit.getF32Type());
+  auto result = LLVM::LLVMStructType::getLiteral(emit.getContext(), types);
+  auto assembly = emit.make<LLVM::InlineAsmOp>(
+      result, operands, text, constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
+      LLVM::TailCallKind::None,
+      LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
+  for (auto [i, value] : llvm::enumerate(tied))
+    value = emit.make<LLVM::ExtractValueOp>(assembly.getResult(0), static_cast<int64_t>(i));
+}
+
+/// "{$first,...,$(first + count - 1)}"
+static std::string registerList(size_t first, size_t count) {
+  std::string list = "{";
+  for (size_t i = 0; i < count; ++i)
+    list += fmt::format("{}${}", i ? "," : "", first + i);
+  return list + "}";
+}
+
+void sfa::gpu::emitWgmma(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> left,
+                         Value right, Type element, bool accumulates, bool rightIsTransposed) {
+  bool isInRegisters = left.size() == 4;
+  size_t next = 2 * acc.size();
+  std::string leftText = isInRegisters ? registerList(next, 4) : fmt::format("${}", next);
+  std::string type = element.isBF16() ? "bf16" : "f16";
+  std::string text = fmt::format(
+      "{{ .reg .pred p; setp.ne.b32 p, {}, 0; wgmma.mma_async.sync.aligned.m64n{}k16.f32.{}.{} {}, "
+      "{}, ${}, p, 1, 1{}, {}; }}",
+      accumulates ? 1 : 0, 2 * acc.size(), type, type, registerList(0, acc.size()), leftText,
+      next + left.size(), isInRegisters ? "" : ", 0", rightIsTransposed ? 1 : 0);
+  Emitter::Values others(left);
+  others.push_back(right);
+  emitTied(emit, text, acc, others, isInRegisters ? ",r,r,r,r,l" : ",l,l");
+}
+
+void sfa::gpu::emitWgmmaFence(Emitter &emit) { emit.make<NVVM::WgmmaFenceAlignedOp>(); }
+
+void sfa::gpu::emitWgmmaCommit(Emitter &emit) { emit.make<NVVM::WgmmaGroupSyncAlignedOp>(); }
+
+void sfa::gpu::emitWgmmaWait(Emitter &emit, unsigned pending, MutableArrayRef<Value> acc) {
+  emitTied(emit, fmt::format("wgmma.wait_group.sync.aligned {};", pending), acc, {}, "");
+}

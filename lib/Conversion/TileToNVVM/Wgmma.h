@@ -1,0 +1,45 @@
+//===- Wgmma.h - Instructions of the matrix unit of a warpgroup ----*- C++ -*- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// wgmma with its left operand in registers has no operation in MLIR 22, and the operations that
+// there are do not tie the accumulators of a wait. Each instruction is wrapped here once (PTX ISA,
+// "Asynchronous Warpgroup Level Matrix Instructions").
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_CONVERSION_TILETONVVM_WGMMA_H
+#define SFA_CONVERSION_TILETONVVM_WGMMA_H
+
+#include "Fragments.h"
+
+namespace sfa::gpu {
+
+/// The shared-memory descriptor of a tile whose rows are contiguous along the dimension that is
+/// summed over ("K-major"): queries and keys. The tile starts at row `firstRow`, a multiple of 8.
+mlir::Value describeRows(Emitter &emit, const SharedTile &tile, mlir::Value firstRow = nullptr);
+/// The descriptor of a tile that is summed over its rows ("MN-major"): values.
+mlir::Value describeColumns(Emitter &emit, const SharedTile &tile);
+/// The descriptor of the part of a tile that starts `bytes` later.
+mlir::Value advance(Emitter &emit, mlir::Value descriptor, int64_t bytes);
+
+/// One wgmma of shape m64 nN k16 with N = 2 acc.size(): acc = left right, or acc += left right. The
+/// left operand is a descriptor or four registers. Tied: the results take the place of `acc`.
+void emitWgmma(Emitter &emit, llvm::MutableArrayRef<mlir::Value> acc,
+               llvm::ArrayRef<mlir::Value> left, mlir::Value right, mlir::Type element,
+               bool accumulates, bool rightIsTransposed);
+
+/// Registers may be read by the next wgmma.
+void emitWgmmaFence(Emitter &emit);
+/// Closes a group of wgmma.
+void emitWgmmaCommit(Emitter &emit);
+/// Waits until at most `pending` groups are under way; `acc` are the results of those that are not.
+void emitWgmmaWait(Emitter &emit, unsigned pending, llvm::MutableArrayRef<mlir::Value> acc);
+
+} // namespace sfa::gpu
+
+#endif // SFA_CONVERSION_TILETONVVM_WGMMA_H

@@ -17,6 +17,18 @@ def SFAAssignSchedulePass : Pass<"sfa-assign-schedule"> {
     Gives every `sfa.attention` a complete `#sfa.schedule`. Parameters that are given stay; the others come from the cost
     model. Does not change what is computed; another strategy rounds differently.
   }];
+  let options = [
+    Option<"chip", "chip", "std::string", /*default=*/"\"\"",
+           "The GPU to choose for, such as sm_90a; empty is the CPU">,
+  ];
+}
+
+def SFADensifyOperandsPass : Pass<"sfa-densify-operands"> {
+  let summary = "Densify codes before attention with the strategy dense";
+  let description = [{
+    Codes that an `sfa.attention` with the strategy `dense` would expand once for every tile are densified once for all,
+    by `sfa.densify`. For targets that copy dense tiles without passing them through registers.
+  }];
 }
 
 def ConvertSFAToTilePass : Pass<"convert-sfa-to-tile", "::mlir::ModuleOp"> {

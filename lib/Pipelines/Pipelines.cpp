@@ -22,9 +22,11 @@
 using namespace mlir;
 
 /// From sfa to bufferized launches of tile kernels; shared by all targets.
-static void addTileStages(OpPassManager &manager) {
+static void addTileStages(OpPassManager &manager, const std::string &chip = "") {
   manager.addPass(createCanonicalizerPass());
-  manager.addPass(sfa::createSFAAssignSchedulePass());
+  manager.addPass(sfa::createSFAAssignSchedulePass({chip}));
+  if (!chip.empty())
+    manager.addPass(sfa::createSFADensifyOperandsPass());
   manager.addPass(sfa::createConvertSFAToTilePass());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
@@ -64,7 +66,7 @@ void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions
 }
 
 void sfa::buildSFAToNVVMPipeline(OpPassManager &manager, const PTXPipelineOptions &options) {
-  addTileStages(manager);
+  addTileStages(manager, options.chip);
 
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = true;

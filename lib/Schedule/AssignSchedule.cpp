@@ -18,8 +18,19 @@ using namespace sfa;
 
 namespace {
 struct AssignSchedule : impl::SFAAssignSchedulePassBase<AssignSchedule> {
+  using SFAAssignSchedulePassBase::SFAAssignSchedulePassBase;
+
   void runOnOperation() override {
-    getOperation()->walk([](AttentionOp op) { op.setScheduleAttr(chooseSchedule(op)); });
+    if (chip.empty()) {
+      getOperation()->walk([](AttentionOp op) { op.setScheduleAttr(chooseSchedule(op)); });
+      return;
+    }
+    llvm::Expected<Chip> target = Chip::parse(chip);
+    if (!target) {
+      getOperation()->emitError() << llvm::toString(target.takeError());
+      return signalPassFailure();
+    }
+    getOperation()->walk([&](AttentionOp op) { op.setScheduleAttr(chooseSchedule(op, *target)); });
   }
 };
 } // namespace

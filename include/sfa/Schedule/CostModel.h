@@ -10,6 +10,7 @@
 #define SFA_SCHEDULE_COSTMODEL_H
 
 #include "dialects/SFA/SFA.h"
+#include "sfa/Target/Chip.h"
 
 namespace sfa {
 
@@ -21,6 +22,10 @@ double estimateScoreCost(AttentionOp op, Strategy strategy);
 /// A complete schedule for `op` on a CPU: its own parameters where it gives them, the cheapest by
 /// the cost model for the others.
 ScheduleAttr chooseSchedule(AttentionOp op);
+
+/// The same for `chip`: the strategy is dense, the tiles are those that fit its shared memory and
+/// registers.
+ScheduleAttr chooseSchedule(AttentionOp op, const Chip &chip);
 
 } // namespace sfa
 

@@ -1,0 +1,278 @@
+//===- Program.cpp - Compile a function to a program of GPU kernels ----------- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "sfa/Target/CUDA/Program.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassManager.h"
+#include "sfa/Passes.h"
+#include "sfa/Target/CUDA/PTX.h"
+#include "sfa/Version.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+
+#include <fmt/format.h>
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::gpu;
+
+namespace json = llvm::json;
+
+std::string Program::toJson() const {
+  std::string text;
+  llvm::raw_string_ostream(text) << json::Value(json::Object(document));
+  return text;
+}
+
+//===----------------------------------------------------------------------===//
+// The host function as a document
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Reads the launches of a function: straight-line code over buffers.
+class ProgramBuilder {
+public:
+  explicit ProgramBuilder(func::FuncOp function) : function(function) {}
+  llvm::Error build(json::Object &document);
+
+private:
+  static llvm::Error refuse(Operation *op, const std::string &why) {
+    return llvm::createStringError(
+        fmt::format("'{}' {}", op->getName().getStringRef().str(), why));
+  }
+  /// The allocation or argument that `memory` is a cast of.
+  static Value getRoot(Value memory) {
+    while (auto cast = memory.getDefiningOp<memref::CastOp>())
+      memory = cast.getSource();
+    return memory;
+  }
+  llvm::Expected<json::Value> expression(Value size);
+  llvm::Expected<json::Value> dimension(Value memory, int64_t dim);
+  llvm::Expected<json::Object> describe(Value memory);
+  llvm::Error addLaunch(::mlir::gpu::LaunchFuncOp launch);
+
+  func::FuncOp function;
+  llvm::DenseMap<Value, int64_t> buffers;
+  json::Array launches;
+};
+
+} // namespace
+
+llvm::Expected<json::Value> ProgramBuilder::dimension(Value memory, int64_t dim) {
+  memory = getRoot(memory);
+  auto type = cast<MemRefType>(memory.getType());
+  if (!type.isDynamicDim(dim))
+    return json::Value(type.getDimSize(dim));
+  if (auto argument = dyn_cast<BlockArgument>(memory))
+    return json::Value(json::Object{{"dim", json::Array{argument.getArgNumber(), dim}}});
+  if (auto allocation = memory.getDefiningOp<memref::AllocOp>())
+    return expression(allocation.getDynamicSizes()[type.getDynamicDimIndex(dim)]);
+  return refuse(memory.getDefiningOp(), "is not supported in a function that runs on a GPU");
+}
+
+llvm::Expected<json::Value> ProgramBuilder::expression(Value size) {
+  APInt constant;
+  if (matchPattern(size, m_ConstantInt(&constant)))
+    return json::Value(constant.getSExtValue());
+  if (auto dim = size.getDefiningOp<memref::DimOp>())
+    if (std::optional<int64_t> index = dim.getConstantIndex())
+      return dimension(dim.getSource(), *index);
+  if (auto quotient = size.getDefiningOp<arith::CeilDivUIOp>())
+    if (matchPattern(quotient.getRhs(), m_ConstantInt(&constant))) {
+      llvm::Expected<json::Value> dividend = expression(quotient.getLhs());
+      if (!dividend)
+        return dividend.takeError();
+      int64_t divisor = constant.getSExtValue();
+      if (std::optional<int64_t> number = dividend->getAsInteger())
+        return json::Value((*number + divisor - 1) / divisor);
+      json::Object object = *dividend->getAsObject();
+      if (!object.get("ceildiv")) {
+        object["ceildiv"] = divisor;
+        return json::Value(std::move(object));
+      }
+    }
+  if (Operation *op = size.getDefiningOp())
+    return refuse(op, "gives a size that does not follow from the shapes of the arguments");
+  return llvm::createStringError("a size is given by a scalar argument");
+}
+
+llvm::Expected<json::Object> ProgramBuilder::describe(Value memory) {
+  auto type = cast<MemRefType>(memory.getType());
+  std::string element;
+  llvm::raw_string_ostream stream(element);
+  Type elementType = type.getElementType();
+  // Integers without sign are feature indices.
+  if (elementType.isInteger())
+    stream << 'u' << elementType.getIntOrFloatBitWidth();
+  else
+    stream << elementType;
+  json::Array shape;
+  for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+    if (isa<BlockArgument>(memory)) {
+      shape.push_back(type.isDynamicDim(dim) ? -1 : type.getDimSize(dim));
+      continue;
+    }
+    llvm::Expected<json::Value> size = dimension(memory, dim);
+    if (!size)
+      return size.takeError();
+    shape.push_back(std::move(*size));
+  }
+  return json::Object{{"type", element}, {"shape", std::move(shape)}};
+}
+
+llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
+  json::Array grid, memories, maps;
+  for (Value extent : {launch.getGridSizeX(), launch.getGridSizeY(), launch.getGridSizeZ()}) {
+    llvm::Expected<json::Value> size = expression(extent);
+    if (!size)
+      return size.takeError();
+    grid.push_back(std::move(*size));
+  }
+  for (Value memory : launch.getKernelOperands()) {
+    auto found = buffers.find(getRoot(memory));
+    if (found == buffers.end())
+      return refuse(launch, "takes a memory that is neither an argument nor allocated here");
+    memories.push_back(found->second);
+  }
+  if (auto pairs = launch->getAttrOfType<DenseI64ArrayAttr>(tensorMapsAttrName))
+    for (int64_t i = 0; i < pairs.size(); i += 2)
+      maps.push_back(json::Object{
+          {"memory", pairs[i]}, {"box_rows", pairs[i + 1]}, {"box_columns", 64}});
+  APInt block, shared;
+  matchPattern(launch.getBlockSizeX(), m_ConstantInt(&block));
+  matchPattern(launch.getDynamicSharedMemorySize(), m_ConstantInt(&shared));
+  launches.push_back(json::Object{{"kernel", launch.getKernelName().getValue()},
+                                  {"grid", std::move(grid)},
+                                  {"block", block.getSExtValue()},
+                                  {"shared_bytes", shared.getSExtValue()},
+                                  {"cluster", 1},
+                                  {"memories", std::move(memories)},
+                                  {"tensor_maps", std::move(maps)}});
+  return llvm::Error::success();
+}
+
+llvm::Error ProgramBuilder::build(json::Object &document) {
+  if (!function.getBody().hasOneBlock())
+    return llvm::createStringError("a function that runs on a GPU has to be straight-line code");
+  Block &body = function.getBody().front();
+  json::Array arguments, results, temporaries;
+  auto add = [&](Value memory, json::Array &list) -> llvm::Error {
+    llvm::Expected<json::Object> described = describe(memory);
+    if (!described)
+      return described.takeError();
+    buffers[memory] = static_cast<int64_t>(buffers.size());
+    list.push_back(std::move(*described));
+    return llvm::Error::success();
+  };
+  for (BlockArgument argument : body.getArguments()) {
+    if (!isa<MemRefType>(argument.getType()))
+      return llvm::createStringError("a function that runs on a GPU takes tensors only");
+    if (llvm::Error error = add(argument, arguments))
+      return error;
+  }
+  for (Value returned : body.getTerminator()->getOperands()) {
+    Value root = getRoot(returned);
+    if (!root.getDefiningOp<memref::AllocOp>() || buffers.contains(root))
+      return llvm::createStringError(
+          "a function that runs on a GPU has to compute each of its results, once");
+    if (llvm::Error error = add(root, results))
+      return error;
+  }
+  for (Operation &op : body.without_terminator()) {
+    if (auto allocation = dyn_cast<memref::AllocOp>(op)) {
+      if (!buffers.contains(allocation))
+        if (llvm::Error error = add(allocation, temporaries))
+          return error;
+    } else if (auto launch = dyn_cast<::mlir::gpu::LaunchFuncOp>(op)) {
+      if (llvm::Error error = addLaunch(launch))
+        return error;
+    } else if (!isa<memref::CastOp, memref::DimOp>(op) &&
+               !isa<arith::ArithDialect>(op.getDialect())) {
+      return refuse(&op, "is not supported in a function that runs on a GPU");
+    }
+  }
+  document["arguments"] = std::move(arguments);
+  document["results"] = std::move(results);
+  document["temporaries"] = std::move(temporaries);
+  document["launches"] = std::move(launches);
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Compilation
+//===----------------------------------------------------------------------===//
+
+llvm::Expected<Program> sfa::gpu::compileProgram(ModuleOp module, StringRef entry,
+                                                 const Chip &chip) {
+  MLIRContext *context = module.getContext();
+  DialectRegistry registry;
+  registerDialects(registry);
+  context->appendDialectRegistry(registry);
+
+  std::string messages;
+  ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
+      messages += (messages.empty() ? "" : "\n") + diagnostic.str();
+    return success();
+  });
+  auto fail = [&](const std::string &what) {
+    return llvm::createStringError(messages.empty() ? what : what + ": " + messages);
+  };
+  if (failed(verify(module)))
+    return fail("the module is not valid");
+  OwningOpRef<ModuleOp> lowered = module.clone();
+  // Only what the entry needs.
+  auto function = lowered->lookupSymbol<func::FuncOp>(entry);
+  if (!function || function.isExternal())
+    return fail(fmt::format("the module has no function @{} with a body", entry.str()));
+  for (auto other : llvm::make_early_inc_range(lowered->getOps<func::FuncOp>()))
+    if (other != function) {
+      if (SymbolTable::symbolKnownUseEmpty(other, *lowered))
+        other.erase();
+      else
+        return fail(fmt::format("@{} is called by another function, which is not supported on a "
+                                "GPU", other.getName().str()));
+    }
+  PassManager manager(context);
+  PTXPipelineOptions options;
+  options.chip = chip.name;
+  buildSFAToNVVMPipeline(manager, options);
+  if (failed(manager.run(*lowered)))
+    return fail("the compiler failed");
+
+  Program program;
+  program.document = json::Object{{"format", "flashsfa-program"},
+                                  {"version", 1},
+                                  {"compiler", SFA_VERSION},
+                                  {"chip", chip.name}};
+  if (llvm::Error error =
+          ProgramBuilder(lowered->lookupSymbol<func::FuncOp>(entry)).build(program.document))
+    return error;
+  for (auto kernels : lowered->getOps<::mlir::gpu::GPUModuleOp>()) {
+    llvm::LLVMContext llvmContext;
+    auto translated = translateToLLVM(kernels, chip, llvmContext);
+    if (!translated)
+      return fail(llvm::toString(translated.takeError()));
+    llvm::raw_string_ostream(program.llvmIR) << **translated;
+    llvm::Expected<std::string> ptx = translateToPTX(**translated, chip);
+    if (!ptx)
+      return fail(llvm::toString(ptx.takeError()));
+    program.ptx = std::move(*ptx);
+  }
+  if (program.ptx.empty())
+    return fail("the function @" + entry.str() + " has no sfa operation to run on a GPU");
+  program.document["image"] = json::Object{{"kind", "ptx"}, {"text", program.ptx}};
+  return program;
+}

@@ -1,0 +1,280 @@
+/*===- runtime.h - Load and launch compiled programs (C interface) -*- C -*-===*\
+|*                                                                            *|
+|* Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.      *|
+|* See LICENSE for license information.                                       *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+|*===----------------------------------------------------------------------===*|
+|*                                                                            *|
+|* The runtime loads programs that FlashSFA has compiled (their format is in  *|
+|* docs/program-format.md) and launches them on NVIDIA GPUs. It needs no CUDA *|
+|* toolkit: the driver library is opened at the first call that needs it, so  *|
+|* everything but devices works on a machine that has none.                   *|
+|*                                                                            *|
+|* Every function that can fail returns an sfa_status, and then leaves a      *|
+|* message for sfa_last_error() of the same thread. Output parameters are     *|
+|* written on success only, unless said otherwise. All functions may be       *|
+|* called from several threads at once, on the same objects too; destroying   *|
+|* an object that another thread is using is the one exception.               *|
+|*                                                                            *|
+|* The values of enums and the layout of structs do not change within a major *|
+|* version of the library.                                                    *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+#ifndef SFA_RUNTIME_H
+#define SFA_RUNTIME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define SFA_RUNTIME_API __attribute__((visibility("default")))
+#else
+#define SFA_RUNTIME_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*===--- Errors ---------------------------------------------------------===*/
+
+typedef enum sfa_status {
+  SFA_SUCCESS = 0,
+  /** A parameter or a tensor is not what the function or the program takes. */
+  SFA_ERROR_INVALID_ARGUMENT = 1,
+  /** The bytes are no valid program. */
+  SFA_ERROR_INVALID_PROGRAM = 2,
+  /** The CUDA driver library cannot be opened, is too old, or is no driver. */
+  SFA_ERROR_NO_DRIVER = 3,
+  /** There is a driver, but no device, or none of that number. */
+  SFA_ERROR_NO_DEVICE = 4,
+  /** The device cannot run the program: wrong chip, too little shared memory. */
+  SFA_ERROR_UNSUPPORTED_DEVICE = 5,
+  /** A call of the driver failed; the message says which and with what. */
+  SFA_ERROR_DRIVER = 6,
+  /** No memory, on the host or on the device. */
+  SFA_ERROR_OUT_OF_MEMORY = 7,
+  /** An SFA_* environment variable holds what it must not; see docs/knobs.md. */
+  SFA_ERROR_INVALID_KNOB = 8,
+  /** sfa_cache_get: the cache does not have the key. */
+  SFA_ERROR_NOT_FOUND = 9,
+  /** A fault of the runtime itself. */
+  SFA_ERROR_INTERNAL = 10
+} sfa_status;
+
+/** What the last call that failed in this thread has to say: what was given, what is allowed and
+    what to do. Never NULL; empty before the first failure. Valid until the next failure of a call in
+    this thread. A call that succeeds leaves it as it is. */
+SFA_RUNTIME_API const char *sfa_last_error(void);
+
+/** The name of a status, such as "SFA_ERROR_NO_DRIVER"; "unknown status" for other values. */
+SFA_RUNTIME_API const char *sfa_status_name(sfa_status status);
+
+/** The version of this library, such as "0.1.0". */
+SFA_RUNTIME_API const char *sfa_runtime_version(void);
+
+/** Frees the bytes that a function of this library has returned. NULL is fine. */
+SFA_RUNTIME_API void sfa_free(void *bytes);
+
+/*===--- Tensors --------------------------------------------------------===*/
+
+typedef enum sfa_dtype {
+  SFA_DTYPE_F16 = 1,
+  SFA_DTYPE_BF16 = 2,
+  SFA_DTYPE_F32 = 3,
+  SFA_DTYPE_U8 = 4,
+  SFA_DTYPE_U16 = 5,
+  SFA_DTYPE_I32 = 6,
+  SFA_DTYPE_I64 = 7
+} sfa_dtype;
+
+/** The largest rank of a tensor. */
+#define SFA_MAX_RANK 4
+
+/** A tensor in the memory of a device, borrowed for the length of a call; of what a launch has put
+    into its stream, the memory has to live until it has run. */
+typedef struct sfa_tensor {
+  /** The first element, at an address of the device that is a multiple of 16. NULL only where a
+      size is 0. */
+  void *data;
+  /** An sfa_dtype. */
+  int32_t dtype;
+  /** The number of dimensions: 4 for [batch, head, row, column], 3 for [batch, head, row], 1 for
+      [row]. */
+  int32_t rank;
+  /** `rank` sizes, in elements, none negative. */
+  const int64_t *shape;
+  /** `rank` strides, in elements, none negative; NULL for a contiguous row-major tensor. Those of
+      dimensions of size 1 do not matter. Columns (rank 4) have stride 1. */
+  const int64_t *strides;
+} sfa_tensor;
+
+/*===--- Devices --------------------------------------------------------===*/
+
+/** Whether this process can use CUDA: SFA_SUCCESS when the driver is there and has a device,
+    SFA_ERROR_NO_DRIVER, SFA_ERROR_NO_DEVICE or SFA_ERROR_DRIVER otherwise. Opens the driver. */
+SFA_RUNTIME_API sfa_status sfa_driver_status(void);
+
+/** The number of devices. On failure (those of sfa_driver_status) *count is 0. */
+SFA_RUNTIME_API sfa_status sfa_device_count(int32_t *count);
+
+typedef struct sfa_device_properties {
+  /** Ends with a zero. */
+  char name[256];
+  /** The compute capability: 9 and 0 for H100. */
+  int32_t capability_major;
+  int32_t capability_minor;
+  int32_t multiprocessors;
+  /** The CUDA version of the driver: 1000 * major + 10 * minor. */
+  int32_t driver_version;
+  int64_t memory_bytes;
+  /** The most shared memory that a block can have, static and dynamic together, in bytes. */
+  int64_t max_shared_bytes_per_block;
+} sfa_device_properties;
+
+/** The properties of device `device`, counted from 0 in the order of CUDA. */
+SFA_RUNTIME_API sfa_status sfa_device_info(int32_t device, sfa_device_properties *properties);
+
+/*===--- Programs -------------------------------------------------------===*/
+
+/** A compiled program: kernels, and how to launch them. */
+typedef struct sfa_program sfa_program;
+
+/** Reads a program of `size` bytes, and checks all of it; needs no driver. The bytes are not needed
+    afterwards. The caller owns *program. Fails with SFA_ERROR_INVALID_PROGRAM and a message that
+    names the field. */
+SFA_RUNTIME_API sfa_status sfa_program_load(const void *bytes, size_t size, sfa_program **program);
+
+/** Frees a program and unloads its code from all devices. Nothing that it has launched may still be
+    running. NULL is fine. */
+SFA_RUNTIME_API void sfa_program_destroy(sfa_program *program);
+
+/** Writes the program as a document that sfa_program_load takes. The caller owns *bytes, to be freed
+    with sfa_free. */
+SFA_RUNTIME_API sfa_status sfa_program_save(const sfa_program *program, void **bytes, size_t *size);
+
+typedef struct sfa_program_properties {
+  /** The version of the compiler and the chip, such as "0.1.0" and "sm_90a". They live as long as
+      the program. */
+  const char *compiler;
+  const char *chip;
+  int32_t num_arguments;
+  int32_t num_results;
+  int32_t num_temporaries;
+  int32_t num_launches;
+  /** 1 where the image is PTX, which the driver assembles when it loads it; 0 for machine code. */
+  int32_t is_ptx;
+} sfa_program_properties;
+
+SFA_RUNTIME_API sfa_status sfa_program_info(const sfa_program *program,
+                                            sfa_program_properties *properties);
+
+/** What an argument or a result has to be. */
+typedef struct sfa_tensor_type {
+  /** An sfa_dtype. */
+  int32_t dtype;
+  int32_t rank;
+  /** The first `rank` entries are sizes; -1 where the size is up to the arguments of a call. */
+  int64_t shape[SFA_MAX_RANK];
+} sfa_tensor_type;
+
+/** The type of argument `index`, from 0. */
+SFA_RUNTIME_API sfa_status sfa_program_argument_type(const sfa_program *program, int32_t index,
+                                                     sfa_tensor_type *type);
+
+/** The type of result `index`, from 0. */
+SFA_RUNTIME_API sfa_status sfa_program_result_type(const sfa_program *program, int32_t index,
+                                                   sfa_tensor_type *type);
+
+/** The type of result `index` for these arguments: all sizes are known. The arguments' types and
+    shapes are checked, their data and strides are not looked at. */
+SFA_RUNTIME_API sfa_status sfa_program_result_for(const sfa_program *program,
+                                                  const sfa_tensor *arguments,
+                                                  int32_t num_arguments, int32_t index,
+                                                  sfa_tensor_type *type);
+
+/** The alignment, in bytes, of the workspace and of each temporary in it. */
+#define SFA_WORKSPACE_ALIGNMENT 256
+
+/** How much workspace a launch with these arguments needs, in bytes; may be 0. The arguments' types
+    and shapes are checked, their data and strides are not looked at. Fails with
+    SFA_ERROR_INVALID_ARGUMENT where the size does not fit in 63 bits. */
+SFA_RUNTIME_API sfa_status sfa_program_workspace_bytes(const sfa_program *program,
+                                                       const sfa_tensor *arguments,
+                                                       int32_t num_arguments, size_t *bytes);
+
+/** Loads the code of the program onto a device, which the first launch does otherwise: PTX takes the
+    driver some 100 ms. Does nothing where it is loaded. Call it before a launch is captured into a
+    graph. Retains the primary context of the device until the program is destroyed.
+
+    Fails with SFA_ERROR_UNSUPPORTED_DEVICE where the chip of the program is not that of the device:
+    sm_90a runs on compute capability 9.0 only, PTX for sm_80 on 8.0 and later, machine code for
+    sm_80 on 8.0 to 8.9. The message of SFA_ERROR_DRIVER has the driver's log. */
+SFA_RUNTIME_API sfa_status sfa_program_prepare(sfa_program *program, int32_t device);
+
+/** Puts the kernels of the program into a stream, in the device's primary context.
+
+    \param stream           a CUstream or cudaStream_t of that context; NULL is the default stream.
+    \param arguments        `num_arguments` tensors: types and sizes as the program has them.
+    \param results          `num_results` tensors of the shapes of sfa_program_result_for, which the
+                            kernels fill; none overlaps anything else.
+    \param workspace        memory of the device at a multiple of SFA_WORKSPACE_ALIGNMENT, at least
+                            sfa_program_workspace_bytes. Contents do not matter. NULL where that is
+                            0. Launches that may run at once need one each.
+
+    Allocates no memory of the device and does not synchronise, so a launch can be captured into a
+    graph; the graph then holds the addresses and sizes of this call. The calling thread's current
+    context is the same afterwards. Where anything is wrong with the parameters, nothing is
+    launched. */
+SFA_RUNTIME_API sfa_status sfa_program_launch(sfa_program *program, int32_t device, void *stream,
+                                              const sfa_tensor *arguments, int32_t num_arguments,
+                                              const sfa_tensor *results, int32_t num_results,
+                                              void *workspace, size_t workspace_bytes);
+
+/** Assembles a program in PTX for a device: *assembled has machine code and loads at once. The
+    caller owns it; `program` stays as it is. Fails with SFA_ERROR_INVALID_ARGUMENT where the program
+    is machine code already. */
+SFA_RUNTIME_API sfa_status sfa_assemble(const sfa_program *program, int32_t device,
+                                        sfa_program **assembled);
+
+/*===--- Cache ----------------------------------------------------------===*/
+
+/** A directory of files, one for each key, that several processes share. Entries are checked when
+    they are read. A cache that cannot be read or written is one that has nothing: beyond wrong
+    parameters nothing fails, and at most one warning a process goes to stderr. */
+typedef struct sfa_cache sfa_cache;
+
+/** Opens a cache; makes its directory, for this user only, when the first entry is put.
+
+    \param directory  NULL for that of the knob SFA_CACHE_DIR, where not set
+                      $XDG_CACHE_HOME/flashsfa, or else ~/.cache/flashsfa.
+    \param max_bytes  what all entries together may take; 0 for no cache; negative for the knob
+                      SFA_CACHE_SIZE_MB.
+
+    The caller owns *cache. Fails with SFA_ERROR_INVALID_KNOB. */
+SFA_RUNTIME_API sfa_status sfa_cache_open(const char *directory, int64_t max_bytes,
+                                          sfa_cache **cache);
+
+/** NULL is fine. */
+SFA_RUNTIME_API void sfa_cache_close(sfa_cache *cache);
+
+/** The bytes of a key. The caller owns *bytes, to be freed with sfa_free; it is not NULL, also for an
+    entry of 0 bytes. SFA_ERROR_NOT_FOUND, which is no reason to worry, where there is no entry, or
+    none that can be trusted. */
+SFA_RUNTIME_API sfa_status sfa_cache_get(sfa_cache *cache, const void *key, size_t key_size,
+                                         void **bytes, size_t *size);
+
+/** Keeps bytes under a key, in place of those that it had. Removes those entries whose last use is
+    longest ago where all together take more than the bound; does nothing with bytes that are more
+    than the bound by themselves. Succeeds, without an entry, where the directory cannot be
+    written. */
+SFA_RUNTIME_API sfa_status sfa_cache_put(sfa_cache *cache, const void *key, size_t key_size,
+                                         const void *bytes, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SFA_RUNTIME_H */

@@ -1,0 +1,235 @@
+//===- Launch.cpp - Put the kernels of a program into a stream ------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The hot path. Nothing here takes memory of the heap, unless for the message of an error.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Bindings.h"
+#include "LoadedProgram.h"
+
+#include <algorithm>
+
+using namespace sfa::runtime::impl;
+
+namespace {
+
+/// The view of a rank-4 memory that the driver encodes, innermost dimension first.
+struct TensorMapView {
+  cu::TensorMapDataType type;
+  uint64_t address;
+  uint64_t sizes[4];
+  /// In bytes, of rows, heads and batches.
+  uint64_t strides[3];
+};
+
+using Grid = std::array<uint32_t, 3>;
+
+} // namespace
+
+static cu::TensorMapDataType getTensorMapType(int32_t dtype) {
+  switch (dtype) {
+  case SFA_DTYPE_F16:
+    return cu::float16;
+  case SFA_DTYPE_BF16:
+    return cu::bfloat16;
+  case SFA_DTYPE_F32:
+    return cu::float32;
+  case SFA_DTYPE_U8:
+    return cu::uint8;
+  case SFA_DTYPE_U16:
+    return cu::uint16;
+  case SFA_DTYPE_I32:
+    return cu::int32;
+  default:
+    return cu::int64;
+  }
+}
+
+/// The view of buffer `index`, which is not empty, as the conditions of cuTensorMapEncodeTiled
+/// demand it.
+static TensorMapView getView(const Program &program, const Bindings &bindings, int32_t index) {
+  constexpr int64_t maxSize = int64_t(1) << 32;
+  constexpr int64_t maxStride = int64_t(1) << 40;
+  constexpr int64_t unit = 16;
+  const BufferType &type = program.buffer(index);
+  const Binding &binding = bindings[index];
+  int64_t bytes = typeBytes(type.dtype);
+  auto refuse = [&](const std::string &reason) {
+    fail(SFA_ERROR_INVALID_ARGUMENT,
+         "buffer {} of the program ({}; arguments come first, then results, then temporaries) has "
+         "shape {} and strides [{}, {}, {}, 1]; {}",
+         index, toString(type), toString(binding.shape, 4), binding.strides[0], binding.strides[1],
+         binding.strides[2], reason);
+  };
+
+  TensorMapView view = {getTensorMapType(type.dtype), binding.address, {}, {}};
+  // What a dimension of size 1 gets as its stride: the extent of those within it.
+  int64_t extent = (binding.shape[3] * bytes + unit - 1) / unit * unit;
+  for (int32_t dimension = 0; dimension < 4; ++dimension) {
+    int64_t size = binding.shape[3 - dimension];
+    if (size > maxSize)
+      refuse(fmt::format("the tensor memory accelerator takes sizes up to {}", maxSize));
+    view.sizes[dimension] = size;
+    if (dimension == 0)
+      continue;
+    int64_t stride = binding.strides[3 - dimension];
+    if (size == 1)
+      stride = std::min(extent, maxStride - unit);
+    else if (stride >= maxStride / bytes || stride * bytes % unit != 0)
+      refuse(fmt::format("the tensor memory accelerator takes strides that are multiples of {} "
+                         "elements, {} bytes, below {}: copy the tensor",
+                         std::max<int64_t>(unit / bytes, 1), unit, maxStride / bytes));
+    else
+      stride *= bytes;
+    view.strides[dimension - 1] = stride;
+    // At most 2^40 * 2^32; beyond 2^40 it is not used.
+    extent = std::min(maxStride,
+                      size > maxStride / std::max<int64_t>(stride, 1) ? maxStride : stride * size);
+    extent = std::max(extent, unit);
+  }
+  return view;
+}
+
+/// A map that a kernel may read through although its memory is empty, so that a prologue which
+/// loads ahead stays legal: one element of another memory, zeros around it. Its value means
+/// nothing.
+static bool getStandIn(const Launch &launch, const Bindings &bindings, TensorMapView &view) {
+  for (int32_t memory : launch.memories)
+    if (!bindings[memory].isEmpty) {
+      view = {cu::uint8, bindings[memory].address, {1, 1, 1, 1}, {16, 16, 16}};
+      return true;
+    }
+  return false;
+}
+
+static Grid getGrid(const Launch &launch, const Bindings &bindings) {
+  Grid grid;
+  for (int axis = 0; axis < 3; ++axis) {
+    int64_t size = bindings.evaluate(launch.grid[axis]);
+    if (size > maxGrid[axis])
+      fail(
+          SFA_ERROR_INVALID_ARGUMENT,
+          "the grid of the kernel {} has {} blocks in {} for these arguments; a device takes up to "
+          "{}: split the call",
+          launch.kernel, size, "xyz"[axis], maxGrid[axis]);
+    grid[axis] = static_cast<uint32_t>(size);
+  }
+  if (grid[0] % launch.cluster != 0)
+    fail(
+        SFA_ERROR_INVALID_ARGUMENT,
+        "the grid of the kernel {} has {} blocks in x for these arguments; it has to be a multiple "
+        "of its cluster, {}",
+        launch.kernel, grid[0], launch.cluster);
+  return grid;
+}
+
+static bool isEmpty(const Grid &grid) { return !grid[0] || !grid[1] || !grid[2]; }
+
+/// Fails where a launch cannot be put into a stream with these tensors.
+static void checkLaunch(const Program &program, const Launch &launch, const Bindings &bindings) {
+  if (isEmpty(getGrid(launch, bindings)))
+    return;
+  for (const TensorMapBox &box : launch.tensorMaps)
+    if (int32_t index = launch.memories[box.memory]; !bindings[index].isEmpty)
+      getView(program, bindings, index);
+}
+
+static void encode(const Driver &driver, const Program &program, const Launch &launch,
+                   const TensorMapBox &box, const Bindings &bindings, cu::TensorMap &map) {
+  int32_t index = launch.memories[box.memory];
+  TensorMapView view;
+  uint32_t sizes[4] = {box.columns, box.rows, 1, 1};
+  if (!bindings[index].isEmpty) {
+    view = getView(program, bindings, index);
+  } else if (getStandIn(launch, bindings, view)) {
+    // The kernel waits for the bytes of a whole box, whatever its type.
+    view.type = getTensorMapType(program.buffer(index).dtype);
+  } else {
+    map = {};
+    return;
+  }
+  constexpr uint32_t ones[4] = {1, 1, 1, 1};
+  cu::Result result = driver.tensorMapEncodeTiled(
+      &map, view.type, 4, reinterpret_cast<void *>(view.address), view.sizes, view.strides, sizes,
+      ones, cu::interleaveNone, cu::swizzle128B, cu::l2Promotion128B, cu::outOfBoundsZeros);
+  if (result != cu::success)
+    driver.failCall(
+        result, "cuTensorMapEncodeTiled",
+        fmt::format("cannot describe memory {} of the kernel {} to the tensor memory accelerator: "
+                    "address {:#x}, sizes [{}], strides in bytes [{}], box {} x {}",
+                    box.memory, launch.kernel, view.address, fmt::join(view.sizes, ", "),
+                    fmt::join(view.strides, ", "), box.rows, box.columns),
+        "");
+}
+
+static void launchKernel(const Driver &driver, const Program &program, const Launch &launch,
+                         const Bindings &bindings, cu::Function function, cu::Stream stream) {
+  Grid grid = getGrid(launch, bindings);
+  if (isEmpty(grid))
+    return;
+
+  cu::TensorMap maps[maxTensorMaps];
+  void *parameters[5 * maxMemories + maxTensorMaps];
+  void **next = parameters;
+  auto pass = [&](const void *value) { *next++ = const_cast<void *>(value); };
+  for (int32_t memory : launch.memories) {
+    const Binding &binding = bindings[memory];
+    pass(&binding.address);
+    pass(&binding.rows);
+    for (const int64_t &stride : binding.strides)
+      pass(&stride);
+  }
+  for (size_t index = 0; index < launch.tensorMaps.size(); ++index) {
+    encode(driver, program, launch, launch.tensorMaps[index], bindings, maps[index]);
+    pass(&maps[index]);
+  }
+
+  cu::LaunchAttribute cluster = {cu::clusterDimension, 0, {}};
+  cluster.value.clusterDim[0] = launch.cluster;
+  cluster.value.clusterDim[1] = cluster.value.clusterDim[2] = 1;
+  cu::LaunchConfig config = {{grid[0], grid[1], grid[2]},
+                             {launch.block, 1, 1},
+                             launch.sharedBytes,
+                             stream,
+                             launch.cluster > 1 ? &cluster : nullptr,
+                             launch.cluster > 1 ? 1u : 0u};
+  cu::Result result = driver.launchKernelEx(&config, function, parameters, nullptr);
+  if (result != cu::success)
+    driver.failCall(
+        result, "cuLaunchKernelEx",
+        fmt::format("cannot launch the kernel {} (grid {} x {} x {}, {} threads a block, "
+                    "{} bytes of dynamic shared memory, clusters of {})",
+                    launch.kernel, grid[0], grid[1], grid[2], launch.block, launch.sharedBytes,
+                    launch.cluster),
+        "");
+}
+
+sfa_status sfa_program_launch(sfa_program *handle, int32_t device, void *stream,
+                              const sfa_tensor *arguments, int32_t numArguments,
+                              const sfa_tensor *results, int32_t numResults, void *workspace,
+                              size_t workspaceBytes) {
+  return guarded([=] {
+    requireNotNull(handle, "sfa_program_launch", "program");
+    const Program &program = handle->program;
+    Bindings bindings(program);
+    bindings.bindArguments(arguments, numArguments);
+    bindings.bindResults(results, numResults);
+    bindings.bindTemporaries(workspace, workspaceBytes);
+    // All of them before the first is launched: a call that is refused leaves nothing behind.
+    for (const Launch &launch : program.launches)
+      checkLaunch(program, launch, bindings);
+
+    const Driver &driver = Driver::get();
+    const LoadedProgram &loaded = handle->loaded.get(driver, program, device);
+    ScopedContext scope(driver, loaded.context());
+    for (size_t index = 0; index < program.launches.size(); ++index)
+      launchKernel(driver, program, program.launches[index], bindings, loaded.function(index),
+                   stream);
+  });
+}

@@ -1,0 +1,127 @@
+//===- Program.h - A compiled program in memory -----------------*- C++ -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What docs/program-format.md describes, as plain structs: everything has been checked when a
+// program exists, so a launch looks nothing up and parses nothing.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_RUNTIME_LIB_PROGRAM_H
+#define SFA_RUNTIME_LIB_PROGRAM_H
+
+#include "sfa/runtime.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sfa::runtime::impl {
+
+/// Bounds of the format, so that a launch needs only memory of the stack.
+constexpr int maxBuffers = 64;
+constexpr int maxMemories = 32;
+constexpr int maxTensorMaps = 16;
+constexpr int maxLaunches = 64;
+/// Of CUDA, for any chip that is supported.
+constexpr int64_t maxBlock = 1024;
+constexpr int64_t maxSharedBytes = 227 * 1024;
+constexpr int64_t maxCluster = 8;
+constexpr int64_t maxGrid[3] = {2147483647, 65535, 65535};
+constexpr int64_t maxBox = 256;
+/// The span of the swizzle, which a row of a box must not exceed.
+constexpr int64_t maxBoxRowBytes = 128;
+
+const char *typeName(int32_t dtype);
+int64_t typeBytes(int32_t dtype);
+
+/// A size: fixed, any, or that of a dimension of an argument, divided and rounded up.
+struct Expression {
+  enum Kind : int8_t { Fixed, Any, Dimension };
+  Kind kind = Fixed;
+  int8_t axis = 0;
+  int16_t argument = 0;
+  /// Of Fixed.
+  int64_t value = 0;
+  /// Of Dimension.
+  int64_t divisor = 1;
+
+  /// `shapes(argument)` gives the sizes of an argument. Not for Any.
+  template <typename Shapes>
+  int64_t evaluate(const Shapes &shapes) const {
+    if (kind == Fixed)
+      return value;
+    int64_t size = shapes(argument)[axis];
+    return divisor == 1 ? size : size / divisor + (size % divisor != 0);
+  }
+};
+
+struct BufferType {
+  int32_t dtype = 0;
+  int32_t rank = 0;
+  Expression shape[SFA_MAX_RANK];
+};
+
+/// "bf16, shape [1, 16, ?, 128]".
+std::string toString(const BufferType &type);
+/// "[1, 16, 4096, 128]".
+std::string toString(const int64_t *shape, int32_t rank);
+
+struct TensorMapBox {
+  /// The position in `memories` of the launch.
+  int32_t memory;
+  uint32_t rows, columns;
+};
+
+struct Launch {
+  std::string kernel;
+  Expression grid[3];
+  uint32_t block, sharedBytes, cluster;
+  /// Numbers of buffers: arguments, then results, then temporaries.
+  std::vector<int32_t> memories;
+  std::vector<TensorMapBox> tensorMaps;
+};
+
+/// What a program is compiled for. "sm_90a" runs on capability 9.0 only; "sm_80" as PTX on 8.0 and
+/// later, as machine code on 8.0 to 8.9.
+struct Chip {
+  int32_t major = 0, minor = 0;
+  bool isExact = false;
+
+  std::string name() const;
+};
+
+struct Image {
+  bool isPTX;
+  std::string bytes;
+};
+
+struct Program {
+  std::string compiler;
+  Chip chip;
+  /// chip.name(), for those who ask.
+  std::string chipName;
+  Image image;
+  std::vector<BufferType> arguments, results, temporaries;
+  std::vector<Launch> launches;
+
+  size_t numBuffers() const { return arguments.size() + results.size() + temporaries.size(); }
+  const BufferType &buffer(size_t index) const;
+};
+
+/// Reads and checks a document; fails with SFA_ERROR_INVALID_PROGRAM.
+Program readProgram(std::string_view document);
+
+/// The document of a program.
+std::string writeProgram(const Program &program);
+
+/// Replaces the image by another form of the same code, for `chip`.
+void replaceImage(Program &program, Chip chip, Image image);
+
+} // namespace sfa::runtime::impl
+
+#endif // SFA_RUNTIME_LIB_PROGRAM_H

@@ -1,0 +1,382 @@
+//===- ProgramReader.cpp - From a document to a program -------------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Base64.h"
+#include "Error.h"
+#include "Program.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+
+using namespace sfa::runtime::impl;
+
+using nlohmann::json;
+
+namespace {
+
+template <typename... Args>
+[[noreturn]] void invalid(fmt::format_string<Args...> format, Args &&...args) {
+  fail(SFA_ERROR_INVALID_PROGRAM, "invalid program: {}",
+       fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// The start of a text, for a message.
+std::string shorten(const std::string &text) {
+  constexpr size_t most = 60;
+  return text.size() <= most ? text : text.substr(0, most) + "...";
+}
+
+/// A value of the document and where it stands, such as "launches[0].grid".
+class Value {
+public:
+  Value(const json &value, std::string path) : value(value), path(std::move(path)) {}
+
+  const std::string &where() const { return path; }
+
+  /// What was given, for a message: a number as it is, an array only as "an array".
+  std::string describe() const {
+    switch (value.type()) {
+    case json::value_t::array:
+      return fmt::format("an array of {}", value.size());
+    case json::value_t::object:
+      return "an object";
+    case json::value_t::string:
+      return fmt::format("\"{}\"", shorten(value.get_ref<const std::string &>()));
+    default:
+      return value.dump();
+    }
+  }
+
+  [[noreturn]] void refuse(const std::string &allowed) const {
+    invalid("{} is {}; it has to be {}", path, describe(), allowed);
+  }
+
+  bool isObject() const { return value.is_object(); }
+  bool isString(std::string_view text) const {
+    return value.is_string() && value.get_ref<const std::string &>() == text;
+  }
+
+  /// Fails where a field is missing, or one is there that is in neither list: of a field that this
+  /// version does not know it cannot know that it may be left out.
+  void requireFields(std::initializer_list<const char *> required,
+                     std::initializer_list<const char *> optional = {}) const {
+    if (!value.is_object())
+      refuse(fmt::format("an object with the fields {}", fmt::join(required, ", ")));
+    for (const char *name : required)
+      if (!value.contains(name))
+        invalid("{} has no field \"{}\"; it has to have {}", path, name, fmt::join(required, ", "));
+    auto isIn = [](const std::initializer_list<const char *> &names, const std::string &name) {
+      return std::any_of(names.begin(), names.end(),
+                         [&](const char *known) { return name == known; });
+    };
+    for (const auto &item : value.items())
+      if (!isIn(required, item.key()) && !isIn(optional, item.key()))
+        invalid("{} has the unknown field \"{}\"; this version of the format has {}{}{}", path,
+                shorten(item.key()), fmt::join(required, ", "), optional.size() ? ", " : "",
+                fmt::join(optional, ", "));
+  }
+
+  bool has(const char *name) const { return value.contains(name); }
+
+  Value field(const char *name) const {
+    return {value.at(name), path == "the document" ? name : path + "." + name};
+  }
+
+  const std::string &string() const {
+    if (!value.is_string())
+      refuse("a string");
+    return value.get_ref<const std::string &>();
+  }
+
+  int64_t integer(int64_t min, int64_t max) const {
+    bool fits = value.is_number_integer() &&
+                (!value.is_number_unsigned() || value.get<uint64_t>() <= uint64_t(INT64_MAX));
+    if (!fits || value.get<int64_t>() < min || value.get<int64_t>() > max)
+      refuse(max == INT64_MAX ? fmt::format("an integer of at least {}", min)
+                              : fmt::format("an integer from {} to {}", min, max));
+    return value.get<int64_t>();
+  }
+
+  std::vector<Value> array(size_t min, size_t max) const {
+    if (!value.is_array() || value.size() < min || value.size() > max)
+      refuse(min == max ? fmt::format("an array of {}", min)
+                        : fmt::format("an array of {} to {}", min, max));
+    std::vector<Value> elements;
+    elements.reserve(value.size());
+    for (size_t index = 0; index < value.size(); ++index)
+      elements.emplace_back(value[index], fmt::format("{}[{}]", path, index));
+    return elements;
+  }
+
+private:
+  const json &value;
+  std::string path;
+};
+
+class Reader {
+public:
+  Program read(const Value &document);
+
+private:
+  Chip readChip(const Value &value);
+  Image readImage(const Value &value);
+  int32_t readType(const Value &value);
+  /// A size that may refer to the first `numArguments` arguments.
+  Expression readExpression(const Value &value, size_t numArguments, int64_t max, bool mayBeAny);
+  BufferType readBuffer(const Value &value, size_t numArguments, bool mayBeAny);
+  std::vector<BufferType> readBuffers(const Value &value, bool areArguments);
+  Launch readLaunch(const Value &value);
+  TensorMapBox readTensorMap(const Value &value, const Launch &launch);
+  bool imageHas(const std::string &kernel) const;
+
+  Program program;
+};
+
+} // namespace
+
+Chip Reader::readChip(const Value &value) {
+  std::string_view text = value.string();
+  std::string_view digits = text;
+  Chip chip;
+  if (!digits.empty() && digits.back() == 'a') {
+    chip.isExact = true;
+    digits.remove_suffix(1);
+  }
+  int number = 0;
+  if (digits.substr(0, 3) == "sm_") {
+    digits.remove_prefix(3);
+    auto [last, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error != std::errc() || last != digits.data() + digits.size() || digits.front() == '0')
+      number = 0;
+  }
+  if (number < 80 || number > 9999)
+    value.refuse("sm_NN or sm_NNa, from sm_80 on, such as \"sm_80\" or \"sm_90a\"");
+  chip.major = number / 10;
+  chip.minor = number % 10;
+  return chip;
+}
+
+Image Reader::readImage(const Value &value) {
+  if (!value.isObject() || !value.has("kind"))
+    value.requireFields({"kind"}, {"text", "base64"});
+  Value kind = value.field("kind");
+  if (kind.isString("ptx")) {
+    value.requireFields({"kind", "text"});
+    const std::string &text = value.field("text").string();
+    if (text.find('\0') != std::string::npos)
+      invalid("{} contains a zero character; it has to be PTX", value.field("text").where());
+    if (text.find(".version") == std::string::npos || text.find(".target") == std::string::npos)
+      invalid("{} is no PTX: it has no .version or no .target", value.field("text").where());
+    return {/*isPTX=*/true, text};
+  }
+  if (!kind.isString("cubin"))
+    kind.refuse("\"ptx\" or \"cubin\"");
+  value.requireFields({"kind", "base64"});
+  Value base64 = value.field("base64");
+  std::optional<std::string> bytes = decodeBase64(base64.string());
+  if (!bytes)
+    base64.refuse("base64 with padding and without line breaks");
+  if (bytes->compare(0, 4,
+                     "\x7f"
+                     "ELF") != 0)
+    invalid("{} is no cubin: its {} bytes do not begin as an ELF file", base64.where(),
+            bytes->size());
+  return {/*isPTX=*/false, std::move(*bytes)};
+}
+
+int32_t Reader::readType(const Value &value) {
+  value.string();
+  for (int32_t dtype = SFA_DTYPE_F16; dtype <= SFA_DTYPE_I64; ++dtype)
+    if (value.isString(typeName(dtype)))
+      return dtype;
+  value.refuse("f16, bf16, f32, u8, u16, i32 or i64");
+}
+
+Expression Reader::readExpression(const Value &value, size_t numArguments, int64_t max,
+                                  bool mayBeAny) {
+  Expression expression;
+  if (!value.isObject()) {
+    expression.value = value.integer(mayBeAny ? -1 : 0, max);
+    if (expression.value == -1) {
+      expression.kind = Expression::Any;
+      expression.value = 0;
+    }
+    return expression;
+  }
+  value.requireFields({"dim"}, {"ceildiv"});
+  std::vector<Value> dimension = value.field("dim").array(2, 2);
+  if (numArguments == 0)
+    invalid("{} refers to an argument; there is none before it", value.where());
+  expression.kind = Expression::Dimension;
+  expression.argument = dimension[0].integer(0, static_cast<int64_t>(numArguments) - 1);
+  const BufferType &argument = program.arguments[expression.argument];
+  expression.axis = dimension[1].integer(0, argument.rank - 1);
+  if (value.has("ceildiv"))
+    expression.divisor = value.field("ceildiv").integer(1, INT64_MAX);
+  // What is known already is a fixed size to all that follows.
+  const Expression &size = argument.shape[static_cast<size_t>(expression.axis)];
+  if (size.kind == Expression::Fixed) {
+    int64_t known = size.value / expression.divisor + (size.value % expression.divisor != 0);
+    if (known > max)
+      invalid("{} is {}; it has to be at most {}", value.where(), known, max);
+    expression = {};
+    expression.value = known;
+  }
+  return expression;
+}
+
+BufferType Reader::readBuffer(const Value &value, size_t numArguments, bool mayBeAny) {
+  value.requireFields({"type", "shape"});
+  BufferType type;
+  type.dtype = readType(value.field("type"));
+  std::vector<Value> shape = value.field("shape").array(1, SFA_MAX_RANK);
+  if (shape.size() == 2)
+    value.field("shape").refuse("an array of 4 (batch, head, row, column), 3 (batch, head, row) or "
+                                "1 (row)");
+  type.rank = static_cast<int32_t>(shape.size());
+  for (int32_t axis = 0; axis < type.rank; ++axis)
+    type.shape[axis] = readExpression(shape[axis], numArguments, INT64_MAX, mayBeAny);
+  return type;
+}
+
+std::vector<BufferType> Reader::readBuffers(const Value &value, bool areArguments) {
+  std::vector<BufferType> buffers;
+  for (const Value &element : value.array(0, maxBuffers)) {
+    BufferType type = readBuffer(element, program.arguments.size(), areArguments);
+    if (areArguments)
+      program.arguments.push_back(type); // so that the next ones can refer to it
+    else
+      buffers.push_back(type);
+  }
+  return buffers;
+}
+
+TensorMapBox Reader::readTensorMap(const Value &value, const Launch &launch) {
+  value.requireFields({"memory", "box_rows", "box_columns"});
+  if (program.chip.major < 9)
+    invalid("{} needs sm_90 or later; the chip of the program is {}", value.where(),
+            program.chip.name());
+  if (launch.memories.empty())
+    invalid("{} refers to a memory; the launch has none", value.where());
+  TensorMapBox map;
+  map.memory = value.field("memory").integer(0, static_cast<int64_t>(launch.memories.size()) - 1);
+  const BufferType &buffer = program.buffer(launch.memories[map.memory]);
+  if (buffer.rank != 4)
+    invalid("{} is {}, which is of rank {}; a tensor map needs a memory of rank 4",
+            value.field("memory").where(), map.memory, buffer.rank);
+  int64_t bytes = typeBytes(buffer.dtype);
+  map.rows = value.field("box_rows").integer(1, maxBox);
+  Value columns = value.field("box_columns");
+  map.columns = columns.integer(1, maxBoxRowBytes / bytes);
+  if (map.columns * bytes % 16 != 0)
+    columns.refuse(
+        fmt::format("a multiple of {}, 16 bytes of {}", 16 / bytes, typeName(buffer.dtype)));
+  return map;
+}
+
+bool Reader::imageHas(const std::string &kernel) const {
+  const std::string &bytes = program.image.bytes;
+  if (!program.image.isPTX) // the name of the section that holds its code
+    return bytes.find(std::string(".text." + kernel).append(1, '\0')) != std::string::npos;
+  auto isSpace = [](char c) { return std::strchr(" \t\r\n", c) && c; };
+  auto isName = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$';
+  };
+  constexpr std::string_view directive = ".entry";
+  for (size_t at = bytes.find(directive); at != std::string::npos;
+       at = bytes.find(directive, at + 1)) {
+    size_t name = at + directive.size();
+    while (name < bytes.size() && isSpace(bytes[name]))
+      ++name;
+    if (bytes.compare(name, kernel.size(), kernel) == 0 &&
+        (name + kernel.size() == bytes.size() || !isName(bytes[name + kernel.size()])))
+      return true;
+  }
+  return false;
+}
+
+Launch Reader::readLaunch(const Value &value) {
+  value.requireFields(
+      {"kernel", "grid", "block", "shared_bytes", "cluster", "memories", "tensor_maps"});
+  Launch launch;
+  Value kernel = value.field("kernel");
+  launch.kernel = kernel.string();
+  if (launch.kernel.empty() || launch.kernel.find('\0') != std::string::npos ||
+      !imageHas(launch.kernel))
+    invalid("{} is {}; the image has no kernel of this name", kernel.where(), kernel.describe());
+
+  std::vector<Value> grid = value.field("grid").array(3, 3);
+  for (int axis = 0; axis < 3; ++axis)
+    launch.grid[axis] =
+        readExpression(grid[axis], program.arguments.size(), maxGrid[axis], /*mayBeAny=*/false);
+  launch.block = value.field("block").integer(1, maxBlock);
+  launch.sharedBytes = value.field("shared_bytes").integer(0, maxSharedBytes);
+  launch.cluster = value.field("cluster").integer(1, maxCluster);
+  if (launch.cluster > 1 && program.chip.major < 9)
+    invalid("{} is {}; it has to be 1 for {}, since clusters need sm_90 or later",
+            value.field("cluster").where(), launch.cluster, program.chip.name());
+  if (launch.grid[0].kind == Expression::Fixed && launch.grid[0].value % launch.cluster != 0)
+    grid[0].refuse(fmt::format("a multiple of the cluster, {}", launch.cluster));
+
+  auto numBuffers = static_cast<int64_t>(program.numBuffers());
+  for (const Value &memory : value.field("memories").array(0, maxMemories)) {
+    if (numBuffers == 0)
+      invalid("{} refers to a buffer; the program has none", memory.where());
+    launch.memories.push_back(memory.integer(0, numBuffers - 1));
+  }
+  for (const Value &map : value.field("tensor_maps").array(0, maxTensorMaps))
+    launch.tensorMaps.push_back(readTensorMap(map, launch));
+  return launch;
+}
+
+Program Reader::read(const Value &document) {
+  // Format and version first: of another version nothing else can be said.
+  if (!document.isObject() || !document.has("format") ||
+      !document.field("format").isString("flashsfa-program"))
+    invalid("the document is not an object with the field \"format\": \"flashsfa-program\"");
+  if (!document.has("version"))
+    invalid("the document has no field \"version\"");
+  document.field("version").integer(1, INT64_MAX);
+  if (int64_t version = document.field("version").integer(1, INT64_MAX); version != 1)
+    invalid("its format has version {}; this runtime (FlashSFA {}) reads version 1: compile the "
+            "program with a compiler of the same release",
+            version, SFA_RUNTIME_VERSION);
+  document.requireFields({"format", "version", "compiler", "chip", "image", "arguments", "results",
+                          "temporaries", "launches"});
+
+  program.compiler = document.field("compiler").string();
+  program.chip = readChip(document.field("chip"));
+  program.chipName = program.chip.name();
+  program.image = readImage(document.field("image"));
+  readBuffers(document.field("arguments"), /*areArguments=*/true);
+  program.results = readBuffers(document.field("results"), /*areArguments=*/false);
+  program.temporaries = readBuffers(document.field("temporaries"), /*areArguments=*/false);
+  if (program.numBuffers() > maxBuffers)
+    invalid("arguments, results and temporaries are {} together; at most {} are allowed",
+            program.numBuffers(), maxBuffers);
+  for (const Value &launch : document.field("launches").array(0, maxLaunches))
+    program.launches.push_back(readLaunch(launch));
+  return std::move(program);
+}
+
+Program sfa::runtime::impl::readProgram(std::string_view document) {
+  json parsed;
+  try {
+    parsed = json::parse(document.begin(), document.end());
+  } catch (const json::exception &exception) {
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
+    std::string_view text = exception.what();
+    if (size_t end = text.find("] "); end != std::string_view::npos)
+      text.remove_prefix(end + 2);
+    invalid("the document of {} bytes is not JSON: {}", document.size(), text.substr(0, 200));
+  }
+  return Reader().read(Value(parsed, "the document"));
+}

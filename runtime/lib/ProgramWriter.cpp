@@ -1,0 +1,75 @@
+//===- ProgramWriter.cpp - From a program to a document -------------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Base64.h"
+#include "Program.h"
+
+#include <nlohmann/json.hpp>
+
+using namespace sfa::runtime::impl;
+
+using nlohmann::ordered_json;
+
+static ordered_json write(const Expression &expression) {
+  if (expression.kind == Expression::Fixed)
+    return expression.value;
+  if (expression.kind == Expression::Any)
+    return -1;
+  ordered_json value;
+  value["dim"] = {expression.argument, expression.axis};
+  if (expression.divisor != 1)
+    value["ceildiv"] = expression.divisor;
+  return value;
+}
+
+static ordered_json write(const std::vector<BufferType> &buffers) {
+  ordered_json values = ordered_json::array();
+  for (const BufferType &buffer : buffers) {
+    ordered_json value;
+    value["type"] = typeName(buffer.dtype);
+    for (int32_t axis = 0; axis < buffer.rank; ++axis)
+      value["shape"].push_back(write(buffer.shape[axis]));
+    values.push_back(value);
+  }
+  return values;
+}
+
+static ordered_json write(const Launch &launch) {
+  ordered_json value;
+  value["kernel"] = launch.kernel;
+  for (const Expression &size : launch.grid)
+    value["grid"].push_back(write(size));
+  value["block"] = launch.block;
+  value["shared_bytes"] = launch.sharedBytes;
+  value["cluster"] = launch.cluster;
+  value["memories"] = launch.memories;
+  value["tensor_maps"] = ordered_json::array();
+  for (const TensorMapBox &map : launch.tensorMaps)
+    value["tensor_maps"].push_back(
+        {{"memory", map.memory}, {"box_rows", map.rows}, {"box_columns", map.columns}});
+  return value;
+}
+
+std::string sfa::runtime::impl::writeProgram(const Program &program) {
+  ordered_json document;
+  document["format"] = "flashsfa-program";
+  document["version"] = 1;
+  document["compiler"] = program.compiler;
+  document["chip"] = program.chipName;
+  if (program.image.isPTX)
+    document["image"] = {{"kind", "ptx"}, {"text", program.image.bytes}};
+  else
+    document["image"] = {{"kind", "cubin"}, {"base64", encodeBase64(program.image.bytes)}};
+  document["arguments"] = write(program.arguments);
+  document["results"] = write(program.results);
+  document["temporaries"] = write(program.temporaries);
+  document["launches"] = ordered_json::array();
+  for (const Launch &launch : program.launches)
+    document["launches"].push_back(write(launch));
+  return document.dump();
+}

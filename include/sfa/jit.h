@@ -1,0 +1,63 @@
+/*===- jit.h - Compile and run modules of the sfa dialect (C) ---*- C -*-===*\
+|*                                                                            *|
+|* Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.      *|
+|* See LICENSE for license information.                                       *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+|*===----------------------------------------------------------------------===*|
+|*                                                                            *|
+|* libsfa.so: the compiler as a library, and the whole runtime (runtime.h) in *|
+|* one. A problem is the text of a module with one public function of sfa     *|
+|* operations on tensors; what comes out is a program for a GPU, or a         *|
+|* function of this CPU.                                                      *|
+|*                                                                            *|
+|* Errors are those of runtime.h: a status, and sfa_last_error(). All         *|
+|* functions may be called from several threads at once.                      *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+#ifndef SFA_JIT_H
+#define SFA_JIT_H
+
+#include "sfa/runtime.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Compiles the function `entry` (NULL: the only public one) of the module whose text is
+    `module[0, size)` for `chip`, such as "sm_90a"; needs no driver. *bytes is a document that
+    sfa_program_load takes, with the kernels as PTX; the caller frees it with sfa_free. Fails with
+    SFA_ERROR_INVALID_ARGUMENT and the compiler's diagnostics. */
+SFA_RUNTIME_API sfa_status sfa_jit_compile(const char *module, size_t size, const char *entry,
+                                           const char *chip, void **bytes, size_t *num_bytes);
+
+/** The program of the module for device `device`, loaded on it and ready to launch. The first call
+    of a process takes it from the cache (docs/knobs.md, SFA_CACHE_DIR), or else compiles it,
+    assembles it with the driver and puts it there; calls of other threads for the same module wait.
+    Later calls look it up by the text. *program belongs to the library and lives as long as the
+    process. */
+SFA_RUNTIME_API sfa_status sfa_jit_program(const char *module, size_t size, const char *entry,
+                                           int32_t device, sfa_program **program);
+
+/** A function compiled for this CPU. */
+typedef struct sfa_cpu_function sfa_cpu_function;
+
+/** The function of the module for this CPU. As sfa_jit_program, but without a cache on disk. */
+SFA_RUNTIME_API sfa_status sfa_jit_cpu_function(const char *module, size_t size, const char *entry,
+                                                sfa_cpu_function **function);
+
+/** Runs a function on tensors in host memory, on all cores, and waits for it. Arguments and results
+    are contiguous; results have the shapes that the function gives. */
+SFA_RUNTIME_API sfa_status sfa_cpu_function_run(const sfa_cpu_function *function,
+                                                const sfa_tensor *arguments, int32_t num_arguments,
+                                                const sfa_tensor *results, int32_t num_results);
+
+/** The version of LLVM in this library, such as "22.1.8". */
+SFA_RUNTIME_API const char *sfa_jit_llvm_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SFA_JIT_H */

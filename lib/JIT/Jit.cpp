@@ -1,0 +1,343 @@
+//===- Jit.cpp - Compile and run modules of the sfa dialect -------------------- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "sfa/jit.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
+#include "sfa/Passes.h"
+#include "sfa/Target/CPU/Executable.h"
+#include "sfa/Target/CUDA/Program.h"
+#include "sfa/Version.h"
+#include "llvm/ADT/StringMap.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <fmt/format.h>
+#include <memory>
+#include <mutex>
+
+namespace sfa::runtime::impl {
+/// Of the runtime: keeps the message for sfa_last_error of this thread; returns `status`.
+sfa_status report(sfa_status status, const char *message) noexcept;
+} // namespace sfa::runtime::impl
+
+using namespace mlir;
+using namespace sfa;
+
+struct sfa_cpu_function {
+  std::unique_ptr<cpu::Executable> executable;
+};
+
+namespace {
+
+sfa_status report(sfa_status status, const std::string &message) {
+  return sfa::runtime::impl::report(status, message.c_str());
+}
+
+sfa_status report(sfa_status status, llvm::Error error) {
+  return report(status, llvm::toString(std::move(error)));
+}
+
+/// A module and the name of the function to compile.
+struct Problem {
+  std::unique_ptr<MLIRContext> context;
+  OwningOpRef<ModuleOp> module;
+  std::string entry;
+};
+
+llvm::Expected<Problem> parseProblem(llvm::StringRef text, const char *entry) {
+  Problem problem;
+  DialectRegistry registry;
+  registerDialects(registry);
+  problem.context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  std::string messages;
+  {
+    ScopedDiagnosticHandler handler(problem.context.get(), [&](Diagnostic &diagnostic) {
+      messages += (messages.empty() ? "" : "\n") + diagnostic.str();
+      return success();
+    });
+    problem.module = parseSourceString<ModuleOp>(text, problem.context.get());
+  }
+  if (!problem.module)
+    return llvm::createStringError("the module is not valid: " + messages);
+  if (entry) {
+    problem.entry = entry;
+    return std::move(problem);
+  }
+  unsigned count = 0;
+  for (auto function : problem.module->getOps<func::FuncOp>())
+    if (function.isPublic() && !function.isExternal()) {
+      problem.entry = function.getName().str();
+      ++count;
+    }
+  if (count != 1)
+    return llvm::createStringError(
+        fmt::format("the module has {} public functions; name one of them", count));
+  return std::move(problem);
+}
+
+/// One compiled thing for each key. Threads that want the same wait for the one that makes it;
+/// failures are not kept.
+template <class Compiled>
+class Table {
+public:
+  sfa_status get(llvm::StringRef key, Compiled **result,
+                 llvm::function_ref<sfa_status(Compiled **)> make) {
+    Entry *entry;
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      std::unique_ptr<Entry> &slot = entries[key];
+      if (!slot)
+        slot = std::make_unique<Entry>();
+      entry = slot.get();
+    }
+    std::lock_guard<std::mutex> lock(entry->mutex);
+    if (!entry->compiled)
+      if (sfa_status status = make(&entry->compiled))
+        return status;
+    *result = entry->compiled;
+    return SFA_SUCCESS;
+  }
+
+private:
+  struct Entry {
+    std::mutex mutex;
+    Compiled *compiled = nullptr;
+  };
+  std::mutex mutex;
+  llvm::StringMap<std::unique_ptr<Entry>> entries;
+};
+
+/// Code of these lives as long as the process: threads may be running it when others exit.
+template <class Compiled>
+Table<Compiled> &getTable() {
+  static auto *table = new Table<Compiled>;
+  return *table;
+}
+
+sfa_status compile(llvm::StringRef text, const char *entry, llvm::StringRef chipName,
+                   std::string *document) {
+  llvm::Expected<Chip> chip = Chip::parse(chipName);
+  if (!chip)
+    return report(SFA_ERROR_INVALID_ARGUMENT, chip.takeError());
+  llvm::Expected<Problem> problem = parseProblem(text, entry);
+  if (!problem)
+    return report(SFA_ERROR_INVALID_ARGUMENT, problem.takeError());
+  llvm::Expected<gpu::Program> program =
+      gpu::compileProgram(*problem->module, problem->entry, *chip);
+  if (!program)
+    return report(SFA_ERROR_INVALID_ARGUMENT, program.takeError());
+  *document = program->toJson();
+  return SFA_SUCCESS;
+}
+
+/// The chip to compile for on a device.
+sfa_status chooseChip(int32_t device, std::string *chip) {
+  sfa_device_properties properties;
+  if (sfa_status status = sfa_device_info(device, &properties))
+    return status;
+  int capability = 10 * properties.capability_major + properties.capability_minor;
+  if (capability < 80)
+    return report(SFA_ERROR_UNSUPPORTED_DEVICE,
+                  fmt::format("device {} ({}) has compute capability {}.{}; FlashSFA needs 8.0 or "
+                              "later",
+                              device, properties.name, properties.capability_major,
+                              properties.capability_minor));
+  // PTX for sm_80 runs on all newer GPUs.
+  *chip = capability == 90 ? "sm_90a" : "sm_80";
+  if (const char *wanted = std::getenv("SFA_CHIP"); wanted && *wanted)
+    *chip = wanted;
+  return SFA_SUCCESS;
+}
+
+struct ProgramDeleter {
+  void operator()(sfa_program *program) const { sfa_program_destroy(program); }
+};
+using OwnedProgram = std::unique_ptr<sfa_program, ProgramDeleter>;
+
+/// From the cache, or null.
+OwnedProgram readCache(sfa_cache *cache, const std::string &key) {
+  void *bytes = nullptr;
+  size_t size = 0;
+  sfa_program *program = nullptr;
+  if (!cache || sfa_cache_get(cache, key.data(), key.size(), &bytes, &size) != SFA_SUCCESS)
+    return nullptr;
+  // What does not load is compiled anew.
+  if (sfa_program_load(bytes, size, &program) != SFA_SUCCESS)
+    program = nullptr;
+  sfa_free(bytes);
+  return OwnedProgram(program);
+}
+
+void writeCache(sfa_cache *cache, const std::string &key, const sfa_program *program) {
+  void *bytes = nullptr;
+  size_t size = 0;
+  if (!cache || sfa_program_save(program, &bytes, &size) != SFA_SUCCESS)
+    return;
+  sfa_cache_put(cache, key.data(), key.size(), bytes, size);
+  sfa_free(bytes);
+}
+
+sfa_status makeProgram(llvm::StringRef text, const char *entry, const std::string &chip,
+                       int32_t device, const std::string &key, sfa_program **result) {
+  sfa_cache *opened = nullptr;
+  if (sfa_status status = sfa_cache_open(nullptr, -1, &opened))
+    return status;
+  std::unique_ptr<sfa_cache, decltype(&sfa_cache_close)> cache(opened, sfa_cache_close);
+  OwnedProgram program = readCache(opened, key);
+  // Code that the driver refuses, of another driver or another device, is compiled anew.
+  if (program && sfa_program_prepare(program.get(), device) != SFA_SUCCESS)
+    program = nullptr;
+  if (!program) {
+    std::string document;
+    if (sfa_status status = compile(text, entry, chip, &document))
+      return status;
+    sfa_program *loaded = nullptr, *assembled = nullptr;
+    if (sfa_status status = sfa_program_load(document.data(), document.size(), &loaded))
+      return status;
+    OwnedProgram ptx(loaded);
+    if (sfa_status status = sfa_assemble(loaded, device, &assembled))
+      return status;
+    program.reset(assembled);
+    if (sfa_status status = sfa_program_prepare(assembled, device))
+      return status;
+    writeCache(opened, key, assembled);
+  }
+  *result = program.release();
+  return SFA_SUCCESS;
+}
+
+std::optional<ElementType> toElementType(int32_t dtype) {
+  switch (dtype) {
+  case SFA_DTYPE_F16:
+    return ElementType::F16;
+  case SFA_DTYPE_BF16:
+    return ElementType::BF16;
+  case SFA_DTYPE_F32:
+    return ElementType::F32;
+  case SFA_DTYPE_U8:
+    return ElementType::U8;
+  case SFA_DTYPE_U16:
+    return ElementType::U16;
+  case SFA_DTYPE_I32:
+    return ElementType::I32;
+  case SFA_DTYPE_I64:
+    return ElementType::I64;
+  default:
+    return std::nullopt;
+  }
+}
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// C interface
+//===----------------------------------------------------------------------===//
+
+static sfa_status requirePointers(std::initializer_list<const void *> pointers) {
+  for (const void *pointer : pointers)
+    if (!pointer)
+      return report(SFA_ERROR_INVALID_ARGUMENT, "a parameter is NULL; it has to point to something");
+  return SFA_SUCCESS;
+}
+
+sfa_status sfa_jit_compile(const char *module, size_t size, const char *entry, const char *chip,
+                           void **bytes, size_t *num_bytes) {
+  if (sfa_status status = requirePointers({module, chip, bytes, num_bytes}))
+    return status;
+  std::string document;
+  if (sfa_status status = compile({module, size}, entry, chip, &document))
+    return status;
+  void *copy = std::malloc(document.size());
+  if (!copy)
+    return report(SFA_ERROR_OUT_OF_MEMORY, "the host has no memory left");
+  std::memcpy(copy, document.data(), document.size());
+  *bytes = copy;
+  *num_bytes = document.size();
+  return SFA_SUCCESS;
+}
+
+sfa_status sfa_jit_program(const char *module, size_t size, const char *entry, int32_t device,
+                           sfa_program **program) {
+  if (sfa_status status = requirePointers({module, program}))
+    return status;
+  std::string chip;
+  if (sfa_status status = chooseChip(device, &chip))
+    return status;
+  // All that changes the code.
+  std::string key = fmt::format("flashsfa {} llvm {} chip {} entry {}\n", SFA_VERSION,
+                                SFA_LLVM_VERSION, chip, entry ? entry : "");
+  key.append(module, size);
+  sfa_status status = getTable<sfa_program>().get(key, program, [&](sfa_program **made) {
+    return makeProgram({module, size}, entry, chip, device, key, made);
+  });
+  // Another device of the same chip shares the program.
+  return status ? status : sfa_program_prepare(*program, device);
+}
+
+sfa_status sfa_jit_cpu_function(const char *module, size_t size, const char *entry,
+                                sfa_cpu_function **function) {
+  if (sfa_status status = requirePointers({module, function}))
+    return status;
+  std::string key = std::string(entry ? entry : "") + "\n";
+  key.append(module, size);
+  return getTable<sfa_cpu_function>().get(key, function, [&](sfa_cpu_function **made) {
+    llvm::Expected<Problem> problem = parseProblem({module, size}, entry);
+    if (!problem)
+      return report(SFA_ERROR_INVALID_ARGUMENT, problem.takeError());
+    auto executable = cpu::Executable::compile(*problem->module, problem->entry);
+    if (!executable)
+      return report(SFA_ERROR_INVALID_ARGUMENT, executable.takeError());
+    *made = new sfa_cpu_function{std::move(*executable)};
+    return SFA_SUCCESS;
+  });
+}
+
+static sfa_status toBuffers(const sfa_tensor *tensors, int32_t count, const char *what,
+                            std::vector<BufferRef> &buffers) {
+  for (int32_t i = 0; i < count; ++i) {
+    std::optional<ElementType> type = toElementType(tensors[i].dtype);
+    if (!type || tensors[i].rank < 0 || tensors[i].rank > SFA_MAX_RANK || !tensors[i].shape)
+      return report(SFA_ERROR_INVALID_ARGUMENT,
+                    fmt::format("{} {} is no tensor of a known type and rank", what, i));
+    buffers.push_back({*type, tensors[i].data,
+                       std::vector<int64_t>(tensors[i].shape, tensors[i].shape + tensors[i].rank)});
+  }
+  return SFA_SUCCESS;
+}
+
+sfa_status sfa_cpu_function_run(const sfa_cpu_function *function, const sfa_tensor *arguments,
+                                int32_t num_arguments, const sfa_tensor *results,
+                                int32_t num_results) {
+  if (sfa_status status = requirePointers({function}))
+    return status;
+  std::vector<BufferRef> inputs, outputs;
+  if (sfa_status status = toBuffers(arguments, num_arguments, "argument", inputs))
+    return status;
+  if (sfa_status status = toBuffers(results, num_results, "result", outputs))
+    return status;
+  auto computed = function->executable->invoke(inputs);
+  if (!computed)
+    return report(SFA_ERROR_INVALID_ARGUMENT, computed.takeError());
+  if (computed->size() != outputs.size())
+    return report(SFA_ERROR_INVALID_ARGUMENT,
+                  fmt::format("{} results given, the function has {}", outputs.size(),
+                              computed->size()));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const cpu::OwnedBuffer &from = (*computed)[i];
+    if (from.shape != outputs[i].shape || from.type != outputs[i].type)
+      return report(SFA_ERROR_INVALID_ARGUMENT,
+                    fmt::format("result {} has another type or shape than the function gives", i));
+    if (from.numBytes())
+      std::memcpy(outputs[i].data, from.data, from.numBytes());
+  }
+  return SFA_SUCCESS;
+}
+
+const char *sfa_jit_llvm_version(void) { return SFA_LLVM_VERSION; }

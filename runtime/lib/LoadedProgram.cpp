@@ -88,9 +88,20 @@ static void requireParameters(const Driver &driver, cu::Function function, const
   }
 }
 
+/// Fails where the driver is too old for what the launches need.
+static void requireEntries(const Driver &driver, const Program &program) {
+  for (const Launch &launch : program.launches)
+    if (!launch.tensorMaps.empty() && !driver.tensorMapEncodeTiled)
+      fail(SFA_ERROR_NO_DRIVER,
+           "the kernel {} uses the tensor memory accelerator, which needs a driver of {} or later; "
+           "this one is of {}: update the NVIDIA driver",
+           launch.kernel, Driver::versionName(12000), Driver::versionName(driver.version));
+}
+
 /// The device, where it can run the program.
 static cu::Device getSupported(const Driver &driver, const Program &program, int32_t device) {
   requireSupport(program, device, getProperties(driver, device));
+  requireEntries(driver, program);
   return getDevice(driver, device);
 }
 

@@ -12,7 +12,7 @@
 
 using namespace sfa::runtime::impl;
 
-const char *sfa::runtime::typeName(int32_t dtype) {
+const char *sfa::runtime::impl::typeName(int32_t dtype) {
   switch (dtype) {
   case SFA_DTYPE_F16:
     return "f16";

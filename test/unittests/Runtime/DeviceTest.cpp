@@ -1,0 +1,2 @@
+#include "RuntimeTest.h"
+int main0;

@@ -286,6 +286,9 @@ TEST_F(CacheTest, IsReadWhereItCannotBeWritten) {
   for (const fs::path &path : {root, directory.parent_path(), directory})
     fs::permissions(path, fs::perms(0555));
   std::string text = inChild([&] {
+    // From within, since the folders above may be closed to that user.
+    fs::current_path(root);
+    directory = fs::relative(directory, root);
     if (!becomeOrdinary())
       return;
     runtime::Cache cache = open();

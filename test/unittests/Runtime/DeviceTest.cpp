@@ -178,8 +178,9 @@ json makeCopy() {
   launch["grid"] = {{{"dim", {0, 0}}, {"ceildiv", 128}}, 1, 1};
   launch["memories"] = {0, 1};
   launch["tensor_maps"] = json::array();
-  return makeDocument("sm_80", copyKernel, json::array({{{"type", "f32"}, {"shape", {-1}}}}),
-                      json::array({{{"type", "f32"}, {"shape", {{{"dim", {0, 0}}}}}}}), launch);
+  return makeDocument(
+      "sm_80", copyKernel, json::array({{{"type", "f32"}, {"shape", json::array({-1})}}}),
+      json::array({{{"type", "f32"}, {"shape", json::array({{{"dim", {0, 0}}}})}}}), launch);
 }
 
 /// The result has as many rows as argument 1, and the grid follows it: argument 0 may be shorter.
@@ -191,8 +192,13 @@ json makeBox() {
   launch["tensor_maps"] = {{{"memory", 0}, {"box_rows", 64}, {"box_columns", 64}}};
   return makeDocument("sm_90a", boxKernel,
                       json::array({{{"type", "bf16"}, {"shape", {1, 1, -1, 64}}},
-                                   {{"type", "u8"}, {"shape", {-1}}}}),
+                                   {{"type", "u8"}, {"shape", json::array({-1})}}}),
                       json::array({{{"type", "bf16"}, {"shape", {1, 1, rows, 64}}}}), launch);
+}
+
+TEST(DeviceDocuments, AreRight) {
+  EXPECT_EQ(load(makeCopy()).results()[0].shape, (std::vector<int64_t>{-1}));
+  EXPECT_EQ(load(makeBox()).results()[0].shape, (std::vector<int64_t>{1, 1, -1, 64}));
 }
 
 class Device : public testing::Test {

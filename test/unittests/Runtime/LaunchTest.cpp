@@ -135,10 +135,10 @@ TEST_F(LaunchTest, TakesStrides) {
 
 TEST_F(LaunchTest, TakesOneDimension) {
   json document = makeProgram();
-  document["arguments"].push_back({{"type", "i32"}, {"shape", {-1}}});
+  document["arguments"].push_back({{"type", "i32"}, {"shape", json::array({-1})}});
   json launch = document["launches"][0];
   launch["memories"] = {2, 1};
-  document["launches"] = {launch};
+  document["launches"] = json::array({launch});
   document["temporaries"] = json::array();
   runtime::Program program = load(document);
   runtime::Tensor lengths(at(0x60000), SFA_DTYPE_I32, {9}, {4});
@@ -211,9 +211,9 @@ TEST_F(LaunchTest, MapsEmptyMemoriesToSomethingLegal) {
 
 TEST_F(LaunchTest, AlignsTemporaries) {
   json document = makeProgram();
-  document["temporaries"].push_back({{"type", "u8"}, {"shape", {300}}});
+  document["temporaries"].push_back({{"type", "u8"}, {"shape", json::array({300})}});
   document["temporaries"].push_back({{"type", "i64"}, {"shape", {2, 3, 5, 7}}});
-  document["launches"] = {document["launches"][0]};
+  document["launches"] = json::array({json(document["launches"][0])});
   document["launches"][0]["memories"] = {5, 6};
   runtime::Program program = load(document);
   auto bytes = program.workspaceBytes({queries.tensor(), keys.tensor()});

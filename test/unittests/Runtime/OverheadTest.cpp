@@ -39,7 +39,7 @@ double measure(const Call &call) {
 TEST_F(Overhead, OfALaunch) {
   json two = makeProgram();
   json one = two;
-  one["launches"] = {two["launches"][1]};
+  one["launches"] = json::array({json(two["launches"][1])});
   runtime::Tensor queries(at(0x10000), SFA_DTYPE_BF16, {2, 3, 1000, 64});
   runtime::Tensor lse(at(0x38000), SFA_DTYPE_F32, {2, 3, 1000});
   sfa_tensor arguments[] = {queries.tensor(), queries.tensor()};

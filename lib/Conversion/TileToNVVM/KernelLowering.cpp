@@ -47,6 +47,9 @@ LogicalResult KernelLowering::chooseGeometry() {
   geometry.kTile = loop.getStep();
   valueType = cast<TileType>(loop.getAccumulate().getArgument(2).getType()).getElementType();
   ScheduleAttr schedule = kernel.getScheduleAttr();
+  if (schedule && schedule.getStrategy().value_or(Strategy::Dense) != Strategy::Dense)
+    return kernel.emitOpError() << "has strategy = " << stringifyEnum(*schedule.getStrategy())
+                                << "; on a GPU only dense is there yet";
   geometry.consumers = schedule ? schedule.getConsumers().value_or(2) : 2;
   if (geometry.qTile % (64 * geometry.consumers) != 0)
     return kernel.emitOpError() << "has q_tile = " << geometry.qTile

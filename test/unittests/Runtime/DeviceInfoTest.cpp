@@ -67,10 +67,10 @@ TEST_F(DeviceInfo, HasMemory) {
   fake->failures = {{"cuMemAlloc", 2}};
   EXPECT_EQ(sfa_memory_allocate(0, 64, &memory), SFA_ERROR_OUT_OF_MEMORY);
   EXPECT_STREQ(sfa_last_error(), "device 0 has no 64 bytes of memory left");
-  fake->failures = {{"cuCtxSynchronize", 700}};
+  fake->failures = {{"cuCtxSynchronize", 46}};
   EXPECT_EQ(sfa_synchronize(0), SFA_ERROR_DRIVER);
   EXPECT_STREQ(sfa_last_error(), "work on device 0 has failed: cuCtxSynchronize failed with "
-                                 "CUDA_ERROR_FAKE (700): made to fail");
+                                 "CUDA_ERROR_FAKE (46): made to fail");
 }
 
 TEST(Status, HasNames) {

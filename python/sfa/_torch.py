@@ -238,6 +238,9 @@ def attention(q, k, v, topk, causal, window, scale, lse, schedule):
     else:
         for name, tensor in (("q", q), ("k", k), ("v", v)):
             _require_tensor(name, tensor)
+        if not is_compiling():
+            topk = None if topk is None else _operations.integer("topk", topk, 1)
+            scale, causal, lse = _operations.scale_value(scale), bool(causal), bool(lse)
         left, right = _operations.window_bounds(window) or (None, None)
         results = _attention_op(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, left, right,
                                 scale, lse, schedule)

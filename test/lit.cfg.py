@@ -1,6 +1,8 @@
 """The lit tests of FlashSFA: `ninja -C build check-sfa` runs all of them."""
 
+import glob
 import os
+import subprocess
 
 import lit.formats
 from lit.llvm import llvm_config
@@ -26,3 +28,10 @@ for tool in tools:
 llvm_config.add_tool_substitutions(
     [ToolSubst(tool, unresolved="ignore") for tool in tools] + ["not", "split-file"],
     [config.sfa_tools_dir, config.llvm_tools_dir])
+
+# The Python package: needs the library of this build, and numpy for its tests.
+if os.path.exists(os.path.join(config.sfa_binary_dir, "lib", "libsfa.so")):
+    if subprocess.run([config.python_executable, "-c", "import numpy"], capture_output=True).returncode == 0:
+        config.available_features.add("numpy")
+    if not glob.glob("/dev/nvidia[0-9]*"):
+        config.available_features.add("no-gpu")

@@ -18,6 +18,8 @@ packages=(
   llvm-22-dev llvm-22-tools    # LLVM; FileCheck, lit, not and split-file for the tests
   libmlir-22-dev mlir-22-tools # MLIR; mlir-tblgen
   libfmt-dev libgtest-dev      # formatted messages; unit tests
+  nlohmann-json3-dev           # JSON of the runtime; headers only
+  libxxhash-dev                # checksums of the runtime; headers only
   python3                      # runs lit
 )
 
@@ -36,7 +38,7 @@ installPackages() {
   local package missing=()
   local ownBuild="or configure with packages of your own: cmake --preset dev -DMLIR_DIR=.../lib/cmake/mlir"
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-    say "not Debian or Ubuntu: expecting CMake, Ninja, Clang, lld, LLVM and MLIR 22, fmt, GoogleTest and Python 3"
+    say "not Debian or Ubuntu: expecting CMake, Ninja, Clang, lld, LLVM and MLIR 22, fmt, nlohmann-json, xxHash, GoogleTest and Python 3"
     return
   fi
   for package in "${packages[@]}"; do

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shutil
 import subprocess
 
 import lit.formats
@@ -21,13 +22,19 @@ config.substitutions.append(("%python", '"%s"' % config.python_executable))
 llvm_config.use_default_substitutions()
 
 # A tool that this build does not have is a feature that its tests require.
-tools = ["sfa-opt", "sfa-run", "sfa-bench", "sfa-oracle", "sfa-lsp-server"]
+tools = ["sfa-opt", "sfa-compile", "sfa-run", "sfa-bench", "sfa-oracle", "sfa-lsp-server"]
 for tool in tools:
     if os.path.exists(os.path.join(config.sfa_tools_dir, tool)):
         config.available_features.add(tool)
 llvm_config.add_tool_substitutions(
     [ToolSubst(tool, unresolved="ignore") for tool in tools] + ["not", "split-file"],
     [config.sfa_tools_dir, config.llvm_tools_dir])
+
+# The assembler of the CUDA Toolkit, where there is one.
+ptxas = shutil.which("ptxas") or shutil.which("ptxas", path=os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin"))
+if ptxas:
+    config.available_features.add("ptxas")
+    config.substitutions.append(("%ptxas", ptxas))
 
 # The Python package: needs the library of this build, and numpy for its tests.
 if os.path.exists(os.path.join(config.sfa_binary_dir, "lib", "libsfa.so")):

@@ -80,13 +80,17 @@ struct GpuTiles {
 };
 } // namespace
 
-static GpuTiles chooseGpuTiles(int64_t d, int64_t dv, const Chip &chip) {
+static GpuTiles chooseGpuTiles(int64_t d, int64_t dv, Softmax softmax, const Chip &chip) {
   int64_t width = std::max(d, dv);
   if (chip.hasWarpgroups) {
-    // A thread has 240 registers beside two consumers, 160 beside three.
+    // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax keeps the
+    // scores until its guard has spoken.
+    bool isLazy = softmax == Softmax::Lazy;
     if (width <= 64)
-      return {192, 128, 3};
-    return {128, width <= 128 ? 128 : 64, 2};
+      return {192, isLazy ? 112 : 128, 3};
+    if (width <= 128)
+      return {128, 128, 2};
+    return {128, isLazy ? 48 : 64, 2};
   }
   // 16 rows a warp; the accumulator takes dv / 2 registers, the scores k_tile / 2.
   if (width <= 128)
@@ -96,14 +100,15 @@ static GpuTiles chooseGpuTiles(int64_t d, int64_t dv, const Chip &chip) {
 
 ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
   int64_t d = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(3);
-  GpuTiles tiles = chooseGpuTiles(d, op.getValue().getType().getDimSize(3), chip);
   auto given = op.getScheduleAttr();
+  Softmax softmax = given ? given.getSoftmax().value_or(Softmax::Online) : Softmax::Online;
+  GpuTiles tiles = chooseGpuTiles(d, op.getValue().getType().getDimSize(3), softmax, chip);
   // A consumer has 64 rows; who gives one of the two leaves the other to follow.
   if (given && given.getQTile() && !given.getConsumers())
     tiles.consumers = std::clamp<int64_t>(*given.getQTile() / 64, 1, 3);
   if (given && given.getConsumers() && !given.getQTile())
     tiles.qTile = 64 * *given.getConsumers();
-  auto chosen = ScheduleAttr::get(op.getContext(), Strategy::Dense, Softmax::Online, tiles.qTile,
+  auto chosen = ScheduleAttr::get(op.getContext(), Strategy::Dense, softmax, tiles.qTile,
                                   tiles.kTile, /*stages=*/2, tiles.consumers);
   return given ? given.orElse(chosen) : chosen;
 }

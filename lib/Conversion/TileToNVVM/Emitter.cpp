@@ -70,6 +70,17 @@ Value Emitter::pack(Value low, Value high, Type element) {
   return bitcast(getI32Type(), packed);
 }
 
+std::pair<Value, Value> Emitter::unpack(Value pair, Type element) {
+  if (element.isBF16())
+    return {bitcast(getF32Type(), shiftLeft(pair, 16)),
+            bitcast(getF32Type(), bitAnd(pair, int64_t(0xFFFF0000)))};
+  Value halves = bitcast(VectorType::get(2, element), pair);
+  auto extend = [&](int64_t half) -> Value {
+    return make<LLVM::FPExtOp>(getF32Type(), make<LLVM::ExtractElementOp>(halves, i32(half)));
+  };
+  return {extend(0), extend(1)};
+}
+
 Value Emitter::shuffleXor(Value value, int64_t distance) {
   return make<NVVM::ShflOp>(value.getType(), i32(-1), value, i32(distance), i32(31),
                             NVVM::ShflKind::bfly, UnitAttr());

@@ -89,6 +89,8 @@ public:
   Value reciprocal(Value x) { return make<mlir::NVVM::RcpApproxFtzF32Op>(getF32Type(), x); }
   /// Two f32, rounded to `element` (f16 or bf16), in one register; `low` in the low half.
   Value pack(Value low, Value high, mlir::Type element);
+  /// What `pack` made of two numbers, as f32: low half, high half.
+  std::pair<Value, Value> unpack(Value pair, mlir::Type element);
 
   //===--- Threads --------------------------------------------------------===//
 

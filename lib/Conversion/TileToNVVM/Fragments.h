@@ -35,6 +35,9 @@ struct Geometry {
 struct Fragment {
   Emitter::Values elements;
   int64_t columns;
+  /// Of probabilities: pairs of neighbours, rounded to the type of the values, as the matrix units
+  /// take them. Elements may be absent then.
+  Emitter::Values pairs = {};
 
   /// Number of the row, among those of a lane, that holds an element.
   size_t rowOf(size_t element) const {

@@ -45,7 +45,11 @@ LogicalResult KernelLowering::chooseGeometry() {
     return success();
   geometry.qTile = loop.getMax().getType().getRows();
   geometry.kTile = loop.getStep();
+  valueType = cast<TileType>(loop.getAccumulate().getArgument(2).getType()).getElementType();
   ScheduleAttr schedule = kernel.getScheduleAttr();
+  if (schedule && schedule.getStrategy().value_or(Strategy::Dense) != Strategy::Dense)
+    return kernel.emitOpError() << "has strategy = " << stringifyEnum(*schedule.getStrategy())
+                                << "; on a GPU only dense is there yet";
   geometry.consumers = schedule ? schedule.getConsumers().value_or(2) : 2;
   if (geometry.qTile % (64 * geometry.consumers) != 0)
     return kernel.emitOpError() << "has q_tile = " << geometry.qTile
@@ -206,6 +210,23 @@ void KernelLowering::setRegisters(Value value, ValueRange registers, bool isSpre
     fragments[value] = {Values(registers), tile.getColumns()};
 }
 
+/// Whether `value` is what the stage `softmax` yields as probabilities, and nothing else.
+static bool isProbabilities(Value value) {
+  if (!value.hasOneUse())
+    return false;
+  OpOperand &use = *value.getUses().begin();
+  auto loop = dyn_cast<KeyLoopOp>(use.getOwner()->getParentOp());
+  return loop && use.getOwner()->getParentRegion() == &loop.getSoftmax() &&
+         isa<YieldOp>(use.getOwner()) && use.getOperandNumber() == 0;
+}
+
+void KernelLowering::pack(Fragment &fragment) {
+  if (fragment.pairs.empty())
+    for (size_t i = 0; i < fragment.elements.size(); i += 2)
+      fragment.pairs.push_back(
+          emit.pack(fragment.elements[i], fragment.elements[i + 1], valueType));
+}
+
 LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
   // Both branches are there before either yields: a row vector is spread where one of them says so.
   Region regions[2];
@@ -216,33 +237,51 @@ LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
     if (sources[branch] && failed(lower(*sources[branch])))
       return failure();
   }
+  unsigned numResults = op.getNumResults();
+  auto yieldedBy = [&](int branch, unsigned i) {
+    return sources[branch]->getTerminator()->getOperand(i);
+  };
   SmallVector<bool> spreads;
-  for (unsigned i = 0; i < op.getNumResults(); ++i)
-    spreads.push_back(isSpread(sources[0]->getTerminator()->getOperand(i)) ||
-                      isSpread(sources[1]->getTerminator()->getOperand(i)));
-  SmallVector<size_t> counts(op.getNumResults());
+  for (unsigned i = 0; i < numResults; ++i)
+    spreads.push_back(isSpread(yieldedBy(0, i)) || isSpread(yieldedBy(1, i)));
+  SmallVector<size_t> counts(numResults);
   SmallVector<Type> types;
   for (int branch : {0, 1}) {
     OpBuilder::InsertionGuard guard(emit);
     emit.setInsertionPointToEnd(blocks[branch]);
     Values yielded;
-    for (unsigned i = 0; i < op.getNumResults(); ++i) {
-      Values registers = registersOf(sources[branch]->getTerminator()->getOperand(i), spreads[i]);
+    for (unsigned i = 0; i < numResults; ++i) {
+      Values registers;
+      if (isProbabilities(op.getResult(i))) {
+        // Half the registers.
+        Fragment probabilities = fragments.at(yieldedBy(branch, i));
+        pack(probabilities);
+        registers = probabilities.pairs;
+      } else {
+        registers = registersOf(yieldedBy(branch, i), spreads[i]);
+      }
       counts[i] = registers.size();
       llvm::append_range(yielded, registers);
     }
     if (branch == 0)
       llvm::append_range(types, ValueRange(yielded).getTypes());
-    emit.make<scf::YieldOp>(yielded);
+    if (branch == 0 || numResults != 0 || sources[1])
+      emit.make<scf::YieldOp>(yielded);
   }
   auto choice = emit.make<scf::IfOp>(types, scalar(op.getCondition()), /*addThenBlock=*/false,
                                      /*addElseBlock=*/false);
   choice.getThenRegion().takeBody(regions[0]);
-  choice.getElseRegion().takeBody(regions[1]);
+  if (sources[1])
+    choice.getElseRegion().takeBody(regions[1]);
   ValueRange results = choice.getResults();
-  for (unsigned i = 0; i < op.getNumResults(); ++i) {
-    setRegisters(op.getResult(i), results.take_front(counts[i]), spreads[i]);
+  for (unsigned i = 0; i < numResults; ++i) {
+    ValueRange registers = results.take_front(counts[i]);
     results = results.drop_front(counts[i]);
+    if (isProbabilities(op.getResult(i)))
+      fragments[op.getResult(i)] = {
+          {}, cast<TileType>(op.getResult(i).getType()).getColumns(), Values(registers)};
+    else
+      setRegisters(op.getResult(i), registers, spreads[i]);
   }
   return success();
 }
@@ -325,6 +364,11 @@ KernelLowering::lowerRowStages(KeyLoopOp loop, Value key, ArrayRef<SharedTile> k
 
   auto pass = [&](Region &from, unsigned index, BlockArgument to) {
     Value value = yielded(from, index);
+    if (fragments.contains(value)) {
+      Fragment fragment = fragments.at(value);
+      fragments[to] = fragment;
+      return;
+    }
     bool spread = isSpread(value);
     setRegisters(to, registersOf(value, spread), spread);
   };
@@ -416,11 +460,15 @@ void KernelLowering::lower(AccumulateOp op) {
 }
 
 std::array<Value, 4> KernelLowering::packLeft(const Fragment &fragment, int64_t repeat,
-                                              int64_t step, Type element) {
-  size_t first = repeat * fragment.columns / 2 + 8 * step;
+                                              int64_t step) {
+  size_t first = repeat * fragment.columns / 4 + 4 * step;
   std::array<Value, 4> packed;
-  for (size_t pair = 0; pair < 4; ++pair)
-    packed[pair] = emit.pack(fragment.elements[first + 2 * pair],
-                             fragment.elements[first + 2 * pair + 1], element);
+  for (size_t pair = 0; pair < 4; ++pair) {
+    size_t number = first + pair;
+    packed[pair] = fragment.pairs.empty()
+                       ? emit.pack(fragment.elements[2 * number], fragment.elements[2 * number + 1],
+                                   valueType)
+                       : fragment.pairs[number];
+  }
   return packed;
 }

@@ -77,6 +77,8 @@ public:
   const Chip &chip;
   Emitter emit;
   Geometry geometry = {};
+  /// Of value tiles; probabilities are rounded to it.
+  mlir::Type valueType;
   /// Of the block; the number of a warp among those that compute; lane, lane / 4 and lane % 4.
   Value thread, warp, lane, g, t;
   mlir::IRMapping mapping; // values that are no tiles
@@ -118,10 +120,9 @@ public:
   /// Lowers what the stage `load` computes besides loading, for the key tile at `key`.
   mlir::LogicalResult lowerStageScalars(tile::KeyLoopOp loop, Value key);
 
-  /// Element `index` of the pairs that a matrix unit takes as its left operand, for 16 columns from
-  /// 16 `step` on of block `repeat` of rows.
-  std::array<Value, 4> packLeft(const Fragment &fragment, int64_t repeat, int64_t step,
-                                mlir::Type element);
+  /// What a matrix unit takes as its left operand: 16 columns of probabilities from 16 `step` on, of
+  /// block `repeat` of rows.
+  std::array<Value, 4> packLeft(const Fragment &fragment, int64_t repeat, int64_t step);
 
 private:
   //===--- Kernel and control flow (KernelLowering.cpp) ---------------------===//
@@ -134,6 +135,8 @@ private:
   Values registersOf(Value value, bool spread);
   void setRegisters(Value value, ValueRange registers, bool spread);
   bool isSpread(Value value);
+  /// Gives a fragment its pairs.
+  void pack(Fragment &fragment);
 
   //===--- Softmax (Softmax.cpp) --------------------------------------------===//
 

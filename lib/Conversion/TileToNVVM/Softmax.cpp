@@ -11,6 +11,7 @@
 #include <limits>
 
 using namespace mlir;
+using namespace sfa;
 using namespace sfa::tile;
 using namespace sfa::gpu;
 
@@ -174,9 +175,20 @@ void KernelLowering::lower(Exp2Op op) {
 }
 
 void KernelLowering::lower(RowSumOp op) {
-  const Fragment &tile = fragments.at(op.getTile());
+  Fragment &tile = fragments.at(op.getTile());
+  Values elements = tile.elements;
+  if (kernel.getScheduleAttr() && kernel.getScheduleAttr().getSoftmax() == Softmax::Lazy) {
+    // The largest probability of a row is not 1 here, so rounding changes it, too: sums of what the
+    // product adds up keep rows exact that a few keys dominate.
+    pack(tile);
+    elements.clear();
+    for (Value pair : tile.pairs) {
+      auto [low, high] = emit.unpack(pair, valueType);
+      elements.append({low, high});
+    }
+  }
   Values chains(4 * geometry.repeats);
-  for (auto [i, element] : llvm::enumerate(tile.elements)) {
+  for (auto [i, element] : llvm::enumerate(elements)) {
     Value &chain = chains[2 * tile.rowOf(i) + i % 2];
     chain = chain ? emit.add(chain, element) : element;
   }

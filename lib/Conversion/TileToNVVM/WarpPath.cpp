@@ -199,7 +199,7 @@ Fragment WarpPath::accumulate(Fragment acc, const Fragment &probabilities,
   for (int64_t step = 0; step < value.rows / 16; ++step) {
     SmallVector<std::array<Value, 4>> left;
     for (int64_t repeat = 0; repeat < repeats; ++repeat)
-      left.push_back(kernel.packLeft(probabilities, repeat, step, element));
+      left.push_back(kernel.packLeft(probabilities, repeat, step));
     for (int64_t pair = 0; pair < value.columns / 16; ++pair) {
       std::array<Value, 4> right = loadRightTransposed(value, step, pair);
       for (int64_t repeat = 0; repeat < repeats; ++repeat)

@@ -174,7 +174,7 @@ Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
                                    const SharedTile &value) {
   SmallVector<std::array<Value, 4>> left;
   for (int64_t step = 0; step < value.rows / 16; ++step)
-    left.push_back(kernel.packLeft(probabilities, /*repeat=*/0, step, element));
+    left.push_back(kernel.packLeft(probabilities, /*repeat=*/0, step));
   acquire(rings.back());
   Value right = describeColumns(emit, value);
   emitWgmmaFence(emit);
@@ -187,6 +187,9 @@ Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
   release(rings.back());
   return acc;
 }
+
+/// The first value that a stage yields.
+static Value yielded(Region &stage) { return stage.front().getTerminator()->getOperand(0); }
 
 LogicalResult WarpgroupPath::emitConsumers(KeyLoopOp loop) {
   Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());
@@ -219,8 +222,10 @@ LogicalResult WarpgroupPath::emitConsumers(KeyLoopOp loop) {
           result = failure();
           return KernelLowering::Values(values);
         }
-        Value probabilities = loop.getSoftmax().front().getTerminator()->getOperand(0);
-        spent = kernel.fragments.at(probabilities).elements;
+        // Probabilities have taken the place of scores where they are not packed.
+        spent = kernel.fragments.at(yielded(loop.getSoftmax())).elements;
+        if (spent.empty())
+          spent = kernel.fragments.at(yielded(loop.getMask())).elements;
         position = position.next(emit, stages);
         return pack(*after);
       });

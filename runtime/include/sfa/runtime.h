@@ -65,8 +65,8 @@ typedef enum sfa_status {
 } sfa_status;
 
 /** What the last call that failed in this thread has to say: what was given, what is allowed and
-    what to do. Never NULL; empty before the first failure. Valid until the next failure of a call in
-    this thread. A call that succeeds leaves it as it is. */
+    what to do. Never NULL; empty before the first failure. Valid until the next failure of a
+    call in this thread. A call that succeeds leaves it as it is. */
 SFA_RUNTIME_API const char *sfa_last_error(void);
 
 /** The name of a status, such as "SFA_ERROR_NO_DRIVER"; "unknown status" for other values. */
@@ -137,6 +137,23 @@ typedef struct sfa_device_properties {
 /** The properties of device `device`, counted from 0 in the order of CUDA. */
 SFA_RUNTIME_API sfa_status sfa_device_info(int32_t device, sfa_device_properties *properties);
 
+/** Memory of a device for callers that have no allocator of their own. These four functions use the
+    primary context of the device and retain it for the rest of the process. `address` is NULL for 0
+    bytes. Fails with SFA_ERROR_OUT_OF_MEMORY where there is not enough. */
+SFA_RUNTIME_API sfa_status sfa_memory_allocate(int32_t device, size_t bytes, void **address);
+
+/** Frees what sfa_memory_allocate gave. NULL is fine. Nothing that uses it may still be running. */
+SFA_RUNTIME_API sfa_status sfa_memory_free(int32_t device, void *address);
+
+/** Copies between host and device, in any direction, after all that has been launched on the default
+    stream, and waits for it. */
+SFA_RUNTIME_API sfa_status sfa_memory_copy(int32_t device, void *to, const void *from,
+                                           size_t bytes);
+
+/** Waits for all work of the device's primary context; reports the errors of kernels that have
+    failed. */
+SFA_RUNTIME_API sfa_status sfa_synchronize(int32_t device);
+
 /*===--- Programs -------------------------------------------------------===*/
 
 /** A compiled program: kernels, and how to launch them. */
@@ -151,8 +168,8 @@ SFA_RUNTIME_API sfa_status sfa_program_load(const void *bytes, size_t size, sfa_
     running. NULL is fine. */
 SFA_RUNTIME_API void sfa_program_destroy(sfa_program *program);
 
-/** Writes the program as a document that sfa_program_load takes. The caller owns *bytes, to be freed
-    with sfa_free. */
+/** Writes the program as a document that sfa_program_load takes. The caller owns *bytes, to be
+    freed with sfa_free. */
 SFA_RUNTIME_API sfa_status sfa_program_save(const sfa_program *program, void **bytes, size_t *size);
 
 typedef struct sfa_program_properties {
@@ -205,13 +222,13 @@ SFA_RUNTIME_API sfa_status sfa_program_workspace_bytes(const sfa_program *progra
                                                        const sfa_tensor *arguments,
                                                        int32_t num_arguments, size_t *bytes);
 
-/** Loads the code of the program onto a device, which the first launch does otherwise: PTX takes the
-    driver some 100 ms. Does nothing where it is loaded. Call it before a launch is captured into a
-    graph. Retains the primary context of the device until the program is destroyed.
+/** Loads the code of the program onto a device, which the first launch does otherwise; the driver
+    assembles PTX then. Does nothing where it is loaded. Call it before a launch is captured
+    into a graph. Retains the primary context of the device until the program is destroyed.
 
-    Fails with SFA_ERROR_UNSUPPORTED_DEVICE where the chip of the program is not that of the device:
-    sm_90a runs on compute capability 9.0 only, PTX for sm_80 on 8.0 and later, machine code for
-    sm_80 on 8.0 to 8.9. The message of SFA_ERROR_DRIVER has the driver's log. */
+    Fails with SFA_ERROR_UNSUPPORTED_DEVICE where the chip of the program is not that of the
+    device: sm_90a runs on compute capability 9.0 only, PTX for sm_80 on 8.0 and later, machine
+    code for sm_80 on 8.0 to 8.9. The message of SFA_ERROR_DRIVER has the driver's log. */
 SFA_RUNTIME_API sfa_status sfa_program_prepare(sfa_program *program, int32_t device);
 
 /** Puts the kernels of the program into a stream, in the device's primary context.
@@ -234,8 +251,8 @@ SFA_RUNTIME_API sfa_status sfa_program_launch(sfa_program *program, int32_t devi
                                               void *workspace, size_t workspace_bytes);
 
 /** Assembles a program in PTX for a device: *assembled has machine code and loads at once. The
-    caller owns it; `program` stays as it is. Fails with SFA_ERROR_INVALID_ARGUMENT where the program
-    is machine code already. */
+    caller owns it; `program` stays as it is. Fails with SFA_ERROR_INVALID_ARGUMENT where the
+    program is machine code already. */
 SFA_RUNTIME_API sfa_status sfa_assemble(const sfa_program *program, int32_t device,
                                         sfa_program **assembled);
 
@@ -260,9 +277,9 @@ SFA_RUNTIME_API sfa_status sfa_cache_open(const char *directory, int64_t max_byt
 /** NULL is fine. */
 SFA_RUNTIME_API void sfa_cache_close(sfa_cache *cache);
 
-/** The bytes of a key. The caller owns *bytes, to be freed with sfa_free; it is not NULL, also for an
-    entry of 0 bytes. SFA_ERROR_NOT_FOUND, which is no reason to worry, where there is no entry, or
-    none that can be trusted. */
+/** The bytes of a key. The caller owns *bytes, to be freed with sfa_free; it is not NULL, also
+    for an entry of 0 bytes. SFA_ERROR_NOT_FOUND, which is no reason to worry, where there is no
+    entry, or none that can be trusted. */
 SFA_RUNTIME_API sfa_status sfa_cache_get(sfa_cache *cache, const void *key, size_t key_size,
                                          void **bytes, size_t *size);
 

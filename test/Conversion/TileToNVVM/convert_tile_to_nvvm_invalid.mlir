@@ -1,0 +1,75 @@
+// RUN: sfa-opt %s -sfa-to-nvvm="chip=sm_90a" -split-input-file -verify-diagnostics
+// RUN: not sfa-opt %S/rows.mlir -sfa-to-nvvm="chip=sm_75" 2>&1 | FileCheck %s --check-prefix=CHIP
+// CHIP: chip 'sm_75' is not known; allowed are sm_80, sm_86, sm_87, sm_89, sm_90, sm_90a, sm_100, sm_120
+
+!t = tensor<1x8x?x128xf16>
+func.func @f(%q: !t, %k: !t, %v: !t) -> !t {
+  // expected-error @+1 {{has q_tile = 96 and consumers = 1; a GPU needs q_tile to be a multiple of 64 consumers}}
+  %o = sfa.attention %q, %k, %v schedule <q_tile = 96> : !t, !t, !t -> !t
+  return %o : !t
+}
+
+// -----
+
+!t = tensor<1x8x?x128xf16>
+func.func @f(%q: !t, %k: !t, %v: !t) -> !t {
+  // expected-error @+1 {{has q_tile = 256 and consumers = 2; on sm_90a q_tile has to be 64 consumers}}
+  %o = sfa.attention %q, %k, %v schedule <q_tile = 256, consumers = 2> : !t, !t, !t -> !t
+  return %o : !t
+}
+
+// -----
+
+!t = tensor<1x8x?x128xf16>
+func.func @f(%q: !t, %k: !t, %v: !t) -> !t {
+  // expected-error @+1 {{has tiles that do not fit: they need 557320 bytes of shared memory, sm_90a has 232448; choose a smaller q_tile, k_tile or stages}}
+  %o = sfa.attention %q, %k, %v schedule <stages = 8> : !t, !t, !t -> !t
+  return %o : !t
+}
+
+// -----
+
+!t = tensor<1x8x?x128xf16>
+func.func @f(%q: !t, %k: !t, %v: !t) -> !t {
+  // expected-error @+1 {{has k_tile = 40; a GPU needs a multiple of 16}}
+  %o = sfa.attention %q, %k, %v schedule <k_tile = 40> : !t, !t, !t -> !t
+  return %o : !t
+}
+
+// -----
+
+!t = tensor<1x8x?x128xf32>
+func.func @f(%q: !t, %k: !t, %v: !t) -> !t {
+  // expected-error @+1 {{a GPU needs f16 or bf16}}
+  %o = sfa.attention %q, %k, %v : !t, !t, !t -> !t
+  return %o : !t
+}
+
+// -----
+
+!t = tensor<1x8x?x80xf16>
+func.func @f(%q: !t, %k: !t, %v: !t) -> !t {
+  // expected-error @+1 {{a GPU needs f16 or bf16 and a multiple of 64 columns}}
+  %o = sfa.attention %q, %k, %v : !t, !t, !t -> !t
+  return %o : !t
+}
+
+// -----
+
+!t = tensor<1x8x?x128xf16>
+!c = tensor<1x8x?x128xf16, #sfa.codes<k = 8>>
+func.func @f(%q: !c, %k: !t, %v: !t) -> !t {
+  // expected-error @+1 {{has strategy = gather; on a GPU only dense is there yet}}
+  %o = sfa.attention %q, %k, %v schedule <strategy = gather> : !c, !t, !t -> !t
+  return %o : !t
+}
+
+// -----
+
+!t = tensor<1x8x?x80xf16>
+!c = tensor<1x8x?x80xf16, #sfa.codes<k = 8>>
+func.func @f(%x: !t) -> !c {
+  // expected-error @+1 {{a GPU needs f16 or bf16 and 64, 128 or 256 features}}
+  %c = sfa.sparsify %x : !t -> !c
+  return %c : !c
+}

@@ -1,0 +1,59 @@
+"""Compiles attention in its default schedules for a chip and assembles it: no spills, no warnings.
+
+    assemble.py SFA_COMPILE PTXAS CHIP
+
+One line for each configuration that is not as it should be, then a summary.
+"""
+
+import itertools
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+MASKS = {"none": "", "causal": "mask <causal>", "window": "mask <window, left = 100, right = 30>"}
+
+
+def module(dtype, d, dv, mask, softmax):
+    q, k, v = f"tensor<?x4x?x{d}x{dtype}>", f"tensor<?x2x?x{d}x{dtype}>", f"tensor<?x2x?x{dv}x{dtype}>"
+    o, lse = f"tensor<?x4x?x{dv}x{dtype}>", "tensor<?x4x?xf32>"
+    return (f"func.func @f(%q: {q}, %k: {k}, %v: {v}) -> ({o}, {lse}) {{\n"
+            f"  %o, %l = sfa.attention %q, %k, %v {MASKS[mask]} schedule <softmax = {softmax}>\n"
+            f"    : {q}, {k}, {v} -> {o}, {lse}\n  return %o, %l : {o}, {lse}\n}}\n")
+
+
+def complaint(compiler, ptxas, chip, text, folder):
+    """What is wrong with the code of a module, or None."""
+    source, ptx = folder / "f.mlir", folder / "f.ptx"
+    source.write_text(text)
+    compiled = subprocess.run([compiler, source, f"--chip={chip}", "--emit=ptx", "-o", ptx], capture_output=True, text=True)
+    if compiled.returncode:
+        return compiled.stderr
+    assembled = subprocess.run([ptxas, f"-arch={chip}", "-v", ptx, "-o", folder / "f.cubin"], capture_output=True, text=True)
+    if assembled.returncode:
+        return assembled.stderr
+    # C7510 to C7520: warpgroup products that wait for each other.
+    bad = [line for line in assembled.stderr.splitlines() if re.search(r"C75\d\d|warning|[1-9]\d* bytes spill", line)]
+    return "\n".join(bad) or None
+
+
+def main():
+    compiler, ptxas, chip = sys.argv[1:]
+    count = failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        widths = [(64, 64), (128, 128), (256, 256), (64, 256), (256, 64)]
+        for (d, dv), mask, softmax in itertools.product(widths, MASKS, ["online", "lazy"]):
+            # Types differ in the instructions' names only.
+            dtype = "f16" if mask == "none" else "bf16"
+            wrong = complaint(compiler, ptxas, chip, module(dtype, d, dv, mask, softmax), Path(folder))
+            count += 1
+            if wrong:
+                failed += 1
+                print(f"{chip} {dtype} d={d} dv={dv} {mask} {softmax}: {wrong}")
+    print(f"{count - failed} of {count} kernels for {chip} assemble without spills and warnings")
+    sys.exit(failed != 0)
+
+
+if __name__ == "__main__":
+    main()

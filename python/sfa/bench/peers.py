@@ -32,6 +32,8 @@ def _sdpa(backend):
 
 def _flex(q, k, v, causal):
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+    # A shape of its own each time would soon exceed how often torch compiles one function.
+    torch._dynamo.reset()
     compiled = torch.compile(flex_attention, dynamic=False)
     mask = None
     if causal:

@@ -11,7 +11,7 @@ set(LLVM_LINK_LLVM_DYLIB OFF)
 # archives, and --gc-sections the functions, that something refers to.
 llvm_map_components_to_libnames(static_llvm_components
   Core Support TargetParser Target BitReader BitWriter AsmParser IRReader Linker FrontendOpenMP FrontendOffloading
-  Analysis Passes ipo TransformUtils ExecutionEngine JITLink OrcJIT OrcTargetProcess MC MCParser
+  Analysis Passes ipo TransformUtils ExecutionEngine JITLink OrcJIT OrcTargetProcess PerfJITEvents MC MCParser
   X86CodeGen X86Desc X86Info NVPTXCodeGen NVPTXDesc NVPTXInfo)
 add_library(sfa_static_llvm INTERFACE)
 target_link_libraries(sfa_static_llvm INTERFACE ${static_llvm_components})

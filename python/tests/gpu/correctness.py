@@ -190,6 +190,11 @@ def masked(run):
              ("window left of all keys", 400, 64, dict(window=(10, 0))),
              ("no keys", 70, 0, dict()), ("no keys, causal", 70, 0, dict(causal=True)),
              ("no queries", 0, 70, dict()))
+    run.compile_ahead([
+        lambda c=c: _compile(torch.bfloat16, (4, 2), c[0], c[0], c[1], schedule=f"softmax = {c[2]}",
+                             **c[3])
+        for c in itertools.product((64, 128, 256), ("dense", "topk"), ("online", "lazy"),
+                                   (dict(), dict(causal=True), dict(window=(10, 0))))])
     for softmax, d in itertools.product(("online", "lazy"), (64, 128, 256)):
         for name, n_q, n_k, options in cases:
             run.case(f"{name}, {softmax}, d {d}", _check_masked, d, n_q, n_k,

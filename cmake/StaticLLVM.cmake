@@ -38,6 +38,6 @@ foreach(target ${imported_targets})
 endforeach()
 
 # Headers alone; the linker leaves out the library, of which nothing is used then.
-set_target_properties(fmt::fmt PROPERTIES INTERFACE_COMPILE_DEFINITIONS FMT_HEADER_ONLY=1)
+add_compile_definitions(FMT_HEADER_ONLY=1)
 
 add_link_options(-static-libstdc++ -static-libgcc -Wl,--as-needed -Wl,--icf=all -Wl,--strip-all)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Gets from a fresh machine to a build: installs the system packages that are missing, configures, builds.
 #
-#   scripts/setup.sh [TARGET...]      without a target: everything
+#   scripts/setup.sh [TARGET...]                without a target: everything
+#   scripts/setup.sh --package [TARGET...]      the build of packages, in build-package/; see package.sh
 #
 # For Debian and Ubuntu, as root or with sudo; tested on a minimal Debian 12. Where no package is missing nothing is
 # downloaded and no privilege is needed. A folder build/ that is already configured is kept as it is, so that an LLVM from elsewhere can
@@ -10,6 +11,7 @@ set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build
+preset=dev
 
 # All that the build and the tests need on top of a minimal system.
 packages=(
@@ -22,6 +24,20 @@ packages=(
   libxxhash-dev                # checksums of the runtime; headers only
   python3                      # runs lit
 )
+
+# What packages need beside that.
+packagePackages=(
+  zlib1g-dev libzstd-dev # archives that LLVM needs when it is linked statically
+  zstd                   # compresses the archive
+  binutils               # objdump and readelf for the checks
+)
+
+if [[ ${1-} == --package ]]; then
+  shift
+  build=$root/build-package
+  preset=package
+  packages+=("${packagePackages[@]}")
+fi
 
 say() { printf '==> %s\n' "$*"; }
 
@@ -36,7 +52,7 @@ isInstalled() { [[ $(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null) ==
 
 installPackages() {
   local package missing=()
-  local ownBuild="or configure with packages of your own: cmake --preset dev -DMLIR_DIR=.../lib/cmake/mlir"
+  local ownBuild="or configure with packages of your own: cmake --preset $preset -DMLIR_DIR=.../lib/cmake/mlir"
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     say "not Debian or Ubuntu: expecting CMake, Ninja, Clang, lld, LLVM and MLIR 22, fmt, nlohmann-json, xxHash, GoogleTest and Python 3"
     return
@@ -47,7 +63,7 @@ installPackages() {
   ((${#missing[@]})) || return 0
   local byHand="apt-get install --no-install-recommends ${missing[*]}"
   if [[ -f $build/build.ninja ]]; then
-    say "packages that are not installed: ${missing[*]}; going on, since build/ is configured already"
+    say "packages that are not installed: ${missing[*]}; going on, since ${build##*/}/ is configured already"
     return
   fi
 
@@ -82,8 +98,8 @@ configure() {
   [[ ! -f $build/build.ninja ]] || return 0
   local log
   log=$(mktemp)
-  say "configuring build/"
-  if ! (cd -- "$root" && cmake --preset dev) >"$log" 2>&1; then
+  say "configuring ${build##*/}/"
+  if ! (cd -- "$root" && cmake --preset "$preset") >"$log" 2>&1; then
     cat -- "$log" >&2
     rm -f -- "$log"
     fail "CMake could not configure the build; its output is above"

@@ -1,0 +1,214 @@
+#!/usr/bin/env bash
+# Makes the packages of a release, for any Linux on x86-64 with glibc 2.36 or later, and checks them:
+#
+#   dist/flashsfa-VERSION-py3-none-manylinux_2_36_x86_64.whl    the Python package with libsfa.so
+#   dist/flashsfa-VERSION-linux-x86_64.tar.zst                  tools, libraries, headers, documents, examples
+#
+#   scripts/package.sh
+#
+# Sets up what is missing first; the build is in build-package/. What is inside and what the checks are:
+# docs/packaging.md. The last line names the two files and their sizes. Exit status: 0 when both are there and right, 1
+# otherwise; then dist/ is as it was.
+set -euo pipefail
+shopt -s inherit_errexit
+export LC_ALL=C
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+build=$root/build-package
+dist=$root/dist
+maxBytes=30000000
+maxGlibc=2.36
+tools=(sfa-opt sfa-compile sfa-run sfa-bench)
+# Debian's packages of what is linked into the libraries; their licences go along.
+inside=(libmlir-22-dev libfmt-dev nlohmann-json3-dev libxxhash-dev zlib1g-dev libzstd-dev libstdc++-12-dev)
+
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+say() { printf '==> %s\n' "$*"; }
+
+fail() {
+  printf 'package: error: %s\n' "$1" >&2
+  shift
+  (($# == 0)) || printf '  %s\n' "$@" >&2
+  exit 1
+}
+
+# A binary may need glibc alone, of the version that the name of the wheel says.
+#   checkBinary FILE [LIBRARY-OF-OURS]
+checkBinary() {
+  local file=$1 own=${2-} name needed versions newest
+  name=${file##*/}
+  needed=$(readelf -d "$file" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+  while read -r library; do
+    case $library in
+      libc.so.6 | libm.so.6 | libdl.so.2 | libpthread.so.0 | librt.so.1 | ld-linux-x86-64.so.2 | '') ;;
+      "$own") ;;
+      *) fail "$name needs $library; only libraries of glibc are allowed" ;;
+    esac
+  done <<<"$needed"
+  ! readelf -S "$file" | grep -q '\.symtab' || fail "$name is not stripped"
+  versions=$(objdump -T "$file" | sed -n 's/.*(\?GLIBC_\([0-9.]*\))\?.*/\1/p' | sort -Vu)
+  newest=${versions##*$'\n'}
+  [[ -n $newest ]] || fail "objdump shows no symbol of glibc in $name"
+  [[ $(printf '%s\n' "$newest" "$maxGlibc" | sort -V | tail -n 1) == "$maxGlibc" ]] ||
+    fail "$name needs glibc $newest; the packages promise $maxGlibc"
+  printf '    %-22s %6.1f MB, glibc %s\n' "$name" "$(bytesToMB "$(wc -c <"$file")")" "$newest"
+}
+
+bytesToMB() { awk -v bytes="$1" 'BEGIN { printf "%.1f", bytes / 1e6 }'; }
+
+# What is linked into libsfa.so comes with licences that ask to be passed on.
+writeNotices() {
+  local package file
+  printf 'The libraries and tools of this package contain code of the projects below, under these licences.\n'
+  for package in "${inside[@]}"; do
+    file=/usr/share/doc/$package/copyright
+    [[ -r $file ]] || fail "no licence in $file; the packages have to hold it" \
+      "the package build needs the LLVM and the libraries of Debian or Ubuntu"
+    printf '\n==================== %s ====================\n\n' "$package"
+    cat -- "$file"
+  done
+}
+
+# Lays out the archive in DIR.
+layOut() {
+  local dir=$1 tool
+  mkdir -p "$dir"/{bin,lib,include/sfa,share/doc/flashsfa,share/flashsfa}
+  for tool in "${tools[@]}"; do
+    cp "$build/packaged/bin/$tool" "$dir/bin/"
+  done
+  cp "$build/lib/libsfa.so" "$dir/lib/"
+  DESTDIR=$work/runtime cmake --install "$build/runtime" --prefix / >"$work/install.log" 2>&1 ||
+    fail "the runtime could not be installed" "$(cat "$work/install.log")"
+  cp -a "$work"/runtime/lib*/. "$dir/lib/"
+  cp "$root"/include/sfa/jit.h "$root"/runtime/include/sfa/{runtime.h,Runtime.h} "$dir/include/sfa/"
+  cp "$root"/{README.md,LICENSE} "$work/THIRD-PARTY-NOTICES" "$dir/share/doc/flashsfa/"
+  cp -r "$root/docs" "$dir/share/doc/flashsfa/"
+  cp -r "$root/examples" "$dir/share/flashsfa/"
+}
+
+# Checks the archive, unpacked in DIR.
+checkArchive() {
+  local dir=$1 tool input=()
+  for tool in "${tools[@]}"; do
+    ! env -i PATH=/usr/bin:/bin ldd "$dir/bin/$tool" | grep -E 'LLVM|MLIR|stdc|not found' ||
+      fail "bin/$tool needs the library above"
+    env -i "$dir/bin/$tool" --version >"$work/version" 2>&1 ||
+      fail "bin/$tool --version failed" "$(cat "$work/version")"
+  done
+  # Both paths to GPUs, and the CPU.
+  for chip in sm_80 sm_90a; do
+    env -i "$dir/bin/sfa-opt" "--sfa-to-ptx=chip=$chip" "$dir/share/flashsfa/examples/attention.mlir" \
+      >"$work/ptx" || fail "bin/sfa-opt cannot compile an example for $chip"
+    grep -q "\.target $chip" "$work/ptx" || fail "bin/sfa-opt gave no PTX for $chip"
+    env -i "$dir/bin/sfa-compile" --chip "$chip" --emit ptx "$dir/share/flashsfa/examples/attention.mlir" \
+      -o "$work/ptx" || fail "bin/sfa-compile cannot compile an example for $chip"
+    grep -q "\.target $chip" "$work/ptx" || fail "bin/sfa-compile gave no PTX for $chip"
+  done
+  for tensor in q k v; do
+    input+=(--arg "$root/test/data/layer1_$tensor.npy")
+  done
+  env -i "$dir/bin/sfa-run" "$dir/share/flashsfa/examples/attention.mlir" "${input[@]}" --out "$work/o.npy" \
+    --out "$work/lse.npy" --time || fail "bin/sfa-run cannot run an example"
+  env -i "$dir/bin/sfa-bench" -n 256 --repeats 1 >"$work/bench" || fail "bin/sfa-bench failed"
+}
+
+# Runs the tools where there is glibc and nothing else. Only root may change the root folder.
+checkBareRoot() {
+  local dir=$1 bare=$work/bare library
+  if ((EUID != 0)) || ! chroot / true 2>/dev/null; then
+    say "not checked in a bare root: that takes the right to change the root folder"
+    return 0
+  fi
+  mkdir -p "$bare"/{lib64,tmp} "$bare/opt"
+  cp -r "$dir" "$bare/opt/flashsfa"
+  cp -L /lib64/ld-linux-x86-64.so.2 "$bare/lib64/"
+  for library in libc.so.6 libm.so.6; do
+    cp -L "$(ldd "$dir/lib/libsfa.so" | awk -v name="$library" '$1 == name { print $3 }')" "$bare/lib64/"
+  done
+  cp "$root"/test/data/layer1_[qkv].npy "$bare/tmp/"
+  env -i chroot "$bare" /opt/flashsfa/bin/sfa-run /opt/flashsfa/share/flashsfa/examples/attention.mlir \
+    --arg /tmp/layer1_q.npy --arg /tmp/layer1_k.npy --arg /tmp/layer1_v.npy --out /tmp/o.npy --out /tmp/lse.npy ||
+    fail "bin/sfa-run does not run where there is nothing but glibc"
+  cmp -s "$bare/tmp/o.npy" "$work/o.npy" || fail "bin/sfa-run gives another result where there is nothing but glibc"
+  env -i chroot "$bare" /opt/flashsfa/bin/sfa-opt --sfa-to-ptx=chip=sm_90a \
+    /opt/flashsfa/share/flashsfa/examples/attention.mlir >"$work/ptx" ||
+    fail "bin/sfa-opt does not run where there is nothing but glibc"
+}
+
+# Checks the wheel, unpacked in DIR: the hashes in its record, the library, and that the package can be imported.
+checkWheel() {
+  local dir=$1
+  python3 - "$dir" "$version" <<'END' || fail "the record of the wheel is not right"
+import base64, csv, hashlib, pathlib, sys
+root = pathlib.Path(sys.argv[1])
+record = root / f"flashsfa-{sys.argv[2]}.dist-info" / "RECORD"
+rows = list(csv.reader(record.open()))
+assert {row[0] for row in rows} == {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
+for name, digest, size in rows:
+    if name != str(record.relative_to(root)):
+        data = (root / name).read_bytes()
+        assert digest == "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode(), name
+        assert int(size) == len(data), name
+END
+  ! env -i PATH=/usr/bin:/bin ldd "$dir/sfa/libsfa.so" | grep -E 'LLVM|MLIR|stdc|not found' ||
+    fail "libsfa.so needs the library above"
+  env -i PATH="$PATH" HOME="$work" "$root/scripts/check-library.py" "$dir/sfa/libsfa.so" ||
+    fail "libsfa.so of the wheel does not work"
+  (cd / && env -i PATH="$PATH" HOME="$work" PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$dir" \
+    python3 -c "import sfa; assert sfa.__version__ == '$version'") || fail "the package of the wheel cannot be imported"
+}
+
+# Moves FILE to dist/ when it is small enough.
+checkSize() {
+  local bytes
+  bytes=$(wc -c <"$1")
+  ((bytes <= maxBytes)) || fail "${1##*/} has $bytes bytes; $maxBytes are allowed"
+}
+
+version=$(sed -n 's/^project(flashsfa VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLists.txt")
+[[ -n $version ]] || fail "CMakeLists.txt has no line \`project(flashsfa VERSION ...\`"
+
+"$root/scripts/setup.sh" --package sfa sfa_runtime sfa_runtime_static "${tools[@]/#/packaged-}" ||
+  fail "there is nothing to pack: the build did not get through"
+
+say "checking what the binaries need"
+checkBinary "$build/lib/libsfa.so"
+checkBinary "$build/runtime/libsfa_runtime.so"
+for tool in "${tools[@]}"; do
+  checkBinary "$build/packaged/bin/$tool" libsfa.so
+done
+
+say "making the wheel"
+writeNotices >"$work/THIRD-PARTY-NOTICES"
+wheel=$(python3 "$root/scripts/make-wheel.py" --version "$version" --library "$build/lib/libsfa.so" \
+  --notices "$work/THIRD-PARTY-NOTICES" --out "$work/out") || fail "the wheel could not be made"
+checkSize "$wheel"
+
+say "making the archive"
+archive=$work/out/flashsfa-$version-linux-x86_64.tar.zst
+layOut "$work/flashsfa-$version"
+tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --mtime='1980-01-01 UTC' --mode='u+w,go+rX,go-w' \
+  -cf "$work/archive.tar" "flashsfa-$version"
+zstd -q -19 -T0 "$work/archive.tar" -o "$archive"
+checkSize "$archive"
+
+say "trying the wheel"
+mkdir "$work/wheel" "$work/unpacked"
+python3 -m zipfile -e "$wheel" "$work/wheel"
+checkWheel "$work/wheel"
+
+say "trying the archive"
+zstd -q -d -c "$archive" | tar -C "$work/unpacked" -xf -
+checkArchive "$work/unpacked/flashsfa-$version"
+checkBareRoot "$work/unpacked/flashsfa-$version"
+
+mkdir -p "$dist"
+rm -f -- "$dist"/flashsfa-*.whl "$dist"/flashsfa-*.tar.zst
+mv -- "$wheel" "$archive" "$dist/"
+printf 'package: dist/%s (%s MB), dist/%s (%s MB)\n' \
+  "${wheel##*/}" "$(bytesToMB "$(wc -c <"$dist/${wheel##*/}")")" \
+  "${archive##*/}" "$(bytesToMB "$(wc -c <"$dist/${archive##*/}")")"

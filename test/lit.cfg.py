@@ -1,6 +1,9 @@
 """The lit tests of FlashSFA: `ninja -C build check-sfa` runs all of them."""
 
+import glob
 import os
+import shutil
+import subprocess
 
 import lit.formats
 from lit.llvm import llvm_config
@@ -28,9 +31,14 @@ llvm_config.add_tool_substitutions(
     [config.sfa_tools_dir, config.llvm_tools_dir])
 
 # The assembler of the CUDA Toolkit, where there is one.
-import shutil
-
 ptxas = shutil.which("ptxas") or shutil.which("ptxas", path=os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin"))
 if ptxas:
     config.available_features.add("ptxas")
     config.substitutions.append(("%ptxas", ptxas))
+
+# The Python package: needs the library of this build, and numpy for its tests.
+if os.path.exists(os.path.join(config.sfa_binary_dir, "lib", "libsfa.so")):
+    if subprocess.run([config.python_executable, "-c", "import numpy"], capture_output=True).returncode == 0:
+        config.available_features.add("numpy")
+    if not glob.glob("/dev/nvidia[0-9]*"):
+        config.available_features.add("no-gpu")

@@ -11,7 +11,9 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "sfa/Passes.h"
+#include "sfa/Support/Knobs.h"
 #include "sfa/Target/CPU/Executable.h"
+#include "sfa/Target/CUDA/Executable.h"
 #include "sfa/Target/CUDA/Program.h"
 #include "sfa/Version.h"
 #include "llvm/ADT/StringMap.h"
@@ -137,22 +139,18 @@ sfa_status compile(llvm::StringRef text, const char *entry, llvm::StringRef chip
   return SFA_SUCCESS;
 }
 
-/// The chip to compile for on a device.
+/// The chip to compile for on a device: that of the knob SFA_CHIP, or the best.
 sfa_status chooseChip(int32_t device, std::string *chip) {
   sfa_device_properties properties;
   if (sfa_status status = sfa_device_info(device, &properties))
     return status;
-  int capability = 10 * properties.capability_major + properties.capability_minor;
-  if (capability < 80)
-    return report(SFA_ERROR_UNSUPPORTED_DEVICE,
-                  fmt::format("device {} ({}) has compute capability {}.{}; FlashSFA needs 8.0 or "
-                              "later",
-                              device, properties.name, properties.capability_major,
-                              properties.capability_minor));
-  // PTX for sm_80 runs on all newer GPUs.
-  *chip = capability == 90 ? "sm_90a" : "sm_80";
-  if (const char *wanted = std::getenv("SFA_CHIP"); wanted && *wanted)
-    *chip = wanted;
+  llvm::Expected<std::string> best = gpu::chooseChip(device);
+  if (!best)
+    return report(SFA_ERROR_UNSUPPORTED_DEVICE, best.takeError());
+  llvm::Expected<std::optional<std::string>> wanted = knobs::chip();
+  if (!wanted)
+    return report(SFA_ERROR_INVALID_KNOB, wanted.takeError());
+  *chip = wanted->value_or(*best);
   return SFA_SUCCESS;
 }
 

@@ -87,7 +87,7 @@ static GpuTiles chooseGpuTiles(int64_t d, int64_t dv, Softmax softmax, const Chi
     // scores until its guard has spoken.
     bool isLazy = softmax == Softmax::Lazy;
     if (width <= 64)
-      return {192, isLazy ? 112 : 128, 3};
+      return {192, isLazy ? 96 : 128, 3};
     if (width <= 128)
       return {128, 128, 2};
     return {128, isLazy ? 48 : 64, 2};

@@ -8,6 +8,7 @@
 
 #include "sfa/Support/Knobs.h"
 
+#include "sfa/Target/Chip.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <cstdlib>
@@ -44,6 +45,16 @@ static Expected<std::optional<unsigned>> readCount(const char *name, unsigned ma
 
 Expected<std::optional<unsigned>> sfa::knobs::numThreads() {
   return readCount("SFA_NUM_THREADS", maxNumThreads);
+}
+
+Expected<std::optional<std::string>> sfa::knobs::chip() {
+  std::optional<StringRef> name = read("SFA_CHIP");
+  if (!name)
+    return std::nullopt;
+  Expected<Chip> chip = Chip::parse(*name);
+  if (!chip)
+    return createStringError("the environment variable SFA_CHIP: " + toString(chip.takeError()));
+  return chip->name;
 }
 
 Expected<bool> sfa::knobs::testFull() {

@@ -21,6 +21,7 @@ namespace sfa::runtime::impl::cu {
 
 using Result = int32_t;   // CUresult
 using Device = int32_t;   // CUdevice
+using Address = uint64_t; // CUdeviceptr
 using Context = void *;   // CUcontext
 using Module = void *;    // CUmodule
 using Function = void *;  // CUfunction

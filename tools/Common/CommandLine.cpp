@@ -8,6 +8,8 @@
 
 #include "tools/Common/CommandLine.h"
 
+#include "llvm/ADT/StringExtras.h"
+
 #include "sfa/Version.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -39,14 +41,11 @@ int sfa::reportErrors(StringRef tool, function_ref<Error()> body) {
   return 1;
 }
 
-Error sfa::checkTarget(StringRef target) {
-  if (target == "cpu")
+Error sfa::checkTarget(StringRef target, ArrayRef<StringRef> allowed) {
+  if (is_contained(allowed, target))
     return Error::success();
-  if (target == "cuda")
-    return createStringError("--target=cuda: this build runs programs on the CPU only; "
-                             "use --target=cpu");
-  return createStringError(
-      fmt::format("--target={}: unknown target; allowed is cpu", target.str()));
+  return createStringError(fmt::format("--target={}: unknown target; allowed: {}", target.str(),
+                                       join(allowed, ", ")));
 }
 
 template <class Enum>

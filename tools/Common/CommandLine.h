@@ -25,8 +25,8 @@ llvm::Error parseCommandLine(int argc, char **argv, const char *overview,
 /// Runs `body` and turns its error into a message on stderr and exit status 1.
 int reportErrors(llvm::StringRef tool, llvm::function_ref<llvm::Error()> body);
 
-/// Fails unless `target` is one that this build has.
-llvm::Error checkTarget(llvm::StringRef target);
+/// Fails unless `target` is one of `allowed`.
+llvm::Error checkTarget(llvm::StringRef target, llvm::ArrayRef<llvm::StringRef> allowed);
 
 /// The value of the flag --strategy or --softmax; the error lists the names that are allowed.
 llvm::Expected<Strategy> parseStrategy(llvm::StringRef name);

@@ -194,7 +194,7 @@ static llvm::Expected<Problem> parseCommon() {
 }
 
 static llvm::Expected<Plan> parsePlan() {
-  if (llvm::Error error = checkTarget(target))
+  if (llvm::Error error = checkTarget(target, {"cpu"}))
     return error;
   Plan plan;
   llvm::Expected<int64_t> numRepeats = parseNumber("repeats", repeats, 1, 1000000);

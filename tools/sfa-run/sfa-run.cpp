@@ -14,6 +14,7 @@
 #include "sfa/Passes.h"
 #include "sfa/Target/CPU/Executable.h"
 #include "sfa/Target/CPU/ParallelFor.h"
+#include "sfa/Target/CUDA/Executable.h"
 #include "tools/Common/CommandLine.h"
 #include "tools/Common/Timing.h"
 #include "llvm/Support/SourceMgr.h"
@@ -52,7 +53,7 @@ static cl::OptionCategory category("sfa-run options");
 
 static cl::opt<std::string> inputPath(cl::Positional, cl::Required, cl::desc("FILE.mlir"),
                                       cl::cat(category));
-static cl::opt<std::string> target("target", cl::desc("Where to run: cpu (default)"),
+static cl::opt<std::string> target("target", cl::desc("Where to run: cpu (default) or cuda"),
                                    cl::value_desc("name"), cl::init("cpu"), cl::cat(category));
 static cl::list<std::string> argumentPaths("arg",
                                            cl::desc("An argument, in the order of the function; "
@@ -81,6 +82,14 @@ static cl::opt<std::string> cpuName("cpu",
                                     cl::desc("Compile for this processor, by LLVM's name, such as "
                                              "x86-64-v3 (default: this one)"),
                                     cl::value_desc("name"), cl::cat(category));
+static cl::opt<std::string> chipName("chip",
+                                     cl::desc("With --target=cuda: compile for this GPU, such as "
+                                              "sm_80 (default: the best for the device)"),
+                                     cl::value_desc("name"), cl::cat(category));
+static cl::opt<std::string> deviceNumber("device",
+                                         cl::desc("With --target=cuda: the device (default 0)"),
+                                         cl::value_desc("number"), cl::init("0"),
+                                         cl::cat(category));
 static cl::opt<std::string> timedRuns("time", cl::ValueOptional,
                                       cl::desc("Print the time of the compilation and of n runs "
                                                "(default 10) after one that is not counted"),
@@ -176,36 +185,113 @@ static llvm::Error overrideSchedules(ModuleOp module) {
   return llvm::Error::success();
 }
 
-static llvm::Error printSchedules(ModuleOp module) {
+static llvm::Error printSchedules(ModuleOp module, const std::string &chip) {
   OwningOpRef<ModuleOp> copy = module.clone();
   PassManager manager(copy->getContext());
   manager.addPass(createCanonicalizerPass());
-  manager.addPass(createSFAAssignSchedulePass());
+  manager.addPass(createSFAAssignSchedulePass({chip}));
   if (failed(manager.run(*copy)))
     return createStringError("cannot choose the schedules");
   copy->walk([](AttentionOp op) { outs() << "schedule: " << op.getScheduleAttr() << '\n'; });
   return llvm::Error::success();
 }
 
-static llvm::Error printTimes(const cpu::Call &call, double compileMilliseconds, int64_t numRuns,
-                              std::optional<double> flops) {
+static void printTimes(double compileMilliseconds, const std::vector<double> &times,
+                       const std::string &where, std::optional<double> flops) {
+  outs() << fmt::format("compile: {:.1f} ms\n", compileMilliseconds)
+         << fmt::format("time: median {:.3f} ms, min {:.3f} ms, {} runs, {}\n", median(times),
+                        minimum(times), times.size(), where);
+  if (flops)
+    outs() << fmt::format("speed: {:.2f} GFLOP/s dense-equivalent\n", *flops / median(times) / 1e6);
+}
+
+/// A function of a module, and what the flags say about its arguments and results.
+struct Job {
+  ModuleOp module;
+  StringRef entry;
+  std::vector<BufferRef> arguments;
+  int64_t numRuns;
+  std::optional<double> flops;
+};
+
+static llvm::Error writeResults(ArrayRef<NpyArray> results) {
+  for (auto [path, result] : llvm::zip(resultPaths, results))
+    if (llvm::Error error = writeNpy(path, result))
+      return error;
+  return llvm::Error::success();
+}
+
+/// Compiles by `compile`, an expected pointer, and says how long it took.
+template <class Compile>
+static auto compileTimed(double &milliseconds, Compile compile) {
+  std::optional<decltype(compile())> executable;
+  milliseconds = measureMilliseconds([&] { executable.emplace(compile()); });
+  return std::move(*executable);
+}
+
+static llvm::Error runOnCPU(const Job &job) {
+  double compileMilliseconds = 0;
+  auto executable = compileTimed(compileMilliseconds, [&] {
+    return cpu::Executable::compile(job.module, job.entry, {cpuName});
+  });
+  if (!executable)
+    return executable.takeError();
+  llvm::Expected<cpu::Call> call = (*executable)->prepare(job.arguments);
+  if (!call)
+    return call.takeError();
+  std::vector<NpyArray> results;
+  for (const cpu::OwnedBuffer &result : (*call)())
+    results.push_back(result.toNpy());
+  if (llvm::Error error = writeResults(results))
+    return error;
+  if (!job.numRuns)
+    return llvm::Error::success();
   llvm::Expected<unsigned> numThreads = cpu::getNumThreads();
   if (!numThreads)
     return numThreads.takeError();
   std::vector<double> times;
-  for (int64_t run = 0; run < numRuns; ++run)
-    times.push_back(measureMilliseconds([&] { call(); }));
-  outs() << fmt::format("compile: {:.1f} ms\n", compileMilliseconds)
-         << fmt::format("time: median {:.3f} ms, min {:.3f} ms, {} runs, {} threads\n",
-                        median(times), minimum(times), numRuns, *numThreads);
-  if (flops)
-    outs() << fmt::format("speed: {:.2f} GFLOP/s dense-equivalent\n", *flops / median(times) / 1e6);
+  for (int64_t run = 0; run < job.numRuns; ++run)
+    times.push_back(measureMilliseconds([&] { (*call)(); }));
+  printTimes(compileMilliseconds, times, fmt::format("{} threads", *numThreads), job.flops);
+  return llvm::Error::success();
+}
+
+static llvm::Error runOnCUDA(const Job &job, int32_t device) {
+  double compileMilliseconds = 0;
+  auto executable = compileTimed(compileMilliseconds, [&] {
+    return gpu::Executable::compile(job.module, job.entry, device, chipName);
+  });
+  if (!executable)
+    return executable.takeError();
+  auto results = (*executable)->invoke(job.arguments);
+  if (!results)
+    return results.takeError();
+  if (llvm::Error error = writeResults(*results))
+    return error;
+  std::vector<double> times;
+  for (int64_t run = 0; run < job.numRuns; ++run) {
+    llvm::Error error = llvm::Error::success();
+    times.push_back(measureMilliseconds([&] { error = (*executable)->launch(); }));
+    if (error)
+      return error;
+  }
+  // From the launch to the end of the wait, on the clock of the host.
+  if (job.numRuns)
+    printTimes(compileMilliseconds, times, (*executable)->describe(), job.flops);
   return llvm::Error::success();
 }
 
 static llvm::Error run() {
-  if (llvm::Error error = checkTarget(target))
+  if (llvm::Error error = checkTarget(target, {"cpu", "cuda"}))
     return error;
+  bool isCuda = target == "cuda";
+  if (!isCuda && (chipName.getNumOccurrences() || deviceNumber.getNumOccurrences()))
+    return createStringError("--chip and --device are for --target=cuda");
+  if (isCuda && cpuName.getNumOccurrences())
+    return createStringError("--cpu is for --target=cpu");
+  llvm::Expected<int64_t> device = parseNumber("device", deviceNumber, 0, 1023);
+  if (!device)
+    return device.takeError();
   int64_t numRuns = 0;
   if (timedRuns.getNumOccurrences()) {
     llvm::Expected<int64_t> parsed =
@@ -250,30 +336,19 @@ static llvm::Error run() {
     arguments.push_back(BufferRef::of(array));
   if (llvm::Error error = signature->check(arguments))
     return error;
+  // The schedules of a GPU depend on its chip: no device is asked where the flags name one.
+  std::string chip = chipName;
+  if (isCuda && printSchedule && chip.empty()) {
+    llvm::Expected<std::string> best = gpu::chooseChip(static_cast<int32_t>(*device));
+    if (!best)
+      return best.takeError();
+    chip = *best;
+  }
   if (printSchedule)
-    if (llvm::Error error = printSchedules(**module))
+    if (llvm::Error error = printSchedules(**module, chip))
       return error;
-
-  std::unique_ptr<cpu::Executable> executable;
-  llvm::Error compileError = llvm::Error::success();
-  double compileMilliseconds = measureMilliseconds([&] {
-    if (auto compiled = cpu::Executable::compile(**module, entry->getName(), {cpuName}))
-      executable = std::move(*compiled);
-    else
-      compileError = joinErrors(std::move(compileError), compiled.takeError());
-  });
-  if (compileError)
-    return compileError;
-  llvm::Expected<cpu::Call> call = executable->prepare(arguments);
-  if (!call)
-    return call.takeError();
-  std::vector<cpu::OwnedBuffer> results = (*call)();
-  for (auto [path, result] : llvm::zip(resultPaths, results))
-    if (llvm::Error error = writeNpy(path, result.toNpy()))
-      return error;
-  if (numRuns)
-    return printTimes(*call, compileMilliseconds, numRuns, signature->denseFlops(arguments));
-  return llvm::Error::success();
+  Job job{**module, entry->getName(), arguments, numRuns, signature->denseFlops(arguments)};
+  return isCuda ? runOnCUDA(job, static_cast<int32_t>(*device)) : runOnCPU(job);
 }
 
 int main(int argc, char **argv) {

@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace sfa::knobs {
 
@@ -28,6 +29,10 @@ constexpr unsigned maxNumThreads = 1024;
 /// SFA_NUM_THREADS: how many threads run a kernel on the CPU, 1 to `maxNumThreads`. Where it is not
 /// set, the runtime takes one for each physical core that the process may use.
 llvm::Expected<std::optional<unsigned>> numThreads();
+
+/// SFA_CHIP: the chip that the JIT compiles for, one that `Chip::parse` knows. Where it is not set,
+/// that of the device.
+llvm::Expected<std::optional<std::string>> chip();
 
 /// SFA_TEST_FULL: 1 makes the execution tests run the whole product of their parameters; 0, or not
 /// set, those that CI runs.

@@ -50,6 +50,18 @@ struct Fragment {
 struct RowVector {
   Emitter::Values elements;
   bool isSpread = false;
+  /// Of the sums of a lazy softmax whose log-sum-exp is wanted: the sums of the probabilities before
+  /// they were rounded. Empty for others.
+  Emitter::Values unrounded = {};
+
+  /// Both, one after the other.
+  Emitter::Values all() const {
+    Emitter::Values values = elements;
+    values.append(unrounded.begin(), unrounded.end());
+    return values;
+  }
+  /// The unrounded numbers as a vector of their own.
+  RowVector getUnrounded() const { return {unrounded.empty() ? elements : unrounded, isSpread}; }
 };
 
 /// A tile of 16-bit elements in shared memory: panels of 64 columns, each a row after the other in

@@ -50,6 +50,8 @@ LogicalResult KernelLowering::chooseGeometry() {
   if (schedule && schedule.getStrategy().value_or(Strategy::Dense) != Strategy::Dense)
     return kernel.emitOpError() << "has strategy = " << stringifyEnum(*schedule.getStrategy())
                                 << "; on a GPU only dense is there yet";
+  roundsSums = schedule && schedule.getSoftmax() == Softmax::Lazy;
+  keepsUnroundedSums = roundsSums && !kernel.getBody().getOps<LseOp>().empty();
   geometry.consumers = schedule ? schedule.getConsumers().value_or(2) : 2;
   if (geometry.qTile % (64 * geometry.consumers) != 0)
     return kernel.emitOpError() << "has q_tile = " << geometry.qTile
@@ -196,7 +198,7 @@ KernelLowering::Values KernelLowering::registersOf(Value value, bool wantSpread)
   if (auto found = fragments.find(value); found != fragments.end())
     return found->second.elements;
   if (auto found = rowVectors.find(value); found != rowVectors.end())
-    return (wantSpread ? spread(found->second) : found->second).elements;
+    return (wantSpread ? spread(found->second) : found->second).all();
   return {scalar(value)};
 }
 
@@ -204,8 +206,11 @@ void KernelLowering::setRegisters(Value value, ValueRange registers, bool isSpre
   auto tile = dyn_cast<TileType>(value.getType());
   if (!tile)
     mapping.map(value, registers.front());
-  else if (tile.isRowVector())
-    rowVectors[value] = {Values(registers), isSpread};
+  else if (tile.isRowVector()) {
+    size_t count = 2 * geometry.repeats;
+    rowVectors[value] = {Values(registers.take_front(count)), isSpread,
+                         Values(registers.drop_front(count))};
+  }
   else
     fragments[value] = {Values(registers), tile.getColumns()};
 }
@@ -326,8 +331,10 @@ Value KernelLowering::allocateShared(int64_t bytes) {
 //===----------------------------------------------------------------------===//
 
 KernelLowering::State KernelLowering::initialState(KeyLoopOp loop) {
-  return {fragments.at(loop.getAccInit()), gather(rowVectors.at(loop.getMaxInit())),
-          spread(rowVectors.at(loop.getSumInit()))};
+  RowVector sum = spread(rowVectors.at(loop.getSumInit()));
+  if (keepsUnroundedSums)
+    sum.unrounded = sum.elements;
+  return {fragments.at(loop.getAccInit()), gather(rowVectors.at(loop.getMaxInit())), sum};
 }
 
 void KernelLowering::finish(KeyLoopOp loop, const State &state) {
@@ -339,7 +346,7 @@ void KernelLowering::finish(KeyLoopOp loop, const State &state) {
 KernelLowering::Values KernelLowering::flatten(const State &state) {
   Values values = state.acc.elements;
   llvm::append_range(values, state.max.elements);
-  llvm::append_range(values, state.sum.elements);
+  llvm::append_range(values, state.sum.all());
   return values;
 }
 
@@ -347,7 +354,8 @@ KernelLowering::State KernelLowering::unflatten(const State &shape, ValueRange v
   size_t numAcc = shape.acc.elements.size(), numRows = shape.max.elements.size();
   return {{Values(values.take_front(numAcc)), shape.acc.columns},
           {Values(values.slice(numAcc, numRows)), shape.max.isSpread},
-          {Values(values.drop_front(numAcc + numRows)), shape.sum.isSpread}};
+          {Values(values.slice(numAcc + numRows, numRows)), shape.sum.isSpread,
+           Values(values.drop_front(numAcc + 2 * numRows))}};
 }
 
 static Value yielded(Region &stage, unsigned index) {

@@ -79,6 +79,8 @@ public:
   Geometry geometry = {};
   /// Of value tiles; probabilities are rounded to it.
   mlir::Type valueType;
+  /// Sums are formed of rounded probabilities, and for the log-sum-exp of unrounded ones, too.
+  bool roundsSums = false, keepsUnroundedSums = false;
   /// Of the block; the number of a warp among those that compute; lane, lane / 4 and lane % 4.
   Value thread, warp, lane, g, t;
   mlir::IRMapping mapping; // values that are no tiles
@@ -146,6 +148,8 @@ private:
   void lower(tile::RowMaxOp op);
   void lower(tile::RowSumOp op);
   void lower(tile::Exp2Op op);
+  /// exp2 of scores together with the sums of their rows.
+  void lowerWithRoundedSums(tile::Exp2Op op, tile::RowSumOp sum, ValueRange negated, Value scale);
   void lower(tile::FmaOp op);
   void lower(tile::AddOp op);
   void lower(tile::TripsOp op);
@@ -155,6 +159,9 @@ private:
   /// The same numbers in all lanes of a row, or parts of which they are the sum.
   RowVector gather(const RowVector &rows);
   RowVector spread(const RowVector &rows);
+  /// The same combination of the numbers, and of the unrounded ones where a vector has them.
+  RowVector combine(llvm::ArrayRef<RowVector> vectors,
+                    llvm::function_ref<Value(llvm::ArrayRef<Value>)> body);
   /// Row of the tile that holds row `number` among those of a lane.
   Value rowInTile(size_t number);
 

@@ -27,14 +27,31 @@ static size_t numElements(const Geometry &geometry, TileType tile) {
 // Rows
 //===----------------------------------------------------------------------===//
 
+RowVector KernelLowering::combine(ArrayRef<RowVector> vectors,
+                                  function_ref<Value(ArrayRef<Value>)> body) {
+  RowVector result{{}, vectors.front().isSpread};
+  auto each = [&](bool isUnrounded, Values &results) {
+    for (size_t row = 0; row < vectors.front().elements.size(); ++row) {
+      Values operands;
+      for (const RowVector &vector : vectors)
+        operands.push_back((isUnrounded ? vector.getUnrounded() : vector).elements[row]);
+      results.push_back(body(operands));
+    }
+  };
+  each(/*isUnrounded=*/false, result.elements);
+  if (llvm::any_of(vectors, [](const RowVector &vector) { return !vector.unrounded.empty(); }))
+    each(/*isUnrounded=*/true, result.unrounded);
+  return result;
+}
+
 RowVector KernelLowering::gather(const RowVector &rows) {
   if (!rows.isSpread)
     return rows;
-  RowVector whole;
-  for (Value part : rows.elements) {
-    Value pair = emit.add(part, emit.shuffleXor(part, 1));
-    whole.elements.push_back(emit.add(pair, emit.shuffleXor(pair, 2)));
-  }
+  RowVector whole = combine(rows, [&](ArrayRef<Value> part) {
+    Value pair = emit.add(part[0], emit.shuffleXor(part[0], 1));
+    return emit.add(pair, emit.shuffleXor(pair, 2));
+  });
+  whole.isSpread = false;
   return whole;
 }
 
@@ -42,12 +59,13 @@ RowVector KernelLowering::spread(const RowVector &rows) {
   if (rows.isSpread)
     return rows;
   // The first lane of a row keeps the number.
-  RowVector parts{{}, /*isSpread=*/true};
   Value keeps = emit.equal(t, emit.i32(0));
-  for (Value whole : rows.elements)
-    parts.elements.push_back(matchPattern(whole, m_PosZeroFloat())
-                                 ? whole
-                                 : emit.select(keeps, whole, emit.f32(0.0f)));
+  RowVector parts = combine(rows, [&](ArrayRef<Value> whole) {
+    return matchPattern(whole[0], m_PosZeroFloat())
+               ? whole[0]
+               : emit.select(keeps, whole[0], emit.f32(0.0f));
+  });
+  parts.isSpread = true;
   return parts;
 }
 
@@ -159,8 +177,12 @@ void KernelLowering::lower(Exp2Op op) {
   Values negated;
   for (Value row : reference.elements)
     negated.push_back(emit.negate(scaledReference(emit, row, scale)));
-  Values powers;
   auto type = cast<TileType>(op.getTile().getType());
+  if (roundsSums && !type.isRowVector())
+    for (Operation *user : op.getResult().getUsers())
+      if (auto sum = dyn_cast<RowSumOp>(user); sum && user->getBlock() == op->getBlock())
+        return lowerWithRoundedSums(op, sum, negated, scale);
+  Values powers;
   if (type.isRowVector()) {
     // Factors are ratios of what the tiles' own references subtracted.
     RowVector rows = gather(rowVectors.at(op.getTile()));
@@ -174,28 +196,65 @@ void KernelLowering::lower(Exp2Op op) {
   setRegisters(op.getResult(), powers, /*isSpread=*/false);
 }
 
+namespace {
+/// The part of a lane of the sums of rows, in two chains for each row.
+class LaneSums {
+public:
+  LaneSums(Emitter &emit, const Fragment &tile, int64_t repeats)
+      : emit(emit), tile(tile), chains(4 * repeats) {}
+
+  /// Elements i and i + 1 are neighbours in a row.
+  void addPair(size_t i, Value low, Value high) {
+    Value &chain = chains[2 * tile.rowOf(i) + i / 4 % 2], pair = emit.add(low, high);
+    chain = chain ? emit.add(chain, pair) : pair;
+  }
+  Emitter::Values join() {
+    Emitter::Values sums;
+    for (size_t row = 0; row < chains.size(); row += 2)
+      sums.push_back(emit.add(chains[row], chains[row + 1]));
+    return sums;
+  }
+
+private:
+  Emitter &emit;
+  Fragment tile;
+  Emitter::Values chains;
+};
+} // namespace
+
 void KernelLowering::lower(RowSumOp op) {
-  Fragment &tile = fragments.at(op.getTile());
-  Values elements = tile.elements;
-  if (kernel.getScheduleAttr() && kernel.getScheduleAttr().getSoftmax() == Softmax::Lazy) {
-    // The largest probability of a row is not 1 here, so rounding changes it, too: sums of what the
-    // product adds up keep rows exact that a few keys dominate.
-    pack(tile);
-    elements.clear();
-    for (Value pair : tile.pairs) {
-      auto [low, high] = emit.unpack(pair, valueType);
-      elements.append({low, high});
+  if (rowVectors.contains(op.getResult()))
+    return; // formed together with the tile
+  const Fragment &tile = fragments.at(op.getTile());
+  LaneSums sums(emit, tile, geometry.repeats);
+  for (size_t i = 0; i < tile.elements.size(); i += 2)
+    sums.addPair(i, tile.elements[i], tile.elements[i + 1]);
+  rowVectors[op.getResult()] = {sums.join(), /*isSpread=*/true};
+}
+
+void KernelLowering::lowerWithRoundedSums(Exp2Op op, RowSumOp sum, ValueRange negated,
+                                          Value scale) {
+  // The largest probability of a row is not 1 with a lazy softmax, so rounding changes it, too: sums
+  // of what the product adds up keep rows exact that a few keys dominate. Pair by pair, so that the
+  // unrounded numbers need no registers for long: the scores are still there, too.
+  Fragment scores = fragments.at(op.getTile());
+  Fragment powers{{}, scores.columns};
+  LaneSums rounded(emit, scores, geometry.repeats), unrounded(emit, scores, geometry.repeats);
+  for (size_t i = 0; i < scores.elements.size(); i += 2) {
+    Value pair[2];
+    for (size_t half : {0, 1}) {
+      pair[half] = emit.exp2(emit.fma(scores.elements[i + half], scale, negated[scores.rowOf(i)]));
+      powers.elements.push_back(pair[half]);
     }
+    if (keepsUnroundedSums)
+      unrounded.addPair(i, pair[0], pair[1]);
+    powers.pairs.push_back(emit.pack(pair[0], pair[1], valueType));
+    auto [low, high] = emit.unpack(powers.pairs.back(), valueType);
+    rounded.addPair(i, low, high);
   }
-  Values chains(4 * geometry.repeats);
-  for (auto [i, element] : llvm::enumerate(elements)) {
-    Value &chain = chains[2 * tile.rowOf(i) + i % 2];
-    chain = chain ? emit.add(chain, element) : element;
-  }
-  RowVector sum{{}, /*isSpread=*/true};
-  for (size_t row = 0; row < chains.size(); row += 2)
-    sum.elements.push_back(emit.add(chains[row], chains[row + 1]));
-  rowVectors[op.getResult()] = sum;
+  fragments[op.getResult()] = powers;
+  rowVectors[sum.getResult()] = {rounded.join(), /*isSpread=*/true,
+                                 keepsUnroundedSums ? unrounded.join() : Values()};
 }
 
 //===----------------------------------------------------------------------===//
@@ -208,25 +267,23 @@ void KernelLowering::lower(FmaOp op) {
             c = rowVectors.at(op.getC());
   if (a.isSpread || c.isSpread)
     a = spread(a), c = spread(c);
-  RowVector result{{}, c.isSpread};
-  for (auto [x, y, z] : llvm::zip_equal(a.elements, b.elements, c.elements))
-    result.elements.push_back(emit.fma(x, y, z));
-  rowVectors[op.getResult()] = result;
+  rowVectors[op.getResult()] = combine({a, b, c}, [&](ArrayRef<Value> in) {
+    return emit.fma(in[0], in[1], in[2]);
+  });
 }
 
 void KernelLowering::lower(AddOp op) {
   RowVector a = rowVectors.at(op.getA()), b = rowVectors.at(op.getB());
   if (a.isSpread || b.isSpread)
     a = spread(a), b = spread(b);
-  RowVector result{{}, a.isSpread};
-  for (auto [x, y] : llvm::zip_equal(a.elements, b.elements))
-    result.elements.push_back(emit.add(x, y));
-  rowVectors[op.getResult()] = result;
+  rowVectors[op.getResult()] =
+      combine({a, b}, [&](ArrayRef<Value> in) { return emit.add(in[0], in[1]); });
 }
 
 void KernelLowering::lower(TripsOp op) {
-  // Parts are compared, not their sum: no shuffles.
-  RowVector sum = rowVectors.at(op.getSum()), reference = gather(rowVectors.at(op.getReference()));
+  // Parts are compared, not their sum: no shuffles. Those of the unrounded numbers, so that these are
+  // not added up behind the branch, where all of them would need registers.
+  RowVector sum = rowVectors.at(op.getSum()).getUnrounded(), reference = gather(rowVectors.at(op.getReference()));
   Value threshold = emit.f32(op.getThreshold().convertToFloat()), trips;
   for (auto [part, max] : llvm::zip_equal(sum.elements, reference.elements)) {
     Value above = emit.compare(arith::CmpFPredicate::UGT, part, threshold);
@@ -275,7 +332,7 @@ void KernelLowering::lower(NormalizeOp op) {
 void KernelLowering::lower(LseOp op) {
   Value scale = emit.f32(op.getScale().convertToFloat());
   RowVector reference = gather(rowVectors.at(op.getReference())),
-            sum = gather(rowVectors.at(op.getSum())), result;
+            sum = gather(rowVectors.at(op.getSum()).getUnrounded()), result;
   for (auto [max, total] : llvm::zip_equal(reference.elements, sum.elements)) {
     Value empty = emit.compare(arith::CmpFPredicate::OEQ, total, emit.f32(0.0f));
     Value log = emit.mul(emit.log2(total), emit.f32(ln2));

@@ -137,6 +137,23 @@ typedef struct sfa_device_properties {
 /** The properties of device `device`, counted from 0 in the order of CUDA. */
 SFA_RUNTIME_API sfa_status sfa_device_info(int32_t device, sfa_device_properties *properties);
 
+/** Memory of a device for callers that have no allocator of their own. These four functions use the
+    primary context of the device and retain it for the rest of the process. `address` is NULL for 0
+    bytes. Fails with SFA_ERROR_OUT_OF_MEMORY where there is not enough. */
+SFA_RUNTIME_API sfa_status sfa_memory_allocate(int32_t device, size_t bytes, void **address);
+
+/** Frees what sfa_memory_allocate gave. NULL is fine. Nothing that uses it may still be running. */
+SFA_RUNTIME_API sfa_status sfa_memory_free(int32_t device, void *address);
+
+/** Copies between host and device, in any direction, after all that has been launched on the default
+    stream, and waits for it. */
+SFA_RUNTIME_API sfa_status sfa_memory_copy(int32_t device, void *to, const void *from,
+                                           size_t bytes);
+
+/** Waits for all work of the device's primary context; reports the errors of kernels that have
+    failed. */
+SFA_RUNTIME_API sfa_status sfa_synchronize(int32_t device);
+
 /*===--- Programs -------------------------------------------------------===*/
 
 /** A compiled program: kernels, and how to launch them. */

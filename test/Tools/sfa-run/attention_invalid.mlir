@@ -12,10 +12,8 @@
 // BROKEN: broken.mlir:{{.*}}: error:
 // BROKEN: sfa-run: error: {{.*}}broken.mlir is not a valid module
 
-// RUN: not sfa-run %s --target=cuda 2>&1 | FileCheck %s --check-prefix=CUDA
-// CUDA: sfa-run: error: --target=cuda: this build runs programs on the CPU only; use --target=cpu
 // RUN: not sfa-run %s --target=tpu 2>&1 | FileCheck %s --check-prefix=TARGET
-// TARGET: sfa-run: error: --target=tpu: unknown target; allowed is cpu
+// TARGET: sfa-run: error: --target=tpu: unknown target; allowed: cpu, cuda
 
 // RUN: not sfa-run %s --strategy=fast 2>&1 | FileCheck %s --check-prefix=STRATEGY
 // STRATEGY: sfa-run: error: --strategy: unknown name 'fast'; allowed are dense, gather, scatter, sparse_mma

@@ -47,6 +47,32 @@ TEST_F(DeviceInfo, SaysWhatIsWrong) {
                                         "CUDA_ERROR_FAKE (1): made to fail");
 }
 
+TEST_F(DeviceInfo, HasMemory) {
+  void *memory = nullptr;
+  ASSERT_EQ(sfa_memory_allocate(1, 64, &memory), SFA_SUCCESS) << sfa_last_error();
+  ASSERT_NE(memory, nullptr);
+  std::string given(64, 'x'), back(64, ' ');
+  EXPECT_EQ(sfa_memory_copy(1, memory, given.data(), given.size()), SFA_SUCCESS);
+  EXPECT_EQ(sfa_memory_copy(1, back.data(), memory, back.size()), SFA_SUCCESS);
+  EXPECT_EQ(back, given);
+  EXPECT_EQ(sfa_synchronize(1), SFA_SUCCESS);
+  EXPECT_EQ(sfa_memory_free(1, memory), SFA_SUCCESS);
+  EXPECT_EQ(sfa_memory_free(1, nullptr), SFA_SUCCESS);
+
+  ASSERT_EQ(sfa_memory_allocate(1, 0, &memory), SFA_SUCCESS);
+  EXPECT_EQ(memory, nullptr);
+  EXPECT_EQ(sfa_memory_allocate(7, 64, &memory), SFA_ERROR_NO_DEVICE);
+  EXPECT_EQ(sfa_memory_allocate(0, 64, nullptr), SFA_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(sfa_memory_copy(0, nullptr, back.data(), 1), SFA_ERROR_INVALID_ARGUMENT);
+  fake->failures = {{"cuMemAlloc", 2}};
+  EXPECT_EQ(sfa_memory_allocate(0, 64, &memory), SFA_ERROR_OUT_OF_MEMORY);
+  EXPECT_STREQ(sfa_last_error(), "device 0 has no 64 bytes of memory left");
+  fake->failures = {{"cuCtxSynchronize", 46}};
+  EXPECT_EQ(sfa_synchronize(0), SFA_ERROR_DRIVER);
+  EXPECT_STREQ(sfa_last_error(), "work on device 0 has failed: cuCtxSynchronize failed with "
+                                 "CUDA_ERROR_FAKE (46): made to fail");
+}
+
 TEST(Status, HasNames) {
   EXPECT_STREQ(sfa_status_name(SFA_SUCCESS), "SFA_SUCCESS");
   for (int status = 0; status <= 10; ++status)

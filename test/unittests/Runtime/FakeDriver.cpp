@@ -110,6 +110,31 @@ ENTRY cuDeviceGetName(char *name, int size, cu::Device device) {
   return cu::success;
 }
 
+/// Memory of a fake device is memory of the host.
+ENTRY cuMemAlloc_v2(cu::Address *address, size_t bytes) {
+  ENTER("cuMemAlloc");
+  *address = static_cast<cu::Address>(reinterpret_cast<uintptr_t>(new char[bytes]));
+  return cu::success;
+}
+
+ENTRY cuMemFree_v2(cu::Address address) {
+  ENTER("cuMemFree");
+  delete[] reinterpret_cast<char *>(static_cast<uintptr_t>(address));
+  return cu::success;
+}
+
+ENTRY cuMemcpy(cu::Address to, cu::Address from, size_t bytes) {
+  ENTER("cuMemcpy");
+  memcpy(reinterpret_cast<void *>(static_cast<uintptr_t>(to)),
+         reinterpret_cast<void *>(static_cast<uintptr_t>(from)), bytes);
+  return cu::success;
+}
+
+ENTRY cuCtxSynchronize() {
+  ENTER("cuCtxSynchronize");
+  return cu::success;
+}
+
 ENTRY cuDeviceTotalMem_v2(size_t *bytes, cu::Device) {
   ENTER("cuDeviceTotalMem");
   *bytes = size_t(80) << 30;

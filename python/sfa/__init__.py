@@ -1,0 +1,15 @@
+"""FlashSFA: sparse feature attention for torch tensors and arrays.
+
+    import sfa
+    out = sfa.attention(q, k, v, topk=8, causal=True)
+
+`python -m sfa.info` says what a report of a bug needs, `python -m sfa.bench` measures.
+"""
+
+from . import errors
+from .api import attention, densify, sparsify
+from .codes import Codes
+from .errors import Error
+
+__version__ = "0.1.0"
+__all__ = ["Codes", "Error", "attention", "densify", "errors", "sparsify", "__version__"]

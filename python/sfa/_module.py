@@ -1,0 +1,87 @@
+"""The text of the MLIR modules that the package compiles. Batch and tokens are dynamic in all of
+them; heads, features and k are part of the text."""
+
+import re
+
+from . import errors
+
+# What a schedule may be made of; its words are the compiler's to judge.
+_SCHEDULE = re.compile(r"[A-Za-z0-9_=, ]*")
+
+
+def tensor(heads, features, dtype, k=None):
+    """`tensor<?xHx?xDxf16>`, with the encoding of codes where k is given."""
+    encoding = "" if k is None else f", #sfa.codes<k = {k}>"
+    return f"tensor<?x{heads}x?x{features}x{dtype}{encoding}>"
+
+
+def sparsify(heads, features, dtype, k):
+    """(x) -> codes: two results, values and indices."""
+    dense, codes = tensor(heads, features, dtype), tensor(heads, features, dtype, k)
+    return (f"func.func @sparsify(%x: {dense}) -> {codes} {{\n"
+            f"  %codes = sfa.sparsify %x : {dense} -> {codes}\n"
+            f"  return %codes : {codes}\n"
+            "}\n")
+
+
+def densify(heads, features, dtype, k):
+    """(values, indices) -> dense rows."""
+    dense, codes = tensor(heads, features, dtype), tensor(heads, features, dtype, k)
+    return (f"func.func @densify(%codes: {codes}) -> {dense} {{\n"
+            f"  %x = sfa.densify %codes : {codes}\n"
+            f"  return %x : {dense}\n"
+            "}\n")
+
+
+def scale_text(scale):
+    """A float as MLIR writes it, with all its bits."""
+    return f"{scale:.17e}"
+
+
+def mask_text(causal, window):
+    """The mask as the dialect writes it, or None for all keys. `window` is a pair of bounds, None
+    where unbounded; together with causal it ends at the diagonal."""
+    left, right = window if window is not None else (None, None)
+    if causal:
+        right = 0
+    if left is None and (causal or right is None):
+        return "causal" if causal else None
+    parts = ["window"]
+    if left is not None:
+        parts.append(f"left = {left}")
+    if right is not None:
+        parts.append(f"right = {right}")
+    return ", ".join(parts)
+
+
+def attention(*, q_heads, kv_heads, d, dv, dtype, q_k=None, k_k=None, q_topk=None, k_topk=None,
+              mask=None, scale=None, schedule=None, lse=False):
+    """(query, key, value) -> (output[, lse]). Query and key are codes of q_k and k_k features where
+    those are given, else dense; q_topk and k_topk sparsify them first."""
+    q, k, v = tensor(q_heads, d, dtype, q_k), tensor(kv_heads, d, dtype, k_k), \
+        tensor(kv_heads, dv, dtype)
+    out, sums = tensor(q_heads, dv, dtype), f"tensor<?x{q_heads}x?xf32>"
+    lines, names, types = [], {}, {"q": q, "k": k}
+    for name, heads, topk in (("q", q_heads, q_topk), ("k", kv_heads, k_topk)):
+        names[name] = f"%{name}"
+        if topk is not None:
+            codes = tensor(heads, d, dtype, topk)
+            lines.append(f"  %{name}s = sfa.sparsify %{name} : {types[name]} -> {codes}")
+            names[name], types[name] = f"%{name}s", codes
+    text = f"{names['q']}, {names['k']}, %v"
+    if mask is not None:
+        text += f" mask <{mask}>"
+    if scale is not None:
+        text += f" scale {scale_text(scale)}"
+    if schedule is not None:
+        if not _SCHEDULE.fullmatch(schedule):
+            raise errors.ArgumentValueError(
+                f"schedule is {schedule!r}; it has to be text such as \"strategy = dense, softmax = "
+                "lazy, k_tile = 64\": names, numbers, = and commas")
+        text += f" schedule <{schedule}>"
+    results, shapes = ("%o, %lse", f"{out}, {sums}") if lse else ("%o", out)
+    lines.append(f"  {results} = sfa.attention {text}\n"
+                 f"    : {types['q']}, {types['k']}, {v} -> {shapes}")
+    return (f"func.func @attention(%q: {q}, %k: {k}, %v: {v}) -> ({shapes}) {{\n"
+            + "\n".join(lines)
+            + f"\n  return {results} : {shapes}\n}}\n")

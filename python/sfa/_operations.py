@@ -1,0 +1,252 @@
+"""What the operations take: the checks of their arguments, and their plans."""
+
+import math
+import numbers
+
+from . import _module, errors
+from ._plan import CPU, Plan, View, device_name
+
+GPU_FEATURES = (64, 128, 256)
+GPU_DTYPES = ("f16", "bf16")
+CPU_DTYPES = ("f32", "f16", "bf16")
+MAX_WINDOW = 2**31 - 1
+_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
+
+
+class Operand:
+    """A dense tensor, or codes: then `indices` is given, `d` is the number of features that they
+    are of, and `values` has k of them a row."""
+
+    __slots__ = ("name", "values", "indices", "d")
+
+    def __init__(self, name, values, indices=None, d=None):
+        self.name, self.values, self.indices = name, values, indices
+        self.d = d
+
+    @property
+    def k(self):
+        return None if self.indices is None else self.values.shape[3]
+
+    @property
+    def views(self):
+        return [self.values] if self.indices is None else [self.values, self.indices]
+
+    @property
+    def names(self):
+        if self.indices is None:
+            return [self.name]
+        return [f"{self.name}.values", f"{self.name}.indices"]
+
+
+def index_dtype(d):
+    return "u8" if d <= 256 else "u16"
+
+
+def _listed(values):
+    return ", ".join(str(value) for value in values)
+
+
+def integer(name, value, low, high=None):
+    """`value` as an int within [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise errors.ArgumentTypeError(f"{name} is {value!r}; it has to be an integer")
+    if value < low or (high is not None and value > high):
+        allowed = f"at least {low}" if high is None else f"{low} to {high}"
+        raise errors.ArgumentValueError(f"{name} is {value}; it has to be {allowed}")
+    return int(value)
+
+
+def check_dense(name, view):
+    """A dense [batch, heads, tokens, features] tensor that the device of the view can read."""
+    on_gpu = view.device != CPU
+    allowed = GPU_DTYPES if on_gpu else CPU_DTYPES
+    if view.dtype not in allowed:
+        raise errors.ArgumentTypeError(
+            f"{name} has dtype {view.dtype}; on {device_name(view.device)} it has to be one of "
+            f"{_listed(allowed)}")
+    if len(view.shape) != 4:
+        raise errors.ArgumentValueError(
+            f"{name} has {len(view.shape)} dimensions, shape {list(view.shape)}; it has to have 4: "
+            "[batch, heads, tokens, features]")
+    heads, features = view.shape[1], view.shape[3]
+    if heads < 1 or features < 1:
+        raise errors.ArgumentValueError(
+            f"{name} has {heads} heads and {features} features; both have to be at least 1")
+    if not on_gpu:
+        return
+    if features not in GPU_FEATURES:
+        raise errors.ArgumentValueError(
+            f"{name} has {features} features; on a GPU it has to be one of {_listed(GPU_FEATURES)}: "
+            "pad with zeros, and give scale for q and k")
+    check_strides(name, view, 16 // _BYTES[view.dtype])
+
+
+def check_strides(name, view, unit):
+    """The last stride is 1 and the others are multiples of `unit` elements."""
+    if view.strides is None:
+        return
+    if view.shape[3] > 1 and view.strides[3] != 1:
+        raise errors.ArgumentValueError(
+            f"{name} has strides {list(view.strides)}; the last has to be 1: pass "
+            f"{name}.contiguous()")
+    for size, stride in zip(view.shape[:3], view.strides[:3]):
+        if size > 1 and stride % unit:
+            raise errors.ArgumentValueError(
+                f"{name} has strides {list(view.strides)}; on a GPU all but the last have to be "
+                f"multiples of {unit} elements, 16 bytes: pass {name}.contiguous()")
+
+
+def check_codes(name, values, indices, d):
+    """The two tensors of codes of d features."""
+    d = integer(f"d of {name}", d, 1)
+    allowed = GPU_DTYPES if values.device != CPU else CPU_DTYPES
+    if values.dtype not in allowed:
+        raise errors.ArgumentTypeError(
+            f"{name}.values has dtype {values.dtype}; on {device_name(values.device)} it has to be "
+            f"one of {_listed(allowed)}")
+    if indices.dtype != index_dtype(d):
+        raise errors.ArgumentTypeError(
+            f"{name}.indices has dtype {indices.dtype}; for codes of {d} features it has to be "
+            f"{index_dtype(d)}")
+    if len(values.shape) != 4 or tuple(values.shape) != tuple(indices.shape):
+        raise errors.ArgumentValueError(
+            f"{name} has values of shape {list(values.shape)} and indices of shape "
+            f"{list(indices.shape)}; both have to be the same [batch, heads, tokens, k]")
+    if values.device != indices.device:
+        raise errors.ArgumentValueError(
+            f"{name} has values on {device_name(values.device)} and indices on "
+            f"{device_name(indices.device)}; both have to be on one device")
+    k = values.shape[3]
+    if not 1 <= k <= d or d > 65536:
+        raise errors.ArgumentValueError(
+            f"{name} has k = {k} of d = {d} features; 1 <= k <= d <= 65536 is needed")
+    if values.shape[1] < 1:
+        raise errors.ArgumentValueError(f"{name} has no heads; it has to have at least 1")
+    if values.device == CPU:
+        return
+    if d not in GPU_FEATURES:
+        raise errors.ArgumentValueError(
+            f"{name} has codes of {d} features; on a GPU it has to be one of "
+            f"{_listed(GPU_FEATURES)}")
+    for part, view in (("values", values), ("indices", indices)):
+        check_strides(f"{name}.{part}", view, 1)
+
+
+def clamp_k(k, d, device):
+    """k of a sparsify: on a CPU more than d is d."""
+    return min(integer("k", k, 1, d if device != CPU else None), d)
+
+
+def sparsify_plan(x, k):
+    """x: a dense view. Results: values and indices, [b, h, n, k]."""
+    check_dense("x", x)
+    batch, heads, tokens, d = x.shape
+    k = clamp_k(k, d, x.device)
+    shape = (batch, heads, tokens, k)
+    return Plan(_module.sparsify(heads, d, x.dtype, k), x.device, ["x"], [x],
+                [View(shape, None, x.dtype, x.device),
+                 View(shape, None, index_dtype(d), x.device)])
+
+
+def densify_plan(codes):
+    """codes: an operand. Result: dense rows, [b, h, n, d]."""
+    check_codes(codes.name, codes.values, codes.indices, codes.d)
+    batch, heads, tokens, k = codes.values.shape
+    dtype, device = codes.values.dtype, codes.values.device
+    return Plan(_module.densify(heads, codes.d, dtype, k), device, codes.names, codes.views,
+                [View((batch, heads, tokens, codes.d), None, dtype, device)])
+
+
+def window_bounds(window):
+    """(left, right) with None where a side is unbounded, or None without a window."""
+    if window is None:
+        return None
+    try:
+        left, right = window
+    except (TypeError, ValueError):
+        raise errors.ArgumentTypeError(
+            f"window is {window!r}; it has to be a pair (left, right) of integers, None or -1 for "
+            "an unbounded side") from None
+    bounds = []
+    for name, bound in (("left", left), ("right", right)):
+        if bound is not None and not (isinstance(bound, numbers.Integral) and bound == -1):
+            bound = integer(f"window {name}", bound, 0, MAX_WINDOW)
+        bounds.append(None if bound == -1 else bound)
+    return tuple(bounds)
+
+
+def scale_value(scale):
+    if scale is None:
+        return None
+    if isinstance(scale, bool) or not isinstance(scale, numbers.Real):
+        raise errors.ArgumentTypeError(f"scale is {scale!r}; it has to be a number")
+    scale = float(scale)
+    if not math.isfinite(scale):
+        raise errors.ArgumentValueError(f"scale is {scale}; it has to be finite")
+    return scale
+
+
+def attention_plan(q, k, v, topk, causal, window, scale, lse, schedule):
+    """q, k: operands; v: a dense view; window: a pair or None. Results: output [b, h_q, n_q, dv] and,
+    where `lse`, [b, h_q, n_q] in f32."""
+    for operand in (q, k):
+        if operand.indices is None:
+            check_dense(operand.name, operand.values)
+            operand.d = operand.values.shape[3]
+        else:
+            check_codes(operand.name, operand.values, operand.indices, operand.d)
+    check_dense("v", v)
+    device, dtype = q.values.device, q.values.dtype
+    for name, view in (("k", k.values), ("v", v)):
+        if view.device != device:
+            raise errors.ArgumentValueError(
+                f"q is on {device_name(device)} and {name} on {device_name(view.device)}; all have "
+                "to be on one device")
+        if view.dtype != dtype:
+            raise errors.ArgumentTypeError(
+                f"q has dtype {dtype} and {name} has {view.dtype}; all have to have one dtype")
+    if k.d != q.d:
+        raise errors.ArgumentValueError(
+            f"q has {q.d} features and k has {k.d}; they have to have as many")
+    batch, q_heads, q_tokens, _ = q.values.shape
+    _, kv_heads, kv_tokens, _ = k.values.shape
+    if k.values.shape[0] != batch or tuple(v.shape[:3]) != tuple(k.values.shape[:3]):
+        raise errors.ArgumentValueError(
+            f"q, k and v have shapes {list(q.values.shape)}, {list(k.values.shape)} and "
+            f"{list(v.shape)}; batches have to be the same, and heads and tokens of v those of k")
+    if q_heads % kv_heads:
+        raise errors.ArgumentValueError(
+            f"q has {q_heads} heads and k has {kv_heads}; the heads of q have to be a multiple of "
+            "those of k")
+    topks = [None, None]
+    if topk is not None:
+        topk = clamp_topk(topk, q, k, device)
+        topks = [topk if operand.indices is None else None for operand in (q, k)]
+    if not isinstance(schedule, (str, type(None))):
+        raise errors.ArgumentTypeError(
+            f"schedule is {schedule!r}; it has to be text such as \"strategy = dense, softmax = "
+            "lazy\"")
+    module = _module.attention(
+        q_heads=q_heads, kv_heads=kv_heads, d=q.d, dv=v.shape[3], dtype=dtype, q_k=q.k, k_k=k.k,
+        q_topk=topks[0], k_topk=topks[1],
+        mask=_module.mask_text(bool(causal), window_bounds(window)), scale=scale_value(scale),
+        schedule=schedule, lse=bool(lse))
+    results = [View((batch, q_heads, q_tokens, v.shape[3]), None, dtype, device)]
+    if lse:
+        results.append(View((batch, q_heads, q_tokens), None, "f32", device))
+    return Plan(module, device, q.names + k.names + ["v"], q.views + k.views + [v], results)
+
+
+def clamp_topk(topk, q, k, device):
+    if q.indices is not None and k.indices is not None:
+        raise errors.ArgumentValueError(
+            f"topk is {topk}, but q and k are codes already; leave it out")
+    return min(integer("topk", topk, 1, q.d if device != CPU else None), q.d)
+
+
+def refuse_sequences(cu_seqlens):
+    """Sequences of several lengths in one tensor."""
+    if cu_seqlens is not None:
+        raise NotImplementedError(
+            "cu_seqlens is given, but sequences of several lengths in one tensor are not supported "
+            "by this version; pad them, or call attention for each of them")

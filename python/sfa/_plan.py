@@ -1,0 +1,143 @@
+"""Plans: a compiled program bound to the shapes of one call, so that a repeated call only fills in
+addresses. Nothing here knows torch or numpy."""
+
+import ctypes
+
+from . import _library, errors
+
+_DTYPES = {"f16": _library.F16, "bf16": _library.BF16, "f32": _library.F32, "u8": _library.U8,
+           "u16": _library.U16}
+
+CPU = -1
+"""The `device` of a plan for this CPU; GPUs count from 0."""
+
+
+def device_name(device):
+    return "cpu" if device == CPU else f"cuda:{device}"
+
+
+class View:
+    """A tensor without its memory. `strides` in elements, None for a contiguous one; `device` as in
+    a plan; `dtype` is f32, f16, bf16, u8 or u16, or the name of another one."""
+
+    __slots__ = ("shape", "strides", "dtype", "device")
+
+    def __init__(self, shape, strides, dtype, device):
+        self.shape, self.strides, self.dtype, self.device = shape, strides, dtype, device
+
+
+def _fill(tensor, view, keep):
+    """Writes all of sfa_tensor but the address."""
+    rank = len(view.shape)
+    sizes = (ctypes.c_int64 * _library.MAX_RANK)(*view.shape)
+    keep.append(sizes)
+    tensor.dtype, tensor.rank = _DTYPES[view.dtype], rank
+    tensor.shape = ctypes.cast(sizes, ctypes.POINTER(ctypes.c_int64))
+    if view.strides is not None:
+        strides = (ctypes.c_int64 * _library.MAX_RANK)(*view.strides)
+        keep.append(strides)
+        tensor.strides = ctypes.cast(strides, ctypes.POINTER(ctypes.c_int64))
+
+
+class Plan:
+    """A program and the shapes of one call.
+
+    results          for each result its shape, a tuple, and its dtype
+    workspace_bytes  memory of the device that a run needs besides
+    extra            whatever the caller wants to keep with the plan
+    """
+
+    __slots__ = ("device", "module", "names", "arguments", "results", "workspace_bytes", "extra",
+                 "_function", "_handle", "_frames", "_num_arguments", "_num_results")
+
+    def __init__(self, module, device, names, arguments, results):
+        """Compiles `module` where that has not been done. `arguments` and `results` are views, in
+        the order of the program; `names` is what messages call the arguments."""
+        library = _library.load()
+        self.device, self.module, self.names = device, module, names
+        self.arguments, self.results = arguments, [(view.shape, view.dtype) for view in results]
+        self._num_arguments, self._num_results = len(arguments), len(results)
+        self._frames, self.extra, self.workspace_bytes = [], None, 0
+        if device == CPU:
+            self._function = library.sfa_cpu_function_run
+            self._handle = ctypes.c_void_p(_library.jit_cpu_function(module))
+        else:
+            self._function = library.sfa_program_launch
+            self._handle = ctypes.c_void_p(_library.jit_program(module, device))
+        frame = self._new_frame()
+        if device != CPU:
+            size = ctypes.c_size_t()
+            _library.check(
+                library.sfa_program_workspace_bytes(self._handle, frame[0], self._num_arguments,
+                                                    ctypes.byref(size)),
+                "cannot size the workspace")
+            self.workspace_bytes = size.value
+        self._frames.append(frame)
+
+    def _new_frame(self):
+        """The C structs of one call in flight: arguments, results, each of both by itself, and what
+        they point to."""
+        arguments = (_library.Tensor * self._num_arguments)()
+        results = (_library.Tensor * self._num_results)()
+        tensors, keep = [*arguments, *results], []
+        views = self.arguments + [View(shape, None, dtype, self.device)
+                                  for shape, dtype in self.results]
+        for tensor, view in zip(tensors, views):
+            _fill(tensor, view, keep)
+        return arguments, results, tensors, keep
+
+    def _take(self, addresses):
+        # A frame belongs to one thread while it runs: list.pop and list.append are atomic.
+        try:
+            frame = self._frames.pop()
+        except IndexError:
+            frame = self._new_frame()
+        for tensor, address in zip(frame[2], addresses):
+            tensor.data = address
+        return frame
+
+    def launch(self, addresses, workspace, stream):
+        """Puts the program into a stream of its GPU. `addresses` are those of the arguments and then
+        of the results; `workspace` the address of workspace_bytes, or None."""
+        frame = self._take(addresses)
+        status = self._function(self._handle, self.device, stream, frame[0], self._num_arguments,
+                                frame[1], self._num_results, workspace, self.workspace_bytes)
+        self._frames.append(frame)
+        if status:
+            self._fail(status, addresses)
+
+    def run(self, addresses):
+        """Runs the function on this CPU and waits for it."""
+        frame = self._take(addresses)
+        status = self._function(self._handle, frame[0], self._num_arguments, frame[1],
+                                self._num_results)
+        self._frames.append(frame)
+        if status:
+            self._fail(status, addresses)
+
+    def _fail(self, status, addresses):
+        message = _library.last_error()
+        if self.device != CPU:
+            for name, view, address in zip(self.names, self.arguments, addresses):
+                if address % 16 and 0 not in view.shape:
+                    raise errors.ArgumentValueError(
+                        f"the data of {name} is at {address:#x}; on a GPU it has to be at a multiple "
+                        f"of 16 bytes: pass {name}.clone()")
+        if status == _library.INVALID_ARGUMENT:
+            raise errors.ArgumentValueError(f"{message} [on {device_name(self.device)}]")
+        _library.check(status, f"cannot run on {device_name(self.device)}")
+
+
+class PlanTable:
+    """Plans by the key of a call, so many at most that changing shapes do not fill the memory."""
+
+    __slots__ = ("plans", "limit")
+
+    def __init__(self, limit=8192):
+        self.plans, self.limit = {}, limit
+
+    def add(self, key, plan):
+        if len(self.plans) >= self.limit:
+            self.plans.clear()
+        self.plans[key] = plan
+        return plan

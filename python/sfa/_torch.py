@@ -1,0 +1,247 @@
+"""The operations on torch tensors, on CPUs and CUDA devices, and their registration as torch custom
+operators in the namespace `sfa`.
+
+A call on ordinary tensors goes straight to the program: no dispatcher, no copy, no host
+synchronisation. Whatever torch has to see - tracing by torch.compile and torch.export, fake tensors,
+dispatch modes, tensors that require a gradient - goes through the operators."""
+
+import torch
+from torch import Tensor
+
+from . import _operations, codes as _codes, errors
+from ._plan import CPU, PlanTable, View
+
+Codes = _codes.Codes
+is_compiling = torch.compiler.is_compiling
+
+_NAMES = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16", torch.uint8: "u8",
+          torch.uint16: "u16"}
+_DTYPES = {name: dtype for dtype, name in _NAMES.items()}
+_UINT8 = torch.uint8
+_is_grad_enabled = torch.is_grad_enabled
+_plans = PlanTable()
+
+allocate = torch.empty
+"""Makes every result and the workspace; tests put their own in its place."""
+
+# The public way to the current stream builds a Python object each time.
+_current_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None) or (
+    lambda device: torch.cuda.current_stream(device).cuda_stream)
+# Whether a __torch_dispatch__ mode wants to see all calls. Where this torch cannot say, one always does.
+_num_modes = getattr(torch._C, "_len_torch_dispatch_stack", None) or (lambda: 1)
+
+
+def is_tensor(x):
+    return isinstance(x, Tensor)
+
+
+def _view(name, tensor):
+    kind = tensor.device.type
+    if kind not in ("cpu", "cuda"):
+        raise errors.ArgumentValueError(
+            f"{name} is on {tensor.device}; it has to be on a CUDA device or the CPU")
+    dtype = _NAMES.get(tensor.dtype, str(tensor.dtype).removeprefix("torch."))
+    if kind == "cpu":
+        return View(tuple(tensor.shape), None, dtype, CPU)
+    return View(tuple(tensor.shape), tensor.stride(), dtype, tensor.device.index)
+
+
+def _add_plan(key, plan, device):
+    plan.extra = device, [(shape, _DTYPES[dtype]) for shape, dtype in plan.results]
+    return _plans.add(key, plan)
+
+
+def _execute(plan, tensors):
+    """Runs a plan; the results as a list."""
+    device, specs = plan.extra
+    results = [allocate(shape, dtype=dtype, device=device) for shape, dtype in specs]
+    if plan.device == CPU:
+        tensors = [tensor.contiguous() for tensor in tensors]
+        plan.run([tensor.data_ptr() for tensor in (*tensors, *results)])
+        return results
+    addresses = [tensor.data_ptr() for tensor in tensors]
+    for result in results:
+        addresses.append(result.data_ptr())
+    if plan.workspace_bytes:
+        # Back to the allocator after the launch: it hands it out again in the order of the stream.
+        workspace = allocate(plan.workspace_bytes, dtype=_UINT8, device=device)
+        plan.launch(addresses, workspace.data_ptr(), _current_stream(plan.device))
+    else:
+        plan.launch(addresses, None, _current_stream(plan.device))
+    return results
+
+
+def _is_plain(tensor):
+    """Whether nobody but the program has to see an operation on this tensor."""
+    return type(tensor) is Tensor and not (tensor.requires_grad and _is_grad_enabled())
+
+
+def _require_tensor(name, x):
+    if not isinstance(x, Tensor):
+        raise errors.ArgumentTypeError(
+            f"{name} is a {type(x).__name__} beside torch tensors; all have to be of one kind")
+
+
+#===--- Ordinary tensors -----------------------------------------------------------------------===#
+
+def _sparsify(x, k):
+    key = ("sparsify", x.shape, x.stride(), x.dtype, x.device, k)
+    plan = _plans.plans.get(key)
+    if plan is None:
+        plan = _add_plan(key, _operations.sparsify_plan(_view("x", x), k), x.device)
+    return _execute(plan, [x])
+
+
+def _densify(values, indices, d):
+    key = ("densify", values.shape, values.stride(), indices.stride(), values.dtype, indices.dtype,
+           values.device, indices.device, d)
+    plan = _plans.plans.get(key)
+    if plan is None:
+        operand = _operations.Operand("codes", _view("codes.values", values),
+                                      _view("codes.indices", indices), d)
+        plan = _add_plan(key, _operations.densify_plan(operand), values.device)
+    return _execute(plan, [values, indices])[0]
+
+
+def _attention(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, window, scale, lse, schedule):
+    """All results as a list."""
+    if q_indices is None and k_indices is None:
+        tensors = [q, k, v]
+        key = (q.shape, k.shape, v.shape, q.stride(), k.stride(), v.stride(), q.dtype, k.dtype,
+               v.dtype, q.device, k.device, v.device, topk, causal, window, scale, lse, schedule)
+    else:
+        tensors = [tensor for tensor in (q, q_indices, k, k_indices, v) if tensor is not None]
+        key = (q_d, k_d, topk, causal, window, scale, lse, schedule,
+               *((tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
+                 for tensor in tensors))
+    try:
+        plan = _plans.plans.get(key)
+    except TypeError:  # something that is not hashable, which the plan refuses
+        plan = None
+    if plan is None:
+        operands = [
+            _operations.Operand(name, _view(name, values),
+                                None if indices is None else _view(f"{name}.indices", indices), d)
+            for name, values, indices, d in (("q", q, q_indices, q_d), ("k", k, k_indices, k_d))]
+        plan = _add_plan(key, _operations.attention_plan(*operands, _view("v", v), topk, causal,
+                                                         window, scale, lse, schedule), q.device)
+    return _execute(plan, tensors)
+
+
+#===--- Operators ------------------------------------------------------------------------------===#
+
+_operators = torch.library.Library("sfa", "DEF")
+_operators.define("sparsify(Tensor x, int k) -> (Tensor, Tensor)")
+_operators.define("densify(Tensor values, Tensor indices, int d) -> Tensor")
+_operators.define(
+    "attention(Tensor q, Tensor? q_indices, int? q_d, Tensor k, Tensor? k_indices, int? k_d, "
+    "Tensor v, int? topk=None, bool causal=False, int? left=None, int? right=None, "
+    "float? scale=None, bool return_lse=False, str? schedule=None) -> (Tensor, Tensor)")
+
+
+def _sparsify_operator(x, k):
+    return tuple(_sparsify(x, k))
+
+
+def _attention_operator(q, q_indices, q_d, k, k_indices, k_d, v, topk=None, causal=False, left=None,
+                        right=None, scale=None, return_lse=False, schedule=None):
+    """Without return_lse the second result is empty."""
+    window = None if left is None and right is None else (left, right)
+    results = _attention(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, window, scale,
+                         return_lse, schedule)
+    if not return_lse:
+        results.append(q.new_empty((0,), dtype=torch.float32))
+    return tuple(results)
+
+
+def _sparsify_fake(x, k):
+    torch._check(x.dim() == 4, lambda: "x has to have 4 dimensions: [batch, heads, tokens, features]")
+    shape = (*x.shape[:3], min(k, x.shape[3]))
+    dtype = _DTYPES[_operations.index_dtype(x.shape[3])]
+    return x.new_empty(shape), x.new_empty(shape, dtype=dtype)
+
+
+def _densify_fake(values, indices, d):
+    return values.new_empty((*values.shape[:3], d))
+
+
+def _attention_fake(q, q_indices, q_d, k, k_indices, k_d, v, topk=None, causal=False, left=None,
+                    right=None, scale=None, return_lse=False, schedule=None):
+    torch._check(q.dim() == 4 and k.dim() == 4 and v.dim() == 4,
+                 lambda: "q, k and v have to have 4 dimensions: [batch, heads, tokens, features]")
+    rows = tuple(q.shape[:3])
+    return (q.new_empty((*rows, v.shape[3])),
+            q.new_empty(rows if return_lse else (0,), dtype=torch.float32))
+
+
+def _refuse_backward(context, *gradients):
+    raise errors.RunError(
+        "flashsfa computes forward only: there is no gradient of its operations yet; call them under "
+        "torch.no_grad(), or on tensors that do not require a gradient")
+
+
+for _name, _implementation, _fake in (("sparsify", _sparsify_operator, _sparsify_fake),
+                                      ("densify", _densify, _densify_fake),
+                                      ("attention", _attention_operator, _attention_fake)):
+    for _key in ("CPU", "CUDA"):
+        _operators.impl(_name, _implementation, _key)
+    torch.library.register_fake(f"sfa::{_name}", _fake, lib=_operators)
+    torch.library.register_autograd(f"sfa::{_name}", _refuse_backward, lib=_operators)
+
+_sparsify_op = torch.ops.sfa.sparsify.default
+_densify_op = torch.ops.sfa.densify.default
+_attention_op = torch.ops.sfa.attention.default
+
+
+#===--- Entry points ---------------------------------------------------------------------------===#
+
+def check_codes(values, indices, d):
+    """Ranges are looked at on a CPU only: on a GPU that would wait for it."""
+    if is_compiling() or type(values) is not Tensor:
+        return
+    _operations.check_codes("codes", _view("values", values), _view("indices", indices), d)
+    if values.device.type == "cpu" and indices.numel():
+        # uint16 has no max.
+        _codes.check_range(int(indices.to(torch.int32).max()), d)
+
+
+def sparsify(x, k):
+    if not is_compiling() and _is_plain(x) and not _num_modes():
+        values, indices = _sparsify(x, k)
+    else:
+        values, indices = _sparsify_op(x, k)
+    return _codes.make(values, indices, x.shape[3])
+
+
+def densify(codes):
+    values, indices = codes.values, codes.indices
+    if not is_compiling():
+        _require_tensor("codes.indices", indices)
+        if _is_plain(values) and type(indices) is Tensor and not _num_modes():
+            return _densify(values, indices, codes.d)
+    return _densify_op(values, indices, codes.d)
+
+
+def attention(q, k, v, topk, causal, window, scale, lse, schedule):
+    q_indices = q_d = k_indices = k_d = None
+    if isinstance(q, Codes):
+        q, q_indices, q_d = q.values, q.indices, q.d
+    if isinstance(k, Codes):
+        k, k_indices, k_d = k.values, k.indices, k.d
+    if window is not None and type(window) is not tuple:
+        window = _operations.window_bounds(window)
+    if (not is_compiling() and _is_plain(q) and _is_plain(k) and _is_plain(v)
+            and (q_indices is None or type(q_indices) is Tensor)
+            and (k_indices is None or type(k_indices) is Tensor) and not _num_modes()):
+        results = _attention(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, window, scale,
+                             lse, schedule)
+    else:
+        for name, tensor in (("q", q), ("k", k), ("v", v)):
+            _require_tensor(name, tensor)
+        if not is_compiling():
+            topk = None if topk is None else _operations.integer("topk", topk, 1)
+            scale, causal, lse = _operations.scale_value(scale), bool(causal), bool(lse)
+        left, right = _operations.window_bounds(window) or (None, None)
+        results = _attention_op(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, left, right,
+                                scale, lse, schedule)
+    return (results[0], results[1]) if lse else results[0]

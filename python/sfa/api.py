@@ -1,0 +1,74 @@
+"""The functions of the package."""
+
+from . import _arrays, _operations, errors
+from .codes import Codes
+
+_torch = _arrays.torch
+_is_tensor = _torch.is_tensor if _torch is not None else lambda x: False
+
+
+def sparsify(x, k):
+    """The k features of largest magnitude of every row: `topk_k(x)`.
+
+    x  [batch, heads, tokens, d], dense: a torch tensor (CUDA: bf16, f16 and d of 64, 128, 256; CPU:
+       f32, f16, bf16 and any d), a numpy array, or an object with `__dlpack__`
+    k  1 to d; on a CPU more than d is d
+
+    Returns Codes with tensors of the kind of x. Ties keep the lower feature; NaN ranks as the largest
+    magnitude. Values come in ascending order of their features.
+
+    Raises TypeError (dtype, kind), ValueError (rank, k, d, stride, alignment), RuntimeError (library,
+    driver, compiler).
+    """
+    if _is_tensor(x):
+        return _torch.sparsify(x, k)
+    return _arrays.call("sparsify", ("x",), (x,), k)
+
+
+def densify(codes):
+    """Codes written out: [batch, heads, tokens, d] in the dtype of the values, 0 where a row has no
+    value. Raises what `sparsify` raises."""
+    if not isinstance(codes, Codes):
+        raise errors.ArgumentTypeError(
+            f"codes is a {type(codes).__name__}; it has to be sfa.Codes, see sfa.sparsify")
+    if _is_tensor(codes.values):
+        return _torch.densify(codes)
+    return _arrays.call("densify", ("codes",), (codes,))
+
+
+def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_seqlens=None,
+              return_lse=False, schedule=None):
+    """Exact softmax attention, `softmax(scale * q k^T + mask) v`, over codes or dense operands.
+
+    q           [batch, h_q, n_q, d], dense or Codes
+    k           [batch, h_kv, n_k, d], dense or Codes; h_q is a multiple of h_kv (MHA, GQA, MQA)
+    v           [batch, h_kv, n_k, dv], dense
+    topk        None: q and k as they are, which is ordinary attention where they are dense; a number:
+                those of them that are dense are sparsified first, inside the program
+    causal      query i sees the keys up to i + n_k - n_q (aligned at the bottom right)
+    window      (left, right): query i sees the keys from i + n_k - n_q - left to i + n_k - n_q +
+                right; None or -1 is an unbounded side. Together with causal, right is 0
+    scale       1 / sqrt(d) where None
+    cu_seqlens  not supported yet: NotImplementedError
+    return_lse  also the log-sum-exp of the scores of each row, natural
+    schedule    how to compute it, such as "strategy = dense, softmax = lazy, k_tile = 64"; the
+                compiler chooses what is not given
+
+    Returns the output [batch, h_q, n_q, dv], contiguous, of the kind and dtype of q; with return_lse
+    also the log-sum-exp, [batch, h_q, n_q] in f32. A row that sees no key has output 0 and
+    log-sum-exp -inf.
+
+    CUDA tensors have bf16 or f16 and d, dv of 64, 128, 256; all strides that are multiples of 16
+    bytes are taken without a copy as long as the last is 1. It runs on torch's current stream, with
+    memory of torch's allocator and without synchronisation. On the CPU f32, f16, bf16 and any d, dv;
+    what is not contiguous is copied.
+
+    Raises TypeError (dtype, kind), ValueError (shapes, heads, topk, window, stride, alignment,
+    devices), RuntimeError (library, driver, compiler; `sfa.errors.CompileError` has the module).
+    """
+    if cu_seqlens is not None:
+        _operations.refuse_sequences(cu_seqlens)
+    if _is_tensor(q.values if isinstance(q, Codes) else q):
+        return _torch.attention(q, k, v, topk, causal, window, scale, return_lse, schedule)
+    return _arrays.call("attention", ("q", "k", "v"), (q, k, v), topk, causal, window, scale,
+                        return_lse, schedule)

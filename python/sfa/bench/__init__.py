@@ -1,0 +1,1 @@
+"""`python -m sfa.bench`: measure attention and sparsify against other implementations on a GPU."""

@@ -1,0 +1,143 @@
+"""python -m sfa.bench [--op attention|sparsify|overhead] ...; --help says the rest."""
+
+import argparse
+import json
+import sys
+
+from sfa import __version__
+from . import overhead
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m sfa.bench", description="Measure FlashSFA against other implementations of "
+        "attention on this GPU. All get the same data: N(0, 1), queries and keys with all but k "
+        "features of each row 0.")
+    parser.add_argument("--op", choices=("attention", "sparsify", "overhead"), default="attention")
+    parser.add_argument("--n", type=int, nargs="+", default=[4096, 16384], help="tokens")
+    parser.add_argument("--d", type=int, nargs="+", default=[64, 128, 256],
+                        help="features of queries, keys and values")
+    parser.add_argument("--k", type=int, default=8, help="features that the codes keep")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--heads-total", type=int, default=2048,
+                        help="heads times d: there are as many heads as that gives")
+    parser.add_argument("--causal", action=argparse.BooleanOptionalAction, default=None,
+                        help="one of the masks; both where not given")
+    parser.add_argument("--dtype", choices=("bf16", "f16"), default="bf16")
+    parser.add_argument("--softmax", nargs="+", choices=("online", "lazy"), default=["online", "lazy"])
+    parser.add_argument("--chip", nargs="+", help="chips to compile for, such as sm_90a sm_80; all that "
+                        "this GPU can run where not given")
+    parser.add_argument("--repeats", type=int, default=15, help="interleaved samples; medians count")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", metavar="FILE", help="write all figures, with all samples")
+    parser.add_argument("--plot", metavar="FILE", help="draw TFLOP/s over n; needs matplotlib")
+    options = parser.parse_args(arguments)
+    options.causal = [True, False] if options.causal is None else [options.causal]
+    for name in ("k", "batch", "heads_total", "repeats"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name.replace('_', '-')} has to be at least 1")
+    return options
+
+
+def _number(value, digits):
+    return f"{value:.{digits}f}" if value is not None else "-"
+
+
+def _print_table(title, rows, failure, columns):
+    """columns: heading, key of a row, digits."""
+    print(f"\n{title}")
+    if failure:
+        print(f"  {failure}")
+        return
+    print(f"  {'':30}" + "".join(f"{heading:>12}" for heading, _, _ in columns))
+    for row in rows:
+        text = (f"  n/a ({row['reason']})" if row["ms"] is None else
+                "".join(f"{_number(row[key], digits):>12}" for _, key, digits in columns))
+        print(f"  {row['name']:30}{text}", flush=True)
+
+
+ATTENTION_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x best peer", "best_peer", 2),
+                     ("x cuDNN", "cudnn", 2))
+SPARSIFY_COLUMNS = (("ms", "ms", 3), ("GB/s", "gbytes", 0), ("x copy", "copy", 2))
+
+
+def _plot(file, tables):
+    """A curve over n for each contestant, a panel for each d and mask."""
+    try:
+        import matplotlib
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+    except Exception as error:
+        print(f"no plot: n/a ({error})")
+        return
+    panels = {}
+    for record, rows in tables:
+        for row in rows:
+            if row["ms"] is not None:
+                curves = panels.setdefault((record["d"], record["causal"]), {})
+                curves.setdefault(row["name"], []).append((record["n"], row["tflops"]))
+    if not panels:
+        print("no plot: n/a (nothing was measured)")
+        return
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(5 * len(panels), 4), squeeze=False)
+    for axis, ((d, causal), curves) in zip(axes[0], panels.items()):
+        for name, points in curves.items():
+            axis.plot(*zip(*sorted(points)), marker="o", label=name,
+                      linestyle="-" if name.startswith("sfa") else "--")
+        axis.set(title=f"d = {d}, {'causal' if causal else 'no mask'}", xlabel="tokens",
+                 ylabel="TFLOP/s", xscale="log", ylim=(0, None))
+    axes[0][-1].legend(fontsize="x-small")
+    figure.tight_layout()
+    figure.savefig(file, dpi=150)
+    print(f"\nwrote {file}")
+
+
+def _run_overhead():
+    rows = overhead.table()
+    print("\noverhead of a warm call on the host, and of the compiler")
+    for row in rows:
+        value = (f"{row['value']:10.2f} {row['unit']}" if row["value"] is not None
+                 else f"n/a ({row['reason']})")
+        print(f"  {row['name']:52}{value}")
+    return [dict(op="overhead", rows=rows)]
+
+
+def _run_gpu(options):
+    """The tables of attention or sparsify, or None without a GPU."""
+    try:
+        import torch
+        reason = None if torch.cuda.is_available() else "no GPU"
+    except ImportError as error:
+        reason = f"no torch: {error}"
+    if reason:
+        print(f"SKIPPED: {reason}")
+        return None
+    from . import gpu
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, flashsfa {__version__}; median of "
+          f"{options.repeats} interleaved samples, N(0, 1), seed {options.seed}")
+    measure, columns = ((gpu.attention, ATTENTION_COLUMNS) if options.op == "attention"
+                        else (gpu.sparsify, SPARSIFY_COLUMNS))
+    results, tables = [], []
+    for title, record, rows, failure in measure(options):
+        _print_table(title, rows, failure, columns)
+        results.append({**record, "rows": rows, "failure": failure})
+        tables.append((record, rows))
+    if options.plot and options.op == "attention":
+        _plot(options.plot, tables)
+    return results
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    results = _run_overhead() if options.op == "overhead" else _run_gpu(options)
+    if options.json and results is not None:
+        from sfa.info import lines
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(dict(machine=dict(lines()), results=results), file, indent=1)
+            file.write("\n")
+        print(f"\nwrote {options.json}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""The measurements on a GPU: attention, sparsify."""
+
+import contextlib
+import os
+
+import torch
+
+import sfa
+import sfa._torch
+from sfa._plan import PlanTable
+from .peers import CUDNN, PEERS
+from .timing import Contestant, measure
+
+DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
+
+
+class Chip:
+    """The package as it is when it compiles for `name`; plans of one chip are of no use to another."""
+
+    def __init__(self, name):
+        self.name, self.plans = name, PlanTable()
+
+    @contextlib.contextmanager
+    def __call__(self):
+        plans, knob = sfa._torch._plans, os.environ.get("SFA_CHIP")
+        sfa._torch._plans, os.environ["SFA_CHIP"] = self.plans, self.name
+        try:
+            yield
+        finally:
+            sfa._torch._plans = plans
+            if knob is None:
+                del os.environ["SFA_CHIP"]
+            else:
+                os.environ["SFA_CHIP"] = knob
+
+    def bound(self, function):
+        """`function` under this chip. The switch takes a microsecond, and that on the host."""
+        def call():
+            with self():
+                return function()
+        return call
+
+
+def native_chips():
+    """The chip of this device, and sm_80, whose PTX runs on all later ones."""
+    return ["sm_90a", "sm_80"] if torch.cuda.get_device_capability() == (9, 0) else ["sm_80"]
+
+
+def _checker(expected):
+    """Raises where a result is far from fp64 on some rows: no test, but a wrong peer is no peer."""
+    def check(out):
+        rows = out[:, :, -expected.shape[2]:].double()
+        error = ((rows - expected).norm() / expected.norm()).item()
+        if not error < 0.02:
+            raise RuntimeError(f"its result is wrong: relative error {error:.1e}")
+    return check
+
+
+def _last_rows(q, k, v, rows=16):
+    """The output of the last rows in fp64; they see all keys, but for those of the diagonal."""
+    n = min(rows, q.shape[2])
+
+    def compute(causal):
+        scores = q[:, :, -n:].double() @ k.double().transpose(-1, -2) * q.shape[3] ** -0.5
+        if causal:
+            hidden = torch.ones(n, k.shape[2], dtype=torch.bool, device=q.device).triu_(k.shape[2] - n + 1)
+            scores.masked_fill_(hidden, -float("inf"))
+        return scores.softmax(-1) @ v.double()
+    return compute
+
+
+def attention(options):
+    """Yields a table for each n, d and mask."""
+    chips = [Chip(name) for name in options.chip or native_chips()]
+    for d in options.d:
+        heads = max(1, options.heads_total // d)
+        for n in options.n:
+            for causal in options.causal:
+                yield _attention_table(options, chips, heads, n, d, causal)
+                torch.cuda.empty_cache()
+
+
+def _attention_table(options, chips, heads, n, d, causal):
+    dtype, k_features = DTYPES[options.dtype], min(options.k, d)
+    generator = torch.Generator("cuda").manual_seed(options.seed)
+    title = (f"attention, batch {options.batch}, {heads} heads, {n} tokens, d = dv = {d}, "
+             f"{options.dtype}, {'causal' if causal else 'no mask'}, codes of {k_features}")
+    record = dict(op="attention", batch=options.batch, heads=heads, n=n, d=d, causal=causal,
+                  k=k_features, dtype=options.dtype)
+    try:
+        raw = [torch.randn(options.batch, heads, n, d, generator=generator, device="cuda").to(dtype)
+               for _ in range(3)]
+        codes = [sfa.sparsify(x, k_features) for x in raw[:2]]
+        q, k, v = codes[0].dense(), codes[1].dense(), raw[2]
+        check = _checker(_last_rows(q, k, v)(causal))
+    except Exception as error:
+        return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
+    contestants = []
+    for chip in chips:
+        for softmax in options.softmax:
+            schedule = f"softmax = {softmax}"
+            for form, call in (
+                    ("codes", lambda s=schedule: sfa.attention(*codes, v, causal=causal, schedule=s)),
+                    ("topk", lambda s=schedule: sfa.attention(raw[0], raw[1], v, topk=k_features,
+                                                              causal=causal, schedule=s)),
+                    ("dense", lambda s=schedule: sfa.attention(q, k, v, causal=causal, schedule=s))):
+                contestants.append(Contestant(f"sfa {form}, {softmax}, {chip.name}",
+                                              lambda c=chip, f=call: c.bound(f), check, "sfa"))
+    for name, make in PEERS.items():
+        contestants.append(Contestant(name, lambda m=make: m(q, k, v, causal), check))
+    measure(contestants, options.repeats)
+    flops = 4 * options.batch * heads * n * n * d / (2 if causal else 1)
+    peers = [c for c in contestants if c.group == "peer" and c.milliseconds]
+    best = min((c.milliseconds for c in peers), default=None)
+    cudnn = next((c.milliseconds for c in peers if c.name == CUDNN), None)
+    rows = []
+    for contestant in contestants:
+        time = contestant.milliseconds
+        rows.append(dict(
+            name=contestant.name, group=contestant.group, ms=time, reason=contestant.reason,
+            tflops=time and flops / time / 1e9, best_peer=time and best and best / time,
+            cudnn=time and cudnn and cudnn / time,
+            samples=contestant.samples))
+    return title, record, rows, None
+
+
+def sparsify(options):
+    """Yields a table for each n and d: bytes read and written a second, against a copy."""
+    chip = Chip((options.chip or native_chips())[0])
+    for d in options.d:
+        heads = max(1, options.heads_total // d)
+        for n in options.n:
+            yield _sparsify_table(options, chip, heads, n, d)
+            torch.cuda.empty_cache()
+
+
+def _sparsify_table(options, chip, heads, n, d):
+    dtype, k = DTYPES[options.dtype], min(options.k, d)
+    title = (f"sparsify, batch {options.batch}, {heads} heads, {n} tokens, d = {d}, {options.dtype}, "
+             f"k = {k}, {chip.name}")
+    record = dict(op="sparsify", batch=options.batch, heads=heads, n=n, d=d, k=k, dtype=options.dtype)
+    try:
+        x = torch.randn(options.batch, heads, n, d, device="cuda").to(dtype)
+        target = torch.empty_like(x)
+        with chip():
+            codes = sfa.sparsify(x, k)
+    except Exception as error:
+        return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
+    row_bytes = x.numel() // d
+    dense, coded = row_bytes * d * 2, row_bytes * k * 3
+    measured = {
+        "copy": (2 * dense, lambda: target.copy_(x)),
+        "sfa sparsify": (dense + coded, chip.bound(lambda: sfa.sparsify(x, k))),
+        "sfa densify": (dense + coded, chip.bound(lambda: sfa.densify(codes))),
+        # Its indices have 8 bytes, and are not in order.
+        "torch.topk": (dense + coded, lambda: x.abs().topk(k)),
+    }
+    contestants = [Contestant(name, lambda f=function: f) for name, (_, function) in measured.items()]
+    measure(contestants, options.repeats)
+    copy = contestants[0].milliseconds
+    speed = {c.name: c.milliseconds and measured[c.name][0] / c.milliseconds / 1e6 for c in contestants}
+    rows = [dict(name=c.name, ms=c.milliseconds, reason=c.reason, gbytes=speed[c.name],
+                 copy=copy and speed[c.name] and speed[c.name] / speed["copy"], samples=c.samples)
+            for c in contestants]
+    return title, record, rows, None

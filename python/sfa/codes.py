@@ -1,0 +1,71 @@
+"""Codes: rows that keep k of their d features."""
+
+from . import errors
+
+
+class Codes:
+    """k of d features of each row, as two tensors.
+
+    values   [batch, heads, tokens, k], f16, bf16 or (on a CPU) f32
+    indices  [batch, heads, tokens, k], u8 where d <= 256, u16 above: the feature of each value,
+             ascending in a row
+    d        how many features a row has
+
+    Rows with fewer than k non-zeros are padded with the value 0. The two tensors may be torch
+    tensors, numpy arrays or anything with `__dlpack__`, both of the same kind, and are not copied.
+    Indices that are not below d raise ValueError on a CPU; on a GPU nobody looks at them.
+    """
+
+    def __init__(self, values, indices, d):
+        from . import _arrays
+        _arrays.check_codes(values, indices, d)
+        self.values, self.indices, self.d = values, indices, int(d)
+
+    @property
+    def k(self):
+        """How many features a row keeps."""
+        return self.values.shape[3]
+
+    @property
+    def shape(self):
+        """That of the dense tensor: (batch, heads, tokens, d)."""
+        return (*self.values.shape[:3], self.d)
+
+    @property
+    def dtype(self):
+        """That of the values."""
+        return self.values.dtype
+
+    @property
+    def device(self):
+        """Where both tensors are; "cpu" for arrays that do not say."""
+        return getattr(self.values, "device", "cpu")
+
+    @property
+    def nbytes(self):
+        """Bytes of both tensors together."""
+        return self.values.nbytes + self.indices.nbytes
+
+    def dense(self):
+        """The dense tensor, see `sfa.densify`."""
+        from .api import densify
+        return densify(self)
+
+    def __repr__(self):
+        batch, heads, tokens, d = self.shape
+        return (f"Codes({batch}x{heads}x{tokens}x{d}, k={self.k}, dtype={self.dtype}, "
+                f"device={self.device})")
+
+
+def make(values, indices, d):
+    """Codes of tensors that are right already."""
+    codes = Codes.__new__(Codes)
+    codes.values, codes.indices, codes.d = values, indices, d
+    return codes
+
+
+def check_range(largest, d):
+    if largest >= d:
+        raise errors.ArgumentValueError(
+            f"indices has the feature {largest}; codes of {d} features have those below {d}")
+

@@ -1,0 +1,347 @@
+"""Attention, sparsify and densify against the oracle."""
+
+import itertools
+import os
+import pathlib
+import random
+import struct
+
+import torch
+
+import sfa
+from harness import Judge, bounds, group, normal, poisoned, require
+from oracle import keep, topk
+
+HEADS = ((4, 4), (4, 2), (4, 1))
+MASKS = (dict(), dict(causal=True), dict(window=(100, 20)), dict(window=(33, 0)),
+         dict(window=(None, 5)), dict(causal=True, window=(64, None)))
+FORMS = ("dense", "codes", "topk", "codes of q", "codes of k")
+SIZES = ((1, 1), (17, 17), (255, 255), (257, 257), (64, 300), (300, 64), (1, 513), (2048, 2048))
+
+
+def compute(form, q, k, v, features, **options):
+    """The results of an attention in one of the forms, and the dense q and k that it is of."""
+    sparse_q, sparse_k = keep(q, features), keep(k, features)
+    if form == "dense":
+        return sfa.attention(q, k, v, **options), q, k
+    if form == "topk":
+        return sfa.attention(q, k, v, topk=features, **options), sparse_q, sparse_k
+    if form == "codes":
+        results = sfa.attention(sfa.sparsify(q, features), sfa.sparsify(k, features), v, **options)
+        return results, sparse_q, sparse_k
+    if form == "codes of q":
+        return sfa.attention(sfa.sparsify(q, features), k, v, **options), sparse_q, k
+    return sfa.attention(q, sfa.sparsify(k, features), v, **options), q, sparse_k
+
+
+def judge(judged, form, q, k, v, features=8, causal=False, window=None, scale=None, schedule=None):
+    with poisoned():
+        (out, lse), dense_q, dense_k = compute(
+            form, q, k, v, features, causal=causal, window=window, scale=scale, schedule=schedule,
+            return_lse=True)
+    left, right = bounds(causal, window)
+    judged.add(out, lse, dense_q, dense_k, v, scale=scale, left=left, right=right)
+
+
+def _problem(dtype, heads, d, dv, n_q, n_k, seed):
+    batch = 2 if n_q < 1000 else 1
+    return (normal(batch, heads[0], n_q, d, dtype=dtype, seed=seed),
+            normal(batch, heads[1], n_k, d, dtype=dtype, seed=seed + 1),
+            normal(batch, heads[1], n_k, dv, dtype=dtype, seed=seed + 2))
+
+
+def check_sizes(sizes, dtype, heads, d, dv, form, **options):
+    judged = Judge()
+    for seed, (n_q, n_k) in enumerate(sizes):
+        judge(judged, form, *_problem(dtype, heads, d, dv, n_q, n_k, 10 * seed), **options)
+    judged.verdict()
+
+
+def _configurations():
+    """All d, dv, dtypes and softmax forms; heads, masks and forms of the operands in rotation, so
+    that each meets each of the others."""
+    product = itertools.product((64, 128, 256), (64, 128, 256), (torch.bfloat16, torch.float16),
+                                ("online", "lazy"), range(3))
+    for number, (d, dv, dtype, softmax, turn) in enumerate(product):
+        yield dict(dtype=dtype, d=d, dv=dv, heads=HEADS[(number + number // 3) % 3],
+                   form=FORMS[(number + number // 7) % len(FORMS)],
+                   schedule=f"softmax = {softmax}", **MASKS[(2 * number + turn) % len(MASKS)])
+
+
+def _name(options):
+    return ", ".join(f"{key} {str(value).removeprefix('torch.')}" for key, value in options.items())
+
+
+
+@group("correctness")
+def correctness(run):
+    configurations = list(_configurations())
+    configurations += [dict(dtype=torch.float16, d=128, dv=128, heads=(4, 2), form=form, causal=True,
+                            scale=0.3) for form in FORMS]
+    run.compile_ahead([lambda options=options: _compile(**options) for options in configurations])
+    for options in configurations:
+        run.case(_name(options), check_sizes, SIZES, **options)
+
+
+def _compile(dtype, heads, d, dv, form, features=8, **options):
+    q, k, v = _problem(dtype, heads, d, dv, 1, 1, 0)
+    compute(form, q, k, v, features, return_lse=True, **options)
+
+
+@group("sparsify")
+def sparsify(run):
+    configurations = [(dtype, d, k) for dtype in (torch.bfloat16, torch.float16)
+                      for d in (64, 128, 256) for k in (1, 2, 4, 8, 16, 32, d)]
+    run.compile_ahead([lambda c=c: sfa.sparsify(normal(2, 3, 1, c[1], dtype=c[0], seed=0), c[2]).dense()
+                       for c in configurations])
+    for dtype, d, k in configurations:
+        for n in (1, 129, 1000):
+            run.case(f"{dtype} d {d} k {k} n {n}", _check_sparsify, dtype, d, k, n)
+
+
+def _rows(dtype, d, n):
+    """Rows that are hard: ties, zeros of both signs, denormals, infinities, NaN, all equal."""
+    x = normal(2, 3, n, d, dtype=dtype, seed=d + n)
+    x[0, 1] = (x[0, 1] * 2).round()
+    x[0, 2] = torch.where(x[0, 2].abs() > 1.5, x[0, 2], torch.zeros_like(x[0, 2]) * -1)
+    x[1, 0] = torch.where(x[1, 0] > 1.8, float("nan"), x[1, 0])
+    x[1, 0] = torch.where(x[1, 0] < -1.5, -float("inf"), x[1, 0])
+    x[1, 0] = torch.where((x[1, 0] > 1.5) & (x[1, 0] < 1.8), float("inf"), x[1, 0])
+    x[1, 1] = x[1, 1].sign()
+    x[1, 2] = x[1, 2] * torch.finfo(dtype).tiny / 4
+    x[1, 2, 0] = 0
+    return x
+
+
+def _check_sparsify(dtype, d, k, n):
+    x = _rows(dtype, d, n)
+    strided = torch.empty(2, n, 3, d + 64, dtype=dtype, device="cuda")[..., :d].transpose(1, 2)
+    strided.copy_(x)
+    features = topk(x, k)
+    values = x.gather(-1, features)
+    expected = torch.zeros_like(x).scatter_(-1, features, values)
+    for source in (x, strided):
+        with poisoned():
+            codes = sfa.sparsify(source, k)
+        require(codes.indices.dtype == torch.uint8, f"indices are {codes.indices.dtype}")
+        wrong = codes.indices.long() != features
+        require(not bool(wrong.any()), f"{int(wrong.sum())} features are not those of the oracle, "
+                f"first at {wrong.nonzero()[:1].tolist()}")
+        require(_same_or_nan(codes.values, values), "values are not those of the source")
+        with poisoned():
+            dense = sfa.densify(codes)
+        # A zero has no sign in rows that were written out.
+        require(_same_or_nan(dense + 0, expected + 0), "densify is not exact")
+
+
+def _same_or_nan(a, b):
+    nan = b.isnan()
+    return bool((a.isnan() == nan).all()) and torch.equal(
+        a.masked_fill(nan, 0).view(torch.int16), b.masked_fill(nan, 0).view(torch.int16))
+
+
+@group("densify")
+def densify(run):
+    for dtype, d, k in itertools.product((torch.bfloat16, torch.float16), (64, 128, 256), (3, 8, 40)):
+        run.case(f"{dtype} d {d} k {k}", _check_densify, dtype, d, k)
+
+
+def _check_densify(dtype, d, k):
+    """Codes that no sparsify has made: any features, values 0 among them."""
+    features = torch.rand(2, 3, 333, d, device="cuda").topk(k).indices.sort().values
+    values = normal(2, 3, 333, k, dtype=dtype, seed=k)
+    values[..., 0] = 0
+    with poisoned():
+        dense = sfa.Codes(values, features.to(torch.uint8), d).dense()
+    expected = torch.zeros(2, 3, 333, d, dtype=dtype, device="cuda").scatter_(-1, features, values)
+    require(torch.equal(dense, expected), "densify is not exact")
+
+
+@group("strided")
+def strided(run):
+    for schedule, d in itertools.product(("softmax = online", "softmax = lazy"), (64, 128)):
+        for form in ("dense", "topk"):
+            run.case(f"{schedule} d {d} {form}", _check_strided, schedule, d, form)
+
+
+def _check_strided(schedule, d, form):
+    judged = Judge()
+    for n in (33, 300):
+        # Tokens before heads, as a projection writes them.
+        q, k, v = (normal(2, n, 4, d, dtype=torch.bfloat16, seed=seed).transpose(1, 2)
+                   for seed in range(3))
+        judge(judged, form, q, k, v, causal=True, schedule=schedule)
+        # All three in one tensor.
+        q, k, v = normal(2, n, 3, 4, d, dtype=torch.bfloat16, seed=n).permute(2, 0, 3, 1, 4)
+        judge(judged, form, q, k, v, causal=True, schedule=schedule)
+        # Rows that are part of longer ones, and tokens that are part of more.
+        wide = normal(2, 4, n + 10, 2 * d, dtype=torch.bfloat16, seed=n + 1)
+        judge(judged, form, wide[:, :, 5:n + 5, d:], k, v, causal=True, schedule=schedule)
+        # One sequence of keys for all of the batch.
+        judge(judged, form, q, k[:1].expand(2, -1, -1, -1), v[:1].expand(2, -1, -1, -1),
+              causal=True, schedule=schedule)
+    judged.verdict()
+
+
+@group("masked")
+def masked(run):
+    cases = (("more queries than keys, causal", 300, 100, dict(causal=True)),
+             ("one key, causal", 130, 1, dict(causal=True)),
+             ("window left of all keys", 400, 64, dict(window=(10, 0))),
+             ("no keys", 70, 0, dict()), ("no keys, causal", 70, 0, dict(causal=True)),
+             ("no queries", 0, 70, dict()))
+    run.compile_ahead([
+        lambda c=c: _compile(torch.bfloat16, (4, 2), c[0], c[0], c[1], schedule=f"softmax = {c[2]}",
+                             **c[3])
+        for c in itertools.product((64, 128, 256), ("dense", "topk"), ("online", "lazy"),
+                                   (dict(), dict(causal=True), dict(window=(10, 0))))])
+    for softmax, d in itertools.product(("online", "lazy"), (64, 128, 256)):
+        for name, n_q, n_k, options in cases:
+            run.case(f"{name}, {softmax}, d {d}", _check_masked, d, n_q, n_k,
+                     schedule=f"softmax = {softmax}", **options)
+
+
+def _check_masked(d, n_q, n_k, **options):
+    for form in ("dense", "topk"):
+        q, k, v = _problem(torch.bfloat16, (4, 2), d, d, n_q, n_k, 3)
+        # A second problem, so that there is an error to compare with.
+        judged = Judge()
+        judge(judged, form, q, k, v, **options)
+        judge(judged, form, *_problem(torch.bfloat16, (4, 2), d, d, 200, 200, 4), **options)
+        judged.verdict()
+
+
+@group("softmax")
+def softmax(run):
+    """Scores for which lazy has to raise its reference, or finds none in the first tile."""
+    for dtype, kind in itertools.product((torch.bfloat16, torch.float16), ("online", "lazy")):
+        schedule = f"softmax = {kind}"
+        for growth in (0.02, 0.1, 0.5, 3., 20., -0.1, -20.):
+            run.case(f"scores grow by {growth} a key, {dtype}, {kind}", _check_growing, dtype, growth,
+                     schedule)
+        for amount in (20., 80., 100., 130., 300., 5000.):
+            run.case(f"one key {amount} above all, {dtype}, {kind}", _check_spike, dtype, amount,
+                     schedule)
+        run.case(f"first tile masked, {dtype}, {kind}", _check_first_tile_masked, dtype, schedule)
+        for special in (float("nan"), float("inf"), -float("inf")):
+            for where in ("q", "k"):
+                run.case(f"{special} in {where}, {dtype}, {kind}", _check_special, dtype, special,
+                         where, schedule)
+
+
+def _with_scores(dtype, scores, n, seed):
+    """q, k and v of d = 128 where key j has the score scores[j] for all queries, and noise."""
+    d = 128
+    q = torch.ones(1, 2, n, d, dtype=dtype, device="cuda")
+    k = (scores.view(1, 1, n, 1) / d ** 0.5).expand(1, 2, n, d).to(dtype)
+    k = k + normal(1, 2, n, d, dtype=dtype, seed=seed) * 0.1
+    return q, k, normal(1, 2, n, d, dtype=dtype, seed=seed + 1)
+
+
+def _check_growing(dtype, growth, schedule):
+    judged = Judge()
+    for n in (300, 1500):
+        scores = growth * torch.arange(n, device="cuda", dtype=torch.float64)
+        for causal in (False, True):
+            judge(judged, "dense", *_with_scores(dtype, scores, n, n), causal=causal,
+                  schedule=schedule)
+    judged.verdict()
+
+
+def _check_spike(dtype, amount, schedule):
+    judged = Judge()
+    n = 700
+    for position in (0, 130, 400, 699):
+        scores = torch.zeros(n, device="cuda", dtype=torch.float64)
+        scores[position] = amount
+        for causal in (False, True):
+            judge(judged, "dense", *_with_scores(dtype, scores, n, position), causal=causal,
+                  schedule=schedule)
+    judged.verdict()
+
+
+def _check_first_tile_masked(dtype, schedule):
+    judged = Judge()
+    for n_q, n_k, left in ((700, 700, 3), (700, 900, 130), (900, 700, 64)):
+        q, k, v = _problem(dtype, (4, 2), 128, 128, n_q, n_k, left)
+        judge(judged, "dense", q * 4, k, v, window=(left, 0), schedule=schedule)
+    judged.verdict()
+
+
+def _check_special(dtype, special, where, schedule):
+    """In rows of queries, or in keys that the queries after them see."""
+    judged = Judge()
+    q, k, v = _problem(dtype, (2, 2), 64, 64, 500, 500, 5)
+    target = q if where == "q" else k
+    target[0, 0, 333, 7] = special
+    target[1, 1, 200, 63] = special
+    for causal in (False, True):
+        judge(judged, "dense", q, k, v, causal=causal, schedule=schedule)
+    judged.verdict()
+
+
+@group("random")
+def random_configurations(run):
+    source = random.Random(run.seed)
+    run.note(f"random: seed {run.seed}, {run.count} configurations")
+    kernels = [_random_kernel(source) for _ in range(min(run.count, 16 + run.count // 20))]
+    run.compile_ahead([lambda options=options: _compile(**options) for options in kernels])
+    for number in range(run.count):
+        options = kernels[number % len(kernels)]
+        sizes = [(source.choice((1, 2, 63, 64, 65, 127, 128, 129, source.randint(1, 700))),
+                  source.choice((1, 2, 63, 64, 65, 127, 128, 129, source.randint(1, 700))))
+                 for _ in range(2)] + [(150, 150)]
+        run.case(f"seed {run.seed}, number {number}: {_name(options)}, sizes {sizes}", check_sizes,
+                 sizes, **options)
+
+
+def _random_kernel(source):
+    h_kv = source.choice((1, 2, 3))
+    options = dict(
+        dtype=source.choice((torch.bfloat16, torch.float16)), d=source.choice((64, 128, 256)),
+        dv=source.choice((64, 128, 256)), heads=(h_kv * source.choice((1, 2, 5)), h_kv),
+        form=source.choice(FORMS), features=source.choice((1, 2, 3, 4, 8, 13, 16, 32, 64)),
+        schedule=source.choice((None, "softmax = online", "softmax = lazy")),
+        causal=source.random() < 0.4)
+    if source.random() < 0.4:
+        options["window"] = (source.choice((None, 0, 1, source.randint(0, 400))),
+                             source.choice((None, 0, 1, source.randint(0, 400))))
+    if source.random() < 0.3:
+        options["scale"] = source.choice((0.01, 0.25, -0.1, source.random()))
+    return options
+
+
+@group("real")
+def real(run):
+    """Queries, keys and values of a trained model: supports that are not uniform."""
+    root = pathlib.Path(__file__).resolve().parents[3]
+    folders = [root / "test/data"] + [pathlib.Path(folder)
+                                      for folder in [os.environ.get("SFA_REAL_DATA")] if folder]
+    found = [(folder, layer) for folder in folders
+             for layer in sorted({file.name.partition("_")[0] for file in folder.glob("*_q.npy")})]
+    if not found:
+        run.note(f"real: no data in {folders[0]} and none in the folder SFA_REAL_DATA; skipped")
+    for folder, layer in found:
+        for softmax_form, form in itertools.product(("online", "lazy"), ("topk", "codes", "dense")):
+            run.case(f"{folder.name} {layer} {form} {softmax_form}", _check_real, folder, layer, form,
+                     f"softmax = {softmax_form}")
+
+
+def _read_npy(file):
+    """An f16 array, row-major; a batch axis is put in front where it has three axes."""
+    data = file.read_bytes()
+    length, = struct.unpack("<H", data[8:10])
+    header = data[10:10 + length].decode()
+    require(data[:6] == b"\x93NUMPY" and data[6] == 1 and "'<f2'" in header and "False" in header,
+            f"{file} is no row-major array of f16")
+    shape = [int(size) for size in header.partition("(")[2].partition(")")[0].split(",") if size.strip()]
+    array = torch.frombuffer(bytearray(data[10 + length:]), dtype=torch.float16).view(shape)
+    return (array if len(shape) == 4 else array.unsqueeze(0)).cuda()
+
+
+def _check_real(folder, layer, form, schedule):
+    q, k, v = (_read_npy(folder / f"{layer}_{name}.npy") for name in "qkv")
+    for dtype in (torch.float16, torch.bfloat16):
+        judged = Judge()
+        judge(judged, form, q.to(dtype), k.to(dtype), v.to(dtype), causal=True, schedule=schedule)
+        judged.verdict()

@@ -1,0 +1,179 @@
+"""Groups of cases, poisoned memory, and the yardstick of errors."""
+
+import concurrent.futures
+import contextlib
+import os
+
+import torch
+
+import sfa._torch
+from oracle import attention64, attention_in_dtype
+
+GROUPS = {}
+"""Name to (function, whether it depends on the chip), in the order of definition."""
+
+
+def group(name, each_chip=True):
+    def register(function):
+        GROUPS[name] = function, each_chip
+        return function
+    return register
+
+
+class Failure(AssertionError):
+    """A case is wrong."""
+
+
+def require(condition, message):
+    if not condition:
+        raise Failure(message)
+
+
+class Run:
+    """Counts the cases of one group. count and seed are for random cases."""
+
+    def __init__(self, count, seed):
+        self.count, self.seed = count, seed
+        self.passed, self.failures, self.notes = 0, [], []
+
+    def case(self, name, function, *arguments, **options):
+        try:
+            function(*arguments, **options)
+        except Exception as error:
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            self.failures.append(f"{name}: {text[:400]}")
+        else:
+            self.passed += 1
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def compile_ahead(self, calls):
+        """Makes the kernels of many calls on all cores; their errors come up again in the cases."""
+        def attempt(call):
+            with contextlib.suppress(Exception):
+                call()
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(attempt, calls))
+        torch.cuda.synchronize()
+
+
+#===--- Poison ---------------------------------------------------------------------------------===#
+
+_GUARD = 256
+_plain_allocate = torch.empty
+_guarded = []
+
+
+def _poison(tensor):
+    return tensor.fill_(float("nan") if tensor.is_floating_point() else 255)
+
+
+def _allocate(shape, *, dtype, device):
+    """Memory full of NaN, with guards on both sides that have to stay as they are."""
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    size = 1
+    for extent in shape:
+        size *= extent
+    if size > 2**28:
+        return _poison(_plain_allocate(shape, dtype=dtype, device=device))
+    whole = _poison(_plain_allocate((size + 2 * _GUARD,), dtype=dtype, device=device))
+    _guarded.append((whole, size))
+    return whole[_GUARD:_GUARD + size].view(shape)
+
+
+@contextlib.contextmanager
+def poisoned():
+    """Results and workspaces made within hold NaN, and nothing is written beside them."""
+    _guarded.clear()
+    sfa._torch.allocate = _allocate
+    try:
+        yield
+    finally:
+        sfa._torch.allocate = _plain_allocate
+        guards = list(_guarded)
+        _guarded.clear()
+    for whole, size in guards:
+        for guard in (whole[:_GUARD], whole[_GUARD + size:]):
+            untouched = guard.isnan() if guard.is_floating_point() else guard == 255
+            require(bool(untouched.all()), "memory beside a result was written")
+
+
+#===--- Judge ----------------------------------------------------------------------------------===#
+
+class Judge:
+    """Pools the errors of several problems, so that the error that dense attention has on them is no
+    matter of luck. Right is at most 1.5 times that, in the Frobenius norm and at the worst element."""
+
+    limit = 1.5
+
+    def __init__(self):
+        self.square = self.base_square = 0.0
+        self.worst = self.base_worst = self.lse_worst = self.lse_base = self.lse_size = 0.0
+
+    def add(self, out, lse, q, k, v, *, scale=None, left=None, right=None):
+        """q and k are dense: densified codes. Rows that are NaN in fp64 have to be NaN here."""
+        expected, expected_lse = attention64(q, k, v, scale, left, right)
+        base, base_lse = attention_in_dtype(q, k, v, scale, left, right)
+        ours = out.double()
+        require(out.shape == expected.shape, f"shape {tuple(out.shape)}, not {tuple(expected.shape)}")
+        if not out.numel():
+            return
+        wrong = ours.isnan() != expected.isnan()
+        if bool(wrong.any()):
+            first = wrong.nonzero()[0].tolist()
+            raise Failure(f"{int(wrong.sum())} elements of {out.numel()} are NaN or not against fp64, "
+                          f"first {first}: {float(ours[tuple(first)])}, fp64 "
+                          f"{float(expected[tuple(first)])}")
+        require(bool((ours.isinf() == expected.isinf()).all()), "infinities where fp64 has none, or none "
+                "where it has some")
+        self._pool(ours - expected, base.double() - expected)
+        if lse is not None:
+            infinite = expected_lse == -float("inf")
+            require(bool((lse[infinite] == -float("inf")).all()),
+                    "the log-sum-exp of a row that sees no key is not -inf")
+            require(bool((ours[infinite] == 0).all()), "a row that sees no key is not 0")
+            seen = expected_lse.isfinite()
+            if bool(seen.any()):
+                error = (lse.double() - expected_lse)[seen].abs().max().item()
+                self.lse_worst = max(self.lse_worst, error if error == error else float("inf"))
+                self.lse_base = max(self.lse_base,
+                                    (base_lse.double() - expected_lse)[seen].abs().max().item())
+                self.lse_size = max(self.lse_size, expected_lse[seen].abs().max().item())
+
+    def _pool(self, error, base):
+        finite = error.isfinite() & base.isfinite()
+        error, base = error[finite], base[finite]
+        if error.numel():
+            self.square += error.square().sum().item()
+            self.base_square += base.square().sum().item()
+            self.worst = max(self.worst, error.abs().max().item())
+            self.base_worst = max(self.base_worst, base.abs().max().item())
+
+    def verdict(self):
+        norm, base_norm = self.square ** 0.5, self.base_square ** 0.5
+        require(norm <= self.limit * base_norm + 1e-30,
+                f"error {norm:.3e}, {norm / max(base_norm, 1e-30):.2f} times that of dense attention")
+        require(self.worst <= self.limit * self.base_worst + 1e-30,
+                f"worst error {self.worst:.3e}, {self.worst / max(self.base_worst, 1e-30):.2f} times "
+                "that of dense attention")
+        allowed = max(self.limit * self.lse_base, 8 * 2**-23 * max(1, self.lse_size))
+        require(self.lse_worst <= allowed,
+                f"log-sum-exp off by {self.lse_worst:.3e}, allowed {allowed:.3e}")
+
+
+def bounds(causal, window):
+    """left and right of the oracle."""
+    left, right = window if window is not None else (None, None)
+    return left, 0 if causal else right
+
+
+def same_bits(a, b):
+    """Equal bit for bit."""
+    return a.shape == b.shape and torch.equal(a.contiguous().view(torch.uint8),
+                                              b.contiguous().view(torch.uint8))
+
+
+def normal(*shape, dtype, seed):
+    generator = torch.Generator("cuda").manual_seed(seed)
+    return torch.randn(shape, generator=generator, device="cuda").to(dtype)

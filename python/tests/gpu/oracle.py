@@ -1,0 +1,84 @@
+"""What is right, in fp64 on the GPU, with nothing of the package."""
+
+import torch
+
+_CHUNK = 2**25  # scores at a time
+
+
+def topk(x, k):
+    """The features that sparsify keeps, [..., k] int64 ascending: largest magnitude first, NaN above
+    infinity, ties to the lower feature."""
+    bits = x.contiguous().view(torch.int16).to(torch.int32) & 0x7fff
+    infinity = 0x7c00 if x.dtype == torch.float16 else 0x7f80
+    order = bits.clamp_max(infinity + 1).sort(dim=-1, descending=True, stable=True).indices
+    return order[..., :k].sort(dim=-1).values
+
+
+def keep(x, k):
+    """x with all but k features of each row 0."""
+    kept = topk(x, k)
+    return torch.zeros_like(x).scatter_(-1, kept, x.gather(-1, kept))
+
+
+def _hidden(first, rows, n_q, n_k, left, right, device):
+    """Which keys the rows [first, first + rows) do not see; None where they see all."""
+    if left is None and right is None:
+        return None
+    diagonal = torch.arange(first, first + rows, device=device).unsqueeze(1) + (n_k - n_q)
+    keys = torch.arange(n_k, device=device)
+    hidden = torch.zeros(rows, n_k, dtype=torch.bool, device=device)
+    if left is not None:
+        hidden |= keys < diagonal - left
+    if right is not None:
+        hidden |= keys > diagonal + right
+    return hidden
+
+
+def _attention(q, k, v, scale, left, right, wide, round_p):
+    batch, h_q, n_q, d = q.shape
+    h_kv, n_k, dv = v.shape[1], v.shape[2], v.shape[3]
+    scale = d ** -0.5 if scale is None else scale
+    out = torch.zeros(batch, h_q, n_q, dv, dtype=wide, device=q.device)
+    lse = torch.full((batch, h_q, n_q), -float("inf"), dtype=wide, device=q.device)
+    if not out.numel() or not n_k:
+        return out, lse
+    ratio = h_q // h_kv
+    k, v = k.to(wide).unsqueeze(2), v.to(wide).unsqueeze(2)
+    rows = max(1, _CHUNK // (batch * h_q * n_k))
+    for first in range(0, n_q, rows):
+        part = q[:, :, first:first + rows].to(wide).reshape(batch, h_kv, ratio, -1, d)
+        count = part.shape[3]
+        scores = (part @ k.transpose(-1, -2)) * scale
+        hidden = _hidden(first, count, n_q, n_k, left, right, q.device)
+        if hidden is not None:
+            scores.masked_fill_(hidden, -float("inf"))
+        largest = scores.amax(-1, keepdim=True)
+        blind = largest == -float("inf")
+        p = (scores - largest.masked_fill(blind, 0)).exp_()
+        total = p.sum(-1, keepdim=True)
+        p /= total.masked_fill(blind, 1)
+        result = (p if round_p is None else p.to(round_p).to(wide)) @ v
+        if hidden is not None and bool(hidden.any()):
+            result = result.masked_fill(blind, 0)
+        out[:, :, first:first + rows] = result.reshape(batch, h_q, count, dv)
+        lse[:, :, first:first + rows] = (largest + total.log()).masked_fill(blind, -float("inf")) \
+            .reshape(batch, h_q, count)
+    return out, lse
+
+
+def attention64(q, k, v, scale=None, left=None, right=None):
+    """Output and log-sum-exp in fp64. Query i of n_q sees the keys j with
+    i + n_k - n_q - left <= j <= i + n_k - n_q + right."""
+    return _attention(q, k, v, scale, left, right, torch.float64, None)
+
+
+def attention_in_dtype(q, k, v, scale=None, left=None, right=None):
+    """What the errors are held against: dense attention of the dtype, written out. Scores and softmax
+    in f32, probabilities rounded to the dtype, products summed in f32, output rounded to the dtype."""
+    allowed = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        out, lse = _attention(q, k, v, scale, left, right, torch.float32, q.dtype)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+    return out.to(q.dtype), lse

@@ -1,0 +1,62 @@
+"""What is right, in fp64 with numpy; nothing of the package is used."""
+
+import numpy
+
+
+def bfloat16(x):
+    """x rounded to bfloat16, to nearest even, as float32."""
+    bits = numpy.ascontiguousarray(x, numpy.float32).view(numpy.uint32)
+    rounded = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000
+    return rounded.astype(numpy.uint32).view(numpy.float32)
+
+
+def topk(x, k):
+    """The k features of largest magnitude of each row, ascending: NaN above infinity, ties to the
+    lower feature."""
+    magnitude = numpy.abs(x.astype(numpy.float64))
+    # A stable sort of the negated ranks keeps the lower of two equal features.
+    rank = numpy.where(numpy.isnan(magnitude), 2.0, 0.0)
+    rank = numpy.where(numpy.isinf(magnitude), 1.0, rank)
+    finite = numpy.where(numpy.isfinite(magnitude), magnitude, 0.0)
+    order = numpy.empty(x.shape, numpy.int64)
+    for row in numpy.ndindex(x.shape[:-1]):
+        order[row] = sorted(range(x.shape[-1]), key=lambda i: (-rank[row][i], -finite[row][i], i))
+    return numpy.sort(order[..., :k], axis=-1)
+
+
+def keep(x, k):
+    """x with all but k features of each row 0."""
+    kept = topk(x, k)
+    dense = numpy.zeros_like(x)
+    numpy.put_along_axis(dense, kept, numpy.take_along_axis(x, kept, -1), -1)
+    return dense
+
+
+def attention(q, k, v, *, causal=False, window=(None, None), scale=None):
+    """Output and log-sum-exp in fp64 of dense q, k and v."""
+    q, k, v = (x.astype(numpy.float64) for x in (q, k, v))
+    ratio = q.shape[1] // k.shape[1]
+    k, v = k.repeat(ratio, axis=1), v.repeat(ratio, axis=1)
+    scores = q @ k.swapaxes(-1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    n_q, n_k = scores.shape[-2:]
+    diagonal = numpy.arange(n_q)[:, None] + n_k - n_q
+    keys = numpy.arange(n_k)[None, :]
+    left, right = window
+    seen = numpy.ones((n_q, n_k), bool)
+    if left is not None:
+        seen &= keys >= diagonal - left
+    if causal:
+        right = 0
+    if right is not None:
+        seen &= keys <= diagonal + right
+    out = numpy.zeros((*scores.shape[:-1], v.shape[-1]))
+    lse = numpy.full(scores.shape[:-1], -numpy.inf)
+    for i in range(n_q):
+        if seen[i].any():
+            row = scores[:, :, i, seen[i]]
+            largest = row.max(-1, keepdims=True)
+            p = numpy.exp(row - largest)
+            total = p.sum(-1, keepdims=True)
+            out[:, :, i] = ((p / total)[:, :, None] @ v[:, :, seen[i]])[:, :, 0]
+            lse[:, :, i] = (largest + numpy.log(total))[..., 0]
+    return out, lse

@@ -1,0 +1,52 @@
+"""The text of modules; needs no library."""
+
+import unittest
+
+from sfa import _module, errors
+
+
+class ModuleTest(unittest.TestCase):
+    def test_sparsify(self):
+        self.assertEqual(
+            _module.sparsify(4, 128, "bf16", 8),
+            "func.func @sparsify(%x: tensor<?x4x?x128xbf16>) -> tensor<?x4x?x128xbf16, #sfa.codes<k = 8>> {\n"
+            "  %codes = sfa.sparsify %x : tensor<?x4x?x128xbf16> -> tensor<?x4x?x128xbf16, #sfa.codes<k = 8>>\n"
+            "  return %codes : tensor<?x4x?x128xbf16, #sfa.codes<k = 8>>\n"
+            "}\n")
+
+    def test_attention(self):
+        text = _module.attention(q_heads=4, kv_heads=2, d=64, dv=128, dtype="f16", k_k=8, q_topk=8,
+                                 mask="causal", scale=0.5, schedule="softmax = lazy", lse=True)
+        self.assertEqual(
+            text,
+            "func.func @attention(%q: tensor<?x4x?x64xf16>, %k: tensor<?x2x?x64xf16, #sfa.codes<k = 8>>, "
+            "%v: tensor<?x2x?x128xf16>) -> (tensor<?x4x?x128xf16>, tensor<?x4x?xf32>) {\n"
+            "  %qs = sfa.sparsify %q : tensor<?x4x?x64xf16> -> tensor<?x4x?x64xf16, #sfa.codes<k = 8>>\n"
+            "  %o, %lse = sfa.attention %qs, %k, %v mask <causal> scale 5.00000000000000000e-01 "
+            "schedule <softmax = lazy>\n"
+            "    : tensor<?x4x?x64xf16, #sfa.codes<k = 8>>, tensor<?x2x?x64xf16, #sfa.codes<k = 8>>, "
+            "tensor<?x2x?x128xf16> -> tensor<?x4x?x128xf16>, tensor<?x4x?xf32>\n"
+            "  return %o, %lse : tensor<?x4x?x128xf16>, tensor<?x4x?xf32>\n"
+            "}\n")
+
+    def test_masks(self):
+        for causal, window, text in ((False, None, None), (True, None, "causal"),
+                                     (False, (None, None), None), (True, (None, 7), "causal"),
+                                     (False, (3, 0), "window, left = 3, right = 0"),
+                                     (True, (3, 9), "window, left = 3, right = 0"),
+                                     (False, (None, 2), "window, right = 2"),
+                                     (False, (2, None), "window, left = 2")):
+            self.assertEqual(_module.mask_text(causal, window), text)
+
+    def test_a_schedule_is_nothing_but_a_schedule(self):
+        for text in ("strategy = dense> : x", "a\nb", "x {y}"):
+            with self.assertRaisesRegex(errors.ArgumentValueError, "schedule is"):
+                _module.attention(q_heads=1, kv_heads=1, d=4, dv=4, dtype="f32", schedule=text)
+
+    def test_scales_keep_their_bits(self):
+        for scale in (0.1, -1e-30, 1.0, 3e8):
+            self.assertEqual(float(_module.scale_text(scale)), scale)
+
+
+if __name__ == "__main__":
+    unittest.main()

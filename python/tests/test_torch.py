@@ -1,0 +1,108 @@
+"""torch tensors on the CPU, the operators and torch.compile; skipped without torch."""
+
+import unittest
+
+try:
+    import torch
+except ImportError as error:
+    raise unittest.SkipTest(f"no torch: {error}")
+
+import sfa
+
+
+def _problem(dtype=torch.float32, n=50):
+    generator = torch.Generator().manual_seed(1)
+    return tuple(torch.randn(2, heads, n, 64, generator=generator).to(dtype) for heads in (4, 2, 2))
+
+
+def _reference(q, k, v):
+    """Ordinary causal attention in f32."""
+    k, v = (x.float().repeat_interleave(q.shape[1] // k.shape[1], 1) for x in (k, v))
+    return torch.nn.functional.scaled_dot_product_attention(q.float(), k, v, is_causal=True)
+
+
+class TensorTest(unittest.TestCase):
+    def test_dtypes(self):
+        for dtype, tolerance in ((torch.float32, 1e-5), (torch.float16, 2e-3), (torch.bfloat16, 2e-2)):
+            q, k, v = _problem(dtype)
+            out, lse = sfa.attention(q, k, v, causal=True, return_lse=True)
+            self.assertEqual((out.dtype, lse.dtype), (dtype, torch.float32))
+            torch.testing.assert_close(out.float(), _reference(q, k, v), rtol=tolerance, atol=tolerance)
+            q, k = sfa.sparsify(q, 8), sfa.sparsify(k, 8)
+            expected = _reference(q.dense(), k.dense(), v)
+            torch.testing.assert_close(sfa.attention(q, k, v, causal=True).float(), expected,
+                                       rtol=tolerance, atol=tolerance)
+
+    def test_codes(self):
+        q, _, _ = _problem(torch.bfloat16)
+        codes = sfa.sparsify(q, 8)
+        kept = q.abs().float().topk(8).values.min(-1, keepdim=True).values
+        self.assertTrue((codes.values.abs().float().min(-1, keepdim=True).values == kept).all())
+        self.assertEqual(codes.indices.dtype, torch.uint8)
+        self.assertEqual(repr(codes), "Codes(2x4x50x64, k=8, dtype=torch.bfloat16, device=cpu)")
+        with self.assertRaisesRegex(ValueError, "below 64"):
+            sfa.Codes(codes.values, codes.indices + 64, 64)
+
+    def test_strides(self):
+        q, k, v = (x.transpose(1, 2).contiguous().transpose(1, 2) for x in _problem())
+        self.assertFalse(q.is_contiguous())
+        self.assertTrue(torch.equal(sfa.attention(q, k, v),
+                                    sfa.attention(*(x.contiguous() for x in (q, k, v)))))
+
+    def test_errors(self):
+        q, k, v = _problem()
+        for kind, part, call in (
+                (TypeError, "float64", lambda: sfa.attention(q.double(), k.double(), v.double())),
+                (TypeError, "ndarray beside", lambda: sfa.attention(q, k.numpy(), v)),
+                (ValueError, "meta", lambda: sfa.sparsify(q.to("meta"), 8)),
+                (TypeError, "topk is \\[3\\]", lambda: sfa.attention(q, k, v, topk=[3])),
+                (TypeError, "topk is \\[3\\]",
+                 lambda: sfa.attention(q.clone().requires_grad_(), k, v, topk=[3]))):
+            with self.subTest(part=part), self.assertRaisesRegex(kind, part):
+                call()
+
+
+class OperatorTest(unittest.TestCase):
+    def test_operators_are_what_torch_expects(self):
+        q, k, v = _problem()
+        codes = sfa.sparsify(q, 8)
+        for name, arguments in (
+                ("sparsify", (q, 8)), ("densify", (codes.values, codes.indices, 64)),
+                ("attention", (q, None, None, k, None, None, v, 8, True, None, None, None, True)),
+                ("attention", (codes.values, codes.indices, 64, k, None, None, v))):
+            with self.subTest(name=name):
+                torch.library.opcheck(getattr(torch.ops.sfa, name).default, arguments)
+
+    def test_forward_only(self):
+        q, k, v = _problem()
+        out = sfa.attention(q.requires_grad_(), k, v, topk=8)
+        with self.assertRaisesRegex(RuntimeError, "forward only"):
+            out.sum().backward()
+        with torch.no_grad():
+            self.assertFalse(sfa.attention(q, k, v, topk=8).requires_grad)
+
+    def test_shapes_without_data(self):
+        from torch._subclasses.fake_tensor import FakeTensorMode
+        with FakeTensorMode():
+            q, k, v = (torch.empty(2, heads, 9, 64) for heads in (4, 2, 2))
+            out, lse = sfa.attention(q, k, v, topk=8, return_lse=True)
+            self.assertEqual((out.shape, lse.shape), ((2, 4, 9, 64), (2, 4, 9)))
+            self.assertEqual(sfa.sparsify(q, 8).indices.shape, (2, 4, 9, 8))
+
+    def test_compile(self):
+        def block(q, k, v):
+            codes = sfa.sparsify(k * 2, 8)
+            return sfa.attention(q + 1, codes, v, topk=8, causal=True, window=(20, 0)) * 3, codes
+
+        # Traced, not compiled further: that needs a C++ compiler.
+        compiled = torch.compile(block, backend="aot_eager", fullgraph=True)
+        for n in (50, 31, 32):
+            arguments = _problem(n=n)
+            expected, _ = block(*arguments)
+            out, codes = compiled(*arguments)
+            self.assertTrue(torch.equal(out, expected))
+            self.assertEqual(codes.k, 8)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Runs the tests that need a GPU, with torch and an installed package.
+#
+#   scripts/gpu-test.sh [WHEEL] [--only GROUP,...] [--count N] [--seed N] [--list]
+#
+# WHEEL is put into a folder that is gone afterwards; without it the package is the installed one, or that of this tree
+# where SFA_LIBRARY names its libsfa.so. PYTHON is the interpreter (python3). SFA_REAL_DATA may name a folder of arrays
+# *_q.npy, *_k.npy and *_v.npy, f16, [heads, tokens, features].
+#
+# Prints a table of groups and the failures. Exit status: 0 when all passed, and with the line "SKIPPED: no GPU" where
+# there is none; 1 otherwise.
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+python=${PYTHON:-python3}
+scratch=$(mktemp -d)
+trap 'rm -rf -- "$scratch"' EXIT
+
+if [[ $# -gt 0 && $1 == *.whl ]]; then
+  "$python" -m pip install --quiet --no-deps --no-index --target "$scratch/site" "$1"
+  unset SFA_LIBRARY
+  export PYTHONPATH="$scratch/site${PYTHONPATH:+:$PYTHONPATH}"
+  shift
+elif [[ -n ${SFA_LIBRARY:-} ]]; then
+  export PYTHONPATH="$root/python${PYTHONPATH:+:$PYTHONPATH}"
+fi
+
+# Kernels that earlier versions compiled are no test of this one.
+export SFA_CACHE_DIR="$scratch/cache"
+"$python" "$root/python/tests/gpu/run.py" "$@"

@@ -118,8 +118,9 @@ checkArchive() {
 
 # Runs the tools where there is glibc and nothing else. Only root may change the root folder.
 checkBareRoot() {
-  local dir=$1 bare=$work/bare library
-  if ((EUID != 0)) || ! chroot / true 2>/dev/null; then
+  local dir=$1 bare=$work/bare library chroot
+  chroot=$(PATH=$PATH:/usr/sbin:/sbin command -v chroot || true)
+  if ((EUID != 0)) || [[ -z $chroot ]] || ! "$chroot" / true 2>/dev/null; then
     say "not checked in a bare root: that takes the right to change the root folder"
     return 0
   fi
@@ -130,11 +131,13 @@ checkBareRoot() {
     cp -L "$(ldd "$dir/lib/libsfa.so" | awk -v name="$library" '$1 == name { print $3 }')" "$bare/lib64/"
   done
   cp "$root"/test/data/layer1_[qkv].npy "$bare/tmp/"
-  env -i chroot "$bare" /opt/flashsfa/bin/sfa-run /opt/flashsfa/share/flashsfa/examples/attention.mlir \
+  # Without /proc a program does not know where it is, so the place of libsfa.so has to be said.
+  local inBare=(env -i LD_LIBRARY_PATH=/opt/flashsfa/lib:/lib64 "$chroot" "$bare")
+  "${inBare[@]}" /opt/flashsfa/bin/sfa-run /opt/flashsfa/share/flashsfa/examples/attention.mlir \
     --arg /tmp/layer1_q.npy --arg /tmp/layer1_k.npy --arg /tmp/layer1_v.npy --out /tmp/o.npy --out /tmp/lse.npy ||
     fail "bin/sfa-run does not run where there is nothing but glibc"
   cmp -s "$bare/tmp/o.npy" "$work/o.npy" || fail "bin/sfa-run gives another result where there is nothing but glibc"
-  env -i chroot "$bare" /opt/flashsfa/bin/sfa-opt --sfa-to-ptx=chip=sm_90a \
+  "${inBare[@]}" /opt/flashsfa/bin/sfa-opt --sfa-to-ptx=chip=sm_90a \
     /opt/flashsfa/share/flashsfa/examples/attention.mlir >"$work/ptx" ||
     fail "bin/sfa-opt does not run where there is nothing but glibc"
 }
@@ -162,7 +165,7 @@ END
     python3 -c "import sfa; assert sfa.__version__ == '$version'") || fail "the package of the wheel cannot be imported"
 }
 
-# Moves FILE to dist/ when it is small enough.
+# Users download these.
 checkSize() {
   local bytes
   bytes=$(wc -c <"$1")

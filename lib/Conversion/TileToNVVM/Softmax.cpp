@@ -182,16 +182,31 @@ void KernelLowering::lower(Exp2Op op) {
     for (Operation *user : op.getResult().getUsers())
       if (auto sum = dyn_cast<RowSumOp>(user); sum && user->getBlock() == op->getBlock())
         return lowerWithRoundedSums(op, sum, negated, scale);
+  // f16 tells 1 from the neighbour of 1 that a rounded product of thousands gives: there the
+  // difference comes first, as on the CPU, and the largest probability is 1.
+  bool subtractsFirst = valueType.isF16() && !roundsSums;
+  auto power = [&](Value element, size_t row) {
+    if (!subtractsFirst)
+      return emit.exp2(emit.fma(element, scale, negated[row]));
+    Value base = reference.elements[row];
+    Value unset = emit.compare(arith::CmpFPredicate::OEQ, base, emit.f32(-infinity));
+    base = emit.select(unset, emit.f32(0.0f), base);
+    return emit.exp2(emit.mul(emit.sub(element, base), scale));
+  };
   Values powers;
   if (type.isRowVector()) {
-    // Factors are ratios of what the tiles' own references subtracted.
     RowVector rows = gather(rowVectors.at(op.getTile()));
-    for (auto [row, offset] : llvm::zip_equal(rows.elements, negated))
-      powers.push_back(emit.exp2(emit.add(emit.mul(row, scale), offset)));
+    for (auto [row, element] : llvm::enumerate(rows.elements)) {
+      // Factors are ratios of what the tiles subtracted.
+      if (subtractsFirst)
+        powers.push_back(power(element, row));
+      else
+        powers.push_back(emit.exp2(emit.add(emit.mul(element, scale), negated[row])));
+    }
   } else {
     const Fragment &tile = fragments.at(op.getTile());
     for (auto [i, element] : llvm::enumerate(tile.elements))
-      powers.push_back(emit.exp2(emit.fma(element, scale, negated[tile.rowOf(i)])));
+      powers.push_back(power(element, tile.rowOf(i)));
   }
   setRegisters(op.getResult(), powers, /*isSpread=*/false);
 }

@@ -210,7 +210,10 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    std::optional<Strategy>, std::optional<Softmax>,
                                    std::optional<int64_t> qTile, std::optional<int64_t> kTile,
                                    std::optional<int64_t> stages,
-                                   std::optional<int64_t> consumers) {
+                                   std::optional<int64_t> consumers,
+                                   std::optional<int64_t> lookahead, std::optional<Turns>) {
+  if (lookahead && (*lookahead < 0 || *lookahead > 2))
+    return emitError() << "'lookahead' is " << *lookahead << ", allowed is 0 or 1";
   auto check = [&](StringRef name, std::optional<int64_t> value, int64_t most) -> LogicalResult {
     if (value && (*value < 1 || *value > most))
       return emitError() << "'" << name << "' is " << *value << ", allowed is 1 to " << most;
@@ -224,13 +227,15 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
   std::optional<Strategy> strategy;
   std::optional<Softmax> softmax;
-  std::optional<int64_t> qTile, kTile, stages, consumers;
+  std::optional<Turns> turns;
+  std::optional<int64_t> qTile, kTile, stages, consumers, lookahead;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess())
     return {};
   if (succeeded(parser.parseOptionalGreater()))
-    return get(parser.getContext(), strategy, softmax, qTile, kTile, stages, consumers);
-  if (parseParameters(parser, "strategy, softmax, q_tile, k_tile, stages, consumers",
+    return get(parser.getContext(), strategy, softmax, qTile, kTile, stages, consumers,
+               lookahead, turns);
+  if (parseParameters(parser, "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns",
                       [&](StringRef key) -> std::optional<ParseResult> {
                         if (key == "strategy")
                           return parseCase(parser, "strategy", strategy);
@@ -244,12 +249,16 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
                           return parseInteger(parser, stages);
                         if (key == "consumers")
                           return parseInteger(parser, consumers);
+                        if (key == "lookahead")
+                          return parseInteger(parser, lookahead);
+                        if (key == "turns")
+                          return parseCase(parser, "value of turns", turns);
                         return std::nullopt;
                       }) ||
       parser.parseGreater())
     return {};
   return parser.getChecked<ScheduleAttr>(loc, parser.getContext(), strategy, softmax, qTile, kTile,
-                                         stages, consumers);
+                                         stages, consumers, lookahead, turns);
 }
 
 void ScheduleAttr::print(AsmPrinter &printer) const {
@@ -270,6 +279,8 @@ void ScheduleAttr::print(AsmPrinter &printer) const {
   print("k_tile", getKTile());
   print("stages", getStages());
   print("consumers", getConsumers());
+  print("lookahead", getLookahead());
+  print("turns", getTurns());
   printer << ">";
 }
 
@@ -282,5 +293,6 @@ ScheduleAttr ScheduleAttr::orElse(ScheduleAttr other) const {
   return get(getContext(), choose(getStrategy(), other.getStrategy()),
              choose(getSoftmax(), other.getSoftmax()), choose(getQTile(), other.getQTile()),
              choose(getKTile(), other.getKTile()), choose(getStages(), other.getStages()),
-             choose(getConsumers(), other.getConsumers()));
+             choose(getConsumers(), other.getConsumers()),
+             choose(getLookahead(), other.getLookahead()), choose(getTurns(), other.getTurns()));
 }

@@ -108,6 +108,14 @@ def SFA_Softmax : I32EnumAttr<"Softmax", "how the softmax keeps its reference ma
   let genSpecializedAttr = 0;
 }
 
+def SFA_Turns : I32EnumAttr<"Turns", "whether consumer warpgroups take turns", [
+    I32EnumAttrCase<"Free", 0, "free">,
+    I32EnumAttrCase<"PingPong", 1, "ping_pong">
+  ]> {
+  let cppNamespace = "::sfa";
+  let genSpecializedAttr = 0;
+}
+
 def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
   let summary = "how a kernel computes an op";
   let description = [{
@@ -121,6 +129,8 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     | `q_tile`, `k_tile` | queries and keys in a tile |
     | `stages` | key tiles in flight (GPU) |
     | `consumers` | consumer warpgroups (GPU) |
+    | `lookahead` | key tiles whose scores are under way during the softmax of the tile before, 0 or 1 (warpgroups of a GPU) |
+    | `turns` | `free`: a consumer issues its products when it can. `ping_pong`: consumers take turns, so that one has the tensor cores while others are in their softmax (warpgroups of a GPU) |
 
     Example:
 
@@ -131,11 +141,12 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
   let parameters = (ins
     "std::optional<::sfa::Strategy>":$strategy, "std::optional<::sfa::Softmax>":$softmax,
     "std::optional<int64_t>":$qTile, "std::optional<int64_t>":$kTile,
-    "std::optional<int64_t>":$stages, "std::optional<int64_t>":$consumers);
+    "std::optional<int64_t>":$stages, "std::optional<int64_t>":$consumers,
+    "std::optional<int64_t>":$lookahead, "std::optional<::sfa::Turns>":$turns);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
-    /// True when no parameter is left to choose.
+    /// True when no parameter is left to choose that every target needs.
     bool isComplete() const;
     /// This schedule with its absent parameters taken from `other`.
     ScheduleAttr orElse(ScheduleAttr other) const;

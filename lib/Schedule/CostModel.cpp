@@ -69,7 +69,7 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
   auto given = op.getScheduleAttr();
   auto chosen =
       ScheduleAttr::get(op.getContext(), best, Softmax::Online, qTile, kTile, /*stages=*/2,
-                        /*consumers=*/2);
+                        /*consumers=*/2, /*lookahead=*/{}, /*turns=*/{});
   return given ? given.orElse(chosen) : chosen;
 }
 
@@ -108,7 +108,13 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
     tiles.consumers = std::clamp<int64_t>(*given.getQTile() / 64, 1, 3);
   if (given && given.getConsumers() && !given.getQTile())
     tiles.qTile = 64 * *given.getConsumers();
+  std::optional<int64_t> lookahead;
+  std::optional<Turns> turns;
+  if (chip.hasWarpgroups) {
+    lookahead = given ? given.getLookahead().value_or(1) : 1;
+    turns = tiles.consumers > 1 && *lookahead != 0 ? Turns::PingPong : Turns::Free;
+  }
   auto chosen = ScheduleAttr::get(op.getContext(), Strategy::Dense, softmax, tiles.qTile,
-                                  tiles.kTile, /*stages=*/2, tiles.consumers);
+                                  tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns);
   return given ? given.orElse(chosen) : chosen;
 }

@@ -167,12 +167,11 @@ static llvm::Error overrideSchedules(ModuleOp module) {
   module.walk([&](AttentionOp op) {
     ++count;
     auto emitError = [&] { return op.emitOpError(); };
-    isValid &= succeeded(ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile,
-                                              std::nullopt, std::nullopt));
+    isValid &= succeeded(ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {}, {}, {}));
     if (!isValid)
       return;
-    auto schedule = ScheduleAttr::get(op.getContext(), strategy, softmax, qTile, kTile,
-                                      std::nullopt, std::nullopt);
+    auto schedule =
+        ScheduleAttr::get(op.getContext(), strategy, softmax, qTile, kTile, {}, {}, {}, {});
     ScheduleAttr given = op.getScheduleAttr();
     op.setScheduleAttr(given ? schedule.orElse(given) : schedule);
   });

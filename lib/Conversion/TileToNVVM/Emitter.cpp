@@ -86,6 +86,11 @@ Value Emitter::shuffleXor(Value value, int64_t distance) {
                             NVVM::ShflKind::bfly, UnitAttr());
 }
 
+Value Emitter::uniform(Value value) {
+  return make<NVVM::ShflOp>(value.getType(), i32(-1), value, i32(0), i32(31), NVVM::ShflKind::idx,
+                            UnitAttr());
+}
+
 Value Emitter::any(Value condition) {
   return make<NVVM::VoteSyncOp>(getI1Type(), i32(-1), condition, NVVM::VoteSyncKind::any);
 }

@@ -97,6 +97,8 @@ public:
   Value threadId() { return make<mlir::NVVM::ThreadIdXOp>(getI32Type()); }
   /// The value of lane `lane ^ distance`.
   Value shuffleXor(Value value, int64_t distance);
+  /// `value`, the same in all lanes, so that the assembler knows that it is.
+  Value uniform(Value value);
   /// Whether `condition` holds in some lane of the warp.
   Value any(Value condition);
   /// All threads of the block.

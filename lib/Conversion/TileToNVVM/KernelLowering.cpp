@@ -105,7 +105,8 @@ FailureOr<LLVM::LLVMFuncOp> KernelLowering::run(Block *module) {
   resources.numThreads = path ? path->numThreads(geometry) : rowKernelThreads;
   thread = emit.threadId();
   lane = emit.bitAnd(thread, 31);
-  warp = emit.shiftRight(path ? emit.sub(thread, path->firstConsumer()) : thread, 5);
+  warp = emit.uniform(
+      emit.shiftRight(path ? emit.sub(thread, path->firstConsumer()) : thread, 5));
   g = emit.shiftRight(lane, 2);
   t = emit.bitAnd(lane, 3);
   // The last row tiles first: they have the most keys under a causal mask.
@@ -362,46 +363,43 @@ static Value yielded(Region &stage, unsigned index) {
   return stage.front().getTerminator()->getOperand(index);
 }
 
-FailureOr<KernelLowering::State>
-KernelLowering::lowerRowStages(KeyLoopOp loop, Value key, ArrayRef<SharedTile> keyTiles,
-                               const SharedTile &valueTile, const State &state) {
+LogicalResult KernelLowering::lowerScores(KeyLoopOp loop, ArrayRef<SharedTile> keyTiles) {
   for (auto [argument, tile] : llvm::zip_equal(loop.getScore().getArguments(), keyTiles))
     sharedTiles[argument] = tile;
-  if (failed(lower(loop.getScore().front())))
-    return failure();
+  return lower(loop.getScore().front());
+}
 
-  auto pass = [&](Region &from, unsigned index, BlockArgument to) {
-    Value value = yielded(from, index);
-    if (fragments.contains(value)) {
-      Fragment fragment = fragments.at(value);
-      fragments[to] = fragment;
-      return;
-    }
-    bool spread = isSpread(value);
-    setRegisters(to, registersOf(value, spread), spread);
-  };
+FailureOr<KernelLowering::Weights> KernelLowering::lowerSoftmax(KeyLoopOp loop, Value key,
+                                                                State &state) {
   mapping.map(loop.getMask().getArgument(0), key);
-  pass(loop.getScore(), 0, loop.getMask().getArgument(1));
+  fragments[loop.getMask().getArgument(1)] = fragments.at(yielded(loop.getScore(), 0));
   if (failed(lower(loop.getMask().front())))
     return failure();
 
-  pass(loop.getMask(), 0, loop.getSoftmax().getArgument(0));
-  rowVectors[loop.getSoftmax().getArgument(1)] = state.max;
-  rowVectors[loop.getSoftmax().getArgument(2)] = state.sum;
-  if (failed(lower(loop.getSoftmax().front())))
+  Region &softmax = loop.getSoftmax();
+  fragments[softmax.getArgument(0)] = fragments.at(yielded(loop.getMask(), 0));
+  rowVectors[softmax.getArgument(1)] = state.max;
+  rowVectors[softmax.getArgument(2)] = state.sum;
+  if (failed(lower(softmax.front())))
     return failure();
+  state.max = gather(rowVectors.at(yielded(softmax, 1)));
+  state.sum = spread(rowVectors.at(yielded(softmax, 2)));
+  return Weights{fragments.at(yielded(softmax, 0)), gather(rowVectors.at(yielded(softmax, 3))),
+                 scalar(yielded(softmax, 4))};
+}
 
+LogicalResult KernelLowering::lowerAccumulate(KeyLoopOp loop, const Weights &weights,
+                                              const SharedTile &valueTile, State &state) {
   Region &accumulate = loop.getAccumulate();
   fragments[accumulate.getArgument(0)] = state.acc;
-  pass(loop.getSoftmax(), 0, accumulate.getArgument(1));
+  fragments[accumulate.getArgument(1)] = weights.probabilities;
   sharedTiles[accumulate.getArgument(2)] = valueTile;
-  pass(loop.getSoftmax(), 3, accumulate.getArgument(3));
-  pass(loop.getSoftmax(), 4, accumulate.getArgument(4));
+  rowVectors[accumulate.getArgument(3)] = weights.factors;
+  mapping.map(accumulate.getArgument(4), weights.isRaised);
   if (failed(lower(accumulate.front())))
     return failure();
-  RowVector max = rowVectors.at(yielded(loop.getSoftmax(), 1));
-  RowVector sum = rowVectors.at(yielded(loop.getSoftmax(), 2));
-  return State{fragments.at(yielded(accumulate, 0)), gather(max), spread(sum)};
+  state.acc = fragments.at(yielded(accumulate, 0));
+  return success();
 }
 
 FailureOr<SmallVector<LoadOp>> KernelLowering::stageLoads(KeyLoopOp loop) {

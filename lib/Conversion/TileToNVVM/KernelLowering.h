@@ -35,9 +35,9 @@ public:
   virtual mlir::LogicalResult check(const Geometry &geometry) const = 0;
   /// Lowers the loop, and leaves the builder where the warps that own its results go on.
   virtual mlir::LogicalResult lowerKeyLoop(tile::KeyLoopOp loop) = 0;
-  /// S = Q K^T.
+  /// S = Q K^T. A path that has issued the product before waits for it.
   virtual Fragment dot(const SharedTile &query, const SharedTile &key) = 0;
-  /// acc + P V.
+  /// acc + P V; may be under way when the path waits for it itself.
   virtual Fragment accumulate(Fragment acc, const Fragment &probabilities,
                               const SharedTile &value) = 0;
 
@@ -102,19 +102,29 @@ public:
   Value tensorMap(const Memory &memory, int64_t rows);
 
   mlir::LogicalResult lower(mlir::Block &block);
-  /// Lowers the stages of `loop` from `score` on for one key tile.
+  /// What the key loop carries.
   struct State {
     Fragment acc;
     RowVector max, sum;
   };
-  /// What a loop carries, as a list of values, and back.
+  /// As a list of values, and back.
   static Values flatten(const State &state);
   static State unflatten(const State &shape, ValueRange values);
   State initialState(tile::KeyLoopOp loop);
   void finish(tile::KeyLoopOp loop, const State &state);
-  mlir::FailureOr<State> lowerRowStages(tile::KeyLoopOp loop, Value key,
-                                        llvm::ArrayRef<SharedTile> keyTiles,
-                                        const SharedTile &valueTile, const State &state);
+  //===--- Stages of the key loop, for one key tile -------------------------===//
+
+  mlir::LogicalResult lowerScores(tile::KeyLoopOp loop, llvm::ArrayRef<SharedTile> keyTiles);
+  /// What the softmax of a key tile leaves for the product with its values.
+  struct Weights {
+    Fragment probabilities;
+    RowVector factors;
+    Value isRaised;
+  };
+  /// Takes the scores of the key tile at `key`, and raises the maxima and sums of `state`.
+  mlir::FailureOr<Weights> lowerSoftmax(tile::KeyLoopOp loop, Value key, State &state);
+  mlir::LogicalResult lowerAccumulate(tile::KeyLoopOp loop, const Weights &weights,
+                                      const SharedTile &valueTile, State &state);
   /// The loads whose tiles the stage `load` yields, in order.
   mlir::FailureOr<llvm::SmallVector<tile::LoadOp>> stageLoads(tile::KeyLoopOp loop);
   /// The loads before the loop whose tiles its stages read: queries.

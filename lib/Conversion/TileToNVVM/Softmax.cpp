@@ -238,8 +238,9 @@ private:
 } // namespace
 
 void KernelLowering::lower(RowSumOp op) {
-  if (rowVectors.contains(op.getResult()))
-    return; // formed together with the tile
+  if (roundsSums)
+    if (auto powers = op.getTile().getDefiningOp<Exp2Op>(); powers && powers->getBlock() == op->getBlock())
+      return; // formed together with the tile
   const Fragment &tile = fragments.at(op.getTile());
   LaneSums sums(emit, tile, geometry.repeats);
   for (size_t i = 0; i < tile.elements.size(); i += 2)

@@ -294,13 +294,16 @@ LogicalResult WarpPath::lowerKeyLoop(KeyLoopOp loop) {
           startTile(aheadKey, free);
         }
         SmallVector<SharedTile> tiles = tilesOf(stage);
-        auto after = kernel.lowerRowStages(loop, key, ArrayRef(tiles).drop_back(), tiles.back(),
-                                           KernelLowering::unflatten(state, values.drop_back()));
-        if (failed(after)) {
+        KernelLowering::State after = KernelLowering::unflatten(state, values.drop_back());
+        FailureOr<KernelLowering::Weights> weights = failure();
+        if (succeeded(kernel.lowerScores(loop, ArrayRef(tiles).drop_back())))
+          weights = kernel.lowerSoftmax(loop, key, after);
+        if (failed(weights) ||
+            failed(kernel.lowerAccumulate(loop, *weights, tiles.back(), after))) {
           result = failure();
           return KernelLowering::Values(values);
         }
-        KernelLowering::Values carriedOn = KernelLowering::flatten(*after);
+        KernelLowering::Values carriedOn = KernelLowering::flatten(after);
         carriedOn.push_back(next(stage));
         return carriedOn;
       });

@@ -11,11 +11,21 @@
 // on which the bytes of a copy arrive, and "empty", on which every warp that consumes arrives when
 // it has read the tile.
 //
+// With lookahead a consumer works on two key tiles at once:
+//
+//   tensor cores | Q K[i+1], P[i] V[i]           | Q K[i+2], P[i+1] V[i+1]
+//   other units  |         softmax of tile i+1   |         softmax of tile i+2
+//
+// The product with V[i] is waited for before the accumulator is scaled for tile i+1. With turns
+// (ping-pong) one consumer issues its products while the others are in their softmax.
+//
 //===----------------------------------------------------------------------===//
 
 #include "Barriers.h"
 #include "KernelLowering.h"
 #include "Wgmma.h"
+#include "mlir/IR/Matchers.h"
+#include <functional>
 
 using namespace mlir;
 using namespace sfa;
@@ -60,9 +70,23 @@ private:
   void startCopy(LoadOp load, const SharedTile &tile, Value barrier);
   void emitProducer(KeyLoopOp loop, ArrayRef<LoadOp> queries);
   LogicalResult emitConsumers(KeyLoopOp loop);
-  /// Waits for the current tile of a ring; gives it back.
-  void acquire(const Ring &ring);
-  void release(const Ring &ring);
+  /// The tiles of a consumer one after the other; nothing overlaps within it.
+  FailureOr<KernelLowering::State> emitInSequence(KeyLoopOp loop, KernelLowering::State state);
+  /// The tiles of a consumer, of which there is one at least, with lookahead.
+  FailureOr<KernelLowering::State> emitWithLookahead(KeyLoopOp loop, KernelLowering::State state);
+  /// Scores and softmax of the key tile at `key`.
+  FailureOr<KernelLowering::Weights> lowerTile(KeyLoopOp loop, Value key,
+                                               KernelLowering::State &state);
+  /// Issues the scores of the key tile at `scorePosition`, into the registers `spent`.
+  void issueScores(KeyLoopOp loop);
+  /// Waits for the tile at `position` of a ring; gives it back.
+  void acquire(const Ring &ring, RingPosition position);
+  void release(const Ring &ring, Value stage);
+  /// Waits for the turn of this consumer; passes it on.
+  void awaitTurn();
+  void passTurn();
+  Value consumer() { return emit.shiftRight(kernel.warp, 2); }
+  Value turnBarrier(Value consumer) { return emit.add(consumer, firstTurnBarrier); }
 
   Emitter &emit;
   Type element;
@@ -71,8 +95,22 @@ private:
   SmallVector<Ring> rings;
   /// The first barrier is that of the queries.
   static constexpr int64_t queryBarrier = 0;
-  /// Of the consumers.
-  RingPosition position;
+  /// Named barriers of consumers that take turns; 0 is that of the block.
+  static constexpr int64_t firstTurnBarrier = 2, turnThreads = 256;
+  bool takesTurns = false;
+
+  //===--- Of the consumers, for the tile at hand ---------------------------===//
+
+  /// Of the tile whose scores are next, and of the tile whose values are.
+  RingPosition scorePosition, valuePosition;
+  /// The scores under way, and how many groups of products may be when they are there.
+  Fragment scores;
+  unsigned pendingProducts = 0;
+  /// What is issued between the left operands of the product with the values and that product.
+  std::function<void()> issueAhead;
+  /// The left operands of the product with the values that may be under way: nothing else may be in
+  /// their registers until it has been waited for.
+  KernelLowering::Values leftOperands;
   /// Registers of scores that are not needed any more: the next scores take their place.
   KernelLowering::Values spent;
 };
@@ -88,6 +126,10 @@ LogicalResult WarpgroupPath::check(const Geometry &geometry) const {
     return refuse() << "has q_tile = " << geometry.qTile << " and consumers = "
                     << geometry.consumers << "; on " << kernel.chip.name
                     << " q_tile has to be 64 consumers";
+  ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
+  if (schedule && schedule.getLookahead() == 0 && schedule.getTurns() == Turns::PingPong)
+    return refuse() << "has lookahead = 0 and turns = ping_pong; consumers take turns with "
+                       "lookahead = 1 only";
   if (geometry.kTile > 256)
     return refuse() << "has k_tile = " << geometry.kTile << "; " << kernel.chip.name
                     << " allows at most 256";
@@ -121,15 +163,17 @@ void WarpgroupPath::emitProducer(KeyLoopOp loop, ArrayRef<LoadOp> queries) {
   emit.when(emit.equal(kernel.thread, emit.i32(0)), [&] {
     for (LoadOp query : queries)
       startCopy(query, kernel.sharedTiles.at(query.getTile()), barriers->at(queryBarrier));
+    auto load = [&](const Ring &ring, RingPosition at, Value key) {
+      // Index arithmetic: what could fail has been refused.
+      (void)kernel.lowerStageScalars(loop, key);
+      waitFor(emit, empty(ring, at.stage), emit.bitXor(at.parity, 1));
+      startCopy(ring.load, tileAt(ring, at.stage), full(ring, at.stage));
+    };
     RingPosition start = RingPosition::start(emit);
     emit.loop(lower, upper, step, {start.stage, start.parity}, [&](Value key, ValueRange in) {
       RingPosition at{in[0], in[1]};
-      // Index arithmetic: what could fail has been refused.
-      (void)kernel.lowerStageScalars(loop, key);
-      for (const Ring &ring : rings) {
-        waitFor(emit, empty(ring, at.stage), emit.bitXor(at.parity, 1));
-        startCopy(ring.load, tileAt(ring, at.stage), full(ring, at.stage));
-      }
+      for (const Ring &ring : rings)
+        load(ring, at, key);
       RingPosition next = at.next(emit, stages);
       return KernelLowering::Values{next.stage, next.parity};
     });
@@ -140,20 +184,37 @@ void WarpgroupPath::emitProducer(KeyLoopOp loop, ArrayRef<LoadOp> queries) {
 // Consumers
 //===----------------------------------------------------------------------===//
 
-void WarpgroupPath::acquire(const Ring &ring) {
+void WarpgroupPath::acquire(const Ring &ring, RingPosition position) {
   waitFor(emit, full(ring, position.stage), position.parity);
 }
 
-void WarpgroupPath::release(const Ring &ring) {
-  emit.when(emit.equal(kernel.lane, emit.i32(0)),
-            [&] { arrive(emit, empty(ring, position.stage)); });
+void WarpgroupPath::release(const Ring &ring, Value stage) {
+  emit.when(emit.equal(kernel.lane, emit.i32(0)), [&] { arrive(emit, empty(ring, stage)); });
 }
 
-Fragment WarpgroupPath::dot(const SharedTile &query, const SharedTile &key) {
-  acquire(rings.front());
-  Value firstRow = emit.mul(emit.shiftRight(kernel.warp, 2), 64);
-  Value left = describeRows(emit, query, firstRow), right = describeRows(emit, key);
-  Fragment scores{spent, key.rows};
+void WarpgroupPath::awaitTurn() {
+  if (takesTurns)
+    emit.make<NVVM::BarrierOp>(Type(), turnBarrier(consumer()), emit.i32(turnThreads),
+                               NVVM::BarrierReductionAttr(), Value());
+}
+
+void WarpgroupPath::passTurn() {
+  if (!takesTurns)
+    return;
+  Value following = emit.add(consumer(), 1);
+  Value wraps = emit.equal(following, emit.i32(kernel.geometry.consumers));
+  Value next = emit.select(wraps, emit.i32(0), following);
+  emit.make<NVVM::BarrierArriveOp>(turnBarrier(next), emit.i32(turnThreads));
+}
+
+void WarpgroupPath::issueScores(KeyLoopOp loop) {
+  auto dot = *loop.getScore().getOps<DotOp>().begin();
+  const SharedTile &query = kernel.sharedTiles.at(dot.getQuery());
+  SharedTile key = tileAt(rings.front(), scorePosition.stage);
+  acquire(rings.front(), scorePosition);
+  awaitTurn();
+  Value left = describeRows(emit, query, emit.mul(consumer(), 64)), right = describeRows(emit, key);
+  scores = {spent, key.rows};
   emitWgmmaFence(emit);
   for (int64_t step = 0; step < query.columns / 16; ++step) {
     // Four steps of 32 bytes in a panel.
@@ -165,71 +226,224 @@ Fragment WarpgroupPath::dot(const SharedTile &query, const SharedTile &key) {
               /*rightIsTransposed=*/false);
   }
   emitWgmmaCommit(emit);
-  emitWgmmaWait(emit, 0, scores.elements);
-  release(rings.front());
+}
+
+Fragment WarpgroupPath::dot(const SharedTile &, const SharedTile &) {
+  emitWgmmaWait(emit, pendingProducts, scores.elements);
+  release(rings.front(), scorePosition.stage);
   return scores;
 }
 
 Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
                                    const SharedTile &value) {
-  SmallVector<std::array<Value, 4>> left;
+  KernelLowering::Values left;
   for (int64_t step = 0; step < value.rows / 16; ++step)
-    left.push_back(kernel.packLeft(probabilities, /*repeat=*/0, step));
-  acquire(rings.back());
+    llvm::append_range(left, kernel.packLeft(probabilities, /*repeat=*/0, step));
+  pin(emit, left);
+  if (issueAhead)
+    issueAhead();
+  acquire(rings.back(), valuePosition);
   Value right = describeColumns(emit, value);
   emitWgmmaFence(emit);
-  for (auto [step, registers] : llvm::enumerate(left))
-    emitWgmma(emit, acc.elements, registers,
-              advance(emit, right, static_cast<int64_t>(step) * 16 * SharedTile::rowBytes), element,
+  for (int64_t step = 0; step < value.rows / 16; ++step)
+    emitWgmma(emit, acc.elements, ArrayRef<Value>(left).slice(4 * step, 4),
+              advance(emit, right, step * 16 * SharedTile::rowBytes), element,
               /*accumulates=*/true, /*rightIsTransposed=*/true);
   emitWgmmaCommit(emit);
-  emitWgmmaWait(emit, 0, acc.elements);
-  release(rings.back());
+  leftOperands = left;
   return acc;
 }
 
 /// The first value that a stage yields.
 static Value yielded(Region &stage) { return stage.front().getTerminator()->getOperand(0); }
 
-LogicalResult WarpgroupPath::emitConsumers(KeyLoopOp loop) {
+FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
+                                                               KernelLowering::State state) {
   Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());
   Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
-  KernelLowering::State state = kernel.initialState(loop);
-  spent.assign(kernel.geometry.kTile / 2, emit.f32(0.0f));
-  position = RingPosition::start(emit);
-
-  auto pack = [&](const KernelLowering::State &current) {
-    KernelLowering::Values values = KernelLowering::flatten(current);
-    llvm::append_range(values, spent);
-    values.append({position.stage, position.parity});
-    return values;
-  };
-  size_t numState = KernelLowering::flatten(state).size(), numSpent = spent.size();
-  waitFor(emit, barriers->at(queryBarrier), emit.i32(0));
+  KernelLowering::Values carried = KernelLowering::flatten(state);
+  size_t numState = carried.size(), numSpent = spent.size();
+  llvm::append_range(carried, spent);
+  RingPosition start = RingPosition::start(emit);
+  carried.append({start.stage, start.parity});
+  pendingProducts = 0;
   LogicalResult result = success();
   KernelLowering::Values results =
-      emit.loop(lower, upper, step, pack(state), [&](Value key, ValueRange values) {
-        ValueRange registers = values.slice(numState, numSpent);
-        spent.assign(registers.begin(), registers.end());
-        position = {values[numState + numSpent], values[numState + numSpent + 1]};
-        SmallVector<SharedTile> tiles;
-        for (const Ring &ring : rings)
-          tiles.push_back(tileAt(ring, position.stage));
-        auto after =
-            kernel.lowerRowStages(loop, key, ArrayRef(tiles).drop_back(), tiles.back(),
-                                  KernelLowering::unflatten(state, values.take_front(numState)));
-        if (failed(after)) {
+      emit.loop(lower, upper, step, carried, [&](Value key, ValueRange values) {
+        KernelLowering::State after = KernelLowering::unflatten(state, values.take_front(numState));
+        spent = KernelLowering::Values(values.slice(numState, numSpent));
+        scorePosition = valuePosition = {values[numState + numSpent],
+                                         values[numState + numSpent + 1]};
+        issueScores(loop);
+        auto weights = lowerTile(loop, key, after);
+        SharedTile value = tileAt(rings.back(), valuePosition.stage);
+        if (failed(weights) || failed(kernel.lowerAccumulate(loop, *weights, value, after))) {
           result = failure();
           return KernelLowering::Values(values);
         }
-        // Probabilities have taken the place of scores where they are not packed.
-        spent = kernel.fragments.at(yielded(loop.getSoftmax())).elements;
-        if (spent.empty())
-          spent = kernel.fragments.at(yielded(loop.getMask())).elements;
-        position = position.next(emit, stages);
-        return pack(*after);
+        emitWgmmaWait(emit, 0, after.acc.elements, leftOperands);
+        release(rings.back(), valuePosition.stage);
+        KernelLowering::Values next = KernelLowering::flatten(after);
+        llvm::append_range(next, spent);
+        RingPosition position = scorePosition.next(emit, stages);
+        next.append({position.stage, position.parity});
+        return next;
       });
-  kernel.finish(loop, KernelLowering::unflatten(state, ValueRange(results).take_front(numState)));
+  if (failed(result))
+    return failure();
+  return KernelLowering::unflatten(state, ValueRange(results).take_front(numState));
+}
+
+FailureOr<KernelLowering::Weights>
+WarpgroupPath::lowerTile(KeyLoopOp loop, Value key, KernelLowering::State &state) {
+  if (failed(kernel.lowerScores(loop, tileAt(rings.front(), scorePosition.stage))))
+    return failure();
+  auto weights = kernel.lowerSoftmax(loop, key, state);
+  // Probabilities have taken the place of scores where they are not packed.
+  spent = kernel.fragments.at(yielded(loop.getSoftmax())).elements;
+  if (spent.empty())
+    spent = kernel.fragments.at(yielded(loop.getMask())).elements;
+  return weights;
+}
+
+FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop,
+                                                                  KernelLowering::State state) {
+  Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());
+  Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
+  Value second = emit.add(lower, step), hasSecond = emit.less(second, upper);
+  int64_t consumers = kernel.geometry.consumers;
+
+  // The first tile.
+  bool turns = std::exchange(takesTurns, false);
+  scorePosition = RingPosition::start(emit);
+  pendingProducts = 0;
+  issueScores(loop);
+  auto weights = lowerTile(loop, lower, state);
+  if (failed(weights))
+    return failure();
+  takesTurns = turns;
+  if (takesTurns) {
+    // The last one lets the first one begin.
+    Value isLast = emit.equal(consumer(), emit.i32(consumers - 1));
+    emit.when(emit.bitAnd(isLast, hasSecond), [&] { passTurn(); });
+  }
+
+  // What a tile leaves to the next: probabilities not yet multiplied. Those that are not packed are in
+  // the registers of their scores.
+  leftOperands.assign(kernel.geometry.kTile / 4, emit.i32(0));
+  bool isPacked = !weights->probabilities.pairs.empty();
+  bool alwaysScales = matchPattern(weights->isRaised, m_One());
+  auto pack = [&](const KernelLowering::State &current, const KernelLowering::Weights &left) {
+    KernelLowering::Values values = KernelLowering::flatten(current);
+    llvm::append_range(values, spent);
+    if (isPacked)
+      llvm::append_range(values, left.probabilities.pairs);
+    llvm::append_range(values, leftOperands);
+    llvm::append_range(values, left.factors.elements);
+    values.append({scorePosition.stage, scorePosition.parity});
+    if (!alwaysScales)
+      values.push_back(left.isRaised);
+    return values;
+  };
+  size_t numState = KernelLowering::flatten(state).size();
+  auto unpack = [&](ValueRange values) {
+    auto take = [&](size_t count) {
+      KernelLowering::Values taken(values.take_front(count));
+      values = values.drop_front(count);
+      return taken;
+    };
+    KernelLowering::State current = KernelLowering::unflatten(state, take(numState));
+    spent = take(spent.size());
+    KernelLowering::Weights left = *weights;
+    if (isPacked)
+      left.probabilities.pairs = take(left.probabilities.pairs.size());
+    left.probabilities.elements = isPacked ? KernelLowering::Values() : spent;
+    leftOperands = take(leftOperands.size());
+    left.factors.elements = take(left.factors.elements.size());
+    KernelLowering::Values position = take(2);
+    valuePosition = {position[0], position[1]};
+    if (!alwaysScales)
+      left.isRaised = take(1).front();
+    return std::pair(current, left);
+  };
+  // Waits for the product before this one, and issues this one.
+  auto accumulate = [&](KernelLowering::State &current, KernelLowering::Weights &left,
+                        Value isFirst) {
+    // Probabilities are packed after the wait: into the registers that it frees.
+    KernelLowering::Values registers = current.acc.elements;
+    llvm::append_range(registers, left.probabilities.elements);
+    emitWgmmaWait(emit, 0, registers, leftOperands);
+    ArrayRef<Value> waited = registers;
+    size_t numAcc = current.acc.elements.size();
+    llvm::copy(waited.take_front(numAcc), current.acc.elements.begin());
+    llvm::copy(waited.drop_front(numAcc), left.probabilities.elements.begin());
+    if (!isPacked)
+      spent = left.probabilities.elements;
+    Value before = emit.sub(valuePosition.stage, 1);
+    before = emit.select(emit.less(before, emit.i32(0)), emit.i32(stages - 1), before);
+    Value gives = emit.bitAnd(emit.equal(kernel.lane, emit.i32(0)), emit.bitXor(isFirst, emit.i1(true)));
+    emit.when(gives, [&] { arrive(emit, empty(rings.back(), before)); });
+    return kernel.lowerAccumulate(loop, left, tileAt(rings.back(), valuePosition.stage), current);
+  };
+
+  LogicalResult result = success();
+  pendingProducts = kernel.kernel.getScheduleAttr() && kernel.kernel.getScheduleAttr().getLookahead() == 2 ? 1 : 0;
+  KernelLowering::Values results =
+      emit.loop(second, upper, step, pack(state, *weights), [&](Value key, ValueRange values) {
+        auto [current, left] = unpack(values);
+        scorePosition = valuePosition.next(emit, stages);
+        issueAhead = [&] { issueScores(loop); };
+        result = accumulate(current, left, emit.equal(key, second));
+        issueAhead = nullptr;
+        if (failed(result))
+          return KernelLowering::Values(values);
+        // Nobody waits for a turn after the last one.
+        Value isOver = emit.bitAnd(
+            emit.compare(arith::CmpIPredicate::sge, emit.add(key, step), upper),
+            emit.equal(emit.toIndex(consumer()), emit.toIndex(emit.i32(consumers - 1))));
+        if (takesTurns)
+          emit.when(emit.bitXor(isOver, emit.i1(true)), [&] { passTurn(); });
+        auto next = lowerTile(loop, key, current);
+        if (failed(next)) {
+          result = failure();
+          return KernelLowering::Values(values);
+        }
+        return pack(current, *next);
+      });
+  if (failed(result))
+    return failure();
+  auto [current, left] = unpack(results);
+  if (failed(accumulate(current, left, emit.bitXor(hasSecond, emit.i1(true)))))
+    return failure();
+  emitWgmmaWait(emit, 0, current.acc.elements, leftOperands);
+  return current;
+}
+
+LogicalResult WarpgroupPath::emitConsumers(KeyLoopOp loop) {
+  KernelLowering::State initial = kernel.initialState(loop);
+  ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
+  bool looksAhead = !schedule || schedule.getLookahead().value_or(1) >= 1;
+  takesTurns = looksAhead && kernel.geometry.consumers > 1 && schedule &&
+               schedule.getTurns() == Turns::PingPong;
+  spent.assign(kernel.geometry.kTile / 2, emit.f32(0.0f));
+  waitFor(emit, barriers->at(queryBarrier), emit.i32(0));
+  if (!looksAhead) {
+    auto state = emitInSequence(loop, initial);
+    if (succeeded(state))
+      kernel.finish(loop, *state);
+    return state;
+  }
+  LogicalResult result = success();
+  Value hasKeys = emit.less(kernel.scalar(loop.getLower()), kernel.scalar(loop.getUpper()));
+  KernelLowering::Values results = emit.choose(
+      hasKeys,
+      [&] {
+        auto state = emitWithLookahead(loop, initial);
+        result = state;
+        return KernelLowering::flatten(succeeded(state) ? *state : initial);
+      },
+      [&] { return KernelLowering::flatten(initial); });
+  kernel.finish(loop, KernelLowering::unflatten(initial, results));
   return result;
 }
 

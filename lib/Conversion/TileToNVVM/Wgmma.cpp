@@ -18,14 +18,15 @@ using namespace sfa::gpu;
 // Descriptors (PTX ISA, "Matrix-Descriptor Format")
 //===----------------------------------------------------------------------===//
 
-static constexpr int64_t swizzle128 = int64_t(1) << 62;
-/// Distance of two groups of 8 rows, in units of 16 bytes.
-static constexpr int64_t strideOfEightRows = int64_t(8 * SharedTile::rowBytes / 16) << 32;
+/// In the high half: the swizzle, and the distance of two groups of 8 rows in units of 16 bytes.
+static constexpr int64_t swizzle128 = int64_t(1) << 30;
+static constexpr int64_t highHalf = swizzle128 | 8 * SharedTile::rowBytes / 16;
 
-static Value describe(Emitter &emit, Value pointer, int64_t fields) {
+/// The low half of a descriptor: where it starts, in units of 16 bytes, and its leading dimension.
+static Value describe(Emitter &emit, Value pointer, int64_t leadingDimension) {
   Value address = emit.make<LLVM::PtrToIntOp>(emit.getI32Type(), pointer);
-  Value start = emit.shiftRight(emit.bitAnd(address, 0x3FFFF), 4);
-  return emit.bitOr(emit.make<arith::ExtUIOp>(emit.getI64Type(), start), emit.i64(fields));
+  return emit.bitOr(emit.shiftRight(emit.bitAnd(address, 0x3FFFF), 4),
+                    emit.i32(leadingDimension << 16));
 }
 
 Value sfa::gpu::describeRows(Emitter &emit, const SharedTile &tile, Value firstRow) {
@@ -33,35 +34,39 @@ Value sfa::gpu::describeRows(Emitter &emit, const SharedTile &tile, Value firstR
   if (firstRow)
     pointer = emit.offset(pointer, emit.mul(firstRow, SharedTile::rowBytes), emit.getI8Type());
   // The leading dimension is not used by swizzled rows.
-  return describe(emit, pointer, swizzle128 | strideOfEightRows | int64_t(1) << 16);
+  return describe(emit, pointer, 1);
 }
 
 Value sfa::gpu::describeColumns(Emitter &emit, const SharedTile &tile) {
-  return describe(emit, tile.base,
-                  swizzle128 | strideOfEightRows | (tile.panelBytes() / 16) << 16);
+  return describe(emit, tile.base, tile.panelBytes() / 16);
 }
 
 Value sfa::gpu::advance(Emitter &emit, Value descriptor, int64_t bytes) {
   return emit.add(descriptor, bytes / 16);
 }
 
+/// Both halves of a descriptor.
+static Value completeDescriptor(Emitter &emit, Value low) {
+  return emit.bitOr(emit.make<arith::ExtUIOp>(emit.getI64Type(), low), emit.i64(highHalf << 32));
+}
+
 //===----------------------------------------------------------------------===//
 // Instructions
 //===----------------------------------------------------------------------===//
 
-/// Inline assembly whose results take the place of its first operands, `tied`.
+/// Inline assembly whose results, f32 or i32, take the place of its first operands, `tied`.
 static void emitTied(Emitter &emit, const std::string &text, MutableArrayRef<Value> tied,
                      ArrayRef<Value> others, const std::string &otherConstraints) {
   std::string constraints;
-  for (size_t i = 0; i < tied.size(); ++i)
-    constraints += "=f,";
+  for (Value value : tied)
+    constraints += value.getType().isF32() ? "=f," : "=r,";
   for (size_t i = 0; i < tied.size(); ++i)
     constraints += fmt::format("{}{}", i, i + 1 < tied.size() ? "," : "");
   constraints += otherConstraints;
   Emitter::Values operands(tied.begin(), tied.end());
   llvm::append_range(operands, others);
-  SmallVector<Type> types(tied.size(), emit.getF32Type());
-  auto result = LLVM::LLVMStructType::getLiteral(emit.getContext(), types);
+  auto result = LLVM::LLVMStructType::getLiteral(emit.getContext(),
+                                                 SmallVector<Type>(ValueRange(tied).getTypes()));
   auto assembly = emit.make<LLVM::InlineAsmOp>(
       result, operands, text, constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
       LLVM::TailCallKind::None,
@@ -90,14 +95,24 @@ void sfa::gpu::emitWgmma(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Val
       accumulates ? 1 : 0, 2 * acc.size(), type, type, registerList(0, acc.size()), leftText,
       next + left.size(), isInRegisters ? "" : ", 0", rightIsTransposed ? 1 : 0);
   Emitter::Values others(left);
-  others.push_back(right);
+  if (!isInRegisters)
+    others.front() = completeDescriptor(emit, others.front());
+  others.push_back(completeDescriptor(emit, right));
   emitTied(emit, text, acc, others, isInRegisters ? ",r,r,r,r,l" : ",l,l");
+}
+
+void sfa::gpu::pin(Emitter &emit, MutableArrayRef<Value> registers) {
+  emitTied(emit, "// operands", registers, {}, "");
 }
 
 void sfa::gpu::emitWgmmaFence(Emitter &emit) { emit.make<NVVM::WgmmaFenceAlignedOp>(); }
 
 void sfa::gpu::emitWgmmaCommit(Emitter &emit) { emit.make<NVVM::WgmmaGroupSyncAlignedOp>(); }
 
-void sfa::gpu::emitWgmmaWait(Emitter &emit, unsigned pending, MutableArrayRef<Value> acc) {
-  emitTied(emit, fmt::format("wgmma.wait_group.sync.aligned {};", pending), acc, {}, "");
+void sfa::gpu::emitWgmmaWait(Emitter &emit, unsigned pending, MutableArrayRef<Value> acc,
+                             ArrayRef<Value> left) {
+  Emitter::Values registers(acc.begin(), acc.end());
+  llvm::append_range(registers, left);
+  emitTied(emit, fmt::format("wgmma.wait_group.sync.aligned {};", pending), registers, {}, "");
+  llvm::copy(ArrayRef<Value>(registers).take_front(acc.size()), acc.begin());
 }

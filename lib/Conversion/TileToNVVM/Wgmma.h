@@ -19,7 +19,7 @@
 
 namespace sfa::gpu {
 
-/// The shared-memory descriptor of a tile whose rows are contiguous along the dimension that is
+/// The shared-memory descriptor, an i32 (its other half is the same for all), of a tile whose rows are contiguous along the dimension that is
 /// summed over ("K-major"): queries and keys. The tile starts at row `firstRow`, a multiple of 8.
 mlir::Value describeRows(Emitter &emit, const SharedTile &tile, mlir::Value firstRow = nullptr);
 /// The descriptor of a tile that is summed over its rows ("MN-major"): values.
@@ -33,12 +33,18 @@ void emitWgmma(Emitter &emit, llvm::MutableArrayRef<mlir::Value> acc,
                llvm::ArrayRef<mlir::Value> left, mlir::Value right, mlir::Type element,
                bool accumulates, bool rightIsTransposed);
 
+/// Keeps the computation of `registers` (i32) before what follows: the left operands of a product are
+/// not formed again, or later, among other products.
+void pin(Emitter &emit, llvm::MutableArrayRef<mlir::Value> registers);
+
 /// Registers may be read by the next wgmma.
 void emitWgmmaFence(Emitter &emit);
 /// Closes a group of wgmma.
 void emitWgmmaCommit(Emitter &emit);
-/// Waits until at most `pending` groups are under way; `acc` are the results of those that are not.
-void emitWgmmaWait(Emitter &emit, unsigned pending, llvm::MutableArrayRef<mlir::Value> acc);
+/// Waits until at most `pending` groups are under way; `acc` are the results of those that are not, and
+/// `left` their left operands in registers: what is not named here may be overwritten before.
+void emitWgmmaWait(Emitter &emit, unsigned pending, llvm::MutableArrayRef<mlir::Value> acc,
+                   llvm::ArrayRef<mlir::Value> left = {});
 
 } // namespace sfa::gpu
 

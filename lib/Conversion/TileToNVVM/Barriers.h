@@ -39,6 +39,10 @@ void arrive(Emitter &emit, mlir::Value barrier);
 /// Arrives, and makes the phase wait for `bytes` bytes of copies.
 void arriveExpecting(Emitter &emit, mlir::Value barrier, int64_t bytes);
 
+/// Whether `condition` (i1) holds in some thread of the warpgroup, whose threads meet at the named
+/// barrier `barrier` (i32).
+mlir::Value anyOfWarpgroup(Emitter &emit, mlir::Value barrier, mlir::Value condition);
+
 /// Where a thread is in a ring: the stage (i32) and the parity of its current phase (i32).
 struct RingPosition {
   mlir::Value stage, parity;

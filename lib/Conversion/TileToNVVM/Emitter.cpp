@@ -92,7 +92,9 @@ Value Emitter::uniform(Value value) {
 }
 
 Value Emitter::any(Value condition) {
-  return make<NVVM::VoteSyncOp>(getI1Type(), i32(-1), condition, NVVM::VoteSyncKind::any);
+  // A ballot, since the assembler knows that its result is the same in all lanes.
+  Value ballot = make<NVVM::VoteSyncOp>(getI32Type(), i32(-1), condition, NVVM::VoteSyncKind::ballot);
+  return compare(arith::CmpIPredicate::ne, ballot, i32(0));
 }
 
 Value Emitter::offset(Value pointer, Value offset, Type element) {

@@ -9,6 +9,7 @@
 #include "KernelLowering.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -17,6 +18,10 @@ using namespace sfa::tile;
 using namespace sfa::gpu;
 
 CodePath::~CodePath() = default;
+
+Value CodePath::any(Value condition) { return kernel.emit.any(condition); }
+
+LogicalResult CodePath::formScoresAgain(KeyLoopOp, const Fragment &) { return success(); }
 
 static constexpr StringLiteral sharedMemoryName = "sfa_shared";
 
@@ -233,13 +238,40 @@ void KernelLowering::pack(Fragment &fragment) {
           emit.pack(fragment.elements[i], fragment.elements[i + 1], valueType));
 }
 
+LogicalResult KernelLowering::startTripped(TripsOp trips) {
+  auto loop = trips->getParentOfType<KeyLoopOp>();
+  auto sum = trips.getSum().getDefiningOp<RowSumOp>();
+  if (!loop || !sum || !path->overwritesScores())
+    return success();
+  if (failed(path->formScoresAgain(loop, fragments.at(sum.getTile()))))
+    return failure();
+  return lowerMask(loop);
+}
+
 LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
+  if (matchPattern(scalar(op.getCondition()), m_One())) {
+    if (failed(lower(*op.thenBlock())))
+      return failure();
+    for (auto [result, value] : llvm::zip_equal(op.getResults(), op.thenYield().getOperands())) {
+      if (fragments.contains(value))
+        fragments[result] = Fragment(fragments.at(value));
+      else
+        setRegisters(result, registersOf(value, isSpread(value)), isSpread(value));
+    }
+    return success();
+  }
+  auto isPacked = [&](Value result) {
+    return isProbabilities(result) && !path->overwritesScores();
+  };
   // Both branches are there before either yields: a row vector is spread where one of them says so.
   Region regions[2];
   Block *sources[] = {op.thenBlock(), op.elseBlock()}, *blocks[2];
   for (int branch : {0, 1}) {
     OpBuilder::InsertionGuard guard(emit);
     blocks[branch] = emit.createBlock(&regions[branch]);
+    auto trips = op.getCondition().getDefiningOp<TripsOp>();
+    if (branch == 0 && trips && failed(startTripped(trips)))
+      return failure();
     if (sources[branch] && failed(lower(*sources[branch])))
       return failure();
   }
@@ -258,7 +290,7 @@ LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
     Values yielded;
     for (unsigned i = 0; i < numResults; ++i) {
       Values registers;
-      if (isProbabilities(op.getResult(i))) {
+      if (isPacked(op.getResult(i))) {
         // Half the registers.
         Fragment probabilities = fragments.at(yieldedBy(branch, i));
         pack(probabilities);
@@ -283,7 +315,7 @@ LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
   for (unsigned i = 0; i < numResults; ++i) {
     ValueRange registers = results.take_front(counts[i]);
     results = results.drop_front(counts[i]);
-    if (isProbabilities(op.getResult(i)))
+    if (isPacked(op.getResult(i)))
       fragments[op.getResult(i)] = {
           {}, cast<TileType>(op.getResult(i).getType()).getColumns(), Values(registers)};
     else
@@ -369,15 +401,21 @@ LogicalResult KernelLowering::lowerScores(KeyLoopOp loop, ArrayRef<SharedTile> k
   return lower(loop.getScore().front());
 }
 
+LogicalResult KernelLowering::lowerMask(KeyLoopOp loop) {
+  fragments[loop.getMask().getArgument(1)] = Fragment(fragments.at(yielded(loop.getScore(), 0)));
+  if (failed(lower(loop.getMask().front())))
+    return failure();
+  fragments[loop.getSoftmax().getArgument(0)] = Fragment(fragments.at(yielded(loop.getMask(), 0)));
+  return success();
+}
+
 FailureOr<KernelLowering::Weights> KernelLowering::lowerSoftmax(KeyLoopOp loop, Value key,
                                                                 State &state) {
   mapping.map(loop.getMask().getArgument(0), key);
-  fragments[loop.getMask().getArgument(1)] = fragments.at(yielded(loop.getScore(), 0));
-  if (failed(lower(loop.getMask().front())))
+  if (failed(lowerMask(loop)))
     return failure();
 
   Region &softmax = loop.getSoftmax();
-  fragments[softmax.getArgument(0)] = fragments.at(yielded(loop.getMask(), 0));
   rowVectors[softmax.getArgument(1)] = state.max;
   rowVectors[softmax.getArgument(2)] = state.sum;
   if (failed(lower(softmax.front())))

@@ -41,6 +41,16 @@ public:
   virtual Fragment accumulate(Fragment acc, const Fragment &probabilities,
                               const SharedTile &value) = 0;
 
+  //===--- Guard of the lazy softmax ----------------------------------------===//
+
+  /// Whether `condition` holds for one of the threads that go through the softmax together.
+  virtual mlir::Value any(mlir::Value condition);
+  /// Whether probabilities take the registers of their scores, so that scores have to be formed again
+  /// where the guard trips; otherwise both are there until it has spoken.
+  virtual bool overwritesScores() const { return false; }
+  /// Forms the scores of the tile at hand again, in `registers`.
+  virtual mlir::LogicalResult formScoresAgain(tile::KeyLoopOp loop, const Fragment &registers);
+
 protected:
   KernelLowering &kernel;
 };
@@ -143,6 +153,10 @@ private:
   void createFunction(mlir::Block *module);
   mlir::LogicalResult lower(mlir::Operation *op);
   mlir::LogicalResult lowerIf(mlir::scf::IfOp op);
+  /// From the scores that the stage `score` yields to those that the stage `softmax` gets.
+  mlir::LogicalResult lowerMask(tile::KeyLoopOp loop);
+  /// What the branch starts with that the guard `trips` decides about.
+  mlir::LogicalResult startTripped(tile::TripsOp trips);
   /// The registers of a tile or a scalar, one after the other.
   Values registersOf(Value value, bool spread);
   void setRegisters(Value value, ValueRange registers, bool spread);

@@ -105,11 +105,16 @@ void KernelLowering::lower(MaskOp op) {
     return {clamp(first), clamp(end)};
   };
 
-  // Nothing to do where the first row of the warp sees the last column and its last row the first.
-  Value firstRow = emit.mul(warp, 16 * geometry.repeats);
-  Value end = visible(firstRow).second;
-  Value first = visible(emit.add(firstRow, 16 * geometry.repeats - 1)).first;
-  Value hides = emit.bitOr(emit.less(end, emit.i32(scores.columns)), emit.less(emit.i32(0), first));
+  // Nothing to do where the first row of the warp sees the last column and its last row the first:
+  // two comparisons with bounds that are the same for all key tiles.
+  Value firstRow = emit.toI64(emit.mul(warp, 16 * geometry.repeats)), end = numKeys;
+  if (std::optional<int64_t> right = op.getMask().rightBound())
+    end = emit.minSigned(end, emit.add(emit.add(aligned, firstRow), *right + 1));
+  Value hides = emit.less(emit.sub(end, scores.columns), column);
+  if (std::optional<int64_t> left = op.getMask().leftBound()) {
+    Value lastRow = emit.add(firstRow, 16 * geometry.repeats - 1);
+    hides = emit.bitOr(hides, emit.less(column, emit.sub(emit.add(aligned, lastRow), *left)));
+  }
   Values masked = emit.choose(
       hides,
       [&] {
@@ -252,7 +257,7 @@ void KernelLowering::lowerWithRoundedSums(Exp2Op op, RowSumOp sum, ValueRange ne
                                           Value scale) {
   // The largest probability of a row is not 1 with a lazy softmax, so rounding changes it, too: sums
   // of what the product adds up keep rows exact that a few keys dominate. Pair by pair, so that the
-  // unrounded numbers need no registers for long: the scores are still there, too.
+  // unrounded numbers need no registers for long.
   Fragment scores = fragments.at(op.getTile());
   Fragment powers{{}, scores.columns};
   LaneSums rounded(emit, scores, geometry.repeats), unrounded(emit, scores, geometry.repeats);
@@ -260,13 +265,15 @@ void KernelLowering::lowerWithRoundedSums(Exp2Op op, RowSumOp sum, ValueRange ne
     Value pair[2];
     for (size_t half : {0, 1}) {
       pair[half] = emit.exp2(emit.fma(scores.elements[i + half], scale, negated[scores.rowOf(i)]));
-      powers.elements.push_back(pair[half]);
     }
     if (keepsUnroundedSums)
       unrounded.addPair(i, pair[0], pair[1]);
-    powers.pairs.push_back(emit.pack(pair[0], pair[1], valueType));
-    auto [low, high] = emit.unpack(powers.pairs.back(), valueType);
+    Value packed = emit.pack(pair[0], pair[1], valueType);
+    auto [low, high] = emit.unpack(packed, valueType);
     rounded.addPair(i, low, high);
+    powers.elements.append({low, high});
+    if (!path->overwritesScores())
+      powers.pairs.push_back(packed);
   }
   fragments[op.getResult()] = powers;
   rowVectors[sum.getResult()] = {rounded.join(), /*isSpread=*/true,
@@ -300,6 +307,11 @@ void KernelLowering::lower(TripsOp op) {
   // Parts are compared, not their sum: no shuffles. Those of the unrounded numbers, so that these are
   // not added up behind the branch, where all of them would need registers.
   RowVector sum = rowVectors.at(op.getSum()).getUnrounded(), reference = gather(rowVectors.at(op.getReference()));
+  // Rows that have no reference yet trip for sure.
+  if (llvm::all_of(reference.elements, [](Value row) { return matchPattern(row, m_NegInfFloat()); })) {
+    mapping.map(op.getResult(), emit.i1(true));
+    return;
+  }
   Value threshold = emit.f32(op.getThreshold().convertToFloat()), trips;
   for (auto [part, max] : llvm::zip_equal(sum.elements, reference.elements)) {
     Value above = emit.compare(arith::CmpFPredicate::UGT, part, threshold);
@@ -307,7 +319,7 @@ void KernelLowering::lower(TripsOp op) {
     Value row = emit.bitOr(above, unset);
     trips = trips ? emit.bitOr(trips, row) : row;
   }
-  mapping.map(op.getResult(), emit.any(trips));
+  mapping.map(op.getResult(), path->any(trips));
 }
 
 //===----------------------------------------------------------------------===//
@@ -323,12 +335,18 @@ void KernelLowering::lower(ScaleRowsOp op) {
       elements.push_back(emit.mul(element, factors.elements[tile.rowOf(i)]));
     return elements;
   };
+  // Where rows may always be raised, the warp looks whether one of its rows has been.
   Value condition = scalar(op.getCondition());
-  fragments[op.getResult()] = {
-      matchPattern(condition, m_One())
-          ? scaled()
-          : emit.choose(condition, scaled, [&] { return tile.elements; }),
-      tile.columns};
+  if (matchPattern(condition, m_One())) {
+    Value differs;
+    for (Value factor : factors.elements) {
+      Value row = emit.compare(arith::CmpFPredicate::UNE, factor, emit.f32(1.0f));
+      differs = differs ? emit.bitOr(differs, row) : row;
+    }
+    condition = emit.any(differs);
+  }
+  fragments[op.getResult()] = {emit.choose(condition, scaled, [&] { return tile.elements; }),
+                               tile.columns};
 }
 
 void KernelLowering::lower(NormalizeOp op) {

@@ -24,7 +24,6 @@
 #include "Barriers.h"
 #include "KernelLowering.h"
 #include "Wgmma.h"
-#include "mlir/IR/Matchers.h"
 #include <functional>
 
 using namespace mlir;
@@ -47,6 +46,9 @@ public:
   Fragment dot(const SharedTile &query, const SharedTile &key) override;
   Fragment accumulate(Fragment acc, const Fragment &probabilities,
                       const SharedTile &value) override;
+  Value any(Value condition) override;
+  bool overwritesScores() const override { return true; }
+  LogicalResult formScoresAgain(KeyLoopOp loop, const Fragment &registers) override;
 
 private:
   /// One ring for each load of the stage `load`: keys, then the value.
@@ -77,8 +79,10 @@ private:
   /// Scores and softmax of the key tile at `key`.
   FailureOr<KernelLowering::Weights> lowerTile(KeyLoopOp loop, Value key,
                                                KernelLowering::State &state);
-  /// Issues the scores of the key tile at `scorePosition`, into the registers `spent`.
+  /// Waits for the key tile at `scorePosition`, and issues its scores.
   void issueScores(KeyLoopOp loop);
+  /// Issues the scores of a key tile that is there, into the registers `spent`.
+  void multiplyScores(KeyLoopOp loop);
   /// Waits for the tile at `position` of a ring; gives it back.
   void acquire(const Ring &ring, RingPosition position);
   void release(const Ring &ring, Value stage);
@@ -96,7 +100,7 @@ private:
   /// The first barrier is that of the queries.
   static constexpr int64_t queryBarrier = 0;
   /// Named barriers of consumers that take turns; 0 is that of the block.
-  static constexpr int64_t firstTurnBarrier = 2, turnThreads = 256;
+  static constexpr int64_t firstTurnBarrier = 2, turnThreads = 256, firstGuardBarrier = 6;
   bool takesTurns = false;
 
   //===--- Of the consumers, for the tile at hand ---------------------------===//
@@ -108,9 +112,10 @@ private:
   unsigned pendingProducts = 0;
   /// What is issued between the left operands of the product with the values and that product.
   std::function<void()> issueAhead;
-  /// The left operands of the product with the values that may be under way: nothing else may be in
-  /// their registers until it has been waited for.
+  /// The left operands of the product with the values that may be under way.
   KernelLowering::Values leftOperands;
+  /// A condition that does not hold; see keepUntilHere.
+  Value never;
   /// Registers of scores that are not needed any more: the next scores take their place.
   KernelLowering::Values spent;
 };
@@ -208,11 +213,30 @@ void WarpgroupPath::passTurn() {
 }
 
 void WarpgroupPath::issueScores(KeyLoopOp loop) {
+  acquire(rings.front(), scorePosition);
+  awaitTurn();
+  multiplyScores(loop);
+}
+
+LogicalResult WarpgroupPath::formScoresAgain(KeyLoopOp loop, const Fragment &registers) {
+  spent = registers.elements;
+  multiplyScores(loop);
+  unsigned pending = std::exchange(pendingProducts, 0);
+  LogicalResult result =
+      kernel.lowerScores(loop, tileAt(rings.front(), scorePosition.stage));
+  pendingProducts = pending;
+  return result;
+}
+
+Value WarpgroupPath::any(Value condition) {
+  // Scores are formed again by the whole warpgroup.
+  return anyOfWarpgroup(emit, emit.add(consumer(), firstGuardBarrier), condition);
+}
+
+void WarpgroupPath::multiplyScores(KeyLoopOp loop) {
   auto dot = *loop.getScore().getOps<DotOp>().begin();
   const SharedTile &query = kernel.sharedTiles.at(dot.getQuery());
   SharedTile key = tileAt(rings.front(), scorePosition.stage);
-  acquire(rings.front(), scorePosition);
-  awaitTurn();
   Value left = describeRows(emit, query, emit.mul(consumer(), 64)), right = describeRows(emit, key);
   scores = {spent, key.rows};
   emitWgmmaFence(emit);
@@ -230,7 +254,8 @@ void WarpgroupPath::issueScores(KeyLoopOp loop) {
 
 Fragment WarpgroupPath::dot(const SharedTile &, const SharedTile &) {
   emitWgmmaWait(emit, pendingProducts, scores.elements);
-  release(rings.front(), scorePosition.stage);
+  if (!kernel.roundsSums)
+    release(rings.front(), scorePosition.stage);
   return scores;
 }
 
@@ -276,12 +301,14 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
                                          values[numState + numSpent + 1]};
         issueScores(loop);
         auto weights = lowerTile(loop, key, after);
+        if (succeeded(weights))
+          spent = weights->probabilities.elements;
         SharedTile value = tileAt(rings.back(), valuePosition.stage);
         if (failed(weights) || failed(kernel.lowerAccumulate(loop, *weights, value, after))) {
           result = failure();
           return KernelLowering::Values(values);
         }
-        emitWgmmaWait(emit, 0, after.acc.elements, leftOperands);
+        emitWgmmaWait(emit, 0, after.acc.elements);
         release(rings.back(), valuePosition.stage);
         KernelLowering::Values next = KernelLowering::flatten(after);
         llvm::append_range(next, spent);
@@ -299,10 +326,9 @@ WarpgroupPath::lowerTile(KeyLoopOp loop, Value key, KernelLowering::State &state
   if (failed(kernel.lowerScores(loop, tileAt(rings.front(), scorePosition.stage))))
     return failure();
   auto weights = kernel.lowerSoftmax(loop, key, state);
-  // Probabilities have taken the place of scores where they are not packed.
-  spent = kernel.fragments.at(yielded(loop.getSoftmax())).elements;
-  if (spent.empty())
-    spent = kernel.fragments.at(yielded(loop.getMask())).elements;
+  // A guard may have wanted the scores again.
+  if (kernel.roundsSums)
+    release(rings.front(), scorePosition.stage);
   return weights;
 }
 
@@ -328,16 +354,14 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
     emit.when(emit.bitAnd(isLast, hasSecond), [&] { passTurn(); });
   }
 
-  // What a tile leaves to the next: probabilities not yet multiplied. Those that are not packed are in
-  // the registers of their scores.
+  // What a tile leaves to the next: probabilities, in the registers of their scores, that have not been
+  // multiplied yet.
   leftOperands.assign(kernel.geometry.kTile / 4, emit.i32(0));
-  bool isPacked = !weights->probabilities.pairs.empty();
-  bool alwaysScales = matchPattern(weights->isRaised, m_One());
+  never = emit.less(kernel.memory(kernel.kernel.getMemories().front()).rows, emit.i64(0));
+  bool alwaysScales = !kernel.roundsSums;
   auto pack = [&](const KernelLowering::State &current, const KernelLowering::Weights &left) {
     KernelLowering::Values values = KernelLowering::flatten(current);
-    llvm::append_range(values, spent);
-    if (isPacked)
-      llvm::append_range(values, left.probabilities.pairs);
+    llvm::append_range(values, left.probabilities.elements);
     llvm::append_range(values, leftOperands);
     llvm::append_range(values, left.factors.elements);
     values.append({scorePosition.stage, scorePosition.parity});
@@ -353,11 +377,8 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
       return taken;
     };
     KernelLowering::State current = KernelLowering::unflatten(state, take(numState));
-    spent = take(spent.size());
     KernelLowering::Weights left = *weights;
-    if (isPacked)
-      left.probabilities.pairs = take(left.probabilities.pairs.size());
-    left.probabilities.elements = isPacked ? KernelLowering::Values() : spent;
+    left.probabilities.elements = take(left.probabilities.elements.size());
     leftOperands = take(leftOperands.size());
     left.factors.elements = take(left.factors.elements.size());
     KernelLowering::Values position = take(2);
@@ -372,13 +393,13 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
     // Probabilities are packed after the wait: into the registers that it frees.
     KernelLowering::Values registers = current.acc.elements;
     llvm::append_range(registers, left.probabilities.elements);
-    emitWgmmaWait(emit, 0, registers, leftOperands);
+    emitWgmmaWait(emit, 0, registers);
+    keepUntilHere(emit, leftOperands, never, barriers->at(queryBarrier));
     ArrayRef<Value> waited = registers;
     size_t numAcc = current.acc.elements.size();
     llvm::copy(waited.take_front(numAcc), current.acc.elements.begin());
     llvm::copy(waited.drop_front(numAcc), left.probabilities.elements.begin());
-    if (!isPacked)
-      spent = left.probabilities.elements;
+    spent = left.probabilities.elements;
     Value before = emit.sub(valuePosition.stage, 1);
     before = emit.select(emit.less(before, emit.i32(0)), emit.i32(stages - 1), before);
     Value gives = emit.bitAnd(emit.equal(kernel.lane, emit.i32(0)), emit.bitXor(isFirst, emit.i1(true)));
@@ -387,7 +408,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
   };
 
   LogicalResult result = success();
-  pendingProducts = kernel.kernel.getScheduleAttr() && kernel.kernel.getScheduleAttr().getLookahead() == 2 ? 1 : 0;
+  pendingProducts = kernel.kernel.getScheduleAttr() && kernel.kernel.getScheduleAttr().getLookahead() == 2 ? 0 : 1;
   KernelLowering::Values results =
       emit.loop(second, upper, step, pack(state, *weights), [&](Value key, ValueRange values) {
         auto [current, left] = unpack(values);
@@ -415,7 +436,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
   auto [current, left] = unpack(results);
   if (failed(accumulate(current, left, emit.bitXor(hasSecond, emit.i1(true)))))
     return failure();
-  emitWgmmaWait(emit, 0, current.acc.elements, leftOperands);
+  emitWgmmaWait(emit, 0, current.acc.elements);
   return current;
 }
 

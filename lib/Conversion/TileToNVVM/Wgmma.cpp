@@ -109,10 +109,18 @@ void sfa::gpu::emitWgmmaFence(Emitter &emit) { emit.make<NVVM::WgmmaFenceAligned
 
 void sfa::gpu::emitWgmmaCommit(Emitter &emit) { emit.make<NVVM::WgmmaGroupSyncAlignedOp>(); }
 
-void sfa::gpu::emitWgmmaWait(Emitter &emit, unsigned pending, MutableArrayRef<Value> acc,
-                             ArrayRef<Value> left) {
-  Emitter::Values registers(acc.begin(), acc.end());
-  llvm::append_range(registers, left);
-  emitTied(emit, fmt::format("wgmma.wait_group.sync.aligned {};", pending), registers, {}, "");
-  llvm::copy(ArrayRef<Value>(registers).take_front(acc.size()), acc.begin());
+void sfa::gpu::emitWgmmaWait(Emitter &emit, unsigned pending, MutableArrayRef<Value> acc) {
+  emitTied(emit, fmt::format("wgmma.wait_group.sync.aligned {};", pending), acc, {}, "");
+}
+
+void sfa::gpu::keepUntilHere(Emitter &emit, ArrayRef<Value> registers, Value never,
+                             Value anywhere) {
+  for (size_t i = 0; i < registers.size(); i += 4) {
+    Emitter::Values operands{never, anywhere};
+    llvm::append_range(operands, registers.slice(i, 4));
+    emit.make<LLVM::InlineAsmOp>(
+        TypeRange(), operands, "@$0 st.shared.v4.b32 [$1], {$2,$3,$4,$5};", "b,r,r,r,r,r",
+        /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+        LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
+  }
 }

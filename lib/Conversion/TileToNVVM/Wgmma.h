@@ -41,10 +41,16 @@ void pin(Emitter &emit, llvm::MutableArrayRef<mlir::Value> registers);
 void emitWgmmaFence(Emitter &emit);
 /// Closes a group of wgmma.
 void emitWgmmaCommit(Emitter &emit);
-/// Waits until at most `pending` groups are under way; `acc` are the results of those that are not, and
-/// `left` their left operands in registers: what is not named here may be overwritten before.
-void emitWgmmaWait(Emitter &emit, unsigned pending, llvm::MutableArrayRef<mlir::Value> acc,
-                   llvm::ArrayRef<mlir::Value> left = {});
+/// Waits until at most `pending` groups are under way; `acc` are the results of those that are not.
+void emitWgmmaWait(Emitter &emit, unsigned pending, llvm::MutableArrayRef<mlir::Value> acc);
+
+/// Until here nothing else is in `registers`, the left operands of products that were under way. The
+/// assembler takes registers for free as soon as the last product that reads them has been issued
+/// (seen with CUDA 13.0; PTX ISA, "wgmma.wait_group": registers must not be changed before the wait).
+/// So something has to read them after the wait: stores under `never`, a condition that does not
+/// hold and that the assembler cannot know, to the shared memory at `anywhere`.
+void keepUntilHere(Emitter &emit, llvm::ArrayRef<mlir::Value> registers, mlir::Value never,
+                   mlir::Value anywhere);
 
 } // namespace sfa::gpu
 

@@ -73,6 +73,8 @@ private:
   static constexpr int64_t queryBarrier = 0;
   /// Of the consumers.
   RingPosition position;
+  /// Of the value tile at hand, where its load has a limit: the rows before that, i64.
+  Value numValueRows;
   /// Registers of scores that are not needed any more: the next scores take their place.
   KernelLowering::Values spent;
 };
@@ -176,6 +178,8 @@ Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
   for (int64_t step = 0; step < value.rows / 16; ++step)
     left.push_back(kernel.packLeft(probabilities, /*repeat=*/0, step));
   acquire(rings.back());
+  if (numValueRows)
+    clearRows(emit, value, numValueRows, kernel.thread);
   Value right = describeColumns(emit, value);
   emitWgmmaFence(emit);
   for (auto [step, registers] : llvm::enumerate(left))
@@ -212,6 +216,11 @@ LogicalResult WarpgroupPath::emitConsumers(KeyLoopOp loop) {
         ValueRange registers = values.slice(numState, numSpent);
         spent.assign(registers.begin(), registers.end());
         position = {values[numState + numSpent], values[numState + numSpent + 1]};
+        if (LoadOp load = rings.back().load; load.getLimit()) {
+          // Index arithmetic: what could fail has been refused.
+          (void)kernel.lowerStageScalars(loop, key);
+          numValueRows = kernel.rowsLeft(load);
+        }
         SmallVector<SharedTile> tiles;
         for (const Ring &ring : rings)
           tiles.push_back(tileAt(ring, position.stage));
@@ -241,6 +250,9 @@ LogicalResult WarpgroupPath::lowerKeyLoop(KeyLoopOp loop) {
   if (loads->size() != 2)
     return loop.emitOpError("loads more than a key and a value tile, which the warpgroup path does "
                             "not support");
+  for (LoadOp load : llvm::concat<LoadOp>(*queries, MutableArrayRef(*loads).drop_back()))
+    if (load.getLimit())
+      return load.emitOpError("has a limit, which the warpgroup path supports for values only");
   element = loads->back().getTile().getType().getElementType();
   ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
   stages = schedule ? schedule.getStages().value_or(2) : 2;

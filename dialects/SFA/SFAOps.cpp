@@ -160,8 +160,8 @@ static LogicalResult checkSequences(AttentionOp op, RankedTensorType query) {
   OperandRange offsets = op.getSequences();
   if (offsets.size() != 2)
     return op.emitOpError() << "takes the offsets of sequences of the query and of the key, given "
-                            << (offsets.size() == 1 ? "is " : "are ") << offsets.size()
-                            << " tensor" << (offsets.size() == 1 ? "" : "s")
+                            << (offsets.size() == 1 ? "is " : "are ") << offsets.size() << " tensor"
+                            << (offsets.size() == 1 ? "" : "s")
                             << "; give one twice where they are the same";
   if (query.getDimSize(0) != 1)
     return op.emitOpError() << "has sequences, whose tokens follow one another in a batch of 1, "

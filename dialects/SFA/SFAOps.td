@@ -28,7 +28,7 @@ def SFA_CodesTensor : RankedTensorOf<
 def SFA_Operand : AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor]>;
 def SFA_OffsetsTensor : RankedTensorOf<
     [I32], [HasAnyRankOfPred<[1]>, CPred<"!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">],
-    "tensor of i32 [sequences + 1]">;
+    "tensor [sequences + 1]">;
 def SFA_LseTensor : RankedTensorOf<[F32], [HasAnyRankOfPred<[3]>], "tensor [batch, heads, tokens]">;
 
 def SFA_SparsifyOp : SFA_Op<"sparsify", [Pure, SFA_Shape]> {

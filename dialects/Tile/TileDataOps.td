@@ -15,9 +15,9 @@ include "mlir/Interfaces/InferTypeOpInterface.td"
 def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
   let summary = "read a tile of rows";
   let description = [{
-    Reads rows `[row, row + rows)` of `memory[batch, head]`, all columns. Rows beyond the end of the memory are 0, and so
-    are rows of the memory from `limit` on where that is given. Values need a limit where the rows of another sequence
-    follow: the probability of a masked key is 0, but 0 times a NaN is no 0. Keys and queries do not: scores of masked
+    Reads rows `[row, row + rows)` of `memory[batch, head]`, all columns. Rows beyond the end of the memory are 0, and
+    so are rows of the memory from `limit` on where that is given. Values need a limit where the rows of another
+    sequence follow: the probability of a masked key is 0, but 0 times a NaN is no 0. Keys and queries do not: scores of masked
     keys are replaced whatever they are, and rows of other queries are not stored.
 
     Example:

@@ -90,16 +90,16 @@ def Tile_SequenceTileOp : Tile_Op<"sequence_tile", [
   let summary = "the sequence and the rows of a row tile, where tokens are those of several sequences";
   let description = [{
     Sequence s has the queries `[query_offsets[s], query_offsets[s + 1])` and the keys `[key_offsets[s], key_offsets[s +
-    1])` of memories with `numQueries` and `numKeys` rows. Row tiles of R rows do not cross sequences. Those of sequence s
-    are `[first(s), first(s + 1))` with `first(s) = query_offsets[s] / R + s`: no fewer than its queries need, since
-    `ceil((b - a) / R) <= floor(b / R) - floor(a / R) + 1`, and found without sums over the sequences before it. So `numQueries
-    / R` (rounded down) and one for each sequence are enough tiles for all.
+    1])` of memories with `numQueries` and `numKeys` rows. Row tiles of R rows do not cross sequences. Those of sequence
+    s are `[first(s), first(s + 1))` with `first(s) = query_offsets[s] / R + s`: no fewer than its queries need, since
+    `ceil((b - a) / R) <= floor(b / R) - floor(a / R) + 1`, and found without sums over the sequences before it. So
+    `numQueries / R` (rounded down) and one for each sequence are enough tiles for all.
 
-    The results are the tile's first row within its sequence, and where the queries and the keys of the sequence begin and
-    end in the memories. A tile that its sequence does not need has a row beyond the last query, and no keys.
+    The results are the tile's first row within its sequence, and where the queries and the keys of the sequence begin
+    and end in the memories. A tile that its sequence does not need has a row beyond the last query, and no keys.
 
-    Offsets are not trusted: one below 0 counts as 0, one beyond the rows as their number, and a sequence that ends before
-    it begins is empty.
+    Offsets are not trusted: one below 0 counts as 0, one beyond the rows as their number, and a sequence that ends
+    before it begins is empty.
 
     Example:
 

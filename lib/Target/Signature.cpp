@@ -175,12 +175,12 @@ struct Signature::Builder {
         signature.sizeClasses[classes[number(op.getSequences()[0], 0)]].least = 2;
       auto query = cast<RankedTensorType>(op.getQuery().getType());
       MaskAttr mask = op.getMaskOrNone().simplified();
-      signature.attentions.push_back(
-          {classes[number(op.getQuery(), 0)], classes[number(op.getQuery(), 2)],
-           classes[number(op.getKey(), 2)], query.getDimSize(1),
-           query.getDimSize(3) + op.getValue().getType().getDimSize(3),
-           mask.getKind() == MaskKind::Causal, op.hasSequences(), mask.leftBound(),
-           mask.rightBound()});
+      signature.attentions.push_back({classes[number(op.getQuery(), 0)],
+                                      classes[number(op.getQuery(), 2)],
+                                      classes[number(op.getKey(), 2)], query.getDimSize(1),
+                                      query.getDimSize(3) + op.getValue().getType().getDimSize(3),
+                                      mask.getKind() == MaskKind::Causal, op.hasSequences(),
+                                      mask.leftBound(), mask.rightBound()});
     });
   }
 

@@ -60,7 +60,8 @@ public:
 
   /// Fails unless the buffers fit: their number, types, shapes, the equality of dynamic dimensions
   /// that the function body needs (such as the batch of query and key), alignment, the number of
-  /// offsets of sequences, and the range of feature indices. The message says which argument, what was given and what is allowed.
+  /// offsets of sequences, and the range of feature indices. The message says which argument, what
+  /// was given and what is allowed.
   llvm::Error check(llvm::ArrayRef<BufferRef> buffers) const;
 
   /// The multiplications and additions that dense attention on the same shapes takes for Q K^T and

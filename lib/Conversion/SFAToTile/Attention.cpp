@@ -134,8 +134,7 @@ AttentionKernel::Rows AttentionKernel::findRows(const Operand &query, const Oper
   Value numKeys = create<memref::DimOp>(key.memories[0], 2);
   if (offsets.empty())
     return {create<arith::MulIOp>(tile, constant(qTile)), numQueries, numKeys, {}, {}, {}, {}};
-  auto found =
-      create<SequenceTileOp>(offsets[0], offsets[1], tile, qTile, numQueries, numKeys);
+  auto found = create<SequenceTileOp>(offsets[0], offsets[1], tile, qTile, numQueries, numKeys);
   return {found.getRow(),
           create<arith::SubIOp>(found.getQueryEnd(), found.getQueryBegin()),
           create<arith::SubIOp>(found.getKeyEnd(), found.getKeyBegin()),
@@ -241,9 +240,9 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
     create<YieldOp>(scores);
 
     Block *masked = startStage(loop.getMask(), {index, scoreType});
-    create<YieldOp>(Value(create<MaskOp>(scoreType, masked->getArgument(1), rows.row,
-                                         masked->getArgument(0), rows.numQueries, rows.numKeys,
-                                         mask)));
+    create<YieldOp>(
+        Value(create<MaskOp>(scoreType, masked->getArgument(1), rows.row, masked->getArgument(0),
+                             rows.numQueries, rows.numKeys, mask)));
 
     emitSoftmax(startStage(loop.getSoftmax(), {scoreType, rowType, rowType}));
 
@@ -274,10 +273,10 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
     if (!schedule || !schedule.isComplete())
       return op.emitOpError("has no complete schedule; run sfa-assign-schedule before");
     KernelBuilder builder(rewriter, symbols, op, adaptor.getOperands());
-    std::string name = ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
-                        stringifyEnum(*schedule.getSoftmax()) +
-                        (op.hasSequences() ? "_varlen" : ""))
-                           .str();
+    std::string name =
+        ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
+         stringifyEnum(*schedule.getSoftmax()) + (op.hasSequences() ? "_varlen" : ""))
+            .str();
     KernelOp kernel = builder.start(name, schedule, *schedule.getQTile());
     SmallVector<Value> offsets;
     if (op.hasSequences())

@@ -22,8 +22,7 @@ Value KernelContext::constant(int64_t value) const {
   return arith::ConstantIndexOp::create(builder, loc, value);
 }
 
-Value KernelContext::loadDense(const Operand &operand, int64_t rows, Value row,
-                               Value limit) const {
+Value KernelContext::loadDense(const Operand &operand, int64_t rows, Value row, Value limit) const {
   auto type = TileType::get(builder.getContext(), {rows, operand.features()},
                             operand.type.getElementType());
   if (operand.isCodes()) {

@@ -63,8 +63,8 @@ private:
   Value findSequence(Value numSequences) {
     Type type = builder.getIndexType();
     SmallVector<Location> locs(2, builder.getLoc());
-    auto loop = scf::WhileOp::create(builder, TypeRange{type, type},
-                                     ValueRange{index(0), numSequences});
+    auto loop =
+        scf::WhileOp::create(builder, TypeRange{type, type}, ValueRange{index(0), numSequences});
     OpBuilder::InsertionGuard guard(builder);
     // The sequence is in [first, end).
     Block *before = builder.createBlock(&loop.getBefore(), {}, loop.getResultTypes(), locs);
@@ -103,8 +103,8 @@ SmallVector<Value> sfa::tile::emitSequenceTile(ImplicitLocOpBuilder &builder, Se
   auto choice = scf::IfOp::create(builder, op->getResultTypes(), isAny, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(choice.thenBlock());
-  scf::YieldOp::create(
-      builder, Search(builder, op, tile, numQueries, numKeys, reader).emit(numSequences));
+  scf::YieldOp::create(builder,
+                       Search(builder, op, tile, numQueries, numKeys, reader).emit(numSequences));
   builder.setInsertionPointToStart(choice.elseBlock());
   scf::YieldOp::create(builder, SmallVector<Value>(op->getNumResults(), zero));
   return SmallVector<Value>(choice.getResults());

@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What sfa_tile.sequence_tile computes, in the arith and scf dialects: the same on all targets, which
-// differ in how they read memory.
+// What sfa_tile.sequence_tile computes, in the arith and scf dialects: the same on all targets,
+// which differ in how they read memory.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,8 +26,8 @@ struct OffsetReader {
   llvm::function_ref<mlir::Value(mlir::Value memory, mlir::Value number)> read;
 };
 
-/// Emits the values of the results of `op`. `tile`, `numQueries` and `numKeys` are its operands where
-/// the builder is. Reads no offset that is not there, however few there are.
+/// Emits the values of the results of `op`. `tile`, `numQueries` and `numKeys` are its operands
+/// where the builder is. Reads no offset that is not there, however few there are.
 llvm::SmallVector<mlir::Value> emitSequenceTile(mlir::ImplicitLocOpBuilder &builder,
                                                 SequenceTileOp op, mlir::Value tile,
                                                 mlir::Value numQueries, mlir::Value numKeys,

@@ -23,9 +23,8 @@ void KernelLowering::lower(StoreOp op) {
   auto forEachRow = [&](function_ref<void(size_t, Value)> body) {
     for (size_t number = 0; number < 2 * static_cast<size_t>(geometry.repeats); ++number) {
       Value row = emit.toI64(rowInTile(number));
-      emit.when(emit.less(row, left), [&] {
-        body(number, emit.offset(base, emit.mul(row, target.rowStride), element));
-      });
+      emit.when(emit.less(row, left),
+                [&] { body(number, emit.offset(base, emit.mul(row, target.rowStride), element)); });
     }
   };
   if (tile.isRowVector()) {

@@ -190,8 +190,8 @@ private:
   KernelResources resources;
 };
 
-/// Makes the rows of `tile` from `numRows` (i64) on 0, for one warpgroup before its product with the
-/// tile that a bulk tensor copy brought (Sequences.cpp). Warpgroups may do so at once.
+/// Makes the rows of `tile` from `numRows` (i64) on 0, for one warpgroup before its product with
+/// the tile that a bulk tensor copy brought (Sequences.cpp). Warpgroups may do so at once.
 void clearRows(Emitter &emit, const SharedTile &tile, mlir::Value numRows, mlir::Value thread);
 
 /// Lowers the body of a kernel without a key loop: rows that come from memory, change their form and

@@ -38,9 +38,10 @@ void sfa::gpu::clearRows(Emitter &emit, const SharedTile &tile, Value numRows, V
     Value zeros = emit.make<LLVM::ConstantOp>(type, emit.getZeroAttr(type));
     emit.loop(lower, end, step, {}, [&](Value at, ValueRange) {
       for (int64_t panel = 0; panel < tile.columns / SharedTile::panelColumns; ++panel)
-        emit.store(zeros,
-                   emit.offset(tile.base, emit.add(at, panel * tile.panelBytes()), emit.getI8Type()),
-                   bytesEach);
+        emit.store(
+            zeros,
+            emit.offset(tile.base, emit.add(at, panel * tile.panelBytes()), emit.getI8Type()),
+            bytesEach);
       return Emitter::Values();
     });
     // Warpgroup products read through the asynchronous proxy, and so does the next copy write.

@@ -71,16 +71,15 @@ std::string Configuration::module() const {
   std::string sequences =
       hasSequences ? " sequences(%cu_q, %cu_k : tensor<?xi32>, tensor<?xi32>)" : "";
   std::string results = hasLse ? outputType + ", " + lseType : outputType;
-  return fmt::format("func.func @attention({}%v: {}{}) -> ({}) {{\n{}"
-                     "  %o{} = sfa.attention {}, {}, %v{}{}{} schedule <{}>\n"
-                     "    : {}, {}, {} -> {}\n"
-                     "  return %o{} : {}\n}}\n",
-                     arguments, valueType, offsets, results, body, hasLse ? ", %lse" : "", query,
-                     key, sequences,
-                     mask == oracle::Mask::None ? ""
-                                                : fmt::format(" mask <{}>", describeMask(*this)),
-                     scale ? fmt::format(" scale {:e}", *scale) : "", schedule, queryType, keyType,
-                     valueType, results, hasLse ? ", %lse" : "", results);
+  return fmt::format(
+      "func.func @attention({}%v: {}{}) -> ({}) {{\n{}"
+      "  %o{} = sfa.attention {}, {}, %v{}{}{} schedule <{}>\n"
+      "    : {}, {}, {} -> {}\n"
+      "  return %o{} : {}\n}}\n",
+      arguments, valueType, offsets, results, body, hasLse ? ", %lse" : "", query, key, sequences,
+      mask == oracle::Mask::None ? "" : fmt::format(" mask <{}>", describeMask(*this)),
+      scale ? fmt::format(" scale {:e}", *scale) : "", schedule, queryType, keyType, valueType,
+      results, hasLse ? ", %lse" : "", results);
 }
 
 oracle::Problem Configuration::problem(const Shape &shape) const {

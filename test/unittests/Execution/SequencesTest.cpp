@@ -164,9 +164,9 @@ void check(Configuration base, const std::vector<Lengths> &problems) {
             continue;
           const oracle::Result &expected = packed.references[s].expected;
           oracle::Result actual = packed.resultOf(c, s, all);
-          std::string label = fmt::format("sequence {} of {}, n_q={} n_k={}{}", s, lengths.size(),
-                                          lengths[s].first, lengths[s].second,
-                                          period ? ", between others that hold NaN" : "");
+          std::string label =
+              fmt::format("sequence {} of {}, n_q={} n_k={}{}", s, lengths.size(), lengths[s].first,
+                          lengths[s].second, period ? ", between others that hold NaN" : "");
           ASSERT_EQ(actual.lse.size(), expected.lse.size()) << label;
           for (size_t row = 0; row < actual.lse.size(); ++row) {
             ASSERT_EQ(actual.lse[row] == -infinity, expected.lse[row] == -infinity) << label;

@@ -96,7 +96,7 @@ def Tile_SequenceTileOp : Tile_Op<"sequence_tile", [
     `numQueries / R` (rounded down) and one for each sequence are enough tiles for all.
 
     The results are the tile's first row within its sequence, and where the queries and the keys of the sequence begin
-    and end in the memories. A tile that its sequence does not need has a row beyond the last query, and no keys.
+    and end in the memories. A tile that its sequence does not need begins after the last query, and has no keys.
 
     Offsets are not trusted: one below 0 counts as 0, one beyond the rows as their number, and a sequence that ends
     before it begins is empty.

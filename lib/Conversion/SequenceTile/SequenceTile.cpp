@@ -31,7 +31,10 @@ public:
     // Of offsets that do not begin with 0 the first sequence has no tile before this one.
     Value ahead = create<arith::SubIOp>(tile, firstTile(queryBegin, sequence));
     Value row = create<arith::MulIOp>(create<arith::MaxSIOp>(ahead, index(0)), rows);
-    Value isNeeded = less(row, create<arith::SubIOp>(queryEnd, queryBegin));
+    // No address beyond the end of the memory is formed.
+    Value length = create<arith::SubIOp>(queryEnd, queryBegin);
+    row = create<arith::MinSIOp>(row, length);
+    Value isNeeded = less(row, length);
     keyEnd = create<arith::SelectOp>(isNeeded, keyEnd, keyBegin);
     return {row, queryBegin, queryEnd, keyBegin, keyEnd};
   }

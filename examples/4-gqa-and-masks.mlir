@@ -1,4 +1,4 @@
-// Level 4: grouped heads, masks and dense operands.
+// Level 4: grouped heads, masks, dense operands and sequences of several lengths.
 //
 //   build/bin/sfa-opt --canonicalize --sfa-assign-schedule examples/4-gqa-and-masks.mlir
 //
@@ -44,5 +44,15 @@ func.func @simplified(%q: tensor<1x8x?x64xf32>, %k: tensor<1x8x?x64xf32>, %v: te
   %qs = sfa.sparsify %q : tensor<1x8x?x64xf32> -> tensor<1x8x?x64xf32, #sfa.codes<k = 64>>
   %o = sfa.attention %qs, %k, %v mask <window, right = 0>
     : tensor<1x8x?x64xf32, #sfa.codes<k = 64>>, tensor<1x8x?x64xf32>, tensor<1x8x?x64xf32> -> tensor<1x8x?x64xf32>
+  return %o : tensor<1x8x?x64xf32>
+}
+
+// Sequences of several lengths, one after the other in a batch of 1: tokens [offsets[i], offsets[i + 1]) are sequence i,
+// and queries see keys of their own sequence only. With offsets of their own queries and keys may be of different lengths.
+func.func @sequences(%q: tensor<1x8x?x64xf32>, %k: tensor<1x2x?x64xf32>, %v: tensor<1x2x?x64xf32>, %offsets: tensor<?xi32>)
+    -> tensor<1x8x?x64xf32> {
+  %qs = sfa.sparsify %q : tensor<1x8x?x64xf32> -> tensor<1x8x?x64xf32, #sfa.codes<k = 4>>
+  %o = sfa.attention %qs, %k, %v sequences(%offsets, %offsets : tensor<?xi32>, tensor<?xi32>) mask <causal>
+    : tensor<1x8x?x64xf32, #sfa.codes<k = 4>>, tensor<1x2x?x64xf32>, tensor<1x2x?x64xf32> -> tensor<1x8x?x64xf32>
   return %o : tensor<1x8x?x64xf32>
 }

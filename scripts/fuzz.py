@@ -51,14 +51,16 @@ TYPES = ["f32", "f16", "bf16", "f64", "i1", "i8", "i16", "i32", "index", "none",
          "memref<*xf32>", "memref<1x2x?x64xf32, strided<[?, ?, ?, 1], offset: ?>>", "vector<4xf32>",
          "!sfa_tile.tile<64x128xf32>", "!sfa_tile.tile<64xf32>", "!sfa_tile.codes<64x128xf32, k = 8>",
          "!sfa_tile.postings<128x128xf32, k = 8>", "!sfa_tile.two_four<64x128xf32, k = 8>",
-         "!sfa_tile.surplus<64x128xf32, k = 8>", "!llvm.ptr", "() -> ()"]
+         "!sfa_tile.surplus<64x128xf32, k = 8>", "tensor<?xi32>", "memref<?xi32>", "!llvm.ptr", "() -> ()"]
 WORDS = ["mask", "scale", "schedule", "strategy", "softmax", "q_tile", "k_tile", "stages", "consumers", "left", "right", "k",
          "none", "causal", "window", "dense", "gather", "scatter", "sparse_mma", "online", "lazy", "grid", "ins", "outs",
-         "load", "score", "accumulate", "init", "step", "to", "of", "by", "above", "when", "attributes", "private",
+         "load", "score", "accumulate", "init", "step", "to", "of", "by", "above", "when", "limit", "sequences",
+         "attributes", "private",
          "memref.load", "tensor.cast", "tensor.dim", "tensor.empty", "arith.constant", "scf.if", "scf.for", "scf.yield",
          "func.call", "func.return", "sfa.sparsify", "sfa.densify", "sfa.attention", "sfa_tile.launch", "sfa_tile.kernel",
          "sfa_tile.key_loop", "sfa_tile.yield", "sfa_tile.return", "sfa_tile.load", "sfa_tile.store", "sfa_tile.dot",
-         "sfa_tile.topk", "sfa_tile.expand", "sfa_tile.split", "sfa_tile.postings", "true", "false", "unit", "dense<0.0>"]
+         "sfa_tile.topk", "sfa_tile.expand", "sfa_tile.split", "sfa_tile.postings", "sfa_tile.sequence_tile", "true", "false",
+         "unit", "dense<0.0>"]
 # What crashes MLIR's own parser: docs/fuzzing.md.
 UPSTREAM = re.compile(r"#\d{5,}")
 

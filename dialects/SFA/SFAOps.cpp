@@ -153,6 +153,34 @@ std::string AttentionOp::whyNot(Strategy strategy) {
   llvm_unreachable("a strategy without a case");
 }
 
+/// Diagnoses offsets of sequences that do not fit each other or the query.
+static LogicalResult checkSequences(AttentionOp op, RankedTensorType query) {
+  if (!op.hasSequences())
+    return success();
+  OperandRange offsets = op.getSequences();
+  if (offsets.size() != 2)
+    return op.emitOpError() << "takes the offsets of sequences of the query and of the key, given "
+                            << (offsets.size() == 1 ? "is " : "are ") << offsets.size() << " tensor"
+                            << (offsets.size() == 1 ? "" : "s")
+                            << "; give one twice where they are the same";
+  if (query.getDimSize(0) != 1)
+    return op.emitOpError() << "has sequences, whose tokens follow one another in a batch of 1, "
+                               "given is a query of type "
+                            << query;
+  int64_t sizes[2];
+  for (auto [size, tensor] : llvm::zip_equal(sizes, offsets)) {
+    size = cast<RankedTensorType>(tensor.getType()).getDimSize(0);
+    if (!ShapedType::isDynamic(size) && size < 2)
+      return op.emitOpError() << "has " << size
+                              << " offsets of sequences; s sequences have s + 1 offsets, and at "
+                                 "least 1 sequence is needed";
+  }
+  if (!compatible(sizes[0], sizes[1]))
+    return op.emitOpError() << "has " << sizes[0] << " offsets of sequences of the query but "
+                            << sizes[1] << " of the key; they have to be as many";
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
   auto query = cast<RankedTensorType>(getQuery().getType());
   auto key = cast<RankedTensorType>(getKey().getType());
@@ -185,6 +213,8 @@ LogicalResult AttentionOp::verify() {
                           query.getDimSize(dim), "the query")))
         return failure();
 
+  if (failed(checkSequences(*this, query)))
+    return failure();
   if (std::optional<APFloat> scale = getScale(); scale && !scale->isFinite())
     return emitOpError("scale has to be a finite number");
   if (ScheduleAttr schedule = getScheduleAttr(); schedule && schedule.getStrategy())

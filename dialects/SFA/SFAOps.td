@@ -26,6 +26,9 @@ def SFA_CodesTensor : RankedTensorOf<
     [SFA_Float], [HasAnyRankOfPred<[4]>, CPred<"::sfa::getCodes($_self)">],
     "tensor [batch, heads, tokens, features] with encoding #sfa.codes">;
 def SFA_Operand : AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor]>;
+def SFA_OffsetsTensor : RankedTensorOf<
+    [I32], [HasAnyRankOfPred<[1]>, CPred<"!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">],
+    "tensor [sequences + 1]">;
 def SFA_LseTensor : RankedTensorOf<[F32], [HasAnyRankOfPred<[3]>], "tensor [batch, heads, tokens]">;
 
 def SFA_SparsifyOp : SFA_Op<"sparsify", [Pure, SFA_Shape]> {
@@ -80,6 +83,7 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, SFA_Shape]> {
     | value | `[b, h_kv, n_k, d_v]` | dense |
     | output | `[b, h_q, n_q, d_v]` | dense |
     | lse (optional) | `[b, h_q, n_q]` | f32 |
+    | sequences (optional) | `[s + 1]` twice | i32: where the sequences of the query and of the key begin |
 
     `h_q` is a multiple of `h_kv` (MHA, GQA, MQA); query head h reads key head `h / (h_q / h_kv)`. Dense query and key
     mean plain attention. `scale` is `1 / sqrt(d)` unless given. Without a schedule the compiler chooses.
@@ -88,20 +92,31 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, SFA_Shape]> {
     With an infinity or a NaN in a feature that only one of two tokens holds, only `scatter` skips the feature always;
     `gather` skips it when the query lacks it, and `dense` and `sparse_mma` may see `0 * inf = NaN` either way. Finite
     inputs have no such freedom, except that `lazy` may overflow where |V| exceeds about 2^107.
+
+    With `sequences`, b is 1 and the tokens are those of s sequences of any lengths, one after the other: tokens
+    `[cu_q[i], cu_q[i + 1])` of the query and `[cu_k[i], cu_k[i + 1])` of the key are sequence i. A query sees keys of
+    its own sequence only, and masks are aligned within each sequence. The offsets ascend, the first is 0 and the last
+    the number of tokens; a sequence may have no queries or no keys. Nothing outside of the tensors is read or written
+    whatever the offsets hold, but rows that no sequence covers are left unwritten.
+
     Example:
 
     ```mlir
     %o, %lse = sfa.attention %q, %k, %v mask <causal> scale 0.125 schedule <strategy = gather>
       : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x4x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x4x?x64xbf16>
       -> tensor<1x16x?x64xbf16>, tensor<1x16x?xf32>
+    %packed = sfa.attention %q, %k, %v sequences(%cu_q, %cu_k : tensor<?xi32>, tensor<?xi32>) mask <causal>
+      : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x4x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x4x?x64xbf16>
+      -> tensor<1x16x?x64xbf16>
     ```
   }];
   let arguments = (ins
-    SFA_Operand:$query, SFA_Operand:$key, SFA_DenseTensor:$value,
+    SFA_Operand:$query, SFA_Operand:$key, SFA_DenseTensor:$value, Variadic<SFA_OffsetsTensor>:$sequences,
     OptionalAttr<SFA_MaskAttr>:$mask, OptionalAttr<F64Attr>:$scale, OptionalAttr<SFA_ScheduleAttr>:$schedule);
   let results = (outs SFA_DenseTensor:$output, Optional<SFA_LseTensor>:$lse);
   let assemblyFormat = [{
-    $query `,` $key `,` $value (`mask` $mask^)? (`scale` $scale^)? (`schedule` $schedule^)? attr-dict
+    $query `,` $key `,` $value (`sequences` `(` $sequences^ `:` type($sequences) `)`)?
+    (`mask` $mask^)? (`scale` $scale^)? (`schedule` $schedule^)? attr-dict
     `:` type($query) `,` type($key) `,` type($value) `->` type($output) (`,` type($lse)^)?
   }];
   let hasVerifier = 1;
@@ -111,6 +126,8 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, SFA_Shape]> {
     MaskAttr getMaskOrNone();
     /// The scale, 1 / sqrt(d) where absent.
     double getScaleOrDefault();
+    /// Whether the tokens are those of several sequences.
+    bool hasSequences() { return !getSequences().empty(); }
     /// Why `strategy` cannot run on the forms of these operands; empty when it can.
     std::string whyNot(Strategy strategy);
   }];

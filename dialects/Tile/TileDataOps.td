@@ -15,17 +15,24 @@ include "mlir/Interfaces/InferTypeOpInterface.td"
 def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
   let summary = "read a tile of rows";
   let description = [{
-    Reads rows `[row, row + rows)` of `memory[batch, head]`, all columns. Rows beyond the end of the memory are 0.
+    Reads rows `[row, row + rows)` of `memory[batch, head]`, all columns. Rows beyond the end of the memory are 0, and
+    so are rows of the memory from `limit` on where that is given. Values need a limit where the rows of another
+    sequence follow: the probability of a masked key is 0, but 0 times a NaN is no 0. Keys and queries do not: scores of masked
+    keys are replaced whatever they are, and rows of other queries are not stored.
 
     Example:
 
     ```mlir
     %q = sfa_tile.load %memory[%b, %h, %row] : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
+    %v = sfa_tile.load %memory[%b, %h, %row] limit %end : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
     ```
   }];
-  let arguments = (ins Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row);
+  let arguments = (ins Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, Optional<Index>:$limit);
   let results = (outs Tile_Matrix:$tile);
-  let assemblyFormat = "$memory `[` $batch `,` $head `,` $row `]` attr-dict `:` type($memory) `->` qualified(type($tile))";
+  let assemblyFormat = [{
+    $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? attr-dict
+    `:` type($memory) `->` qualified(type($tile))
+  }];
   let hasVerifier = 1;
 }
 
@@ -54,17 +61,21 @@ def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let summary = "write a tile of rows";
   let description = [{
     Writes rows `[row, row + rows)` of `memory[batch, head]`, rounding to its element type to nearest even. Rows beyond
-    the end of the memory are dropped.
+    the end of the memory are dropped, and so are rows of the memory from `limit` on where that is given.
 
     Example:
 
     ```mlir
     sfa_tile.store %o, %memory[%b, %h, %row] : !sfa_tile.tile<64x128xf32>, memref<1x8x?x128xbf16>
-    sfa_tile.store %lse, %memory[%b, %h, %row] : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
+    sfa_tile.store %lse, %memory[%b, %h, %row] limit %end : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
     ```
   }];
-  let arguments = (ins Tile_TileType:$tile, Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row);
-  let assemblyFormat = "$tile `,` $memory `[` $batch `,` $head `,` $row `]` attr-dict `:` qualified(type($tile)) `,` type($memory)";
+  let arguments = (ins
+    Tile_TileType:$tile, Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, Optional<Index>:$limit);
+  let assemblyFormat = [{
+    $tile `,` $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? attr-dict
+    `:` qualified(type($tile)) `,` type($memory)
+  }];
   let hasVerifier = 1;
 }
 

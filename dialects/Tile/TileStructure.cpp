@@ -110,6 +110,8 @@ static std::string getMemoryName(BlockArgument argument) {
       return (Twine(isKeyTile(user) ? "key" : rows) +
               (use.getOperandNumber() == 0 ? "_values" : "_indices"))
           .str();
+    if (isa<SequenceTileOp>(user))
+      return use.getOperandNumber() == 0 ? "query_offsets" : "key_offsets";
     if (isa<StoreOp>(user)) {
       auto type = dyn_cast<MemRefType>(argument.getType());
       return type && type.getRank() == 3 ? "lse" : "output";
@@ -239,6 +241,24 @@ LogicalResult LaunchOp::bufferize(RewriterBase &rewriter,
                    getGridTile(), inputs, outputs);
   bufferization::replaceOpWithBufferizedValues(rewriter, *this, results);
   return success();
+}
+
+//===----------------------------------------------------------------------===//
+// SequenceTileOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult SequenceTileOp::verify() {
+  int64_t rows = getRowsAttr().getInt();
+  if (rows < 1)
+    return emitOpError() << "has tiles of " << rows << " rows, allowed is 1 or more";
+  return success();
+}
+
+void SequenceTileOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  static constexpr StringLiteral names[] = {"row", "query_begin", "query_end", "key_begin",
+                                            "key_end"};
+  for (auto [result, name] : llvm::zip_equal((*this)->getResults(), names))
+    setName(result, name);
 }
 
 //===----------------------------------------------------------------------===//

@@ -85,6 +85,40 @@ def Tile_LaunchOp : Tile_Op<"launch", [
   let hasVerifier = 1;
 }
 
+def Tile_SequenceTileOp : Tile_Op<"sequence_tile", [
+    MemoryEffects<[MemRead]>, DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
+  let summary = "the sequence and the rows of a row tile, where tokens are those of several sequences";
+  let description = [{
+    Sequence s has the queries `[query_offsets[s], query_offsets[s + 1])` and the keys `[key_offsets[s], key_offsets[s +
+    1])` of memories with `numQueries` and `numKeys` rows. Row tiles of R rows do not cross sequences. Those of sequence
+    s are `[first(s), first(s + 1))` with `first(s) = query_offsets[s] / R + s`: no fewer than its queries need, since
+    `ceil((b - a) / R) <= floor(b / R) - floor(a / R) + 1`, and found without sums over the sequences before it. So
+    `numQueries / R` (rounded down) and one for each sequence are enough tiles for all.
+
+    The results are the tile's first row within its sequence, and where the queries and the keys of the sequence begin
+    and end in the memories. A tile that its sequence does not need begins after the last query, and has no keys.
+
+    Offsets are not trusted: one below 0 counts as 0, one beyond the rows as their number, and a sequence that ends
+    before it begins is empty.
+
+    Example:
+
+    ```mlir
+    %row, %query_begin, %query_end, %key_begin, %key_end =
+      sfa_tile.sequence_tile %query_offsets, %key_offsets[%tile] by 128 of [%nq, %nk] : memref<?xi32>, memref<?xi32>
+    ```
+  }];
+  let arguments = (ins
+    Tile_Offsets:$queryOffsets, Tile_Offsets:$keyOffsets, Index:$tile, I64Attr:$rows, Index:$numQueries,
+    Index:$numKeys);
+  let results = (outs Index:$row, Index:$queryBegin, Index:$queryEnd, Index:$keyBegin, Index:$keyEnd);
+  let assemblyFormat = [{
+    $queryOffsets `,` $keyOffsets `[` $tile `]` `by` $rows `of` `[` $numQueries `,` $numKeys `]` attr-dict
+    `:` type($queryOffsets) `,` type($keyOffsets)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_KeyLoopOp : Tile_Op<"key_loop", [
     SingleBlock, RecursiveMemoryEffects,
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames", "getAsmResultNames"]>,

@@ -61,7 +61,8 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   int64_t width = query.getDimSize(3) + op.getValue().getType().getDimSize(3);
   int64_t kTile = width <= 512 ? 128 : 64, qTile = 128;
-  if (!query.isDynamicDim(2)) {
+  // Of several sequences the number of all queries says nothing about the length of one.
+  if (!query.isDynamicDim(2) && !op.hasSequences()) {
     int64_t queries = query.getDimSize(2);
     qTile = queries >= 2048 ? 256 : std::clamp<int64_t>(llvm::alignTo(queries, 8), 8, qTile);
   }

@@ -122,6 +122,8 @@ struct Signature::Builder {
     for (Value other : {key, value})
       equate(query, 0, other, 0);
     equate(key, 2, value, 2);
+    if (attention.hasSequences())
+      equate(attention.getSequences()[0], 0, attention.getSequences()[1], 0);
     for (Value result : op->getResults()) {
       equate(query, 0, result, 0);
       equate(query, 2, result, 2);
@@ -169,13 +171,16 @@ struct Signature::Builder {
       });
 
     function.walk([&](AttentionOp op) {
+      if (op.hasSequences())
+        signature.sizeClasses[classes[number(op.getSequences()[0], 0)]].least = 2;
       auto query = cast<RankedTensorType>(op.getQuery().getType());
       MaskAttr mask = op.getMaskOrNone().simplified();
-      signature.attentions.push_back(
-          {classes[number(op.getQuery(), 0)], classes[number(op.getQuery(), 2)],
-           classes[number(op.getKey(), 2)], query.getDimSize(1),
-           query.getDimSize(3) + op.getValue().getType().getDimSize(3),
-           mask.getKind() == MaskKind::Causal, mask.leftBound(), mask.rightBound()});
+      signature.attentions.push_back({classes[number(op.getQuery(), 0)],
+                                      classes[number(op.getQuery(), 2)],
+                                      classes[number(op.getKey(), 2)], query.getDimSize(1),
+                                      query.getDimSize(3) + op.getValue().getType().getDimSize(3),
+                                      mask.getKind() == MaskKind::Causal, op.hasSequences(),
+                                      mask.leftBound(), mask.rightBound()});
     });
   }
 
@@ -265,6 +270,12 @@ llvm::Error Signature::check(ArrayRef<BufferRef> buffers) const {
                         describe(buffers[place.argument].shape, buffers[place.argument].type),
                         place.dim, given, *size, reason));
       }
+      if (given < sizeClass.least)
+        return llvm::createStringError(
+            fmt::format("{}: given is {}: s sequences have s + 1 offsets, and at least 1 sequence "
+                        "is needed",
+                        args[place.argument].name,
+                        describe(buffers[place.argument].shape, buffers[place.argument].type)));
       size = given;
     }
   }
@@ -286,7 +297,7 @@ std::optional<double> Signature::denseFlops(ArrayRef<BufferRef> buffers) const {
     std::optional<int64_t> batch = resolve(attention.batch, buffers);
     std::optional<int64_t> numQueries = resolve(attention.numQueries, buffers);
     std::optional<int64_t> numKeys = resolve(attention.numKeys, buffers);
-    if (!batch || !numQueries || !numKeys)
+    if (!batch || !numQueries || !numKeys || attention.hasSequences)
       return std::nullopt;
     double pairs = 0;
     if (attention.isCausal && numQueries == numKeys) {

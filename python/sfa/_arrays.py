@@ -66,6 +66,8 @@ def _implementation(x):
 
 
 def _convert(name, x):
+    if name == "cu_seqlens":
+        return x and tuple(_convert(f"{name}_{part}", offsets) for part, offsets in zip("qk", x))
     if isinstance(x, _codes.Codes):
         return _codes.make(_import_dlpack(f"{name}.values", x.values),
                            _import_dlpack(f"{name}.indices", x.indices), x.d)

@@ -1,5 +1,5 @@
 """The text of the MLIR modules that the package compiles. Batch and tokens are dynamic in all of
-them; heads, features and k are part of the text."""
+them, but for the batch of sequences of several lengths, which is 1; heads, features and k are part of the text."""
 
 import re
 
@@ -9,10 +9,13 @@ from . import errors
 _SCHEDULE = re.compile(r"[A-Za-z0-9_=, ]*")
 
 
-def tensor(heads, features, dtype, k=None):
+_OFFSETS = "tensor<?xi32>"
+
+
+def tensor(heads, features, dtype, k=None, batch="?"):
     """`tensor<?xHx?xDxf16>`, with the encoding of codes where k is given."""
     encoding = "" if k is None else f", #sfa.codes<k = {k}>"
-    return f"tensor<?x{heads}x?x{features}x{dtype}{encoding}>"
+    return f"tensor<{batch}x{heads}x?x{features}x{dtype}{encoding}>"
 
 
 def sparsify(heads, features, dtype, k):
@@ -55,20 +58,25 @@ def mask_text(causal, window):
 
 
 def attention(*, q_heads, kv_heads, d, dv, dtype, q_k=None, k_k=None, q_topk=None, k_topk=None,
-              mask=None, scale=None, schedule=None, lse=False):
-    """(query, key, value) -> (output[, lse]). Query and key are codes of q_k and k_k features where
-    those are given, else dense; q_topk and k_topk sparsify them first."""
-    q, k, v = tensor(q_heads, d, dtype, q_k), tensor(kv_heads, d, dtype, k_k), \
-        tensor(kv_heads, dv, dtype)
-    out, sums = tensor(q_heads, dv, dtype), f"tensor<?x{q_heads}x?xf32>"
+              mask=None, scale=None, schedule=None, lse=False, sequences=False):
+    """(query, key, value[, cu_q, cu_k]) -> (output[, lse]). Query and key are codes of q_k and k_k
+    features where those are given, else dense; q_topk and k_topk sparsify them first. With
+    `sequences` the last two arguments are their offsets."""
+    batch = 1 if sequences else "?"
+    q, k = tensor(q_heads, d, dtype, q_k, batch), tensor(kv_heads, d, dtype, k_k, batch)
+    v, out = tensor(kv_heads, dv, dtype, None, batch), tensor(q_heads, dv, dtype, None, batch)
+    sums = f"tensor<{batch}x{q_heads}x?xf32>"
     lines, names, types = [], {}, {"q": q, "k": k}
     for name, heads, topk in (("q", q_heads, q_topk), ("k", kv_heads, k_topk)):
         names[name] = f"%{name}"
         if topk is not None:
-            codes = tensor(heads, d, dtype, topk)
+            codes = tensor(heads, d, dtype, topk, batch)
             lines.append(f"  %{name}s = sfa.sparsify %{name} : {types[name]} -> {codes}")
             names[name], types[name] = f"%{name}s", codes
-    text = f"{names['q']}, {names['k']}, %v"
+    text, offsets = f"{names['q']}, {names['k']}, %v", ""
+    if sequences:
+        offsets = f", %cu_q: {_OFFSETS}, %cu_k: {_OFFSETS}"
+        text += f" sequences(%cu_q, %cu_k : {_OFFSETS}, {_OFFSETS})"
     if mask is not None:
         text += f" mask <{mask}>"
     if scale is not None:
@@ -82,6 +90,6 @@ def attention(*, q_heads, kv_heads, d, dv, dtype, q_k=None, k_k=None, q_topk=Non
     results, shapes = ("%o, %lse", f"{out}, {sums}") if lse else ("%o", out)
     lines.append(f"  {results} = sfa.attention {text}\n"
                  f"    : {types['q']}, {types['k']}, {v} -> {shapes}")
-    return (f"func.func @attention(%q: {q}, %k: {k}, %v: {v}) -> ({shapes}) {{\n"
+    return (f"func.func @attention(%q: {q}, %k: {k}, %v: {v}{offsets}) -> ({shapes}) {{\n"
             + "\n".join(lines)
             + f"\n  return {results} : {shapes}\n}}\n")

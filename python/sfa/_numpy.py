@@ -5,7 +5,8 @@ import numpy
 from . import _operations, codes as _codes, errors
 from ._plan import CPU, PlanTable, View
 
-_DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "uint8": "u8", "uint16": "u16"}
+_DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "uint8": "u8", "uint16": "u16",
+           "int32": "i32"}
 _INDICES = {"u8": numpy.uint8, "u16": numpy.uint16}
 _plans = PlanTable()
 
@@ -72,9 +73,12 @@ def _flatten(name, x):
     return [_contiguous(name, x)], None
 
 
-def attention(q, k, v, topk, causal, window, scale, lse, schedule):
+def attention(q, k, v, offsets, topk, causal, window, scale, lse, schedule):
     operands = [(name, *_flatten(name, x)) for name, x in (("q", q), ("k", k))]
     arrays = [array for _, parts, _ in operands for array in parts] + [_contiguous("v", v)]
+    if offsets is not None:
+        offsets = [_contiguous(name, x) for name, x in zip(_operations.OFFSET_NAMES, offsets)]
+        arrays += offsets
     key = ("attention", *((array.shape, array.dtype) for array in arrays),
            operands[0][2], operands[1][2], repr(topk), bool(causal), repr(window), repr(scale), bool(lse),
            repr(schedule))
@@ -82,7 +86,12 @@ def attention(q, k, v, topk, causal, window, scale, lse, schedule):
     if plan is None:
         views = [_operations.Operand(name, _view(parts[0]), _view(parts[1]) if d else None, d)
                  for name, parts, d in operands]
-        plan = _plans.add(key, _operations.attention_plan(*views, _view(arrays[-1]), topk, causal,
-                                                          window, scale, lse, schedule))
+        v = arrays[sum(len(parts) for _, parts, _ in operands)]
+        plan = _plans.add(key, _operations.attention_plan(
+            *views, _view(v), offsets and [_view(x) for x in offsets], topk, causal, window, scale,
+            lse, schedule))
+    if offsets is not None:
+        _operations.check_offset_values([x.tolist() for x in offsets],
+                                        [parts[0].shape[2] for _, parts, _ in operands])
     results = _execute(plan, arrays)
     return tuple(results) if lse else results[0]

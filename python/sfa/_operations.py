@@ -175,6 +175,57 @@ def window_bounds(window):
     return tuple(bounds)
 
 
+def sequence_offsets(cu_seqlens):
+    """The offsets of the sequences of q and of those of k, or None without sequences."""
+    if cu_seqlens is None:
+        return None
+    if not isinstance(cu_seqlens, (tuple, list)):
+        return cu_seqlens, cu_seqlens
+    if len(cu_seqlens) != 2:
+        raise errors.ArgumentTypeError(
+            f"cu_seqlens is a {type(cu_seqlens).__name__} of {len(cu_seqlens)}; it has to be a tensor of "
+            "int32, or a pair of them for q and for k")
+    return tuple(cu_seqlens)
+
+
+OFFSET_NAMES = ("cu_seqlens_q", "cu_seqlens_k")
+
+
+def check_offsets(views, device):
+    """The offsets of sequences, of q and of k, without their contents."""
+    for name, view in zip(OFFSET_NAMES, views):
+        if view.dtype != "i32":
+            raise errors.ArgumentTypeError(f"{name} has dtype {view.dtype}; it has to be int32")
+        if len(view.shape) != 1 or view.shape[0] < 2:
+            raise errors.ArgumentValueError(
+                f"{name} has shape {list(view.shape)}; s sequences have s + 1 offsets, in 1 dimension, "
+                "and at least 1 sequence is needed")
+        if view.device != device:
+            raise errors.ArgumentValueError(
+                f"{name} is on {device_name(view.device)} and q on {device_name(device)}; all have to "
+                "be on one device")
+        if view.strides is not None and view.strides[0] != 1:
+            raise errors.ArgumentValueError(
+                f"{name} has stride {view.strides[0]}; it has to be 1: pass {name}.contiguous()")
+    if views[0].shape != views[1].shape:
+        raise errors.ArgumentValueError(
+            f"cu_seqlens_q has {views[0].shape[0]} offsets and cu_seqlens_k has {views[1].shape[0]}; both "
+            "have to have one more than there are sequences")
+
+
+def check_offset_values(offsets, totals):
+    """Offsets as lists of int, where looking at them is free: on a CPU."""
+    for name, values, total, tokens in zip(OFFSET_NAMES, offsets, totals, "qk"):
+        if values[0] != 0 or values[-1] != total:
+            raise errors.ArgumentValueError(
+                f"{name} goes from {values[0]} to {values[-1]}; it has to go from 0 to the {total} "
+                f"tokens of {tokens}")
+        for sequence, (begin, end) in enumerate(zip(values, values[1:])):
+            if end < begin:
+                raise errors.ArgumentValueError(
+                    f"{name} descends from {begin} to {end} at sequence {sequence}; it has to ascend")
+
+
 def scale_value(scale):
     if scale is None:
         return None
@@ -186,9 +237,9 @@ def scale_value(scale):
     return scale
 
 
-def attention_plan(q, k, v, topk, causal, window, scale, lse, schedule):
-    """q, k: operands; v: a dense view; window: a pair or None. Results: output [b, h_q, n_q, dv] and,
-    where `lse`, [b, h_q, n_q] in f32."""
+def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule):
+    """q, k: operands; v: a dense view; offsets: a pair of views or None; window: a pair or None.
+    Results: output [b, h_q, n_q, dv] and, where `lse`, [b, h_q, n_q] in f32."""
     for operand in (q, k):
         if operand.indices is None:
             check_dense(operand.name, operand.values)
@@ -218,6 +269,12 @@ def attention_plan(q, k, v, topk, causal, window, scale, lse, schedule):
         raise errors.ArgumentValueError(
             f"q has {q_heads} heads and k has {kv_heads}; the heads of q have to be a multiple of "
             "those of k")
+    if offsets is not None:
+        check_offsets(offsets, device)
+        if batch != 1:
+            raise errors.ArgumentValueError(
+                f"q has a batch of {batch}; with cu_seqlens it has to be 1, with the tokens of all "
+                "sequences one after the other")
     topks = [None, None]
     if topk is not None:
         topk = clamp_topk(topk, q, k, device)
@@ -230,11 +287,14 @@ def attention_plan(q, k, v, topk, causal, window, scale, lse, schedule):
         q_heads=q_heads, kv_heads=kv_heads, d=q.d, dv=v.shape[3], dtype=dtype, q_k=q.k, k_k=k.k,
         q_topk=topks[0], k_topk=topks[1],
         mask=_module.mask_text(bool(causal), window_bounds(window)), scale=scale_value(scale),
-        schedule=schedule, lse=bool(lse))
+        schedule=schedule, lse=bool(lse), sequences=offsets is not None)
     results = [View((batch, q_heads, q_tokens, v.shape[3]), None, dtype, device)]
     if lse:
         results.append(View((batch, q_heads, q_tokens), None, "f32", device))
-    return Plan(module, device, q.names + k.names + ["v"], q.views + k.views + [v], results)
+    names, views = q.names + k.names + ["v"], q.views + k.views + [v]
+    if offsets is not None:
+        names, views = names + list(OFFSET_NAMES), views + list(offsets)
+    return Plan(module, device, names, views, results)
 
 
 def clamp_topk(topk, q, k, device):
@@ -242,11 +302,3 @@ def clamp_topk(topk, q, k, device):
         raise errors.ArgumentValueError(
             f"topk is {topk}, but q and k are codes already; leave it out")
     return min(integer("topk", topk, 1, q.d if device != CPU else None), q.d)
-
-
-def refuse_sequences(cu_seqlens):
-    """Sequences of several lengths in one tensor."""
-    if cu_seqlens is not None:
-        raise NotImplementedError(
-            "cu_seqlens is given, but sequences of several lengths in one tensor are not supported "
-            "by this version; pad them, or call attention for each of them")

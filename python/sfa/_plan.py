@@ -6,7 +6,7 @@ import ctypes
 from . import _library, errors
 
 _DTYPES = {"f16": _library.F16, "bf16": _library.BF16, "f32": _library.F32, "u8": _library.U8,
-           "u16": _library.U16}
+           "u16": _library.U16, "i32": _library.I32}
 
 CPU = -1
 """The `device` of a plan for this CPU; GPUs count from 0."""
@@ -18,7 +18,7 @@ def device_name(device):
 
 class View:
     """A tensor without its memory. `strides` in elements, None for a contiguous one; `device` as in
-    a plan; `dtype` is f32, f16, bf16, u8 or u16, or the name of another one."""
+    a plan; `dtype` is f32, f16, bf16, u8, u16 or i32, or the name of another one."""
 
     __slots__ = ("shape", "strides", "dtype", "device")
 

@@ -15,7 +15,7 @@ Codes = _codes.Codes
 is_compiling = torch.compiler.is_compiling
 
 _NAMES = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16", torch.uint8: "u8",
-          torch.uint16: "u16"}
+          torch.uint16: "u16", torch.int32: "i32"}
 _DTYPES = {name: dtype for dtype, name in _NAMES.items()}
 _UINT8 = torch.uint8
 _is_grad_enabled = torch.is_grad_enabled
@@ -103,15 +103,17 @@ def _densify(values, indices, d):
     return _execute(plan, [values, indices])[0]
 
 
-def _attention(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, window, scale, lse, schedule):
+def _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window, scale, lse,
+               schedule):
     """All results as a list."""
-    if q_indices is None and k_indices is None:
+    if q_indices is None and k_indices is None and offsets is None:
         tensors = [q, k, v]
         key = (q.shape, k.shape, v.shape, q.stride(), k.stride(), v.stride(), q.dtype, k.dtype,
                v.dtype, q.device, k.device, v.device, topk, causal, window, scale, lse, schedule)
     else:
         tensors = [tensor for tensor in (q, q_indices, k, k_indices, v) if tensor is not None]
-        key = (q_d, k_d, topk, causal, window, scale, lse, schedule,
+        tensors += offsets or ()
+        key = (q_d, k_d, offsets is None, topk, causal, window, scale, lse, schedule,
                *((tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
                  for tensor in tensors))
     try:
@@ -123,8 +125,13 @@ def _attention(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, window, sc
             _operations.Operand(name, _view(name, values),
                                 None if indices is None else _view(f"{name}.indices", indices), d)
             for name, values, indices, d in (("q", q, q_indices, q_d), ("k", k, k_indices, k_d))]
-        plan = _add_plan(key, _operations.attention_plan(*operands, _view("v", v), topk, causal,
+        views = offsets and [_view(name, tensor)
+                             for name, tensor in zip(_operations.OFFSET_NAMES, offsets)]
+        plan = _add_plan(key, _operations.attention_plan(*operands, _view("v", v), views, topk, causal,
                                                          window, scale, lse, schedule), q.device)
+    if offsets is not None and plan.device == CPU:
+        _operations.check_offset_values([tensor.tolist() for tensor in offsets],
+                                        [q.shape[2], k.shape[2]])
     return _execute(plan, tensors)
 
 
@@ -136,7 +143,8 @@ _operators.define("densify(Tensor values, Tensor indices, int d) -> Tensor")
 _operators.define(
     "attention(Tensor q, Tensor? q_indices, int? q_d, Tensor k, Tensor? k_indices, int? k_d, "
     "Tensor v, int? topk=None, bool causal=False, int? left=None, int? right=None, "
-    "float? scale=None, bool return_lse=False, str? schedule=None) -> (Tensor, Tensor)")
+    "float? scale=None, bool return_lse=False, str? schedule=None, Tensor? cu_seqlens_q=None, "
+    "Tensor? cu_seqlens_k=None) -> (Tensor, Tensor)")
 
 
 def _sparsify_operator(x, k):
@@ -144,10 +152,17 @@ def _sparsify_operator(x, k):
 
 
 def _attention_operator(q, q_indices, q_d, k, k_indices, k_d, v, topk=None, causal=False, left=None,
-                        right=None, scale=None, return_lse=False, schedule=None):
+                        right=None, scale=None, return_lse=False, schedule=None,
+                        cu_seqlens_q=None, cu_seqlens_k=None):
     """Without return_lse the second result is empty."""
     window = None if left is None and right is None else (left, right)
-    results = _attention(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, window, scale,
+    offsets = (cu_seqlens_q, cu_seqlens_k)
+    if offsets == (None, None):
+        offsets = None
+    elif None in offsets:
+        raise errors.ArgumentTypeError(
+            "one of cu_seqlens_q and cu_seqlens_k is given; give both, or the same twice")
+    results = _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window, scale,
                          return_lse, schedule)
     if not return_lse:
         results.append(q.new_empty((0,), dtype=torch.float32))
@@ -166,7 +181,8 @@ def _densify_fake(values, indices, d):
 
 
 def _attention_fake(q, q_indices, q_d, k, k_indices, k_d, v, topk=None, causal=False, left=None,
-                    right=None, scale=None, return_lse=False, schedule=None):
+                    right=None, scale=None, return_lse=False, schedule=None, cu_seqlens_q=None,
+                    cu_seqlens_k=None):
     torch._check(q.dim() == 4 and k.dim() == 4 and v.dim() == 4,
                  lambda: "q, k and v have to have 4 dimensions: [batch, heads, tokens, features]")
     rows = tuple(q.shape[:3])
@@ -222,7 +238,7 @@ def densify(codes):
     return _densify_op(values, indices, codes.d)
 
 
-def attention(q, k, v, topk, causal, window, scale, lse, schedule):
+def attention(q, k, v, offsets, topk, causal, window, scale, lse, schedule):
     q_indices = q_d = k_indices = k_d = None
     if isinstance(q, Codes):
         q, q_indices, q_d = q.values, q.indices, q.d
@@ -232,16 +248,19 @@ def attention(q, k, v, topk, causal, window, scale, lse, schedule):
         window = _operations.window_bounds(window)
     if (not is_compiling() and _is_plain(q) and _is_plain(k) and _is_plain(v)
             and (q_indices is None or type(q_indices) is Tensor)
-            and (k_indices is None or type(k_indices) is Tensor) and not _num_modes()):
-        results = _attention(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, window, scale,
-                             lse, schedule)
+            and (k_indices is None or type(k_indices) is Tensor)
+            and (offsets is None or (type(offsets[0]) is Tensor and type(offsets[1]) is Tensor))
+            and not _num_modes()):
+        results = _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window,
+                             scale, lse, schedule)
     else:
-        for name, tensor in (("q", q), ("k", k), ("v", v)):
+        for name, tensor in (("q", q), ("k", k), ("v", v),
+                             *zip(_operations.OFFSET_NAMES, offsets or ())):
             _require_tensor(name, tensor)
         if not is_compiling():
             topk = None if topk is None else _operations.integer("topk", topk, 1)
             scale, causal, lse = _operations.scale_value(scale), bool(causal), bool(lse)
         left, right = _operations.window_bounds(window) or (None, None)
         results = _attention_op(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, left, right,
-                                scale, lse, schedule)
+                                scale, lse, schedule, *(offsets or ()))
     return (results[0], results[1]) if lse else results[0]

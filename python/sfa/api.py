@@ -49,7 +49,10 @@ def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_s
     window      (left, right): query i sees the keys from i + n_k - n_q - left to i + n_k - n_q +
                 right; None or -1 is an unbounded side. Together with causal, right is 0
     scale       1 / sqrt(d) where None
-    cu_seqlens  not supported yet: NotImplementedError
+    cu_seqlens  sequences of several lengths, one after the other in a batch of 1: int32 [s + 1], the
+                offsets at which they begin, first 0 and last the number of tokens; one tensor for q,
+                k and v, or a pair for q and for k and v. A query sees keys of its own sequence only,
+                and n_q, n_k in masks are lengths of the sequence, either of which may be 0
     return_lse  also the log-sum-exp of the scores of each row, natural
     schedule    how to compute it, such as "strategy = dense, softmax = lazy, k_tile = 64"; the
                 compiler chooses what is not given
@@ -63,12 +66,15 @@ def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_s
     memory of torch's allocator and without synchronisation. On the CPU f32, f16, bf16 and any d, dv;
     what is not contiguous is copied.
 
-    Raises TypeError (dtype, kind), ValueError (shapes, heads, topk, window, stride, alignment,
+    Offsets are looked at on a CPU only: on a GPU that would wait for it. There, those that are not as
+    they should be lead to no access outside of the tensors, but rows that no sequence covers are left
+    as they are in fresh memory.
+
+    Raises TypeError (dtype, kind), ValueError (shapes, heads, topk, window, offsets, stride, alignment,
     devices), RuntimeError (library, driver, compiler; `sfa.errors.CompileError` has the module).
     """
-    if cu_seqlens is not None:
-        _operations.refuse_sequences(cu_seqlens)
+    offsets = _operations.sequence_offsets(cu_seqlens)
     if _is_tensor(q.values if isinstance(q, Codes) else q):
-        return _torch.attention(q, k, v, topk, causal, window, scale, return_lse, schedule)
-    return _arrays.call("attention", ("q", "k", "v"), (q, k, v), topk, causal, window, scale,
-                        return_lse, schedule)
+        return _torch.attention(q, k, v, offsets, topk, causal, window, scale, return_lse, schedule)
+    return _arrays.call("attention", ("q", "k", "v", "cu_seqlens"), (q, k, v, offsets), topk, causal,
+                        window, scale, return_lse, schedule)

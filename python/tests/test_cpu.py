@@ -132,6 +132,51 @@ class AttentionTest(PoisonedTest):
         self.assertFalse(wrong)
 
 
+class SequencesTest(PoisonedTest):
+    """Sequences of several lengths in one tensor, each against attention of its own."""
+
+    def check(self, q_lengths, k_lengths, topk=None, codes=False, **options):
+        cu_q, cu_k = (numpy.concatenate(([0], numpy.cumsum(lengths))).astype(numpy.int32)
+                      for lengths in (q_lengths, k_lengths))
+        q, k, v = _problem((4, 2), cu_q[-1], cu_k[-1])
+        same = q_lengths == k_lengths
+        operands = (sfa.sparsify(q, topk), sfa.sparsify(k, topk)) if codes else (q, k)
+        out, lse = sfa.attention(*operands, v, topk=None if codes else topk, return_lse=True,
+                                 cu_seqlens=cu_q if same else (cu_q, cu_k), **options)
+        for s in range(len(q_lengths)):
+            rows, keys = slice(*cu_q[s:s + 2]), slice(*cu_k[s:s + 2])
+            alone = sfa.attention(q[:, :, rows], k[:, :, keys], v[:, :, keys], topk=topk,
+                                  return_lse=True, **options)
+            numpy.testing.assert_allclose(out[:, :, rows], alone[0], rtol=2e-6, atol=2e-6)
+            numpy.testing.assert_allclose(lse[:, :, rows], alone[1], rtol=1e-5, atol=1e-5)
+
+    def test_lengths(self):
+        for q_lengths, k_lengths in (([5, 0, 130, 1], [5, 0, 130, 1]), ([3, 7, 0], [9, 0, 4]),
+                                     ([200], [100]), ([0, 0], [0, 0]), ([127, 129], [255, 1])):
+            for options in (dict(), dict(causal=True), dict(window=(9, 2)),
+                            dict(topk=4, causal=True), dict(topk=8, codes=True)):
+                with self.subTest(q=q_lengths, k=k_lengths, options=options):
+                    self.check(q_lengths, k_lengths, **options)
+
+    def test_errors(self):
+        q, k, v = _problem()
+        good = numpy.array([0, 10, 33], numpy.int32)
+        for kind, part, cu_seqlens in (
+                (TypeError, "cu_seqlens_q is a int", [0, 3]),
+                (TypeError, "tuple of 3", (good, good, good)),
+                (TypeError, "int64", good.astype(numpy.int64)),
+                (ValueError, "shape \\[1, 3\\]", good[None]),
+                (ValueError, "shape \\[1\\]", good[:1]),
+                (ValueError, "3 offsets and cu_seqlens_k has 2", (good, good[[0, 2]])),
+                (ValueError, "cu_seqlens_q goes from 1 to 33", good | 1),
+                (ValueError, "cu_seqlens_k goes from 0 to 10", (good[[0, 2]], good[:2])),
+                (ValueError, "descends from 40 to 33 at sequence 1", numpy.array([0, 40, 33], numpy.int32))):
+            with self.subTest(part=part), self.assertRaisesRegex(kind, part):
+                sfa.attention(q, k, v, cu_seqlens=cu_seqlens)
+        with self.assertRaisesRegex(ValueError, "batch of 2"):
+            sfa.attention(*(x.repeat(2, axis=0) for x in (q, k, v)), cu_seqlens=good)
+
+
 class CodesTest(PoisonedTest):
     def test_sparsify_is_exact(self):
         for dtype, d, k in ((numpy.float32, 16, 4), (numpy.float16, 64, 8), (numpy.float32, 300, 7),
@@ -204,7 +249,6 @@ class ErrorsTest(unittest.TestCase):
             (TypeError, "schedule is 3", lambda: sfa.attention(q, k, v, schedule=3)),
             (RuntimeError, "unknown strategy 'best'",
              lambda: sfa.attention(q, k, v, schedule="strategy = best")),
-            (NotImplementedError, "pad them", lambda: sfa.attention(q, k, v, cu_seqlens=[0, 3])),
             (TypeError, "sfa.Codes", lambda: sfa.densify(q)),
             (ValueError, "at least 1", lambda: sfa.sparsify(q, 0)),
         )
@@ -212,8 +256,7 @@ class ErrorsTest(unittest.TestCase):
             with self.subTest(part=part):
                 with self.assertRaisesRegex(kind, part) as caught:
                     call()
-                if kind is not NotImplementedError:
-                    self.assertIsInstance(caught.exception, sfa.Error)
+                self.assertIsInstance(caught.exception, sfa.Error)
 
     def test_an_error_of_the_compiler_has_the_module(self):
         with self.assertRaises(errors.CompileError) as caught:
@@ -237,7 +280,8 @@ class CompileTest(unittest.TestCase):
         from sfa import _module
         for chip, softmax in itertools.product(("sm_80", "sm_90a"), ("online", "lazy")):
             text = _module.attention(q_heads=4, kv_heads=2, d=64, dv=128, dtype="bf16", q_topk=8,
-                                     k_k=8, mask="causal", schedule=f"softmax = {softmax}", lse=True)
+                                     k_k=8, mask="causal", schedule=f"softmax = {softmax}", lse=True,
+                                     sequences=softmax == "lazy")
             self.assertIn(b"flashsfa-program", _library.jit_compile(text, chip))
 
     def test_unknown_chip(self):

@@ -29,6 +29,19 @@ class ModuleTest(unittest.TestCase):
             "  return %o, %lse : tensor<?x4x?x128xf16>, tensor<?x4x?xf32>\n"
             "}\n")
 
+    def test_sequences(self):
+        text = _module.attention(q_heads=4, kv_heads=2, d=64, dv=64, dtype="f16", lse=True, sequences=True)
+        self.assertEqual(
+            text,
+            "func.func @attention(%q: tensor<1x4x?x64xf16>, %k: tensor<1x2x?x64xf16>, "
+            "%v: tensor<1x2x?x64xf16>, %cu_q: tensor<?xi32>, %cu_k: tensor<?xi32>) "
+            "-> (tensor<1x4x?x64xf16>, tensor<1x4x?xf32>) {\n"
+            "  %o, %lse = sfa.attention %q, %k, %v sequences(%cu_q, %cu_k : tensor<?xi32>, tensor<?xi32>)\n"
+            "    : tensor<1x4x?x64xf16>, tensor<1x2x?x64xf16>, tensor<1x2x?x64xf16> "
+            "-> tensor<1x4x?x64xf16>, tensor<1x4x?xf32>\n"
+            "  return %o, %lse : tensor<1x4x?x64xf16>, tensor<1x4x?xf32>\n"
+            "}\n")
+
     def test_masks(self):
         for causal, window, text in ((False, None, None), (True, None, "causal"),
                                      (False, (None, None), None), (True, (None, 7), "causal"),

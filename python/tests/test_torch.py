@@ -49,12 +49,28 @@ class TensorTest(unittest.TestCase):
         self.assertTrue(torch.equal(sfa.attention(q, k, v),
                                     sfa.attention(*(x.contiguous() for x in (q, k, v)))))
 
+    def test_sequences(self):
+        for dtype, tolerance in ((torch.float32, 1e-5), (torch.bfloat16, 2e-2)):
+            q, k, v = (x[:1] for x in _problem(dtype))
+            offsets = torch.tensor([0, 0, 17, 50], dtype=torch.int32)
+            expected = torch.cat([_reference(*(x[:, :, begin:end] for x in (q, k, v)))
+                                  for begin, end in zip(offsets.tolist(), offsets.tolist()[1:])], 2)
+            for cu_seqlens in (offsets, (offsets, offsets.repeat_interleave(2)[::2])):
+                out = sfa.attention(q, k, v, causal=True, cu_seqlens=cu_seqlens)
+                torch.testing.assert_close(out.float(), expected, rtol=tolerance, atol=tolerance)
+
     def test_errors(self):
         q, k, v = _problem()
+        one, offsets = [x[:1] for x in (q, k, v)], torch.tensor([0, 50], dtype=torch.int32)
         for kind, part, call in (
                 (TypeError, "float64", lambda: sfa.attention(q.double(), k.double(), v.double())),
                 (TypeError, "ndarray beside", lambda: sfa.attention(q, k.numpy(), v)),
                 (ValueError, "meta", lambda: sfa.sparsify(q.to("meta"), 8)),
+                (TypeError, "int64", lambda: sfa.attention(*one, cu_seqlens=offsets.long())),
+                (TypeError, "ndarray beside", lambda: sfa.attention(*one, cu_seqlens=offsets.numpy())),
+                (ValueError, "meta", lambda: sfa.attention(*one, cu_seqlens=offsets.to("meta"))),
+                (ValueError, "from 0 to 51", lambda: sfa.attention(
+                    *one, cu_seqlens=offsets + torch.tensor([0, 1], dtype=torch.int32))),
                 (TypeError, "topk is \\[3\\]", lambda: sfa.attention(q, k, v, topk=[3])),
                 (TypeError, "topk is \\[3\\]",
                  lambda: sfa.attention(q.clone().requires_grad_(), k, v, topk=[3]))):
@@ -69,7 +85,9 @@ class OperatorTest(unittest.TestCase):
         for name, arguments in (
                 ("sparsify", (q, 8)), ("densify", (codes.values, codes.indices, 64)),
                 ("attention", (q, None, None, k, None, None, v, 8, True, None, None, None, True)),
-                ("attention", (codes.values, codes.indices, 64, k, None, None, v))):
+                ("attention", (codes.values, codes.indices, 64, k, None, None, v)),
+                ("attention", (q[:1], None, None, k[:1], None, None, v[:1], 8, True, None, None, None,
+                               True, None, *2 * [torch.tensor([0, 20, 50], dtype=torch.int32)]))):
             with self.subTest(name=name):
                 torch.library.opcheck(getattr(torch.ops.sfa, name).default, arguments)
 
@@ -88,6 +106,15 @@ class OperatorTest(unittest.TestCase):
             out, lse = sfa.attention(q, k, v, topk=8, return_lse=True)
             self.assertEqual((out.shape, lse.shape), ((2, 4, 9, 64), (2, 4, 9)))
             self.assertEqual(sfa.sparsify(q, 8).indices.shape, (2, 4, 9, 8))
+
+    def test_compile_of_sequences(self):
+        def block(q, k, v, offsets):
+            return sfa.attention(q + 1, k, v, causal=True, cu_seqlens=offsets) * 3
+
+        compiled = torch.compile(block, backend="aot_eager", fullgraph=True)
+        for lengths in ([0, 50], [0, 3, 50]):
+            arguments = *(x[:1] for x in _problem()), torch.tensor(lengths, dtype=torch.int32)
+            self.assertTrue(torch.equal(compiled(*arguments), block(*arguments)))
 
     def test_compile(self):
         def block(q, k, v):

@@ -111,7 +111,10 @@ static bool getStandIn(const Launch &launch, const Bindings &bindings, TensorMap
 static Grid getGrid(const Launch &launch, const Bindings &bindings) {
   Grid grid;
   for (int axis = 0; axis < 3; ++axis) {
-    int64_t size = bindings.evaluate(launch.grid[axis]);
+    int64_t size = 0;
+    for (const Expression &term : launch.grid[axis])
+      if (__builtin_add_overflow(size, bindings.evaluate(term), &size))
+        size = INT64_MAX;
     if (size > maxGrid[axis])
       fail(
           SFA_ERROR_INVALID_ARGUMENT,

@@ -27,6 +27,7 @@ constexpr int maxBuffers = 64;
 constexpr int maxMemories = 32;
 constexpr int maxTensorMaps = 16;
 constexpr int maxLaunches = 64;
+constexpr int maxTerms = 4;
 /// Of CUDA, for any chip that is supported.
 constexpr int64_t maxBlock = 1024;
 constexpr int64_t maxSharedBytes = 227 * 1024;
@@ -60,6 +61,9 @@ struct Expression {
   }
 };
 
+/// Blocks of a grid in one direction: the sum of these.
+using Extent = std::vector<Expression>;
+
 struct BufferType {
   int32_t dtype = 0;
   int32_t rank = 0;
@@ -79,7 +83,7 @@ struct TensorMapBox {
 
 struct Launch {
   std::string kernel;
-  Expression grid[3];
+  Extent grid[3];
   uint32_t block, sharedBytes, cluster;
   /// Numbers of buffers: arguments, then results, then temporaries.
   std::vector<int32_t> memories;

@@ -131,6 +131,7 @@ private:
   int32_t readType(const Value &value);
   /// A size that may refer to the first `numArguments` arguments.
   Expression readExpression(const Value &value, size_t numArguments, int64_t max, bool mayBeAny);
+  Extent readExtent(const Value &value, int64_t max);
   BufferType readBuffer(const Value &value, size_t numArguments, bool mayBeAny);
   std::vector<BufferType> readBuffers(const Value &value, bool areArguments);
   Launch readLaunch(const Value &value);
@@ -233,6 +234,22 @@ Expression Reader::readExpression(const Value &value, size_t numArguments, int64
   return expression;
 }
 
+Extent Reader::readExtent(const Value &value, int64_t max) {
+  size_t numArguments = program.arguments.size();
+  if (!value.isObject() || !value.has("sum"))
+    return {readExpression(value, numArguments, max, /*mayBeAny=*/false)};
+  value.requireFields({"sum"});
+  Extent terms;
+  int64_t known = 0; // no overflow: each is at most 2^31
+  for (const Value &term : value.field("sum").array(1, maxTerms)) {
+    terms.push_back(readExpression(term, numArguments, max, /*mayBeAny=*/false));
+    known += terms.back().value;
+  }
+  if (known > max)
+    invalid("{} is at least {}; it has to be at most {}", value.where(), known, max);
+  return terms;
+}
+
 BufferType Reader::readBuffer(const Value &value, size_t numArguments, bool mayBeAny) {
   value.requireFields({"type", "shape"});
   BufferType type;
@@ -315,15 +332,20 @@ Launch Reader::readLaunch(const Value &value) {
 
   std::vector<Value> grid = value.field("grid").array(3, 3);
   for (int axis = 0; axis < 3; ++axis)
-    launch.grid[axis] =
-        readExpression(grid[axis], program.arguments.size(), maxGrid[axis], /*mayBeAny=*/false);
+    launch.grid[axis] = readExtent(grid[axis], maxGrid[axis]);
   launch.block = value.field("block").integer(1, maxBlock);
   launch.sharedBytes = value.field("shared_bytes").integer(0, maxSharedBytes);
   launch.cluster = value.field("cluster").integer(1, maxCluster);
   if (launch.cluster > 1 && program.chip.major < 9)
     invalid("{} is {}; it has to be 1 for {}, since clusters need sm_90 or later",
             value.field("cluster").where(), launch.cluster, program.chip.name());
-  if (launch.grid[0].kind == Expression::Fixed && launch.grid[0].value % launch.cluster != 0)
+  bool isFixed = true;
+  int64_t blocks = 0;
+  for (const Expression &term : launch.grid[0]) {
+    isFixed &= term.kind == Expression::Fixed;
+    blocks += term.value;
+  }
+  if (isFixed && blocks % launch.cluster != 0)
     grid[0].refuse(fmt::format("a multiple of the cluster, {}", launch.cluster));
 
   auto numBuffers = static_cast<int64_t>(program.numBuffers());
@@ -345,8 +367,8 @@ Program Reader::read(const Value &document) {
   if (!document.has("version"))
     invalid("the document has no field \"version\"");
   document.field("version").integer(1, INT64_MAX);
-  if (int64_t version = document.field("version").integer(1, INT64_MAX); version != 1)
-    invalid("its format has version {}; this runtime (FlashSFA {}) reads version 1: compile the "
+  if (int64_t version = document.field("version").integer(1, INT64_MAX); version != 2)
+    invalid("its format has version {}; this runtime (FlashSFA {}) reads version 2: compile the "
             "program with a compiler of the same release",
             version, SFA_RUNTIME_VERSION);
   document.requireFields({"format", "version", "compiler", "chip", "image", "arguments", "results",

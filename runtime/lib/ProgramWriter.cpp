@@ -27,6 +27,15 @@ static ordered_json write(const Expression &expression) {
   return value;
 }
 
+static ordered_json write(const Extent &extent) {
+  if (extent.size() == 1)
+    return write(extent.front());
+  ordered_json value;
+  for (const Expression &term : extent)
+    value["sum"].push_back(write(term));
+  return value;
+}
+
 static ordered_json write(const std::vector<BufferType> &buffers) {
   ordered_json values = ordered_json::array();
   for (const BufferType &buffer : buffers) {
@@ -42,8 +51,8 @@ static ordered_json write(const std::vector<BufferType> &buffers) {
 static ordered_json write(const Launch &launch) {
   ordered_json value;
   value["kernel"] = launch.kernel;
-  for (const Expression &size : launch.grid)
-    value["grid"].push_back(write(size));
+  for (const Extent &extent : launch.grid)
+    value["grid"].push_back(write(extent));
   value["block"] = launch.block;
   value["shared_bytes"] = launch.sharedBytes;
   value["cluster"] = launch.cluster;
@@ -58,7 +67,7 @@ static ordered_json write(const Launch &launch) {
 std::string sfa::runtime::impl::writeProgram(const Program &program) {
   ordered_json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 1;
+  document["version"] = 2;
   document["compiler"] = program.compiler;
   document["chip"] = program.chipName;
   if (program.image.isPTX)

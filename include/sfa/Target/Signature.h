@@ -59,15 +59,16 @@ public:
   llvm::ArrayRef<Parameter> results() const { return resultList; }
 
   /// Fails unless the buffers fit: their number, types, shapes, the equality of dynamic dimensions
-  /// that the function body needs (such as the batch of query and key), alignment, and the range of
-  /// feature indices. The message says which argument, what was given and what is allowed.
+  /// that the function body needs (such as the batch of query and key), alignment, the number of
+  /// offsets of sequences, and the range of feature indices. The message says which argument, what
+  /// was given and what is allowed.
   llvm::Error check(llvm::ArrayRef<BufferRef> buffers) const;
 
   /// The multiplications and additions that dense attention on the same shapes takes for Q K^T and
   /// P V, over all sfa.attention of the body. A causal mask with n_q = n_k counts as one half, as
   /// is the custom of the field; other masks by their visible pairs. Nothing where there is no
-  /// sfa.attention or a size does not follow from those of the arguments. `check` has accepted the
-  /// buffers.
+  /// sfa.attention, a size does not follow from those of the arguments, or tokens are those of
+  /// several sequences. `check` has accepted the buffers.
   std::optional<double> denseFlops(llvm::ArrayRef<BufferRef> buffers) const;
 
 private:
@@ -82,12 +83,14 @@ private:
   struct SizeClass {
     std::optional<int64_t> size;
     std::vector<ArgumentDim> dims;
+    /// Of offsets of sequences: s of them have s + 1.
+    int64_t least = 0;
   };
   /// One sfa.attention. Sizes that vary are numbers of size classes.
   struct Attention {
     size_t batch, numQueries, numKeys;
     int64_t heads, width;
-    bool isCausal;
+    bool isCausal, hasSequences;
     std::optional<int64_t> leftBound, rightBound;
   };
 

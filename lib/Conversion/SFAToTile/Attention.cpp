@@ -76,8 +76,8 @@ public:
     accType = TileType::get(context, {qTile, op.getValue().getType().getDimSize(3)}, f32);
   }
 
-  void emit(const Operand &query, const Operand &key, const Operand &value, Value output,
-            Value lse);
+  void emit(const Operand &query, const Operand &key, const Operand &value, ValueRange offsets,
+            Value output, Value lse);
 
 private:
   template <class Op, class... Args>
@@ -89,8 +89,21 @@ private:
     return create<FillOp>(type, builder.getF32FloatAttr(value));
   }
 
+  /// The rows of the tile at hand: from `row` on of a sequence. Positions of queries and keys count
+  /// from the beginning of the sequence, which is the only one where there are no offsets.
+  struct Rows {
+    Value row, numQueries, numKeys;
+    /// Where the sequence begins and ends in the memories; null where it is all of them.
+    Value queryBegin, queryEnd, keyBegin, keyEnd;
+  };
+  Rows findRows(const Operand &query, const Operand &key, ValueRange offsets);
+  /// Where the row at `position` of a sequence is in memory.
+  Value inMemory(Value begin, Value position) {
+    return begin ? Value(create<arith::AddIOp>(begin, position)) : position;
+  }
+
   /// The keys [lower, upper) that some query of the tile sees; lower is a multiple of the key tile.
-  std::pair<Value, Value> keyRange(Value row);
+  std::pair<Value, Value> keyRange(const Rows &rows);
 
   /// Makes a stage of `loop` with these block arguments and leaves the builder in it.
   Block *startStage(Region &stage, TypeRange arguments);
@@ -112,10 +125,27 @@ private:
   int64_t qTile, kTile;
   KernelOp kernel;
   TileType rowType, scoreType, accType;
-  Value numQueries, numKeys;
 };
 
-std::pair<Value, Value> AttentionKernel::keyRange(Value row) {
+AttentionKernel::Rows AttentionKernel::findRows(const Operand &query, const Operand &key,
+                                                ValueRange offsets) {
+  Value tile = kernel.getCoordinates()[2];
+  Value numQueries = create<memref::DimOp>(query.memories[0], 2);
+  Value numKeys = create<memref::DimOp>(key.memories[0], 2);
+  if (offsets.empty())
+    return {create<arith::MulIOp>(tile, constant(qTile)), numQueries, numKeys, {}, {}, {}, {}};
+  auto found = create<SequenceTileOp>(offsets[0], offsets[1], tile, qTile, numQueries, numKeys);
+  return {found.getRow(),
+          create<arith::SubIOp>(found.getQueryEnd(), found.getQueryBegin()),
+          create<arith::SubIOp>(found.getKeyEnd(), found.getKeyBegin()),
+          found.getQueryBegin(),
+          found.getQueryEnd(),
+          found.getKeyBegin(),
+          found.getKeyEnd()};
+}
+
+std::pair<Value, Value> AttentionKernel::keyRange(const Rows &rows) {
+  auto [row, numQueries, numKeys] = std::tie(rows.row, rows.numQueries, rows.numKeys);
   Value zero = constant(0), lower = zero, upper = numKeys;
   // Query i is aligned with key i + shift: the last query with the last key.
   Value shift = create<arith::SubIOp>(numKeys, numQueries);
@@ -179,17 +209,16 @@ void AttentionKernel::emitSoftmax(Block *block) {
 }
 
 void AttentionKernel::emit(const Operand &query, const Operand &key, const Operand &value,
-                           Value output, Value lse) {
+                           ValueRange offsets, Value output, Value lse) {
   Value batch = kernel.getCoordinates()[0], head = kernel.getCoordinates()[1];
-  Value row = create<arith::MulIOp>(kernel.getCoordinates()[2], constant(qTile));
   int64_t group = query.type.getDimSize(1) / key.type.getDimSize(1);
   Value keyHead = group == 1 ? head : create<arith::DivUIOp>(head, constant(group));
   KernelContext atQuery{builder, loc, batch, head}, atKey{builder, loc, batch, keyHead};
-  numQueries = create<memref::DimOp>(query.memories[0], 2);
-  numKeys = create<memref::DimOp>(key.memories[0], 2);
+  Rows rows = findRows(query, key, offsets);
+  Value firstRow = inMemory(rows.queryBegin, rows.row);
 
-  SmallVector<Value> queries = strategy->loadQuery(atQuery, query, qTile, row);
-  auto [lower, upper] = keyRange(row);
+  SmallVector<Value> queries = strategy->loadQuery(atQuery, query, qTile, firstRow);
+  auto [lower, upper] = keyRange(rows);
   constexpr float negativeInfinity = -std::numeric_limits<float>::infinity();
   auto loop =
       create<KeyLoopOp>(TypeRange{accType, rowType, rowType}, lower, upper, kTile,
@@ -199,8 +228,9 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
     Type index = builder.getIndexType(), flag = builder.getI1Type();
 
     Block *load = startStage(loop.getLoad(), index);
-    Value keys = strategy->loadKey(atKey, key, kTile, load->getArgument(0));
-    Value values = atKey.loadDense(value, kTile, load->getArgument(0));
+    Value firstKey = inMemory(rows.keyBegin, load->getArgument(0));
+    Value keys = strategy->loadKey(atKey, key, kTile, firstKey);
+    Value values = atKey.loadDense(value, kTile, firstKey, rows.keyEnd);
     create<YieldOp>(ValueRange{keys, values});
 
     Block *score = startStage(loop.getScore(), keys.getType());
@@ -210,8 +240,9 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
     create<YieldOp>(scores);
 
     Block *masked = startStage(loop.getMask(), {index, scoreType});
-    create<YieldOp>(Value(create<MaskOp>(scoreType, masked->getArgument(1), row,
-                                         masked->getArgument(0), numQueries, numKeys, mask)));
+    create<YieldOp>(
+        Value(create<MaskOp>(scoreType, masked->getArgument(1), rows.row, masked->getArgument(0),
+                             rows.numQueries, rows.numKeys, mask)));
 
     emitSoftmax(startStage(loop.getSoftmax(), {scoreType, rowType, rowType}));
 
@@ -224,12 +255,12 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
   }
 
   if (lse) {
-    Value rows =
+    Value sums =
         create<LseOp>(rowType, loop.getMax(), loop.getSum(), builder.getF32FloatAttr(scaling.lse));
-    create<StoreOp>(rows, lse, batch, head, row);
+    create<StoreOp>(sums, lse, batch, head, firstRow, rows.queryEnd);
   }
   Value normalized = create<NormalizeOp>(accType, loop.getAcc(), loop.getSum());
-  create<StoreOp>(normalized, output, batch, head, row);
+  create<StoreOp>(normalized, output, batch, head, firstRow, rows.queryEnd);
 }
 
 struct AttentionToTile : OpConversionPattern<AttentionOp> {
@@ -242,14 +273,18 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
     if (!schedule || !schedule.isComplete())
       return op.emitOpError("has no complete schedule; run sfa-assign-schedule before");
     KernelBuilder builder(rewriter, symbols, op, adaptor.getOperands());
-    std::string name = ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
-                        stringifyEnum(*schedule.getSoftmax()))
-                           .str();
+    std::string name =
+        ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
+         stringifyEnum(*schedule.getSoftmax()) + (op.hasSequences() ? "_varlen" : ""))
+            .str();
     KernelOp kernel = builder.start(name, schedule, *schedule.getQTile());
+    SmallVector<Value> offsets;
+    if (op.hasSequences())
+      offsets = {builder.operand(3).memories[0], builder.operand(4).memories[0]};
     AttentionKernel(rewriter, op, kernel)
-        .emit(builder.operand(0), builder.operand(1), builder.operand(2),
+        .emit(builder.operand(0), builder.operand(1), builder.operand(2), offsets,
               builder.result(0).memories[0], op.getLse() ? builder.result(1).memories[0] : Value());
-    builder.launch();
+    builder.launch(op.hasSequences() ? adaptor.getOperands()[3].front() : Value());
     return success();
   }
 

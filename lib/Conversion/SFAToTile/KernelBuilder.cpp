@@ -22,12 +22,14 @@ Value KernelContext::constant(int64_t value) const {
   return arith::ConstantIndexOp::create(builder, loc, value);
 }
 
-Value KernelContext::loadDense(const Operand &operand, int64_t rows, Value row) const {
+Value KernelContext::loadDense(const Operand &operand, int64_t rows, Value row, Value limit) const {
   auto type = TileType::get(builder.getContext(), {rows, operand.features()},
                             operand.type.getElementType());
-  if (operand.isCodes())
+  if (operand.isCodes()) {
+    assert(!limit && "codes have no limit");
     return ExpandOp::create(builder, loc, type, loadCodes(operand, rows, row));
-  return LoadOp::create(builder, loc, type, operand.memories[0], batch, head, row);
+  }
+  return LoadOp::create(builder, loc, type, operand.memories[0], batch, head, row, limit);
 }
 
 Value KernelContext::loadCodes(const Operand &operand, int64_t rows, Value row) const {
@@ -93,7 +95,7 @@ Operand KernelBuilder::result(unsigned index) {
   return inside(op->getResults(), index, inputs);
 }
 
-void KernelBuilder::launch() {
+void KernelBuilder::launch(Value offsets) {
   Location loc = op->getLoc();
   rewriter.setInsertionPoint(op);
   SmallVector<Value> inputs, outputs;
@@ -116,6 +118,10 @@ void KernelBuilder::launch() {
   Value tokens = tensor::DimOp::create(rewriter, loc, rows, 2);
   Value tile = arith::ConstantIndexOp::create(rewriter, loc, rowTile);
   Value tiles = arith::CeilDivUIOp::create(rewriter, loc, tokens, tile);
+  // One for each offset: at most two more than needed, of a sum that programs of GPUs can hold.
+  if (offsets)
+    tiles = arith::AddIOp::create(rewriter, loc, tiles,
+                                  tensor::DimOp::create(rewriter, loc, offsets, 0));
   auto launch = LaunchOp::create(rewriter, loc, ValueRange(outputs).getTypes(), kernel.getSymName(),
                                  batch, head, tiles, inputs, outputs);
 

@@ -32,8 +32,10 @@ struct KernelContext {
   mlir::Value batch, head;
 
   mlir::Value constant(int64_t value) const;
-  /// `row + rows` rows of `operand` from `row` on, as a dense tile: codes are expanded.
-  mlir::Value loadDense(const Operand &operand, int64_t rows, mlir::Value row) const;
+  /// The `rows` rows of `operand` from `row` on, as a dense tile: codes are expanded. Of a dense
+  /// operand those from `limit` on are 0 where that is given.
+  mlir::Value loadDense(const Operand &operand, int64_t rows, mlir::Value row,
+                        mlir::Value limit = {}) const;
   /// The same rows as codes; the operand has to hold codes.
   mlir::Value loadCodes(const Operand &operand, int64_t rows, mlir::Value row) const;
 };
@@ -60,8 +62,9 @@ public:
   Operand operand(unsigned index) { return inside(op->getOperands(), index, 0); }
   Operand result(unsigned index);
 
-  /// Ends the kernel: launches it in place of the op.
-  void launch();
+  /// Ends the kernel: launches it in place of the op. With the offsets of sequences, which begin
+  /// row tiles of their own, the grid has as many tiles as `sfa_tile.sequence_tile` needs.
+  void launch(mlir::Value offsets = {});
 
 private:
   Operand inside(mlir::ValueRange values, unsigned index, unsigned firstMemory);

@@ -65,7 +65,7 @@ struct DensifyToTile : OpConversionPattern<DensifyOp> {
     Value row = getFirstRow(context, kernel);
     Value tile = context.loadDense(builder.operand(0), rowsPerTile, row);
     StoreOp::create(rewriter, op.getLoc(), tile, builder.result(0).memories[0], context.batch,
-                    context.head, row);
+                    context.head, row, /*limit=*/Value());
     builder.launch();
     return success();
   }

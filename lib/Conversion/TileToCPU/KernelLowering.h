@@ -92,6 +92,10 @@ private:
   Value scalar(Value value) { return mapping.lookup(value); }
   MatrixBuffer matrix(Value tile) { return matrices.at(tile); }
 
+  //===--- Sequences of several lengths (Sequences.cpp) ---------------------===//
+
+  void lower(tile::SequenceTileOp op);
+
   //===--- Blocks of query rows (RowBlocks.cpp) ---------------------------===//
   // The stages of the key loop after `load` work on a block of query rows at a time: a large query
   // tile shares the work of `load`, and the scores of a block stay in cache. Tiles of the block
@@ -135,8 +139,8 @@ private:
   void lower(tile::ExpandOp op);
   void lower(tile::TopkOp op);
   void fillMatrix(MatrixBuffer matrix, float value);
-  /// How many of `rows` rows from `row` on the memory has.
-  Value validRows(Value memory, Value row, int64_t rows);
+  /// How many of `rows` rows from `row` on the memory has, those before `limit` where it is given.
+  Value validRows(Value memory, Value row, int64_t rows, Value limit = nullptr);
   /// `to[column][row] = from[row][column]`, both padded to whole vectors.
   void transpose(MatrixBuffer from, MatrixBuffer to);
   Value codeValue(const CodesView &codes, Value row, Value t);

@@ -12,8 +12,11 @@ using namespace mlir;
 using namespace sfa::tile;
 using namespace sfa::cpu;
 
-Value KernelLowering::validRows(Value memory, Value row, int64_t rows) {
-  Value left = emit.sub(emit.dim(memory, 2), row);
+Value KernelLowering::validRows(Value memory, Value row, int64_t rows, Value limit) {
+  Value end = emit.dim(memory, 2);
+  if (limit)
+    end = emit.minIndex(end, scalar(limit));
+  Value left = emit.sub(end, row);
   return emit.maxIndex(emit.minIndex(left, emit.index(rows)), emit.index(0));
 }
 
@@ -34,7 +37,7 @@ void KernelLowering::lower(LoadOp op) {
   Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), head = scalar(op.getHead()),
         first = scalar(op.getRow());
   MatrixBuffer matrix = allocateMatrix(tile.getRows(), tile.getColumns());
-  Value valid = validRows(memory, first, tile.getRows()), zero = emit.splat(0.0f);
+  Value valid = validRows(memory, first, tile.getRows(), op.getLimit()), zero = emit.splat(0.0f);
   int64_t whole = tile.getColumns() / emit.lanes * emit.lanes;
 
   emit.loop(emit.index(0), valid, 1, [&](Value row) {
@@ -69,7 +72,7 @@ void KernelLowering::lower(StoreOp op) {
   Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), head = scalar(op.getHead()),
         first = scalar(op.getRow());
   Type element = op.getMemory().getType().getElementType();
-  Value valid = validRows(memory, first, tile.getRows());
+  Value valid = validRows(memory, first, tile.getRows(), op.getLimit());
   emit.loop(emit.index(0), valid, 1, [&](Value row) {
     Value target = emit.add(first, row);
     if (tile.isRowVector()) {

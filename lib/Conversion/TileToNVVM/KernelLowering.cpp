@@ -36,9 +36,9 @@ KernelLowering::KernelLowering(KernelOp kernel, const Chip &chip)
 static LogicalResult checkMemories(KernelOp kernel) {
   for (BlockArgument memory : kernel.getMemories()) {
     auto type = dyn_cast<MemRefType>(memory.getType());
-    if (!type || (type.getRank() != 3 && type.getRank() != 4))
+    if (!type || (type.getRank() != 1 && type.getRank() != 3 && type.getRank() != 4))
       return kernel.emitOpError() << "takes " << memory.getType()
-                                  << "; on a GPU memories have rank 3 or 4";
+                                  << "; on a GPU memories have rank 1, 3 or 4";
   }
   return success();
 }
@@ -164,7 +164,7 @@ LogicalResult KernelLowering::lower(Operation *op) {
   emit.setLoc(op->getLoc());
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case<FillOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, TripsOp, ScaleRowsOp,
-            NormalizeOp, LseOp, DotOp, AccumulateOp, StoreOp>([&](auto tileOp) {
+            NormalizeOp, LseOp, DotOp, AccumulateOp, StoreOp, SequenceTileOp>([&](auto tileOp) {
         lower(tileOp);
         return success();
       })
@@ -333,6 +333,13 @@ Value KernelLowering::address(const Memory &memory, Value batch, Value head, Val
                            emit.mul(emit.toI64(head), memory.headStride));
   element = emit.add(element, emit.mul(emit.toI64(row), memory.rowStride));
   return emit.offset(memory.pointer, element, memory.type.getElementType());
+}
+
+Value KernelLowering::rowsLeft(const Memory &memory, Value row, Value limit) {
+  Value end = memory.rows;
+  if (limit)
+    end = emit.minSigned(end, emit.toI64(scalar(limit)));
+  return emit.sub(end, emit.toI64(row));
 }
 
 Value KernelLowering::allocateShared(int64_t bytes) {

@@ -103,6 +103,13 @@ public:
   /// Whose first row is `row` of `memory[batch, head]`.
   Value address(const Memory &memory, Value batch, Value head, Value row);
 
+  /// How many rows from `row` on `memory` has, those before `limit` where it is not null; i64.
+  Value rowsLeft(const Memory &memory, Value row, Value limit);
+  /// The same for a load whose operands have been lowered.
+  Value rowsLeft(tile::LoadOp load) {
+    return rowsLeft(memory(load.getMemory()), scalar(load.getRow()), load.getLimit());
+  }
+
   /// A piece of the block's shared memory, aligned to 1024 bytes.
   Value allocateShared(int64_t bytes);
   SharedTile allocateTile(int64_t rows, int64_t columns) {
@@ -189,6 +196,10 @@ private:
   /// Row of the tile that holds row `number` among those of a lane.
   Value rowInTile(size_t number);
 
+  //===--- Sequences of several lengths (Sequences.cpp) ---------------------===//
+
+  void lower(tile::SequenceTileOp op);
+
   //===--- Products (the code path), epilogue (Epilogue.cpp) ----------------===//
 
   void lower(tile::DotOp op);
@@ -202,6 +213,12 @@ private:
   llvm::DenseMap<Value, Memory> memories;
   KernelResources resources;
 };
+
+/// Makes the rows of `tile` from `numRows` (i64) on 0, for one warpgroup before its product with
+/// the tile that a bulk tensor copy brought (Sequences.cpp); its threads meet at the named barrier
+/// `barrier` (i32). Warpgroups may do so at once.
+void clearRows(Emitter &emit, const SharedTile &tile, mlir::Value numRows, mlir::Value thread,
+               mlir::Value barrier);
 
 /// Lowers the body of a kernel without a key loop: rows that come from memory, change their form and
 /// go to memory (RowKernel.cpp).

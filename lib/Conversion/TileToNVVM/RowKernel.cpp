@@ -55,7 +55,9 @@ private:
 
   /// Row number of the lane in `memory[batch, head]`, which starts at `first`.
   Value rowNumber(Value first) { return emit.add(emit.toI64(kernel.scalar(first)), rowInTile); }
-  Value exists(const Memory &memory, Value row) { return emit.less(row, memory.rows); }
+  Value exists(const Memory &memory, Value row, Value limit = {}) {
+    return emit.less(emit.i64(0), kernel.rowsLeft(memory, row, limit));
+  }
   Value rowAddress(const Memory &memory, Value batch, Value head, Value row) {
     return kernel.address(memory, kernel.scalar(batch), kernel.scalar(head), row);
   }
@@ -150,7 +152,7 @@ void RowKernel::lower(LoadOp op) {
   Value row = rowNumber(op.getRow());
   Type words = VectorType::get(4, emit.getI32Type());
   Emitter::Values loaded = emit.choose(
-      exists(memory, row),
+      exists(memory, row, op.getLimit()),
       [&]() -> Emitter::Values {
         Value start = rowAddress(memory, op.getBatch(), op.getHead(), row);
         Value mine = emit.offset(start, emit.mul(lane, pieceElements), emit.getI16Type());
@@ -172,7 +174,7 @@ void RowKernel::lower(StoreOp op) {
   const Memory &memory = kernel.memory(op.getMemory());
   Value row = rowNumber(op.getRow());
   const Piece &piece = pieces.at(op.getTile());
-  emit.when(exists(memory, row), [&] {
+  emit.when(exists(memory, row, op.getLimit()), [&] {
     Type words = VectorType::get(4, emit.getI32Type());
     Value vector = emit.make<LLVM::PoisonOp>(words);
     for (int64_t word = 0; word < 4; ++word) {

@@ -34,7 +34,8 @@ public:
                       const SharedTile &value) override;
 
 private:
-  /// Starts copies of rows [row, row + tile.rows) of the load's memory; rows beyond its end are 0.
+  /// Starts copies of rows [row, row + tile.rows) of the load's memory; rows beyond its end and its
+  /// limit are 0.
   void startCopy(LoadOp load, const SharedTile &tile);
   /// 16 bytes from chunk `chunk` of row `row`.
   Value chunkAddress(const SharedTile &tile, Value row, Value chunk);
@@ -82,7 +83,7 @@ void WarpPath::startCopy(LoadOp load, const SharedTile &tile) {
   Value first = emit.toI64(kernel.scalar(load.getRow()));
   Value base = kernel.address(memory, kernel.scalar(load.getBatch()),
                               kernel.scalar(load.getHead()), first);
-  Value rowsLeft = emit.sub(memory.rows, first);
+  Value rowsLeft = kernel.rowsLeft(load);
   int64_t chunksInRow = tile.columns / SharedTile::chunkElements;
   int64_t threads = numThreads(kernel.geometry), rowsAtOnce = threads / chunksInRow;
   Value chunk = emit.rem(kernel.thread, chunksInRow), start = emit.div(kernel.thread, chunksInRow);

@@ -76,6 +76,8 @@ private:
   FailureOr<KernelLowering::State> emitInSequence(KeyLoopOp loop, KernelLowering::State state);
   /// The tiles of a consumer, of which there is one at least, with lookahead.
   FailureOr<KernelLowering::State> emitWithLookahead(KeyLoopOp loop, KernelLowering::State state);
+  /// The value tile at hand is that of the key tile at `key`, which may reach beyond a limit.
+  void limitValues(KeyLoopOp loop, Value key);
   /// Scores and softmax of the key tile at `key`.
   FailureOr<KernelLowering::Weights> lowerTile(KeyLoopOp loop, Value key,
                                                KernelLowering::State &state);
@@ -99,8 +101,8 @@ private:
   SmallVector<Ring> rings;
   /// The first barrier is that of the queries.
   static constexpr int64_t queryBarrier = 0;
-  /// Named barriers of consumers that take turns; 0 is that of the block.
-  static constexpr int64_t firstTurnBarrier = 2, turnThreads = 256, firstGuardBarrier = 6;
+  /// Named barriers of consumers that take turns, and of each consumer; 0 is that of the block.
+  static constexpr int64_t firstTurnBarrier = 2, turnThreads = 256, firstWarpgroupBarrier = 6;
   bool takesTurns = false;
 
   //===--- Of the consumers, for the tile at hand ---------------------------===//
@@ -114,6 +116,8 @@ private:
   std::function<void()> issueAhead;
   /// The left operands of the product with the values that may be under way.
   KernelLowering::Values leftOperands;
+  /// Of the value tile at hand, where rows of it may be beyond a limit: those before it, i64.
+  Value numValueRows;
   /// A condition that does not hold; see keepUntilHere.
   Value never;
   /// Registers of scores that are not needed any more: the next scores take their place.
@@ -230,7 +234,7 @@ LogicalResult WarpgroupPath::formScoresAgain(KeyLoopOp loop, const Fragment &reg
 
 Value WarpgroupPath::any(Value condition) {
   // Scores are formed again by the whole warpgroup.
-  return anyOfWarpgroup(emit, emit.add(consumer(), firstGuardBarrier), condition);
+  return anyOfWarpgroup(emit, emit.add(consumer(), firstWarpgroupBarrier), condition);
 }
 
 void WarpgroupPath::multiplyScores(KeyLoopOp loop) {
@@ -268,6 +272,9 @@ Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
   if (issueAhead)
     issueAhead();
   acquire(rings.back(), valuePosition);
+  if (numValueRows)
+    clearRows(emit, value, numValueRows, kernel.thread,
+              emit.add(consumer(), firstWarpgroupBarrier));
   Value right = describeColumns(emit, value);
   emitWgmmaFence(emit);
   for (int64_t step = 0; step < value.rows / 16; ++step)
@@ -299,6 +306,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
         spent = KernelLowering::Values(values.slice(numState, numSpent));
         scorePosition = valuePosition = {values[numState + numSpent],
                                          values[numState + numSpent + 1]};
+        limitValues(loop, key);
         issueScores(loop);
         auto weights = lowerTile(loop, key, after);
         if (succeeded(weights))
@@ -319,6 +327,15 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
   if (failed(result))
     return failure();
   return KernelLowering::unflatten(state, ValueRange(results).take_front(numState));
+}
+
+void WarpgroupPath::limitValues(KeyLoopOp loop, Value key) {
+  LoadOp load = rings.back().load;
+  if (!load.getLimit())
+    return;
+  // Index arithmetic: what could fail has been refused.
+  (void)kernel.lowerStageScalars(loop, key);
+  numValueRows = kernel.rowsLeft(load);
 }
 
 FailureOr<KernelLowering::Weights>
@@ -434,6 +451,9 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
   if (failed(result))
     return failure();
   auto [current, left] = unpack(results);
+  // Only the last tile reaches beyond a limit: the one before it ends where it begins.
+  Value before = emit.sub(upper, emit.make<arith::ConstantIndexOp>(1));
+  limitValues(loop, emit.sub(before, emit.make<arith::RemUIOp>(emit.sub(before, lower), step)));
   if (failed(accumulate(current, left, emit.bitXor(hasSecond, emit.i1(true)))))
     return failure();
   emitWgmmaWait(emit, 0, current.acc.elements);
@@ -476,6 +496,9 @@ LogicalResult WarpgroupPath::lowerKeyLoop(KeyLoopOp loop) {
   if (loads->size() != 2)
     return loop.emitOpError("loads more than a key and a value tile, which the warpgroup path does "
                             "not support");
+  for (LoadOp load : llvm::concat<LoadOp>(*queries, MutableArrayRef(*loads).drop_back()))
+    if (load.getLimit())
+      return load.emitOpError("has a limit, which the warpgroup path supports for values only");
   element = loads->back().getTile().getType().getElementType();
   ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
   stages = schedule ? schedule.getStages().value_or(2) : 2;

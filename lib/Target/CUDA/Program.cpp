@@ -59,6 +59,8 @@ private:
     return memory;
   }
   llvm::Expected<json::Value> expression(Value size);
+  /// Of a grid, which may also be a sum of two expressions.
+  llvm::Expected<json::Value> extent(Value size);
   llvm::Expected<json::Value> dimension(Value memory, int64_t dim);
   llvm::Expected<json::Object> describe(Value memory);
   llvm::Error addLaunch(::mlir::gpu::LaunchFuncOp launch);
@@ -108,13 +110,27 @@ llvm::Expected<json::Value> ProgramBuilder::expression(Value size) {
   return llvm::createStringError("a size is given by a scalar argument");
 }
 
+llvm::Expected<json::Value> ProgramBuilder::extent(Value size) {
+  auto sum = size.getDefiningOp<arith::AddIOp>();
+  if (!sum)
+    return expression(size);
+  json::Array terms;
+  for (Value operand : sum->getOperands()) {
+    llvm::Expected<json::Value> term = expression(operand);
+    if (!term)
+      return term.takeError();
+    terms.push_back(std::move(*term));
+  }
+  return json::Value(json::Object{{"sum", std::move(terms)}});
+}
+
 llvm::Expected<json::Object> ProgramBuilder::describe(Value memory) {
   auto type = cast<MemRefType>(memory.getType());
   std::string element;
   llvm::raw_string_ostream stream(element);
   Type elementType = type.getElementType();
-  // Integers without sign are feature indices.
-  if (elementType.isInteger())
+  // Integers without sign are feature indices, but for the offsets of sequences, which are i32.
+  if (elementType.isInteger(8) || elementType.isInteger(16))
     stream << 'u' << elementType.getIntOrFloatBitWidth();
   else
     stream << elementType;
@@ -134,8 +150,8 @@ llvm::Expected<json::Object> ProgramBuilder::describe(Value memory) {
 
 llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
   json::Array grid, memories, maps;
-  for (Value extent : {launch.getGridSizeX(), launch.getGridSizeY(), launch.getGridSizeZ()}) {
-    llvm::Expected<json::Value> size = expression(extent);
+  for (Value blocks : {launch.getGridSizeX(), launch.getGridSizeY(), launch.getGridSizeZ()}) {
+    llvm::Expected<json::Value> size = extent(blocks);
     if (!size)
       return size.takeError();
     grid.push_back(std::move(*size));
@@ -254,7 +270,7 @@ llvm::Expected<Program> sfa::gpu::compileProgram(ModuleOp module, StringRef entr
 
   Program program;
   program.document = json::Object{{"format", "flashsfa-program"},
-                                  {"version", 1},
+                                  {"version", 2},
                                   {"compiler", SFA_VERSION},
                                   {"chip", chip.name}};
   if (llvm::Error error =

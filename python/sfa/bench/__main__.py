@@ -1,4 +1,4 @@
-"""python -m sfa.bench [--op attention|sparsify|overhead] ...; --help says the rest."""
+"""python -m sfa.bench [--op attention|varlen|sparsify|overhead] ...; --help says the rest."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ def parse(arguments=None):
         prog="python -m sfa.bench", description="Measure FlashSFA against other implementations of "
         "attention on this GPU. All get the same data: N(0, 1), queries and keys with all but k "
         "features of each row 0.")
-    parser.add_argument("--op", choices=("attention", "sparsify", "overhead"), default="attention")
+    parser.add_argument("--op", choices=("attention", "varlen", "sparsify", "overhead"), default="attention")
     parser.add_argument("--n", type=int, nargs="+", default=[4096, 16384], help="tokens")
     parser.add_argument("--d", type=int, nargs="+", default=[64, 128, 256],
                         help="features of queries, keys and values")
@@ -58,6 +58,7 @@ def _print_table(title, rows, failure, columns):
 
 ATTENTION_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x best peer", "best_peer", 2),
                      ("x cuDNN", "cudnn", 2))
+VARLEN_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x equal", "equal", 2))
 SPARSIFY_COLUMNS = (("ms", "ms", 3), ("GB/s", "gbytes", 0), ("x copy", "copy", 2))
 
 
@@ -103,7 +104,7 @@ def _run_overhead():
 
 
 def _run_gpu(options):
-    """The tables of attention or sparsify, or None without a GPU."""
+    """The tables of an operation, or None without a GPU."""
     try:
         import torch
         reason = None if torch.cuda.is_available() else "no GPU"
@@ -115,8 +116,9 @@ def _run_gpu(options):
     from . import gpu
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, flashsfa {__version__}; median of "
           f"{options.repeats} interleaved samples, N(0, 1), seed {options.seed}")
-    measure, columns = ((gpu.attention, ATTENTION_COLUMNS) if options.op == "attention"
-                        else (gpu.sparsify, SPARSIFY_COLUMNS))
+    measure, columns = {"attention": (gpu.attention, ATTENTION_COLUMNS),
+                        "varlen": (gpu.varlen, VARLEN_COLUMNS),
+                        "sparsify": (gpu.sparsify, SPARSIFY_COLUMNS)}[options.op]
     results, tables = [], []
     for title, record, rows, failure in measure(options):
         _print_table(title, rows, failure, columns)

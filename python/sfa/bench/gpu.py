@@ -1,7 +1,10 @@
-"""The measurements on a GPU: attention, sparsify."""
+"""The measurements on a GPU: attention, sequences of several lengths, sparsify."""
 
 import contextlib
+import itertools
+import math
 import os
+import random
 
 import torch
 
@@ -121,6 +124,70 @@ def _attention_table(options, chips, heads, n, d, causal):
             tflops=time and flops / time / 1e9, best_peer=time and best and best / time,
             cudnn=time and cudnn and cudnn / time,
             samples=contestant.samples))
+    return title, record, rows, None
+
+
+def varlen(options):
+    """Yields a table for each n, d and mask: sequences of log-uniform lengths in one tensor, against
+    ones of equal lengths that are as much work."""
+    chips = [Chip(name) for name in options.chip or native_chips()]
+    for d in options.d:
+        heads = max(1, options.heads_total // d)
+        for n in options.n:
+            for causal in options.causal:
+                yield _varlen_table(options, chips, heads, n, d, causal)
+                torch.cuda.empty_cache()
+
+
+def _log_uniform_lengths(n, seed):
+    """Lengths from 16 to n / 4 that add up to n."""
+    source, lengths = random.Random(seed), []
+    while (rest := n - sum(lengths)) > 0:
+        lengths.append(min(rest, round(math.exp(source.uniform(math.log(16), math.log(max(16, n // 4)))))))
+    return lengths
+
+
+def _equal_lengths(lengths):
+    """As many tokens, in sequences whose squares add up to the same but for rounding."""
+    n = sum(lengths)
+    count = max(1, round(n * n / sum(length * length for length in lengths)))
+    return [n // count + (number < n % count) for number in range(count)]
+
+
+def _varlen_table(options, chips, heads, n, d, causal):
+    dtype, k_features = DTYPES[options.dtype], min(options.k, d)
+    lengths = _log_uniform_lengths(n, options.seed)
+    kinds = {"log-uniform": lengths, "equal": _equal_lengths(lengths)}
+    title = (f"varlen, {heads} heads, {n} tokens in " + " or ".join(
+        f"{len(kind)} sequences of {name} lengths up to {max(kind)}" for name, kind in kinds.items())
+        + f", d = dv = {d}, {options.dtype}, {'causal' if causal else 'no mask'}, codes of {k_features}")
+    record = dict(op="varlen", heads=heads, n=n, d=d, causal=causal, k=k_features, dtype=options.dtype,
+                  lengths=lengths)
+    try:
+        generator = torch.Generator("cuda").manual_seed(options.seed)
+        q, k, v = (torch.randn(1, heads, n, d, generator=generator, device="cuda").to(dtype)
+                   for _ in range(3))
+        codes = [sfa.sparsify(x, k_features) for x in (q, k)]
+        offsets = {name: torch.tensor([0, *itertools.accumulate(kind)], dtype=torch.int32, device="cuda")
+                   for name, kind in kinds.items()}
+    except Exception as error:
+        return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
+    contestants = []
+    for chip, softmax, kind in itertools.product(chips, options.softmax, kinds):
+        call = lambda s=f"softmax = {softmax}", o=offsets[kind]: sfa.attention(
+            *codes, v, causal=causal, schedule=s, cu_seqlens=o)
+        contestants.append((kind, Contestant(f"{kind}, {softmax}, {chip.name}",
+                                             lambda c=chip, f=call: c.bound(f), group="sfa")))
+    measure([contestant for _, contestant in contestants], options.repeats)
+    rows = []
+    for kind, contestant in contestants:
+        pairs = sum(length * length for length in kinds[kind])
+        time = contestant.milliseconds
+        rows.append(dict(name=contestant.name, ms=time, reason=contestant.reason, samples=contestant.samples,
+                         tflops=time and 4 * heads * pairs * d / (2 if causal else 1) / time / 1e9))
+    for uneven, even in zip(rows[::2], rows[1::2]):
+        uneven["equal"] = uneven["ms"] and even["ms"] and uneven["tflops"] / even["tflops"]
+        even["equal"] = None
     return title, record, rows, None
 
 

@@ -201,6 +201,9 @@ def graphs(run):
     for features, schedule in itertools.product((None, 8), SCHEDULES):
         run.case(f"capture and replay, topk {features}, {schedule}", _check_graph, features, schedule)
     run.case("capture and replay, codes", _check_codes_graph)
+    for schedule in SCHEDULES:
+        run.case(f"capture and replay, sequences that change their lengths, {schedule}",
+                 _check_sequences_graph, schedule)
 
 
 def _replay(function, inputs, changed):
@@ -233,6 +236,14 @@ def _check_codes_graph():
     problems = [_problem(torch.float16, (4, 2), 64, 128, 300, 600, seed) for seed in (1, 5, 9)]
     _replay(lambda q, k, v: sfa.attention(sfa.sparsify(q, 8), sfa.sparsify(k, 8), v),
             problems[0], problems[1:])
+
+
+def _check_sequences_graph(schedule):
+    problems = [[x[:1] for x in _problem(torch.bfloat16, (4, 2), 128, 128, 600, 600, seed)]
+                + [torch.tensor(offsets, dtype=torch.int32, device="cuda")]
+                for seed, offsets in ((1, [0, 100, 600]), (5, [0, 0, 600]), (9, [0, 511, 600]))]
+    _replay(lambda q, k, v, offsets: sfa.attention(q, k, v, topk=8, causal=True, schedule=schedule,
+                                                   cu_seqlens=offsets), problems[0], problems[1:])
 
 
 class _Block(torch.nn.Module):
@@ -317,13 +328,26 @@ def errors(run):
         ("window", ValueError, "window", lambda: sfa.attention(q, k, v, window=(2**31, 0))),
         ("schedule", RuntimeError, "strategy",
          lambda: sfa.attention(q, k, v, schedule="strategy = best")),
-        ("cu_seqlens", NotImplementedError, "pad",
-         lambda: sfa.attention(q, k, v, cu_seqlens=torch.zeros(2))),
+        *_wrong_offsets(q, k, v),
     )
     for name, kind, part, function in cases:
         run.case(name, _expect, kind, part, function)
     # A refused call leaves the device as it was.
     run.case("a call after all these", lambda: sfa.attention(q, k, v))
+
+
+def _wrong_offsets(q, k, v):
+    one, offsets = [x[:1] for x in (q, k, v)], torch.tensor([0, 8, 32], dtype=torch.int32, device="cuda")
+    for name, kind, part, wrong in (
+            ("dtype", TypeError, "int64", offsets.long()),
+            ("device", ValueError, "one device", offsets.cpu()),
+            ("rank", ValueError, "1 dimension", offsets[None]),
+            ("one offset", ValueError, "at least 1 sequence", offsets[:1]),
+            ("stride", ValueError, "contiguous", offsets.repeat_interleave(2)[::2]),
+            ("alignment", ValueError, "clone", offsets[1:]),
+            ("number", ValueError, "one more", (offsets, offsets[:2]))):
+        yield f"cu_seqlens, {name}", kind, part, lambda wrong=wrong: sfa.attention(*one, cu_seqlens=wrong)
+    yield "cu_seqlens, batch", ValueError, "batch of 2", lambda: sfa.attention(q, k, v, cu_seqlens=offsets)
 
 
 #===--- compute-sanitizer ----------------------------------------------------------------------===#
@@ -358,4 +382,8 @@ def run_sanitized():
                                 ("softmax = lazy", 64, True)):
         problem = _problem(torch.bfloat16, (2, 1), d, d, 150, 200, 1)
         _attend(problem, schedule=schedule, causal=causal)
+        for offsets in ([0, 0, 70, 71, 150], [-9, 200, 100, 50, 2**31 - 1]):
+            # More keys than queries: the last sequence has a part of them only.
+            _attend([x[:1] for x in problem], schedule=schedule, causal=causal,
+                    cu_seqlens=torch.tensor(offsets, dtype=torch.int32, device="cuda"))
     torch.cuda.synchronize()

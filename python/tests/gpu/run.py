@@ -46,6 +46,7 @@ def skip_reason():
 
 def load_groups():
     import correctness  # noqa: F401, registers its groups
+    import sequences  # noqa: F401
     import execution  # noqa: F401
     from harness import GROUPS
     return GROUPS

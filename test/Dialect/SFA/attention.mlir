@@ -51,3 +51,13 @@ func.func @strategies(%q: tensor<1x1x8x64xf32>, %k: tensor<1x1x8x64xf32>, %v: te
     : tensor<1x1x8x64xf32, #sfa.codes<k = 8>>, tensor<1x1x8x64xf32>, tensor<1x1x8x64xf32> -> tensor<1x1x8x64xf32>
   return
 }
+
+// Offsets of sequences, of a size that is known or not.
+// CHECK-LABEL: @sequences(
+func.func @sequences(%q: tensor<1x2x?x64xf32>, %k: tensor<1x1x?x64xf32>, %cu_q: tensor<?xi32>, %cu_k: tensor<9xi32>) {
+  // CHECK: sfa.attention %{{.*}}, %{{.*}}, %{{.*}} sequences(%arg2, %arg3 : tensor<?xi32>, tensor<9xi32>) mask <causal> scale 1.250000e-01 schedule <softmax = lazy> :
+  %o, %lse = sfa.attention %q, %k, %k sequences(%cu_q, %cu_k : tensor<?xi32>, tensor<9xi32>) mask <causal> scale 0.125
+      schedule <softmax = lazy>
+    : tensor<1x2x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32> -> tensor<1x2x?x64xf32>, tensor<1x2x?xf32>
+  return
+}

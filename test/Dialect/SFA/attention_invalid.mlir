@@ -325,7 +325,7 @@ func.func @clauses_out_of_order(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf3
 // -----
 
 func.func @generic_without_operands() {
-  // expected-error @+1 {{'sfa.attention' op expected 3 operands, but found 0}}
+  // expected-error @+1 {{'sfa.attention' op expected 3 or more operands, but found 0}}
   %0 = "sfa.attention"() : () -> tensor<1x4x8x32xf32>
   return
 }
@@ -351,5 +351,69 @@ func.func @generic_with_wrong_attribute(%q: tensor<1x4x8x16xf32>) {
 func.func @generic_with_f32_scale(%q: tensor<1x4x8x16xf32>) {
   // expected-error @+1 {{attribute 'scale' failed to satisfy constraint: 64-bit float attribute}}
   %0 = "sfa.attention"(%q, %q, %q) {scale = 1.0 : f32} : (tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>) -> tensor<1x4x8x16xf32>
+  return
+}
+
+// -----
+
+func.func @one_offset_tensor(%x: tensor<1x1x8x16xf32>, %c0: tensor<?xi32>) {
+  // expected-error @+1 {{'sfa.attention' op takes the offsets of sequences of the query and of the key, given is 1 tensor; give one twice where they are the same}}
+  %0 = sfa.attention %x, %x, %x sequences(%c0 : tensor<?xi32>) : tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32> -> tensor<1x1x8x16xf32>
+  return
+}
+
+// -----
+
+func.func @three_offset_tensors(%x: tensor<1x1x8x16xf32>, %c0: tensor<?xi32>, %c1: tensor<?xi32>, %c2: tensor<?xi32>) {
+  // expected-error @+1 {{'sfa.attention' op takes the offsets of sequences of the query and of the key, given are 3 tensors; give one twice where they are the same}}
+  %0 = sfa.attention %x, %x, %x sequences(%c0, %c1, %c2 : tensor<?xi32>, tensor<?xi32>, tensor<?xi32>) : tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32> -> tensor<1x1x8x16xf32>
+  return
+}
+
+// -----
+
+func.func @batch_of_sequences(%x: tensor<2x1x8x16xf32>, %c0: tensor<?xi32>, %c1: tensor<?xi32>) {
+  // expected-error @+1 {{'sfa.attention' op has sequences, whose tokens follow one another in a batch of 1, given is a query of type 'tensor<2x1x8x16xf32>'}}
+  %0 = sfa.attention %x, %x, %x sequences(%c0, %c1 : tensor<?xi32>, tensor<?xi32>) : tensor<2x1x8x16xf32>, tensor<2x1x8x16xf32>, tensor<2x1x8x16xf32> -> tensor<2x1x8x16xf32>
+  return
+}
+
+// -----
+
+func.func @dynamic_batch_of_sequences(%x: tensor<?x1x8x16xf32>, %c0: tensor<?xi32>, %c1: tensor<?xi32>) {
+  // expected-error @+1 {{'sfa.attention' op has sequences, whose tokens follow one another in a batch of 1, given is a query of type 'tensor<?x1x8x16xf32>'}}
+  %0 = sfa.attention %x, %x, %x sequences(%c0, %c1 : tensor<?xi32>, tensor<?xi32>) : tensor<?x1x8x16xf32>, tensor<?x1x8x16xf32>, tensor<?x1x8x16xf32> -> tensor<?x1x8x16xf32>
+  return
+}
+
+// -----
+
+func.func @no_sequence(%x: tensor<1x1x8x16xf32>, %c0: tensor<1xi32>, %c1: tensor<1xi32>) {
+  // expected-error @+1 {{'sfa.attention' op has 1 offsets of sequences; s sequences have s + 1 offsets, and at least 1 sequence is needed}}
+  %0 = sfa.attention %x, %x, %x sequences(%c0, %c1 : tensor<1xi32>, tensor<1xi32>) : tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32> -> tensor<1x1x8x16xf32>
+  return
+}
+
+// -----
+
+func.func @numbers_of_sequences(%x: tensor<1x1x8x16xf32>, %c0: tensor<4xi32>, %c1: tensor<5xi32>) {
+  // expected-error @+1 {{'sfa.attention' op has 4 offsets of sequences of the query but 5 of the key; they have to be as many}}
+  %0 = sfa.attention %x, %x, %x sequences(%c0, %c1 : tensor<4xi32>, tensor<5xi32>) : tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32> -> tensor<1x1x8x16xf32>
+  return
+}
+
+// -----
+
+func.func @offsets_of_i64(%x: tensor<1x1x8x16xf32>, %c0: tensor<?xi64>, %c1: tensor<?xi64>) {
+  // expected-error @+1 {{operand #3 must be variadic of tensor [sequences + 1] of 32-bit signless integer values, but got 'tensor<?xi64>'}}
+  %0 = sfa.attention %x, %x, %x sequences(%c0, %c1 : tensor<?xi64>, tensor<?xi64>) : tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32> -> tensor<1x1x8x16xf32>
+  return
+}
+
+// -----
+
+func.func @offsets_of_rank_2(%x: tensor<1x1x8x16xf32>, %c0: tensor<1x4xi32>, %c1: tensor<1x4xi32>) {
+  // expected-error @+1 {{operand #3 must be variadic of tensor [sequences + 1] of 32-bit signless integer values, but got 'tensor<1x4xi32>'}}
+  %0 = sfa.attention %x, %x, %x sequences(%c0, %c1 : tensor<1x4xi32>, tensor<1x4xi32>) : tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32> -> tensor<1x1x8x16xf32>
   return
 }

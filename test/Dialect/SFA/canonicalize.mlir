@@ -185,3 +185,15 @@ func.func @static_results(%x: tensor<2x1x5x64xf32>) -> (tensor<?x1x?x64xf32>, te
     : tensor<2x1x5x64xf32>, tensor<2x1x5x64xf32>, tensor<2x1x5x64xf32> -> tensor<?x1x?x64xf32>, tensor<?x1x5xf32>
   return %0, %1 : tensor<?x1x?x64xf32>, tensor<?x1x5xf32>
 }
+
+// Operands and masks are simplified under sequences, too, which stay.
+// CHECK-LABEL: @sequences(
+// CHECK: sfa.attention %arg0, %arg0, %{{.*}} sequences(%arg2, %arg2 : tensor<?xi32>, tensor<?xi32>) mask <causal> : tensor<1x1x5x64xf32, #sfa.codes<k = 8>>
+// CHECK-SAME: -> tensor<1x1x5x64xf32>
+func.func @sequences(%codes: tensor<1x1x5x64xf32, #sfa.codes<k = 8>>, %v: tensor<1x1x5x64xf32>, %offsets: tensor<?xi32>)
+    -> tensor<1x1x?x64xf32> {
+  %dense = sfa.densify %codes : tensor<1x1x5x64xf32, #sfa.codes<k = 8>>
+  %o = sfa.attention %dense, %dense, %v sequences(%offsets, %offsets : tensor<?xi32>, tensor<?xi32>) mask <window, right = 0>
+    : tensor<1x1x5x64xf32>, tensor<1x1x5x64xf32>, tensor<1x1x5x64xf32> -> tensor<1x1x?x64xf32>
+  return %o : tensor<1x1x?x64xf32>
+}

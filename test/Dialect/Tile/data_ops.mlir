@@ -38,3 +38,12 @@ func.func @wide(%values: memref<1x1x?x8xf32>, %indices: memref<1x1x?x8xi16>, %i:
     : memref<1x1x?x8xf32>, memref<1x1x?x8xi16> -> !sfa_tile.codes<64x257xf32, k = 8>
   return
 }
+
+// CHECK-LABEL: @limits(
+func.func @limits(%m: memref<1x8x?x128xbf16>, %b: index, %h: index, %row: index, %end: index) {
+  // CHECK: %[[X:.*]] = sfa_tile.load %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] limit %arg4 : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
+  %x = sfa_tile.load %m[%b, %h, %row] limit %end : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
+  // CHECK: sfa_tile.store %[[X]], %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] limit %arg4 : !sfa_tile.tile<64x128xbf16>, memref<1x8x?x128xbf16>
+  sfa_tile.store %x, %m[%b, %h, %row] limit %end : !sfa_tile.tile<64x128xbf16>, memref<1x8x?x128xbf16>
+  return
+}

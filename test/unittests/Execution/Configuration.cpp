@@ -32,6 +32,8 @@ std::string sfa::test::describeMask(const Configuration &configuration) {
 
 std::string Configuration::module() const {
   auto size = [&](int64_t Shape::*dim) {
+    if (hasSequences && dim == &Shape::batch)
+      return std::string("1");
     return staticShape ? std::to_string((*staticShape).*dim) : std::string("?");
   };
   std::string element = sfa::name(type).str();
@@ -65,16 +67,19 @@ std::string Configuration::module() const {
     schedule += fmt::format(", q_tile = {}", *qTile);
   if (kTile)
     schedule += fmt::format(", k_tile = {}", *kTile);
+  std::string offsets = hasSequences ? ", %cu_q: tensor<?xi32>, %cu_k: tensor<?xi32>" : "";
+  std::string sequences =
+      hasSequences ? " sequences(%cu_q, %cu_k : tensor<?xi32>, tensor<?xi32>)" : "";
   std::string results = hasLse ? outputType + ", " + lseType : outputType;
-  return fmt::format("func.func @attention({}%v: {}) -> ({}) {{\n{}"
-                     "  %o{} = sfa.attention {}, {}, %v{}{} schedule <{}>\n"
-                     "    : {}, {}, {} -> {}\n"
-                     "  return %o{} : {}\n}}\n",
-                     arguments, valueType, results, body, hasLse ? ", %lse" : "", query, key,
-                     mask == oracle::Mask::None ? ""
-                                                : fmt::format(" mask <{}>", describeMask(*this)),
-                     scale ? fmt::format(" scale {:e}", *scale) : "", schedule, queryType, keyType,
-                     valueType, results, hasLse ? ", %lse" : "", results);
+  return fmt::format(
+      "func.func @attention({}%v: {}{}) -> ({}) {{\n{}"
+      "  %o{} = sfa.attention {}, {}, %v{}{}{} schedule <{}>\n"
+      "    : {}, {}, {} -> {}\n"
+      "  return %o{} : {}\n}}\n",
+      arguments, valueType, offsets, results, body, hasLse ? ", %lse" : "", query, key, sequences,
+      mask == oracle::Mask::None ? "" : fmt::format(" mask <{}>", describeMask(*this)),
+      scale ? fmt::format(" scale {:e}", *scale) : "", schedule, queryType, keyType, valueType,
+      results, hasLse ? ", %lse" : "", results);
 }
 
 oracle::Problem Configuration::problem(const Shape &shape) const {

@@ -46,6 +46,8 @@ struct Configuration {
   std::optional<int64_t> qTile, kTile;
   std::optional<double> scale;
   bool hasLse = true;
+  /// Takes the offsets of sequences of the query and of the key after q, k and v; batch is 1.
+  bool hasSequences = false;
   /// The sizes that the module states; without them batch and tokens are dynamic.
   std::optional<Shape> staticShape;
 

@@ -162,7 +162,7 @@ json makeDocument(const std::string &chip, const std::string &kernel, const json
                   const json &results, const json &launch) {
   json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 1;
+  document["version"] = 2;
   document["compiler"] = "0.1.0";
   document["chip"] = chip;
   document["image"] = {{"kind", "ptx"}, {"text", makePTX(chip, {kernel})}};

@@ -69,6 +69,20 @@ protected:
   runtime::Tensor lse = {at(0x38000), SFA_DTYPE_F32, {2, 3, 1000}};
 };
 
+TEST_F(LaunchTest, AddsUpBlocks) {
+  json document = makeProgram();
+  json tiles = {{"dim", {0, 2}}, {"ceildiv", 128}}, rows = {{"dim", {1, 2}}};
+  document["launches"][0]["grid"][0] = {{"sum", {tiles, rows, 7}}};
+  // It survives being written.
+  auto saved = load(document).save();
+  ASSERT_TRUE(bool(saved));
+  for (const runtime::Program &program : {load(document), load(json::parse(*saved))}) {
+    fake->launches.clear();
+    ASSERT_TRUE(bool(launch(program)));
+    EXPECT_EQ(fake->launches[0].grid, (Grid{8 + 257 + 7, 3, 2}));
+  }
+}
+
 TEST_F(LaunchTest, PassesEachParameter) {
   runtime::Program program = load(makeProgram());
   runtime::Status status = launch(program);

@@ -114,8 +114,8 @@ const Wrong wrongPrograms[] = {
     {"NotAnObject", [](json &d) { d = json::array({1}); },
      "the document is not an object with the field \"format\": \"flashsfa-program\""},
     {"NoVersion", [](json &d) { d.erase("version"); }, "the document has no field \"version\""},
-    {"OtherVersion", [](json &d) { d["version"] = 2; },
-     "its format has version 2; this runtime (FlashSFA 0.1.0) reads version 1: compile the program "
+    {"OtherVersion", [](json &d) { d["version"] = 1; },
+     "its format has version 1; this runtime (FlashSFA 0.1.0) reads version 2: compile the program "
      "with a compiler of the same release"},
     {"VersionIsText", [](json &d) { d["version"] = "1"; },
      "version is \"1\"; it has to be an integer of at least 1"},
@@ -245,6 +245,27 @@ const Wrong wrongPrograms[] = {
      "launches[0].grid[0] is -1; it has to be an integer from 0 to 2147483647"},
     {"HugeGrid", [](json &d) { d["launches"][0]["grid"][1] = 65536; },
      "launches[0].grid[1] is 65536; it has to be an integer from 0 to 65535"},
+    {"HugeSum",
+     [](json &d) {
+       d["launches"][0]["grid"][1] = {{"sum", {40000, 40000}}};
+     },
+     "launches[0].grid[1] is at least 80000; it has to be at most 65535"},
+    {"EmptySum",
+     [](json &d) {
+       d["launches"][0]["grid"][1] = {{"sum", json::array()}};
+     },
+     "launches[0].grid[1].sum is an array of 0; it has to be an array of 1 to 4"},
+    {"SumOfSums",
+     [](json &d) {
+       json sum = {{"sum", {1, 2}}};
+       d["launches"][0]["grid"][1] = {{"sum", {sum, 1}}};
+     },
+     "launches[0].grid[1].sum[0] has no field \"dim\"; it has to have dim"},
+    {"SumInAShape",
+     [](json &d) {
+       d["results"][0]["shape"][2] = {{"sum", {1, 2}}};
+     },
+     "results[0].shape[2] has no field \"dim\"; it has to have dim"},
     {"HugeBlock", [](json &d) { d["launches"][0]["block"] = 1025; },
      "launches[0].block is 1025; it has to be an integer from 1 to 1024"},
     {"NoThreads", [](json &d) { d["launches"][0]["block"] = 0; },

@@ -39,7 +39,7 @@ json sfa::test::makeProgram() {
   json queryTiles = {{"dim", {0, 2}}, {"ceildiv", 128}};
   json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 1;
+  document["version"] = 2;
   document["compiler"] = "0.1.0";
   document["chip"] = "sm_90a";
   document["image"] = {

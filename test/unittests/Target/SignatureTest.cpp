@@ -50,6 +50,31 @@ protected:
   std::vector<NpyArray> arrays;
 };
 
+TEST_F(SignatureTest, ChecksTheNumberOfOffsets) {
+  auto signature = signatureOf(R"(
+    func.func @f(%x: tensor<1x2x?x8xf32>, %cu_q: tensor<?xi32>, %cu_k: tensor<?xi32>) -> tensor<1x2x?x8xf32> {
+      %o = sfa.attention %x, %x, %x sequences(%cu_q, %cu_k : tensor<?xi32>, tensor<?xi32>)
+        : tensor<1x2x?x8xf32>, tensor<1x2x?x8xf32>, tensor<1x2x?x8xf32> -> tensor<1x2x?x8xf32>
+      return %o : tensor<1x2x?x8xf32>
+    })");
+  ASSERT_TRUE(bool(signature));
+  EXPECT_EQ(signature->arguments()[1].describeType(), "?xi32");
+  auto check = [&](int64_t numQueryOffsets, int64_t numKeyOffsets) {
+    NpyArray x = NpyArray::zeros(ElementType::F32, {1, 2, 9, 8});
+    NpyArray queries = NpyArray::zeros(ElementType::I32, {numQueryOffsets});
+    NpyArray keys = NpyArray::zeros(ElementType::I32, {numKeyOffsets});
+    std::vector<BufferRef> buffers = {BufferRef::of(x), BufferRef::of(queries),
+                                      BufferRef::of(keys)};
+    EXPECT_FALSE(signature->denseFlops(buffers));
+    return llvm::toString(signature->check(buffers));
+  };
+  EXPECT_EQ(check(3, 3), "");
+  EXPECT_EQ(check(1, 1), "argument 1: given is 1xi32: s sequences have s + 1 offsets, and at least "
+                         "1 sequence is needed");
+  EXPECT_EQ(check(3, 4), "argument 2: given is 4xi32: dimension 0 is 4, it has to be 3 as in "
+                         "dimension 0 of argument 1");
+}
+
 TEST_F(SignatureTest, ListsCodesAsTwoTensors) {
   auto signature = signatureOf(attention);
   ASSERT_TRUE(bool(signature));

@@ -15,11 +15,14 @@ from pathlib import Path
 MASKS = {"none": "", "causal": "mask <causal>", "window": "mask <window, left = 100, right = 30>"}
 
 
-def module(dtype, d, dv, mask, softmax):
-    q, k, v = f"tensor<?x4x?x{d}x{dtype}>", f"tensor<?x2x?x{d}x{dtype}>", f"tensor<?x2x?x{dv}x{dtype}>"
-    o, lse = f"tensor<?x4x?x{dv}x{dtype}>", "tensor<?x4x?xf32>"
-    return (f"func.func @f(%q: {q}, %k: {k}, %v: {v}) -> ({o}, {lse}) {{\n"
-            f"  %o, %l = sfa.attention %q, %k, %v {MASKS[mask]} schedule <softmax = {softmax}>\n"
+def module(dtype, d, dv, mask, softmax, has_sequences=False):
+    b = "1" if has_sequences else "?"
+    q, k, v = f"tensor<{b}x4x?x{d}x{dtype}>", f"tensor<{b}x2x?x{d}x{dtype}>", f"tensor<{b}x2x?x{dv}x{dtype}>"
+    o, lse, c = f"tensor<{b}x4x?x{dv}x{dtype}>", f"tensor<{b}x4x?xf32>", "tensor<?xi32>"
+    offsets = f", %c: {c}" if has_sequences else ""
+    sequences = f"sequences(%c, %c : {c}, {c})" if has_sequences else ""
+    return (f"func.func @f(%q: {q}, %k: {k}, %v: {v}{offsets}) -> ({o}, {lse}) {{\n"
+            f"  %o, %l = sfa.attention %q, %k, %v {sequences} {MASKS[mask]} schedule <softmax = {softmax}>\n"
             f"    : {q}, {k}, {v} -> {o}, {lse}\n  return %o, %l : {o}, {lse}\n}}\n")
 
 
@@ -43,14 +46,16 @@ def main():
     count = failed = 0
     with tempfile.TemporaryDirectory() as folder:
         widths = [(64, 64), (128, 128), (256, 256), (64, 256), (256, 64)]
-        for (d, dv), mask, softmax in itertools.product(widths, MASKS, ["online", "lazy"]):
+        kernels = [(*kernel, False) for kernel in itertools.product(widths, MASKS, ["online", "lazy"])]
+        kernels.append(((128, 128), "causal", "lazy", True))
+        for (d, dv), mask, softmax, has_sequences in kernels:
             # Types differ in the instructions' names only.
             dtype = "f16" if mask == "none" else "bf16"
-            wrong = complaint(compiler, ptxas, chip, module(dtype, d, dv, mask, softmax), Path(folder))
+            wrong = complaint(compiler, ptxas, chip, module(dtype, d, dv, mask, softmax, has_sequences), Path(folder))
             count += 1
             if wrong:
                 failed += 1
-                print(f"{chip} {dtype} d={d} dv={dv} {mask} {softmax}: {wrong}")
+                print(f"{chip} {dtype} d={d} dv={dv} {mask} {softmax}{' sequences' * has_sequences}: {wrong}")
     print(f"{count - failed} of {count} kernels for {chip} assemble without spills and warnings")
     sys.exit(failed != 0)
 

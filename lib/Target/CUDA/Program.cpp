@@ -249,7 +249,9 @@ llvm::Expected<Program> sfa::gpu::compileProgram(ModuleOp module, StringRef entr
   PTXPipelineOptions options;
   options.chip = chip.name;
   buildSFAToNVVMPipeline(manager, options);
-  if (failed(manager.run(*lowered)))
+  // Once at the end, not after each of some dozen passes.
+  manager.enableVerifier(false);
+  if (failed(manager.run(*lowered)) || failed(verify(*lowered)))
     return fail("the compiler failed");
 
   Program program;

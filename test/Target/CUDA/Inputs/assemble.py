@@ -44,6 +44,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         widths = [(64, 64), (128, 128), (256, 256), (64, 256), (256, 64)]
         for (d, dv), mask, softmax in itertools.product(widths, MASKS, ["online", "lazy"]):
+            # Every pair of values of two parameters; all of the widest, which are short of registers.
+            turn = widths.index((d, dv)) + list(MASKS).index(mask)
+            if turn % 2 != (softmax == "lazy") and (d, dv) != (256, 256):
+                continue
             # Types differ in the instructions' names only.
             dtype = "f16" if mask == "none" else "bf16"
             wrong = complaint(compiler, ptxas, chip, module(dtype, d, dv, mask, softmax), Path(folder))

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import math
 import os
 
 import torch
@@ -61,7 +62,7 @@ class Run:
 #===--- Poison ---------------------------------------------------------------------------------===#
 
 _GUARD = 256
-_plain_allocate = torch.empty
+_plain_allocate = sfa._torch.allocate
 _guarded = []
 
 
@@ -69,15 +70,12 @@ def _poison(tensor):
     return tensor.fill_(float("nan") if tensor.is_floating_point() else 255)
 
 
-def _allocate(shape, *, dtype, device):
+def _allocate(shape, strides, *, dtype, device):
     """Memory full of NaN, with guards on both sides that have to stay as they are."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    size = 1
-    for extent in shape:
-        size *= extent
+    size = math.prod(shape)
     if size > 2**28:
-        return _poison(_plain_allocate(shape, dtype=dtype, device=device))
-    whole = _poison(_plain_allocate((size + 2 * _GUARD,), dtype=dtype, device=device))
+        return _poison(_plain_allocate(shape, strides, dtype=dtype, device=device))
+    whole = _poison(torch.empty(size + 2 * _GUARD, dtype=dtype, device=device))
     _guarded.append((whole, size))
     return whole[_GUARD:_GUARD + size].view(shape)
 

@@ -305,7 +305,7 @@ bool Reader::imageHas(const std::string &kernel) const {
 
 Launch Reader::readLaunch(const Value &value) {
   value.requireFields(
-      {"kernel", "grid", "block", "shared_bytes", "cluster", "memories", "tensor_maps"});
+      {"kernel", "grid", "block", "shared_bytes", "cluster", "memories", "aligned", "tensor_maps"});
   Launch launch;
   Value kernel = value.field("kernel");
   launch.kernel = kernel.string();
@@ -332,6 +332,13 @@ Launch Reader::readLaunch(const Value &value) {
       invalid("{} refers to a buffer; the program has none", memory.where());
     launch.memories.push_back(memory.integer(0, numBuffers - 1));
   }
+  auto numMemories = static_cast<int64_t>(launch.memories.size());
+  for (const Value &position : value.field("aligned").array(0, numMemories)) {
+    launch.aligned.push_back(position.integer(0, numMemories - 1));
+    if (int32_t rank = program.buffer(launch.memories[launch.aligned.back()]).rank; rank != 4)
+      invalid("{} is {}, which is of rank {}; it has to be a memory of rank 4", position.where(),
+              launch.aligned.back(), rank);
+  }
   for (const Value &map : value.field("tensor_maps").array(0, maxTensorMaps))
     launch.tensorMaps.push_back(readTensorMap(map, launch));
   return launch;
@@ -345,8 +352,8 @@ Program Reader::read(const Value &document) {
   if (!document.has("version"))
     invalid("the document has no field \"version\"");
   document.field("version").integer(1, INT64_MAX);
-  if (int64_t version = document.field("version").integer(1, INT64_MAX); version != 1)
-    invalid("its format has version {}; this runtime (FlashSFA {}) reads version 1: compile the "
+  if (int64_t version = document.field("version").integer(1, INT64_MAX); version != 2)
+    invalid("its format has version {}; this runtime (FlashSFA {}) reads version 2: compile the "
             "program with a compiler of the same release",
             version, SFA_RUNTIME_VERSION);
   document.requireFields({"format", "version", "compiler", "chip", "image", "arguments", "results",

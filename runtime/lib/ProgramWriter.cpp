@@ -48,6 +48,7 @@ static ordered_json write(const Launch &launch) {
   value["shared_bytes"] = launch.sharedBytes;
   value["cluster"] = launch.cluster;
   value["memories"] = launch.memories;
+  value["aligned"] = launch.aligned;
   value["tensor_maps"] = ordered_json::array();
   for (const TensorMapBox &map : launch.tensorMaps)
     value["tensor_maps"].push_back(
@@ -58,7 +59,7 @@ static ordered_json write(const Launch &launch) {
 std::string sfa::runtime::impl::writeProgram(const Program &program) {
   ordered_json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 1;
+  document["version"] = 2;
   document["compiler"] = program.compiler;
   document["chip"] = program.chipName;
   if (program.image.isPTX)

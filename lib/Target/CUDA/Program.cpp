@@ -133,7 +133,7 @@ llvm::Expected<json::Object> ProgramBuilder::describe(Value memory) {
 }
 
 llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
-  json::Array grid, memories, maps;
+  json::Array grid, memories, aligned, maps;
   for (Value extent : {launch.getGridSizeX(), launch.getGridSizeY(), launch.getGridSizeZ()}) {
     llvm::Expected<json::Value> size = expression(extent);
     if (!size)
@@ -150,6 +150,9 @@ llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
     for (int64_t i = 0; i < pairs.size(); i += 2)
       maps.push_back(json::Object{
           {"memory", pairs[i]}, {"box_rows", pairs[i + 1]}, {"box_columns", 64}});
+  if (auto positions = launch->getAttrOfType<DenseI64ArrayAttr>(alignedAttrName))
+    for (int64_t position : positions.asArrayRef())
+      aligned.push_back(position);
   APInt block, shared;
   matchPattern(launch.getBlockSizeX(), m_ConstantInt(&block));
   matchPattern(launch.getDynamicSharedMemorySize(), m_ConstantInt(&shared));
@@ -159,6 +162,7 @@ llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
                                   {"shared_bytes", shared.getSExtValue()},
                                   {"cluster", 1},
                                   {"memories", std::move(memories)},
+                                  {"aligned", std::move(aligned)},
                                   {"tensor_maps", std::move(maps)}});
   return llvm::Error::success();
 }
@@ -256,7 +260,7 @@ llvm::Expected<Program> sfa::gpu::compileProgram(ModuleOp module, StringRef entr
 
   Program program;
   program.document = json::Object{{"format", "flashsfa-program"},
-                                  {"version", 1},
+                                  {"version", 2},
                                   {"compiler", SFA_VERSION},
                                   {"chip", chip.name}};
   if (llvm::Error error =

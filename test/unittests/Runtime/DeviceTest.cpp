@@ -175,7 +175,7 @@ json makeDocument(const std::string &chip, const std::string &kernel, const json
                   const json &results, const json &launch) {
   json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 1;
+  document["version"] = 2;
   document["compiler"] = "0.1.0";
   document["chip"] = chip;
   document["image"] = {{"kind", "ptx"}, {"text", makePTX(chip, {kernel})}};
@@ -190,6 +190,7 @@ json makeCopy() {
   json launch = {{"kernel", "copy"}, {"block", 128}, {"shared_bytes", 0}, {"cluster", 1}};
   launch["grid"] = {{{"dim", {0, 0}}, {"ceildiv", 128}}, 1, 1};
   launch["memories"] = {0, 1};
+  launch["aligned"] = json::array();
   launch["tensor_maps"] = json::array();
   return makeDocument(
       "sm_80", copyKernel, json::array({{{"type", "f32"}, {"shape", json::array({-1})}}}),
@@ -202,6 +203,7 @@ json makeBox() {
   json launch = {{"kernel", "box"}, {"block", 128}, {"shared_bytes", 65536}, {"cluster", 1}};
   launch["grid"] = {{{"dim", {1, 0}}, {"ceildiv", 64}}, 1, 1};
   launch["memories"] = {0, 2};
+  launch["aligned"] = {1};
   launch["tensor_maps"] = {{{"memory", 0}, {"box_rows", 64}, {"box_columns", 64}}};
   return makeDocument("sm_90a", boxKernel,
                       json::array({{{"type", "bf16"}, {"shape", {1, 1, -1, 64}}},

@@ -46,10 +46,9 @@ Codes sfa::oracle::topk(const std::vector<double> &x, int64_t rows, int64_t d, i
         if (std::isnan(magnitude))
           ranks[i] = std::numeric_limits<uint64_t>::max();
       }
-      std::nth_element(order.begin(), order.begin() + codes.k, order.end(),
-                       [&](int32_t a, int32_t b) {
-                         return ranks[a] != ranks[b] ? ranks[a] > ranks[b] : a < b;
-                       });
+      std::nth_element(
+          order.begin(), order.begin() + codes.k, order.end(),
+          [&](int32_t a, int32_t b) { return ranks[a] != ranks[b] ? ranks[a] > ranks[b] : a < b; });
       std::sort(order.begin(), order.begin() + codes.k);
     }
     for (int64_t i = 0; i < codes.k; ++i) {
@@ -110,7 +109,9 @@ Deviation sfa::oracle::deviation(const std::vector<double> &actual,
   }
   // Both norms are taken of scaled values, so that no square overflows or vanishes. Powers of two
   // scale exactly.
-  auto unit = [](double largest) { return std::ldexp(1.0, std::clamp(std::ilogb(largest), -1000, 1000)); };
+  auto unit = [](double largest) {
+    return std::ldexp(1.0, std::clamp(std::ilogb(largest), -1000, 1000));
+  };
   double differenceUnit = unit(result.maxAbs), expectedUnit = unit(result.maxExpected);
   double differenceScale = 1 / differenceUnit, expectedScale = 1 / expectedUnit;
   double difference = 0, norm = 0;

@@ -114,12 +114,12 @@ struct Errors {
   double maxAbs = 0;
 };
 
-/// How far an array is from what is expected, in parts that add up: the deviations of several arrays
-/// give that of all of them, one after the other.
+/// How far an array is from what is expected, in parts that add up: the deviations of several
+/// arrays give that of all of them, one after the other.
 struct Deviation {
-  bool agrees = true;       // where values are not finite
-  double maxAbs = 0;        // of the difference
-  double maxExpected = 0;   // magnitude
+  bool agrees = true;        // where values are not finite
+  double maxAbs = 0;         // of the difference
+  double maxExpected = 0;    // magnitude
   double differenceNorm = 0; // Euclidean
   double expectedNorm = 0;
 

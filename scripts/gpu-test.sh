@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Runs the tests that need a GPU, with torch and an installed package.
 #
-#   scripts/gpu-test.sh [WHEEL] [--only GROUP,...] [--count N] [--seed N] [--list]
+#   scripts/gpu-test.sh [WHEEL] [--only GROUP,...] [--count N] [--seed N] [--tools DIR] [--list]
 #
 # WHEEL is put into a folder that is gone afterwards; without it the package is the installed one, or that of this tree
 # where SFA_LIBRARY names its libsfa.so. PYTHON is the interpreter (python3). SFA_REAL_DATA may name a folder of arrays
-# *_q.npy, *_k.npy and *_v.npy, f16, [heads, tokens, features].
+# *_q.npy, *_k.npy and *_v.npy, f16, [heads, tokens, features]. DIR is an unpacked archive of scripts/package.sh, whose tools
+# and tests of the runtime run too.
 #
 # Prints a table of groups and the failures. Exit status: 0 when all passed, and with the line "SKIPPED: no GPU" where
 # there is none; 1 otherwise.

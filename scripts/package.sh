@@ -16,6 +16,7 @@ export LC_ALL=C
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build-package
 dist=$root/dist
+deviceTests=$build/device-tests/test/unittests/Runtime/SFARuntimeDeviceTests
 maxBytes=30000000
 maxGlibc=2.36
 tools=(sfa-opt sfa-compile sfa-run sfa-bench)
@@ -58,6 +59,16 @@ checkBinary() {
   printf '    %-22s %6.1f MB, glibc %s\n' "$name" "$(bytesToMB "$(wc -c <"$file")")" "$newest"
 }
 
+# The tests of the runtime that need a GPU, as one binary, for machines without a compiler: scripts/gpu-test.sh --tools.
+buildDeviceTests() {
+  local log=$work/device-tests.log
+  cmake -S "$root/runtime" -B "$build/device-tests" -G Ninja -DSFA_RUNTIME_ENABLE_TESTS=ON -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22 \
+    -DCMAKE_EXE_LINKER_FLAGS='--ld-path=ld.lld-22 -static-libstdc++ -static-libgcc -Wl,-s' >"$log" 2>&1 &&
+    ninja -C "$build/device-tests" SFARuntimeDeviceTests >>"$log" 2>&1 ||
+    fail "the device tests of the runtime could not be built" "$(tail -n 20 "$log")"
+}
+
 bytesToMB() { awk -v bytes="$1" 'BEGIN { printf "%.1f", bytes / 1e6 }'; }
 
 # What is linked into libsfa.so comes with licences that ask to be passed on.
@@ -76,10 +87,11 @@ writeNotices() {
 # Lays out the archive in DIR.
 layOut() {
   local dir=$1 tool
-  mkdir -p "$dir"/{bin,lib,include/sfa,share/doc/flashsfa,share/flashsfa}
+  mkdir -p "$dir"/{bin,lib,libexec/flashsfa,include/sfa,share/doc/flashsfa,share/flashsfa}
   for tool in "${tools[@]}"; do
     cp "$build/packaged/bin/$tool" "$dir/bin/"
   done
+  cp "$deviceTests" "$dir/libexec/flashsfa/"
   cp "$build/lib/libsfa.so" "$dir/lib/"
   DESTDIR=$work/runtime cmake --install "$build/runtime" --prefix / >"$work/install.log" 2>&1 ||
     fail "the runtime could not be installed" "$(cat "$work/install.log")"
@@ -114,6 +126,9 @@ checkArchive() {
   env -i "$dir/bin/sfa-run" "$dir/share/flashsfa/examples/attention.mlir" "${input[@]}" --out "$work/o.npy" \
     --out "$work/lse.npy" --time || fail "bin/sfa-run cannot run an example"
   env -i "$dir/bin/sfa-bench" -n 256 --repeats 1 >"$work/bench" || fail "bin/sfa-bench failed"
+  # Without a GPU all but the tests of their documents are skipped.
+  env -i "$dir/libexec/flashsfa/SFARuntimeDeviceTests" >"$work/tests" 2>&1 ||
+    fail "libexec/flashsfa/SFARuntimeDeviceTests failed" "$(cat "$work/tests")"
 }
 
 # Runs the tools where there is glibc and nothing else. Only root may change the root folder.
@@ -142,21 +157,10 @@ checkBareRoot() {
     fail "bin/sfa-opt does not run where there is nothing but glibc"
 }
 
-# Checks the wheel, unpacked in DIR: the hashes in its record, the library, and that the package can be imported.
+# Checks the wheel, unpacked in DIR: its record, the library, and that the package can be imported.
 checkWheel() {
   local dir=$1
-  python3 - "$dir" "$version" <<'END' || fail "the record of the wheel is not right"
-import base64, csv, hashlib, pathlib, sys
-root = pathlib.Path(sys.argv[1])
-record = root / f"flashsfa-{sys.argv[2]}.dist-info" / "RECORD"
-rows = list(csv.reader(record.open()))
-assert {row[0] for row in rows} == {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
-for name, digest, size in rows:
-    if name != str(record.relative_to(root)):
-        data = (root / name).read_bytes()
-        assert digest == "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode(), name
-        assert int(size) == len(data), name
-END
+  "$root/scripts/check-wheel.py" "$wheel" "$version" || fail "the wheel is not whole; the lines above say why"
   ! env -i PATH=/usr/bin:/bin ldd "$dir/sfa/libsfa.so" | grep -E 'LLVM|MLIR|stdc|not found' ||
     fail "libsfa.so needs the library above"
   env -i PATH="$PATH" HOME="$work" "$root/scripts/check-library.py" "$dir/sfa/libsfa.so" ||
@@ -178,12 +182,16 @@ version=$(sed -n 's/^project(flashsfa VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLi
 "$root/scripts/setup.sh" --package sfa sfa_runtime sfa_runtime_static "${tools[@]/#/packaged-}" ||
   fail "there is nothing to pack: the build did not get through"
 
+say "building the device tests of the runtime"
+buildDeviceTests
+
 say "checking what the binaries need"
 checkBinary "$build/lib/libsfa.so"
 checkBinary "$build/runtime/libsfa_runtime.so"
 for tool in "${tools[@]}"; do
   checkBinary "$build/packaged/bin/$tool" libsfa.so
 done
+checkBinary "$deviceTests"
 
 say "making the wheel"
 writeNotices >"$work/THIRD-PARTY-NOTICES"

@@ -67,7 +67,8 @@ def ConvertTileToNVVMPass : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
 
     For each memory a function takes its address, its rows and its strides of batch, head and row (i64, in elements);
     after them the tensor maps of bulk copies, which the attribute `sfa.tensor_maps` of the launch lists as pairs
-    (number of the memory, rows of a box of 64 columns).
+    (number of the memory, rows of a box of 64 columns). The attribute `sfa.aligned` lists the memories whose strides have
+    to be multiples of 16 bytes: those of dense rows.
   }];
   let options = [
     Option<"chip", "chip", "std::string", /*default=*/"\"sm_80\"",

@@ -52,7 +52,8 @@ class ProgramProperties(ctypes.Structure):
     ]
 
 
-_TENSORS = ctypes.POINTER(Tensor)
+# The address of the first: converting it takes less time than an array does.
+_TENSORS = ctypes.c_void_p
 _FUNCTIONS = {
     "sfa_last_error": (ctypes.c_char_p, []),
     "sfa_status_name": (ctypes.c_char_p, [ctypes.c_int]),

@@ -8,6 +8,9 @@ from . import _library, errors
 _DTYPES = {"f16": _library.F16, "bf16": _library.BF16, "f32": _library.F32, "u8": _library.U8,
            "u16": _library.U16, "i32": _library.I32}
 
+# An sfa_tensor is so many words, the first of which is its address.
+_WORDS = ctypes.sizeof(_library.Tensor) // 8
+
 CPU = -1
 """The `device` of a plan for this CPU; GPUs count from 0."""
 
@@ -60,31 +63,31 @@ class Plan:
         self._frames, self.extra, self.workspace_bytes = [], None, 0
         if device == CPU:
             self._function = library.sfa_cpu_function_run
-            self._handle = ctypes.c_void_p(_library.jit_cpu_function(module))
+            self._handle = _library.jit_cpu_function(module)
         else:
             self._function = library.sfa_program_launch
-            self._handle = ctypes.c_void_p(_library.jit_program(module, device))
+            self._handle = _library.jit_program(module, device)
         frame = self._new_frame()
         if device != CPU:
             size = ctypes.c_size_t()
             _library.check(
-                library.sfa_program_workspace_bytes(self._handle, frame[0], self._num_arguments,
+                library.sfa_program_workspace_bytes(self._handle, frame[1], self._num_arguments,
                                                     ctypes.byref(size)),
                 "cannot size the workspace")
             self.workspace_bytes = size.value
         self._frames.append(frame)
 
     def _new_frame(self):
-        """The C structs of one call in flight: arguments, results, each of both by itself, and what
-        they point to."""
-        arguments = (_library.Tensor * self._num_arguments)()
-        results = (_library.Tensor * self._num_results)()
-        tensors, keep = [*arguments, *results], []
+        """The C structs of one call in flight: their memory as words, the addresses of arguments and
+        of results, and what has to stay alive."""
+        tensors, keep = (_library.Tensor * (self._num_arguments + self._num_results))(), []
         views = self.arguments + [View(shape, None, dtype, self.device)
                                   for shape, dtype in self.results]
         for tensor, view in zip(tensors, views):
             _fill(tensor, view, keep)
-        return arguments, results, tensors, keep
+        first = ctypes.addressof(tensors)
+        return (memoryview(tensors).cast("B").cast("Q"), first,
+                first + self._num_arguments * ctypes.sizeof(_library.Tensor), keep)
 
     def _take(self, addresses):
         # A frame belongs to one thread while it runs: list.pop and list.append are atomic.
@@ -92,16 +95,19 @@ class Plan:
             frame = self._frames.pop()
         except IndexError:
             frame = self._new_frame()
-        for tensor, address in zip(frame[2], addresses):
-            tensor.data = address
+        # `data` of each struct; through ctypes this takes twice as long.
+        words, place = frame[0], 0
+        for address in addresses:
+            words[place] = address
+            place += _WORDS
         return frame
 
     def launch(self, addresses, workspace, stream):
         """Puts the program into a stream of its GPU. `addresses` are those of the arguments and then
         of the results; `workspace` the address of workspace_bytes, or None."""
         frame = self._take(addresses)
-        status = self._function(self._handle, self.device, stream, frame[0], self._num_arguments,
-                                frame[1], self._num_results, workspace, self.workspace_bytes)
+        status = self._function(self._handle, self.device, stream, frame[1], self._num_arguments,
+                                frame[2], self._num_results, workspace, self.workspace_bytes)
         self._frames.append(frame)
         if status:
             self._fail(status, addresses)
@@ -109,7 +115,7 @@ class Plan:
     def run(self, addresses):
         """Runs the function on this CPU and waits for it."""
         frame = self._take(addresses)
-        status = self._function(self._handle, frame[0], self._num_arguments, frame[1],
+        status = self._function(self._handle, frame[1], self._num_arguments, frame[2],
                                 self._num_results)
         self._frames.append(frame)
         if status:

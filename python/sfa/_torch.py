@@ -5,6 +5,8 @@ A call on ordinary tensors goes straight to the program: no dispatcher, no copy,
 synchronisation. Whatever torch has to see - tracing by torch.compile and torch.export, fake tensors,
 dispatch modes, tensors that require a gradient - goes through the operators."""
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -21,8 +23,9 @@ _UINT8 = torch.uint8
 _is_grad_enabled = torch.is_grad_enabled
 _plans = PlanTable()
 
-allocate = torch.empty
-"""Makes every result and the workspace; tests put their own in its place."""
+allocate = torch.empty_strided
+"""Makes every result and the workspace, all contiguous; tests put their own in its place. torch.empty
+takes twice as long."""
 
 # The public way to the current stream builds a Python object each time.
 _current_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None) or (
@@ -46,25 +49,32 @@ def _view(name, tensor):
     return View(tuple(tensor.shape), tensor.stride(), dtype, tensor.device.index)
 
 
+def _contiguous_strides(shape):
+    strides = [1]
+    for size in shape[:0:-1]:
+        strides.append(strides[-1] * max(size, 1))
+    return tuple(strides[::-1])
+
+
 def _add_plan(key, plan, device):
-    plan.extra = device, [(shape, _DTYPES[dtype]) for shape, dtype in plan.results]
+    plan.extra = device, [(shape, _contiguous_strides(shape), _DTYPES[dtype])
+                          for shape, dtype in plan.results]
     return _plans.add(key, plan)
 
 
 def _execute(plan, tensors):
     """Runs a plan; the results as a list."""
     device, specs = plan.extra
-    results = [allocate(shape, dtype=dtype, device=device) for shape, dtype in specs]
+    results = [allocate(shape, strides, dtype=dtype, device=device)
+               for shape, strides, dtype in specs]
     if plan.device == CPU:
         tensors = [tensor.contiguous() for tensor in tensors]
         plan.run([tensor.data_ptr() for tensor in (*tensors, *results)])
         return results
-    addresses = [tensor.data_ptr() for tensor in tensors]
-    for result in results:
-        addresses.append(result.data_ptr())
+    addresses = [tensor.data_ptr() for tensor in (*tensors, *results)]
     if plan.workspace_bytes:
         # Back to the allocator after the launch: it hands it out again in the order of the stream.
-        workspace = allocate(plan.workspace_bytes, dtype=_UINT8, device=device)
+        workspace = allocate((plan.workspace_bytes,), (1,), dtype=_UINT8, device=device)
         plan.launch(addresses, workspace.data_ptr(), _current_stream(plan.device))
     else:
         plan.launch(addresses, None, _current_stream(plan.device))
@@ -151,10 +161,10 @@ def _sparsify_operator(x, k):
     return tuple(_sparsify(x, k))
 
 
-def _attention_operator(q, q_indices, q_d, k, k_indices, k_d, v, topk=None, causal=False, left=None,
+def _attention_directly(q, q_indices, q_d, k, k_indices, k_d, v, topk=None, causal=False, left=None,
                         right=None, scale=None, return_lse=False, schedule=None,
                         cu_seqlens_q=None, cu_seqlens_k=None):
-    """Without return_lse the second result is empty."""
+    """Without return_lse the second result is an empty tensor, one for all calls."""
     window = None if left is None and right is None else (left, right)
     offsets = (cu_seqlens_q, cu_seqlens_k)
     if offsets == (None, None):
@@ -164,9 +174,21 @@ def _attention_operator(q, q_indices, q_d, k, k_indices, k_d, v, topk=None, caus
             "one of cu_seqlens_q and cu_seqlens_k is given; give both, or the same twice")
     results = _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window, scale,
                          return_lse, schedule)
-    if not return_lse:
-        results.append(q.new_empty((0,), dtype=torch.float32))
-    return tuple(results)
+    if return_lse:
+        return results[0], results[1]
+    return results[0], _no_sums(q.device)
+
+
+@functools.cache
+def _no_sums(device):
+    with torch.inference_mode(False):
+        return torch.empty(0, dtype=torch.float32, device=device)
+
+
+def _attention_operator(*arguments):
+    """Gradients are recorded on what this returns: the empty tensor has to be a new one."""
+    out, sums = _attention_directly(*arguments)
+    return out, sums if sums.numel() else sums.clone()
 
 
 def _sparsify_fake(x, k):
@@ -196,13 +218,50 @@ def _refuse_backward(context, *gradients):
         "torch.no_grad(), or on tensors that do not require a gradient")
 
 
+def _register_autograd(name, implementation, tensors):
+    """The gradient of an operator: there is none. What torch makes of that sends every call through the
+    dispatcher once more, by way of Python both times; where no gradient is asked for and nothing but
+    the device comes below, `implementation` is called right away, at half the cost. `tensors` are the
+    places of arguments that may require a gradient."""
+    try:
+        below = torch._C._after_ADInplaceOrView_keyset
+        record = torch._library.autograd.make_autograd_impl(
+            getattr(torch.ops.sfa, name).default, torch._library.autograd.Info(_refuse_backward, None))
+        # Sets of dispatch keys as numbers: their objects are slow to compare.
+        is_direct = {}
+        torch._C._dispatch_keys(torch.empty(0)).raw_repr()
+    except (AttributeError, TypeError):  # another torch: the public way
+        torch.library.register_autograd(f"sfa::{name}", _refuse_backward, lib=_operators)
+        return
+
+    def look(keyset):
+        kind = (keyset & below).highestPriorityTypeId()
+        is_direct[keyset.raw_repr()] = kind in (torch._C.DispatchKey.CPU, torch._C.DispatchKey.CUDA)
+
+    def kernel(keyset, *arguments):
+        keys = keyset.raw_repr()
+        if keys not in is_direct:
+            look(keyset)
+        if is_direct[keys]:
+            for place in tensors:
+                if arguments[place].requires_grad and _is_grad_enabled():
+                    break
+            else:
+                return implementation(*arguments)
+        return record(keyset, *arguments)
+
+    _operators.impl(name, kernel, "Autograd", with_keyset=True)
+
+
 for _name, _implementation, _fake in (("sparsify", _sparsify_operator, _sparsify_fake),
                                       ("densify", _densify, _densify_fake),
                                       ("attention", _attention_operator, _attention_fake)):
     for _key in ("CPU", "CUDA"):
         _operators.impl(_name, _implementation, _key)
     torch.library.register_fake(f"sfa::{_name}", _fake, lib=_operators)
-    torch.library.register_autograd(f"sfa::{_name}", _refuse_backward, lib=_operators)
+_register_autograd("sparsify", _sparsify_operator, (0,))
+_register_autograd("densify", _densify, (0,))
+_register_autograd("attention", _attention_directly, (0, 3, 6))
 
 _sparsify_op = torch.ops.sfa.sparsify.default
 _densify_op = torch.ops.sfa.densify.default
@@ -246,7 +305,8 @@ def attention(q, k, v, offsets, topk, causal, window, scale, lse, schedule):
         k, k_indices, k_d = k.values, k.indices, k.d
     if window is not None and type(window) is not tuple:
         window = _operations.window_bounds(window)
-    if (not is_compiling() and _is_plain(q) and _is_plain(k) and _is_plain(v)
+    if (not is_compiling() and type(q) is Tensor and type(k) is Tensor and type(v) is Tensor
+            and not ((q.requires_grad or k.requires_grad or v.requires_grad) and _is_grad_enabled())
             and (q_indices is None or type(q_indices) is Tensor)
             and (k_indices is None or type(k_indices) is Tensor)
             and (offsets is None or (type(offsets[0]) is Tensor and type(offsets[1]) is Tensor))

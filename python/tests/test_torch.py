@@ -99,6 +99,35 @@ class OperatorTest(unittest.TestCase):
         with torch.no_grad():
             self.assertFalse(sfa.attention(q, k, v, topk=8).requires_grad)
 
+    def test_operators_with_and_without_a_gradient(self):
+        q, k, v = _problem()
+        attention = torch.ops.sfa.attention.default
+
+        def call(q):
+            return attention(q, None, None, k, None, None, v, 8)
+
+        out, sums = call(q)
+        recorded, recorded_sums = call(q.clone().requires_grad_())
+        self.assertTrue(torch.equal(out, recorded))
+        self.assertEqual((sums.shape, sums.dtype), (recorded_sums.shape, recorded_sums.dtype))
+        with self.assertRaisesRegex(RuntimeError, "forward only"):
+            recorded.sum().backward()
+        # The empty result that calls without a gradient share is none that torch has recorded.
+        for result in call(q):
+            self.assertFalse(result.requires_grad)
+        from torch.utils._python_dispatch import TorchDispatchMode
+
+        class Recorder(TorchDispatchMode):
+            seen = []
+
+            def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+                self.seen.append(function)
+                return function(*args, **(kwargs or {}))
+
+        with Recorder() as recorder:
+            call(q)
+        self.assertIn(attention, recorder.seen)
+
     def test_shapes_without_data(self):
         from torch._subclasses.fake_tensor import FakeTensorMode
         with FakeTensorMode():

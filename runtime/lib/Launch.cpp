@@ -134,10 +134,29 @@ static Grid getGrid(const Launch &launch, const Bindings &bindings) {
 
 static bool isEmpty(const Grid &grid) { return !grid[0] || !grid[1] || !grid[2]; }
 
+/// Fails unless the kernel can take the rows of buffer `index` in pieces of 16 bytes.
+static void requireAlignedRows(const Program &program, const Launch &launch,
+                               const Bindings &bindings, int32_t index) {
+  constexpr int64_t unit = 16;
+  const Binding &binding = bindings[index];
+  const BufferType &type = program.buffer(index);
+  int64_t elements = std::max<int64_t>(unit / typeBytes(type.dtype), 1);
+  for (int axis = 0; axis < 3; ++axis)
+    if (binding.shape[axis] > 1 && binding.strides[axis] % elements != 0 && !binding.isEmpty)
+      fail(SFA_ERROR_INVALID_ARGUMENT,
+           "buffer {} of the program ({}; arguments come first, then results, then temporaries) "
+           "has shape {} and strides [{}, {}, {}, 1]; the kernel {} takes rows in pieces of {} "
+           "bytes, so strides have to be multiples of {} elements: copy the tensor",
+           index, toString(type), toString(binding.shape, 4), binding.strides[0],
+           binding.strides[1], binding.strides[2], launch.kernel, unit, elements);
+}
+
 /// Fails where a launch cannot be put into a stream with these tensors.
 static void checkLaunch(const Program &program, const Launch &launch, const Bindings &bindings) {
   if (isEmpty(getGrid(launch, bindings)))
     return;
+  for (int32_t position : launch.aligned)
+    requireAlignedRows(program, launch, bindings, launch.memories[position]);
   for (const TensorMapBox &box : launch.tensorMaps)
     if (int32_t index = launch.memories[box.memory]; !bindings[index].isEmpty)
       getView(program, bindings, index);

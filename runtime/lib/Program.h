@@ -87,6 +87,8 @@ struct Launch {
   uint32_t block, sharedBytes, cluster;
   /// Numbers of buffers: arguments, then results, then temporaries.
   std::vector<int32_t> memories;
+  /// Positions in `memories`: buffers of rank 4 whose strides are multiples of 16 bytes.
+  std::vector<int32_t> aligned;
   std::vector<TensorMapBox> tensorMaps;
 };
 

@@ -322,7 +322,7 @@ bool Reader::imageHas(const std::string &kernel) const {
 
 Launch Reader::readLaunch(const Value &value) {
   value.requireFields(
-      {"kernel", "grid", "block", "shared_bytes", "cluster", "memories", "tensor_maps"});
+      {"kernel", "grid", "block", "shared_bytes", "cluster", "memories", "aligned", "tensor_maps"});
   Launch launch;
   Value kernel = value.field("kernel");
   launch.kernel = kernel.string();
@@ -353,6 +353,13 @@ Launch Reader::readLaunch(const Value &value) {
     if (numBuffers == 0)
       invalid("{} refers to a buffer; the program has none", memory.where());
     launch.memories.push_back(memory.integer(0, numBuffers - 1));
+  }
+  auto numMemories = static_cast<int64_t>(launch.memories.size());
+  for (const Value &position : value.field("aligned").array(0, numMemories)) {
+    launch.aligned.push_back(position.integer(0, numMemories - 1));
+    if (int32_t rank = program.buffer(launch.memories[launch.aligned.back()]).rank; rank != 4)
+      invalid("{} is {}, which is of rank {}; it has to be a memory of rank 4", position.where(),
+              launch.aligned.back(), rank);
   }
   for (const Value &map : value.field("tensor_maps").array(0, maxTensorMaps))
     launch.tensorMaps.push_back(readTensorMap(map, launch));

@@ -57,6 +57,7 @@ static ordered_json write(const Launch &launch) {
   value["shared_bytes"] = launch.sharedBytes;
   value["cluster"] = launch.cluster;
   value["memories"] = launch.memories;
+  value["aligned"] = launch.aligned;
   value["tensor_maps"] = ordered_json::array();
   for (const TensorMapBox &map : launch.tensorMaps)
     value["tensor_maps"].push_back(

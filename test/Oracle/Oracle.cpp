@@ -35,19 +35,22 @@ Codes sfa::oracle::topk(const std::vector<double> &x, int64_t rows, int64_t d, i
   codes.indices.resize(rows * codes.k);
   detail::parallelFor(rows, [&](int64_t row) {
     const double *values = &x[row * d];
-    auto ranksBefore = [&](int32_t a, int32_t b) {
-      bool isNanA = std::isnan(values[a]), isNanB = std::isnan(values[b]);
-      if (isNanA != isNanB)
-        return isNanA;
-      if (!isNanA && std::fabs(values[a]) != std::fabs(values[b]))
-        return std::fabs(values[a]) > std::fabs(values[b]);
-      return a < b;
-    };
     std::vector<int32_t> order(d);
     std::iota(order.begin(), order.end(), 0);
-    if (codes.k < d)
-      std::nth_element(order.begin(), order.begin() + codes.k, order.end(), ranksBefore);
-    std::sort(order.begin(), order.begin() + codes.k);
+    if (codes.k < d) {
+      // NaN ranks before infinity, which the magnitudes as numbers do not say.
+      std::vector<uint64_t> ranks(d);
+      for (int64_t i = 0; i < d; ++i) {
+        double magnitude = std::fabs(values[i]);
+        std::memcpy(&ranks[i], &magnitude, sizeof(magnitude));
+        if (std::isnan(magnitude))
+          ranks[i] = std::numeric_limits<uint64_t>::max();
+      }
+      std::nth_element(
+          order.begin(), order.begin() + codes.k, order.end(),
+          [&](int32_t a, int32_t b) { return ranks[a] != ranks[b] ? ranks[a] > ranks[b] : a < b; });
+      std::sort(order.begin(), order.begin() + codes.k);
+    }
     for (int64_t i = 0; i < codes.k; ++i) {
       codes.indices[row * codes.k + i] = order[i];
       codes.values[row * codes.k + i] = values[order[i]];
@@ -91,38 +94,61 @@ double sfa::oracle::roundTo(DataType type, double value) {
   std::abort();
 }
 
-Errors sfa::oracle::compare(const std::vector<double> &actual,
-                            const std::vector<double> &expected) {
+Deviation sfa::oracle::deviation(const std::vector<double> &actual,
+                                 const std::vector<double> &expected) {
   detail::require(actual.size() == expected.size(), "both arrays have the same size");
-  constexpr double infinity = std::numeric_limits<double>::infinity();
-  Errors errors;
-  double largest = 0;
+  Deviation result;
   for (size_t i = 0; i < expected.size(); ++i) {
     if (std::isfinite(expected[i]) && std::isfinite(actual[i])) {
-      errors.maxAbs = std::max(errors.maxAbs, std::fabs(actual[i] - expected[i]));
-      largest = std::max(largest, std::fabs(expected[i]));
+      result.maxAbs = std::max(result.maxAbs, std::fabs(actual[i] - expected[i]));
+      result.maxExpected = std::max(result.maxExpected, std::fabs(expected[i]));
       continue;
     }
     bool isSame = std::isnan(expected[i]) ? std::isnan(actual[i]) : actual[i] == expected[i];
-    if (!isSame)
-      return {infinity, infinity};
+    result.agrees &= isSame;
   }
-  if (errors.maxAbs == 0)
-    return errors;
-  if (largest == 0)
-    return {infinity, errors.maxAbs};
-  // Both norms are taken of scaled values, so that no square overflows or vanishes.
+  // Both norms are taken of scaled values, so that no square overflows or vanishes. Powers of two
+  // scale exactly.
+  auto unit = [](double largest) {
+    return std::ldexp(1.0, std::clamp(std::ilogb(largest), -1000, 1000));
+  };
+  double differenceUnit = unit(result.maxAbs), expectedUnit = unit(result.maxExpected);
+  double differenceScale = 1 / differenceUnit, expectedScale = 1 / expectedUnit;
   double difference = 0, norm = 0;
   for (size_t i = 0; i < expected.size(); ++i) {
     if (!std::isfinite(expected[i]))
       continue;
-    double scaledDifference = (actual[i] - expected[i]) / errors.maxAbs;
-    double scaledExpected = expected[i] / largest;
+    double scaledDifference = (actual[i] - expected[i]) * differenceScale;
+    double scaledExpected = expected[i] * expectedScale;
     difference += scaledDifference * scaledDifference;
     norm += scaledExpected * scaledExpected;
   }
-  errors.frobenius = std::sqrt(difference / norm) * (errors.maxAbs / largest);
-  return errors;
+  result.differenceNorm = std::sqrt(difference) * differenceUnit;
+  result.expectedNorm = std::sqrt(norm) * expectedUnit;
+  return result;
+}
+
+Deviation &Deviation::operator+=(const Deviation &other) {
+  agrees &= other.agrees;
+  maxAbs = std::max(maxAbs, other.maxAbs);
+  maxExpected = std::max(maxExpected, other.maxExpected);
+  differenceNorm = std::hypot(differenceNorm, other.differenceNorm);
+  expectedNorm = std::hypot(expectedNorm, other.expectedNorm);
+  return *this;
+}
+
+Errors Deviation::errors() const {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (!agrees)
+    return {infinity, infinity};
+  if (maxAbs == 0)
+    return {};
+  return {maxExpected == 0 ? infinity : differenceNorm / expectedNorm, maxAbs};
+}
+
+Errors sfa::oracle::compare(const std::vector<double> &actual,
+                            const std::vector<double> &expected) {
+  return deviation(actual, expected).errors();
 }
 
 bool sfa::oracle::isWithinBound(const Errors &kernel, const Errors &baseline) {

@@ -114,6 +114,20 @@ struct Errors {
   double maxAbs = 0;
 };
 
+/// How far an array is from what is expected, in parts that add up: the deviations of several
+/// arrays give that of all of them, one after the other.
+struct Deviation {
+  bool agrees = true;        // where values are not finite
+  double maxAbs = 0;         // of the difference
+  double maxExpected = 0;    // magnitude
+  double differenceNorm = 0; // Euclidean
+  double expectedNorm = 0;
+
+  Deviation &operator+=(const Deviation &other);
+  Errors errors() const;
+};
+Deviation deviation(const std::vector<double> &actual, const std::vector<double> &expected);
+
 /// Where `expected` is NaN, or infinite, `actual` must be the same, and these positions do not
 /// count in the norms; otherwise both errors are infinite. So they are where `actual` is not finite
 /// and `expected` is. The relative error to an all-zero `expected` is 0 or infinite.

@@ -27,7 +27,20 @@ namespace {
 struct LoweredKernel {
   LLVM::LLVMFuncOp function;
   sfa::gpu::KernelResources resources;
+  /// Memories whose rows are read or written in pieces of 16 bytes.
+  SmallVector<int64_t> alignedMemories;
 };
+
+/// Those of dense tiles: on every path some rows are loaded 16 bytes at a time, and a result takes
+/// what a later kernel may load. Codes have rows of any length.
+static SmallVector<int64_t> findAlignedMemories(KernelOp kernel) {
+  SmallVector<int64_t> found;
+  for (auto [number, memory] : llvm::enumerate(kernel.getMemories()))
+    if (cast<MemRefType>(memory.getType()).getRank() == 4 &&
+        llvm::any_of(memory.getUsers(), llvm::IsaPred<LoadOp, StoreOp>))
+      found.push_back(static_cast<int64_t>(number));
+  return found;
+}
 
 struct ConvertTileToNVVM : sfa::impl::ConvertTileToNVVMPassBase<ConvertTileToNVVM> {
   using ConvertTileToNVVMPassBase::ConvertTileToNVVMPassBase;
@@ -57,7 +70,8 @@ struct ConvertTileToNVVM : sfa::impl::ConvertTileToNVVMPassBase<ConvertTileToNVV
       FailureOr<LLVM::LLVMFuncOp> function = lowering.run(container.getBody());
       if (failed(function))
         return signalPassFailure();
-      lowered[kernel.getSymName()] = {*function, lowering.getResources()};
+      lowered[kernel.getSymName()] = {*function, lowering.getResources(),
+                                      findAlignedMemories(kernel)};
     }
     SmallVector<LaunchOp> launches;
     module.walk([&](LaunchOp launch) { launches.push_back(launch); });
@@ -98,6 +112,7 @@ struct ConvertTileToNVVM : sfa::impl::ConvertTileToNVVMPassBase<ConvertTileToNVV
       maps.append({memory, rows});
     if (!maps.empty())
       call->setAttr(tensorMapsAttrName, builder.getDenseI64ArrayAttr(maps));
+    call->setAttr(alignedAttrName, builder.getDenseI64ArrayAttr(kernel.alignedMemories));
     launch.erase();
   }
 };

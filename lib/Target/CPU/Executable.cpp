@@ -250,7 +250,9 @@ llvm::Expected<std::unique_ptr<Executable>> Executable::compile(ModuleOp module,
   CPUPipelineOptions pipeline;
   pipeline.vectorBits = host->vectorBits;
   buildSFAToCPUPipeline(manager, pipeline);
-  if (failed(manager.run(*lowered)))
+  // Once at the end, not after each of some dozen passes: a tenth of the time of a compilation.
+  manager.enableVerifier(false);
+  if (failed(manager.run(*lowered)) || failed(verify(*lowered)))
     return diagnostics.toError("the compiler failed");
 
   if (llvm::Error error = checkSymbols(*lowered))

@@ -149,7 +149,7 @@ llvm::Expected<json::Object> ProgramBuilder::describe(Value memory) {
 }
 
 llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
-  json::Array grid, memories, maps;
+  json::Array grid, memories, aligned, maps;
   for (Value blocks : {launch.getGridSizeX(), launch.getGridSizeY(), launch.getGridSizeZ()}) {
     llvm::Expected<json::Value> size = extent(blocks);
     if (!size)
@@ -166,6 +166,9 @@ llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
     for (int64_t i = 0; i < pairs.size(); i += 2)
       maps.push_back(json::Object{
           {"memory", pairs[i]}, {"box_rows", pairs[i + 1]}, {"box_columns", 64}});
+  if (auto positions = launch->getAttrOfType<DenseI64ArrayAttr>(alignedAttrName))
+    for (int64_t position : positions.asArrayRef())
+      aligned.push_back(position);
   APInt block, shared;
   matchPattern(launch.getBlockSizeX(), m_ConstantInt(&block));
   matchPattern(launch.getDynamicSharedMemorySize(), m_ConstantInt(&shared));
@@ -175,6 +178,7 @@ llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
                                   {"shared_bytes", shared.getSExtValue()},
                                   {"cluster", 1},
                                   {"memories", std::move(memories)},
+                                  {"aligned", std::move(aligned)},
                                   {"tensor_maps", std::move(maps)}});
   return llvm::Error::success();
 }
@@ -265,7 +269,9 @@ llvm::Expected<Program> sfa::gpu::compileProgram(ModuleOp module, StringRef entr
   PTXPipelineOptions options;
   options.chip = chip.name;
   buildSFAToNVVMPipeline(manager, options);
-  if (failed(manager.run(*lowered)))
+  // Once at the end, not after each of some dozen passes.
+  manager.enableVerifier(false);
+  if (failed(manager.run(*lowered)) || failed(verify(*lowered)))
     return fail("the compiler failed");
 
   Program program;

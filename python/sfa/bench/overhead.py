@@ -89,8 +89,9 @@ def _fake_rows():
         addresses = [t.data_ptr() for t in (*tensors, tensors[0])]
         yield "Python, a call of sfa.attention, the launch a fake", per_call(call), "us"
         yield "Python, the same as torch.ops.sfa.attention", per_call(dispatched), "us"
-        yield "of these, torch.empty for the result", per_call(
-            lambda: torch.empty((1, 16, 128, 128), dtype=torch.bfloat16, device=tensors[0].device)), "us"
+        yield "of these, memory for the result", per_call(lambda: _torch.allocate(
+            (1, 16, 128, 128), (2**18, 2**14, 2**7, 1), dtype=torch.bfloat16,
+            device=tensors[0].device)), "us"
         yield "of these, ctypes", per_call(lambda: plan.launch(addresses, None, 0)), "us"
     finally:
         _torch._current_stream, _torch._plans, _operations.attention_plan = originals
@@ -111,13 +112,18 @@ def _gpu_rows():
             ("a call of sfa.attention", lambda: sfa.attention(*tensors, causal=True)),
             ("the same as torch.ops.sfa.attention", lambda: torch.ops.sfa.attention.default(
                 tensors[0], None, None, tensors[1], None, None, tensors[2], None, True)),
-            ("of this, ctypes and the C launch", lambda: plan.launch(addresses, None, stream)),
+            ("of the first, ctypes and the C launch", lambda: plan.launch(addresses, None, stream)),
             ("a call on codes", lambda: sfa.attention(*codes, tensors[2], causal=True)),
             ("a call of sfa.sparsify", lambda: sfa.sparsify(tensors[0], 8)),
             ("torch SDPA, for comparison", lambda: torch.nn.functional.scaled_dot_product_attention(
                 *tensors, is_causal=True))):
         function()
         yield f"GPU, {name}", per_call(function, calls=100, between=torch.cuda.synchronize), "us"
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        sfa.attention(*tensors, causal=True)
+    yield "GPU, a CUDA graph of one call, replayed", per_call(
+        graph.replay, calls=100, between=torch.cuda.synchronize), "us"
     torch.cuda.synchronize()
 
 

@@ -4,12 +4,11 @@ import itertools
 import os
 import pathlib
 import random
-import struct
 
 import torch
 
 import sfa
-from harness import Judge, bounds, group, normal, poisoned, require
+from harness import Judge, bounds, group, normal, poisoned, read_npy, require
 from oracle import keep, topk
 
 HEADS = ((4, 4), (4, 2), (4, 1))
@@ -327,20 +326,15 @@ def real(run):
                      f"softmax = {softmax_form}")
 
 
-def _read_npy(file):
-    """An f16 array, row-major; a batch axis is put in front where it has three axes."""
-    data = file.read_bytes()
-    length, = struct.unpack("<H", data[8:10])
-    header = data[10:10 + length].decode()
-    require(data[:6] == b"\x93NUMPY" and data[6] == 1 and "'<f2'" in header and "False" in header,
-            f"{file} is no row-major array of f16")
-    shape = [int(size) for size in header.partition("(")[2].partition(")")[0].split(",") if size.strip()]
-    array = torch.frombuffer(bytearray(data[10 + length:]), dtype=torch.float16).view(shape)
-    return (array if len(shape) == 4 else array.unsqueeze(0)).cuda()
+def _read_sample(file):
+    """An f16 array; a batch axis is put in front where it has three axes."""
+    array = read_npy(file)
+    require(array.dtype == torch.float16, f"{file} has elements of {array.dtype}; they have to be f16")
+    return (array if array.dim() == 4 else array.unsqueeze(0)).cuda()
 
 
 def _check_real(folder, layer, form, schedule):
-    q, k, v = (_read_npy(folder / f"{layer}_{name}.npy") for name in "qkv")
+    q, k, v = (_read_sample(folder / f"{layer}_{name}.npy") for name in "qkv")
     for dtype in (torch.float16, torch.bfloat16):
         judged = Judge()
         judge(judged, form, q.to(dtype), k.to(dtype), v.to(dtype), causal=True, schedule=schedule)

@@ -1,8 +1,12 @@
 """Groups of cases, poisoned memory, and the yardstick of errors."""
 
+import ast
 import concurrent.futures
 import contextlib
+import math
 import os
+import pathlib
+import struct
 
 import torch
 
@@ -30,10 +34,11 @@ def require(condition, message):
 
 
 class Run:
-    """Counts the cases of one group. count and seed are for random cases."""
+    """Counts the cases of one group. count and seed are for random cases, tools is the folder of an unpacked
+    archive or None."""
 
-    def __init__(self, count, seed):
-        self.count, self.seed = count, seed
+    def __init__(self, count, seed, tools=None):
+        self.count, self.seed, self.tools = count, seed, tools
         self.passed, self.failures, self.notes = 0, [], []
 
     def case(self, name, function, *arguments, **options):
@@ -61,7 +66,7 @@ class Run:
 #===--- Poison ---------------------------------------------------------------------------------===#
 
 _GUARD = 256
-_plain_allocate = torch.empty
+_plain_allocate = sfa._torch.allocate
 _guarded = []
 
 
@@ -69,15 +74,12 @@ def _poison(tensor):
     return tensor.fill_(float("nan") if tensor.is_floating_point() else 255)
 
 
-def _allocate(shape, *, dtype, device):
+def _allocate(shape, strides, *, dtype, device):
     """Memory full of NaN, with guards on both sides that have to stay as they are."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    size = 1
-    for extent in shape:
-        size *= extent
+    size = math.prod(shape)
     if size > 2**28:
-        return _poison(_plain_allocate(shape, dtype=dtype, device=device))
-    whole = _poison(_plain_allocate((size + 2 * _GUARD,), dtype=dtype, device=device))
+        return _poison(_plain_allocate(shape, strides, dtype=dtype, device=device))
+    whole = _poison(torch.empty(size + 2 * _GUARD, dtype=dtype, device=device))
     _guarded.append((whole, size))
     return whole[_GUARD:_GUARD + size].view(shape)
 
@@ -177,3 +179,18 @@ def same_bits(a, b):
 def normal(*shape, dtype, seed):
     generator = torch.Generator("cuda").manual_seed(seed)
     return torch.randn(shape, generator=generator, device="cuda").to(dtype)
+
+
+NPY_DTYPES = {"<f2": torch.float16, "<f4": torch.float32, "|u1": torch.uint8, "<u2": torch.uint16}
+
+
+def read_npy(file):
+    """A row-major array of a .npy file."""
+    data = pathlib.Path(file).read_bytes()
+    require(data[:7] == b"\x93NUMPY\x01", f"{file} is no .npy file of version 1")
+    length, = struct.unpack("<H", data[8:10])
+    header = ast.literal_eval(data[10:10 + length].decode())
+    dtype = NPY_DTYPES.get(header["descr"])
+    require(dtype is not None and not header["fortran_order"],
+            f"{file} has {header['descr']}; it has to be row-major, of {', '.join(NPY_DTYPES)}")
+    return torch.frombuffer(bytearray(data[10 + length:]), dtype=dtype).view(header["shape"])

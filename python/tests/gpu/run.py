@@ -1,6 +1,6 @@
 """All tests that need a GPU; scripts/gpu-test.sh runs this.
 
-    python python/tests/gpu/run.py [--only GROUP,...] [--chips sm_90a,sm_80] [--count N] [--seed N]
+    python python/tests/gpu/run.py [--only GROUP,...] [--chips sm_90a,sm_80] [--count N] [--seed N] [--tools DIR]
 
 Groups that depend on the chip run once for each: the one of the device, and sm_80, whose PTX runs on
 all later GPUs. Each chip has a process of its own; one that dies or hangs is replaced, and the group
@@ -27,6 +27,7 @@ def parse():
     parser.add_argument("--count", type=int, default=1000, help="random configurations, for all chips "
                         "together")
     parser.add_argument("--seed", type=int, default=None, help="of the random configurations")
+    parser.add_argument("--tools", metavar="DIR", help="an unpacked archive, for the group tools")
     parser.add_argument("--list", action="store_true", help="print the groups")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--sanitized", action="store_true", help=argparse.SUPPRESS)
@@ -48,6 +49,7 @@ def load_groups():
     import correctness  # noqa: F401, registers its groups
     import sequences  # noqa: F401
     import execution  # noqa: F401
+    import tools  # noqa: F401
     from harness import GROUPS
     return GROUPS
 
@@ -58,7 +60,7 @@ def work(options):
     groups = load_groups()
     from harness import Run
     for name in options.only.split(","):
-        run, start = Run(options.count, options.seed), time.perf_counter()
+        run, start = Run(options.count, options.seed, options.tools), time.perf_counter()
         try:
             groups[name][0](run)
             torch.cuda.synchronize()
@@ -85,7 +87,8 @@ def run_chip(chip, names, options):
     while names:
         process = subprocess.Popen(
             [sys.executable, os.path.abspath(__file__), "--worker", "--only", ",".join(names),
-             "--count", str(options.count), "--seed", str(options.seed)],
+             "--count", str(options.count), "--seed", str(options.seed),
+             *(("--tools", options.tools) if options.tools else ())],
             stdout=subprocess.PIPE, text=True, env={**os.environ, "SFA_CHIP": chip})
         lines = queue.Queue()
 

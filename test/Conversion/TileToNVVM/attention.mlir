@@ -7,6 +7,7 @@
 // BOTH: gpu.launch_func @sfa_kernels::@attention_dense_online blocks in
 // SM80-SAME: threads in (%c256, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c98304_i32
 // SM90-SAME: threads in (%c384, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c163912_i32
+// BOTH-SAME: sfa.aligned = array<i64: 0, 1, 2, 3>
 // SM90-SAME: sfa.tensor_maps = array<i64: 0, 128, 1, 128, 2, 128>
 
 // SM80: gpu.module @sfa_kernels [#nvvm.target<{{.*}}chip = "sm_80"

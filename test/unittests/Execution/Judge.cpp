@@ -54,14 +54,18 @@ Reference sfa::test::makeReference(const Configuration &configuration, const Sha
   dense->q = sparsify(inputs.q, configuration.queryForm, configuration.queryK);
   dense->k = sparsify(inputs.k, configuration.keyForm, configuration.keyK);
   dense->v = inputs.v;
-  return {oracle::attention(problem, dense->q, dense->k, dense->v),
-          oracle::denseSameType(problem, type, dense->q, dense->k, dense->v), [=] {
-            std::vector<oracle::Result> results;
-            for (const std::vector<int64_t> &order : otherOrders(problem.d))
-              results.push_back(oracle::denseSameType(problem, type, permute(dense->q, order),
-                                                      permute(dense->k, order), dense->v));
-            return results;
-          }};
+  Reference reference(oracle::attention(problem, dense->q, dense->k, dense->v),
+                      oracle::denseSameType(problem, type, dense->q, dense->k, dense->v));
+  auto expected = std::make_shared<oracle::Result>(reference.expected);
+  reference.inOtherOrders = [=] {
+    std::vector<Deviations> deviations;
+    for (const std::vector<int64_t> &order : otherOrders(problem.d))
+      deviations.push_back({oracle::denseSameType(problem, type, permute(dense->q, order),
+                                                  permute(dense->k, order), dense->v),
+                            *expected});
+    return deviations;
+  };
+  return reference;
 }
 
 /// An f32 LSE can be a rounding away from a yardstick that happens to be closer.
@@ -78,35 +82,28 @@ static std::string describe(const oracle::Errors &kernel, const oracle::Errors &
                      kernel.frobenius, baseline.frobenius, kernel.maxAbs, baseline.maxAbs);
 }
 
-void Judge::Pool::add(const std::string &label, const Values &moreActual,
-                      const Values &moreExpected, const Values &moreBaseline) {
-  parts.push_back({label, actual.size(), actual.size() + moreActual.size()});
-  actual.insert(actual.end(), moreActual.begin(), moreActual.end());
-  expected.insert(expected.end(), moreExpected.begin(), moreExpected.end());
-  baseline.insert(baseline.end(), moreBaseline.begin(), moreBaseline.end());
+void Judge::Pool::add(const std::string &label, const oracle::Deviation &moreOfActual,
+                      const oracle::Deviation &moreOfBaseline) {
+  parts.push_back({label, moreOfActual, moreOfBaseline});
+  ofActual += moreOfActual;
+  ofBaseline += moreOfBaseline;
 }
 
-void Judge::Pool::raise(const Values &otherBaseline) {
-  oracle::Errors errors = oracle::compare(otherBaseline, expected);
+void Judge::Pool::raise(const oracle::Deviation &ofYardstick) {
+  oracle::Errors errors = ofYardstick.errors();
   largest.frobenius = std::max(largest.frobenius, errors.frobenius);
   largest.maxAbs = std::max(largest.maxAbs, errors.maxAbs);
 }
 
 bool Judge::Pool::isWithinBound() const {
-  return oracle::isWithinBound(oracle::compare(actual, expected), largest);
+  return oracle::isWithinBound(ofActual.errors(), largest);
 }
 
 std::string Judge::Pool::describe(const char *name) const {
-  std::string text =
-      fmt::format("  {}: {}\n", name, ::describe(oracle::compare(actual, expected), largest));
-  for (const Part &part : parts) {
-    auto cut = [&](const Values &values) {
-      return Values(values.begin() + part.first, values.begin() + part.end);
-    };
+  std::string text = fmt::format("  {}: {}\n", name, ::describe(ofActual.errors(), largest));
+  for (const Part &part : parts)
     text += fmt::format("    {}: {}\n", part.label,
-                        ::describe(oracle::compare(cut(actual), cut(expected)),
-                                   oracle::compare(cut(baseline), cut(expected))));
-  }
+                        ::describe(part.ofActual.errors(), part.ofBaseline.errors()));
   return text;
 }
 
@@ -117,12 +114,12 @@ void Judge::add(const std::string &label, const Reference &reference,
     return;
   }
   inOtherOrders.push_back(reference.inOtherOrders);
-  o.add(label, result.o, reference.expected.o, reference.baseline.o);
+  o.add(label, oracle::deviation(result.o, reference.expected.o), reference.ofBaseline.o);
   if (!configuration.hasLse)
     return;
-  lse.add(label, result.lse, reference.expected.lse, reference.baseline.lse);
-  isLseWithinUlps &=
-      isWithinUlps(oracle::compare(result.lse, reference.expected.lse), reference.expected.lse);
+  oracle::Deviation ofLse = oracle::deviation(result.lse, reference.expected.lse);
+  lse.add(label, ofLse, reference.ofBaseline.lse);
+  isLseWithinUlps &= isWithinUlps(ofLse.errors(), reference.expected.lse);
 }
 
 bool Judge::isWithinBound() const {
@@ -130,30 +127,26 @@ bool Judge::isWithinBound() const {
 }
 
 void Judge::raise() {
-  std::vector<oracle::Result> all;
+  std::vector<Deviations> all;
   for (const auto &otherOrders : inOtherOrders) {
     if (!otherOrders)
       return;
-    std::vector<oracle::Result> results = otherOrders();
-    all.resize(results.size());
-    for (size_t order = 0; order < results.size(); ++order) {
-      auto append = [](Values &to, const Values &from) {
-        to.insert(to.end(), from.begin(), from.end());
-      };
-      append(all[order].o, results[order].o);
-      if (configuration.hasLse)
-        append(all[order].lse, results[order].lse);
+    std::vector<Deviations> deviations = otherOrders();
+    all.resize(deviations.size());
+    for (size_t order = 0; order < deviations.size(); ++order) {
+      all[order].o += deviations[order].o;
+      all[order].lse += deviations[order].lse;
     }
   }
-  for (const oracle::Result &result : all) {
-    o.raise(result.o);
-    lse.raise(result.lse);
+  for (const Deviations &ofYardstick : all) {
+    o.raise(ofYardstick.o);
+    lse.raise(ofYardstick.lse);
   }
 }
 
 void Judge::finish() {
-  o.raise(o.baseline);
-  lse.raise(lse.baseline);
+  o.raise(o.ofBaseline);
+  lse.raise(lse.ofBaseline);
   if (!isWithinBound())
     raise();
   if (!isWithinBound()) {

@@ -17,11 +17,27 @@
 
 namespace sfa::test {
 
+/// How far a result is from what is right.
+struct Deviations {
+  Deviations() = default;
+  Deviations(const oracle::Result &actual, const oracle::Result &expected)
+      : o(oracle::deviation(actual.o, expected.o)),
+        lse(oracle::deviation(actual.lse, expected.lse)) {}
+
+  oracle::Deviation o, lse;
+};
+
 /// What is right for one problem, and what the yardstick makes of it.
 struct Reference {
+  Reference(oracle::Result expected, oracle::Result baseline)
+      : expected(std::move(expected)), baseline(std::move(baseline)),
+        ofBaseline(this->baseline, this->expected) {}
+
   oracle::Result expected, baseline;
-  /// The yardstick with the features added up in other orders; null where there are none.
-  std::function<std::vector<oracle::Result>()> inOtherOrders = nullptr;
+  /// Formed once for all kernels that are held against it.
+  Deviations ofBaseline;
+  /// Those of the yardstick with the features added up in other orders; null where there are none.
+  std::function<std::vector<Deviations>()> inOtherOrders = nullptr;
 };
 
 Reference makeReference(const Configuration &configuration, const Shape &shape,
@@ -46,21 +62,21 @@ public:
   void finish();
 
 private:
-  /// One array of the results of several problems, one after the other.
+  /// One array of the results of several problems.
   struct Pool {
     struct Part {
       std::string label;
-      size_t first, end;
+      oracle::Deviation ofActual, ofBaseline;
     };
-    std::vector<double> actual, expected, baseline;
     std::vector<Part> parts;
+    oracle::Deviation ofActual, ofBaseline;
     /// Over the orders of the yardstick that were looked at.
     oracle::Errors largest;
 
-    void add(const std::string &label, const std::vector<double> &actual,
-             const std::vector<double> &expected, const std::vector<double> &baseline);
+    void add(const std::string &label, const oracle::Deviation &ofActual,
+             const oracle::Deviation &ofBaseline);
     /// Takes the errors of a yardstick for all that was added.
-    void raise(const std::vector<double> &otherBaseline);
+    void raise(const oracle::Deviation &ofYardstick);
     bool isWithinBound() const;
     /// The errors of all and of each problem.
     std::string describe(const char *name) const;
@@ -72,7 +88,7 @@ private:
 
   Configuration configuration;
   Pool o, lse;
-  std::vector<std::function<std::vector<oracle::Result>()>> inOtherOrders;
+  std::vector<std::function<std::vector<Deviations>()>> inOtherOrders;
   bool isLseWithinUlps = true;
 };
 

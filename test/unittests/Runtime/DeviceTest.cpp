@@ -8,6 +8,9 @@
 
 #include "RuntimeTest.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <dlfcn.h>
 
 using namespace sfa;
@@ -35,6 +38,12 @@ struct Caller {
   Entry<Stream, void **> endCapture;
   Entry<void **, void *, unsigned long long> instantiate;
   Entry<void *, Stream> launchGraph;
+  Entry<void **, const void *> loadModule;
+  Entry<void *> unloadModule;
+  Entry<void **, void *, const char *> getFunction;
+  Entry<void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, Stream,
+        void **, void **>
+      launchKernel;
 
   bool open() {
     void *library = dlopen("libcuda.so.1", RTLD_NOW);
@@ -56,6 +65,10 @@ struct Caller {
     find("cuStreamEndCapture", endCapture);
     find("cuGraphInstantiateWithFlags", instantiate);
     find("cuGraphLaunch", launchGraph);
+    find("cuModuleLoadData", loadModule);
+    find("cuModuleUnload", unloadModule);
+    find("cuModuleGetFunction", getFunction);
+    find("cuLaunchKernel", launchKernel);
     return hasAll;
   }
 };
@@ -177,6 +190,7 @@ json makeCopy() {
   json launch = {{"kernel", "copy"}, {"block", 128}, {"shared_bytes", 0}, {"cluster", 1}};
   launch["grid"] = {{{"dim", {0, 0}}, {"ceildiv", 128}}, 1, 1};
   launch["memories"] = {0, 1};
+  launch["aligned"] = json::array();
   launch["tensor_maps"] = json::array();
   return makeDocument(
       "sm_80", copyKernel, json::array({{{"type", "f32"}, {"shape", json::array({-1})}}}),
@@ -189,6 +203,7 @@ json makeBox() {
   json launch = {{"kernel", "box"}, {"block", 128}, {"shared_bytes", 65536}, {"cluster", 1}};
   launch["grid"] = {{{"dim", {1, 0}}, {"ceildiv", 64}}, 1, 1};
   launch["memories"] = {0, 2};
+  launch["aligned"] = {1};
   launch["tensor_maps"] = {{{"memory", 0}, {"box_rows", 64}, {"box_columns", 64}}};
   return makeDocument("sm_90a", boxKernel,
                       json::array({{{"type", "bf16"}, {"shape", {1, 1, -1, 64}}},
@@ -359,6 +374,72 @@ TEST_F(Device, RunsInGraphs) {
     ASSERT_EQ(caller.launchGraph(executable, stream), 0);
     EXPECT_EQ(read(), expected(4000));
   }
+}
+
+/// Microseconds that calls take on the host: the median over rounds, each in an empty stream.
+template <typename Call, typename Wait>
+double measure(const Call &call, const Wait &wait) {
+  constexpr int numCalls = 200, numRounds = 31;
+  std::vector<double> rounds;
+  for (int round = 0; round < numRounds; ++round) {
+    wait();
+    auto begin = std::chrono::steady_clock::now();
+    for (int index = 0; index < numCalls; ++index)
+      call();
+    std::chrono::duration<double, std::micro> taken = std::chrono::steady_clock::now() - begin;
+    rounds.push_back(taken.count() / numCalls);
+  }
+  std::nth_element(rounds.begin(), rounds.begin() + numRounds / 2, rounds.end());
+  return rounds[numRounds / 2];
+}
+
+/// The same kernel with as many parameters, launched by the driver and by the runtime.
+TEST_F(Device, LaunchesAtTheCostOfTheDriver) {
+  constexpr double allowedMicroseconds = 5;
+  json document = makeCopy();
+  void *module = nullptr, *function = nullptr;
+  std::string ptx = document["image"]["text"];
+  ASSERT_EQ(caller.loadModule(&module, ptx.c_str()), 0);
+  ASSERT_EQ(caller.getFunction(&function, module, "copy"), 0);
+  uint64_t words[10] = {input, 100, 0, 0, 1, output, 100, 0, 0, 1};
+  void *parameters[10];
+  for (int index = 0; index < 10; ++index)
+    parameters[index] = &words[index];
+
+  int numFailures = 0;
+  auto wait = [&] { ASSERT_EQ(caller.synchronize(stream), 0); };
+  double ofDriver = measure(
+      [&] {
+        numFailures +=
+            caller.launchKernel(function, 1, 1, 1, 128, 1, 1, 0, stream, parameters, nullptr) != 0;
+      },
+      wait);
+  auto measureRuntime = [&](const char *what, const json &document,
+                            std::vector<sfa_tensor> arguments, sfa_tensor result) {
+    runtime::Program program = load(document);
+    ASSERT_TRUE(bool(program.prepare(0)));
+    double ofRuntime = measure(
+        [&] {
+          numFailures += sfa_program_launch(program.get(), 0, stream, arguments.data(),
+                                            static_cast<int32_t>(arguments.size()), &result, 1,
+                                            nullptr, 0) != SFA_SUCCESS;
+        },
+        wait);
+    std::printf("launch, %s: %.2f us, cuLaunchKernel %.2f us, difference %.2f us\n", what,
+                ofRuntime, ofDriver, ofRuntime - ofDriver);
+    EXPECT_LT(ofRuntime - ofDriver, allowedMicroseconds) << what;
+  };
+  runtime::Tensor from(at(input), SFA_DTYPE_F32, {100}), to(at(output), SFA_DTYPE_F32, {100});
+  measureRuntime("no tensor map", document, {from.tensor()}, to.tensor());
+  if (isHopper) {
+    runtime::Tensor rows(at(input), SFA_DTYPE_BF16, {1, 1, 64, 64});
+    runtime::Tensor counter(at(input), SFA_DTYPE_U8, {64});
+    runtime::Tensor result(at(output), SFA_DTYPE_BF16, {1, 1, 64, 64});
+    measureRuntime("a tensor map", makeBox(), {rows.tensor(), counter.tensor()}, result.tensor());
+  }
+  EXPECT_EQ(numFailures, 0);
+  wait();
+  EXPECT_EQ(caller.unloadModule(module), 0);
 }
 
 } // namespace

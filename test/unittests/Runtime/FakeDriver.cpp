@@ -240,7 +240,7 @@ ENTRY cuModuleUnload(cu::Module module) {
 ENTRY cuModuleGetFunction(cu::Function *function, cu::Module module, const char *name) {
   ENTER("cuModuleGetFunction");
   auto *loaded = static_cast<Module *>(module);
-  std::string start = std::string("\n.entry ") + name + "(";
+  std::string start = std::string(".entry ") + name + "(";
   size_t at = loaded->text.find(start);
   if (at == std::string::npos)
     return cu::notFound;

@@ -133,6 +133,22 @@ const Wrong wrongLaunches[] = {
      "(sfa_program_workspace_bytes)"},
     {"WorkspaceAlignment", [](Call &c) { c.workspace = at(0x40010); },
      "the workspace is at 0x40010; it has to be at a multiple of 256 bytes"},
+    {"RowStride",
+     [](Call &c) {
+       c.queries = {at(16), SFA_DTYPE_BF16, {2, 3, 1000, 64}, {204000, 68000, 68, 1}};
+     },
+     "buffer 0 of the program (bf16, shape [2, 3, ?, 64]; arguments come first, then results, then "
+     "temporaries) has shape [2, 3, 1000, 64] and strides [204000, 68000, 68, 1]; the kernel "
+     "attend takes rows in pieces of 16 bytes, so strides have to be multiples of 8 elements: copy "
+     "the tensor"},
+    {"HeadStrideOfAResult",
+     [](Call &c) {
+       c.output = {at(16), SFA_DTYPE_BF16, {2, 3, 1000, 64}, {200000, 64001, 64, 1}};
+     },
+     "buffer 2 of the program (bf16, shape [2, 3, ?, 64]; arguments come first, then results, then "
+     "temporaries) has shape [2, 3, 1000, 64] and strides [200000, 64001, 64, 1]; the kernel "
+     "attend takes rows in pieces of 16 bytes, so strides have to be multiples of 8 elements: copy "
+     "the tensor"},
     {"RowStrideOfTensorMap",
      [](Call &c) {
        c.keys = {at(16), SFA_DTYPE_BF16, {2, 3, 257, 64}, {3 * 257 * 68, 257 * 68, 68, 1}};

@@ -231,7 +231,7 @@ const Wrong wrongPrograms[] = {
     {"NoBlock", [](json &d) { d["launches"][1].erase("block"); },
      "launches[1] has no field \"block\"; it has to have kernel, grid, block, shared_bytes, "
      "cluster, "
-     "memories, tensor_maps"},
+     "memories, aligned, tensor_maps"},
     {"KernelNotInPTX", [](json &d) { d["launches"][0]["kernel"] = "spli"; },
      "launches[0].kernel is \"spli\"; the image has no kernel of this name"},
     {"EmptyKernel", [](json &d) { d["launches"][0]["kernel"] = ""; },
@@ -290,6 +290,13 @@ const Wrong wrongPrograms[] = {
      "launches[0].memories[1] is 5; it has to be an integer from 0 to 4"},
     {"TooManyMemories", [](json &d) { d["launches"][0]["memories"] = std::vector<int>(33, 0); },
      "launches[0].memories is an array of 33; it has to be an array of 0 to 32"},
+    {"AlignedNothing", [](json &d) { d["launches"][0]["aligned"] = {2}; },
+     "launches[0].aligned[0] is 2; it has to be an integer from 0 to 1"},
+    {"AlignedRankThree",
+     [](json &d) {
+       d["launches"][1]["aligned"] = {0, 3};
+     },
+     "launches[1].aligned[1] is 3, which is of rank 3; it has to be a memory of rank 4"},
     {"TensorMapOnAmpere", [](json &d) { d["chip"] = "sm_80"; },
      "launches[1].tensor_maps[0] needs sm_90 or later; the chip of the program is sm_80"},
     {"TensorMapOfNothing", [](json &d) { d["launches"][1]["tensor_maps"][0]["memory"] = 5; },

@@ -57,6 +57,7 @@ json sfa::test::makeProgram() {
   split["shared_bytes"] = 0;
   split["cluster"] = 1;
   split["memories"] = {1, 4};
+  split["aligned"] = json::array();
   split["tensor_maps"] = json::array();
   attend["kernel"] = "attend";
   attend["grid"] = {queryTiles, 3, 2};
@@ -64,6 +65,7 @@ json sfa::test::makeProgram() {
   attend["shared_bytes"] = 200000;
   attend["cluster"] = 1;
   attend["memories"] = {0, 1, 2, 3, 4};
+  attend["aligned"] = {0, 2};
   attend["tensor_maps"] = {{{"memory", 1}, {"box_rows", 128}, {"box_columns", 64}}};
   document["launches"] = {split, attend};
   return document;

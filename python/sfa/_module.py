@@ -9,15 +9,15 @@ from . import errors
 _SCHEDULE = re.compile(r"[A-Za-z0-9_=, ]*")
 
 
-def tensor(heads, features, dtype, k=None):
+def tensor(heads, features, dtype, k=None, two_four=False):
     """`tensor<?xHx?xDxf16>`, with the encoding of codes where k is given."""
-    encoding = "" if k is None else f", #sfa.codes<k = {k}>"
+    encoding = "" if k is None else f", #sfa.codes<k = {k}{', two_four' if two_four else ''}>"
     return f"tensor<?x{heads}x?x{features}x{dtype}{encoding}>"
 
 
-def sparsify(heads, features, dtype, k):
+def sparsify(heads, features, dtype, k, two_four=False):
     """(x) -> codes: two results, values and indices."""
-    dense, codes = tensor(heads, features, dtype), tensor(heads, features, dtype, k)
+    dense, codes = tensor(heads, features, dtype), tensor(heads, features, dtype, k, two_four)
     return (f"func.func @sparsify(%x: {dense}) -> {codes} {{\n"
             f"  %codes = sfa.sparsify %x : {dense} -> {codes}\n"
             f"  return %codes : {codes}\n"

@@ -31,7 +31,8 @@ void SFADialect::registerAttributes() {
 // CodesAttr
 //===----------------------------------------------------------------------===//
 
-LogicalResult CodesAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t k) {
+LogicalResult CodesAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t k,
+                                bool /*twoFour*/) {
   if (k < 1)
     return emitError() << "codes keep at least one feature: k is " << k << ", allowed is k >= 1";
   return success();
@@ -51,6 +52,13 @@ LogicalResult CodesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementTyp
     return emitError() << "codes index 1 to 65536 features, given are " << shape[3];
   if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
     return emitError() << "codes hold f32, f16 or bf16 values, given is " << elementType;
+  if (getTwoFour() && shape[3] % 4 != 0)
+    return emitError() << "2:4 codes have whole groups of four features, given are " << shape[3]
+                       << " features; pad them to a multiple of 4 or leave 'two_four' out";
+  if (getTwoFour() && getK() > shape[3] / 2)
+    return emitError() << "2:4 codes hold at most two of every four features, " << shape[3] / 2
+                       << " of " << shape[3] << ", but k is " << getK()
+                       << "; lower k or leave 'two_four' out";
   return success();
 }
 
@@ -107,9 +115,12 @@ static ParseResult parseInteger(AsmParser &parser, std::optional<int64_t> &resul
 }
 
 /// Parses `key = value` pairs up to the closing `>`; `parseValue` parses the value of a key, or
-/// returns std::nullopt when it knows no such key.
-static ParseResult parseParameters(AsmParser &parser, StringRef allowed,
-                                   function_ref<std::optional<ParseResult>(StringRef)> parseValue) {
+/// returns std::nullopt when it knows no such key. `setFlag` returns whether a key is a flag, which
+/// has no value.
+static ParseResult parseParameters(
+    AsmParser &parser, StringRef allowed,
+    function_ref<std::optional<ParseResult>(StringRef)> parseValue,
+    function_ref<bool(StringRef)> setFlag = [](StringRef) { return false; }) {
   llvm::SmallSet<StringRef, 8> seen;
   return parser.parseCommaSeparatedList([&]() -> ParseResult {
     SMLoc loc = parser.getCurrentLocation();
@@ -118,6 +129,8 @@ static ParseResult parseParameters(AsmParser &parser, StringRef allowed,
       return failure();
     if (!seen.insert(key).second)
       return parser.emitError(loc) << "parameter '" << key << "' is given twice";
+    if (setFlag(key))
+      return success();
     if (parser.parseEqual())
       return failure();
     if (std::optional<ParseResult> result = parseValue(key))
@@ -128,20 +141,30 @@ static ParseResult parseParameters(AsmParser &parser, StringRef allowed,
 
 Attribute CodesAttr::parse(AsmParser &parser, Type) {
   std::optional<int64_t> k;
+  bool twoFour = false;
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseLess() ||
-      parseParameters(parser, "k",
-                      [&](StringRef key) -> std::optional<ParseResult> {
-                        if (key == "k")
-                          return parseInteger(parser, k);
-                        return std::nullopt;
-                      }) ||
+  auto parseValue = [&](StringRef key) -> std::optional<ParseResult> {
+    if (key == "k")
+      return parseInteger(parser, k);
+    return std::nullopt;
+  };
+  auto setFlag = [&](StringRef key) {
+    twoFour |= key == "two_four";
+    return key == "two_four";
+  };
+  if (parser.parseLess() || parseParameters(parser, "k, two_four", parseValue, setFlag) ||
       parser.parseGreater())
     return {};
-  return parser.getChecked<CodesAttr>(loc, parser.getContext(), *k);
+  if (!k) {
+    parser.emitError(loc) << "codes need a k, such as #sfa.codes<k = 8, two_four>";
+    return {};
+  }
+  return parser.getChecked<CodesAttr>(loc, parser.getContext(), *k, twoFour);
 }
 
-void CodesAttr::print(AsmPrinter &printer) const { printer << "<k = " << getK() << ">"; }
+void CodesAttr::print(AsmPrinter &printer) const {
+  printer << "<k = " << getK() << (getTwoFour() ? ", two_four" : "") << ">";
+}
 
 //===----------------------------------------------------------------------===//
 // MaskAttr

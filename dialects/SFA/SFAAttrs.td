@@ -30,14 +30,18 @@ def SFA_CodesAttr : SFA_Attr<"Codes", "codes", [DeclareAttrInterfaceMethods<Veri
     the values, in the element type, and the indices, `i8` for d <= 256 and `i16` above, read as unsigned. A row with
     fewer than k non-zeros is padded with value 0.
 
+    `two_four` says that every aligned group of four features (0 to 3, 4 to 7, ...) holds at most two non-zeros, as the
+    sparse operand of a tensor core does. d is then a multiple of 4, and k at most d / 2.
+
     Example:
 
     ```mlir
     // 16 heads of 4096 tokens, 8 of 128 features each: 24 bytes a token and head instead of 256.
     tensor<1x16x4096x128xbf16, #sfa.codes<k = 8>>
+    tensor<1x16x4096x128xbf16, #sfa.codes<k = 8, two_four>>
     ```
   }];
-  let parameters = (ins "int64_t":$k);
+  let parameters = (ins "int64_t":$k, "bool":$twoFour);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }

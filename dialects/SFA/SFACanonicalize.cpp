@@ -44,7 +44,7 @@ OpFoldResult DensifyOp::fold(FoldAdaptor) {
 
 namespace {
 
-/// The k1 largest of the k0 >= k1 largest are the k1 largest.
+/// The k1 largest of the k0 >= k1 largest are the k1 largest; of 2:4 codes, where both are.
 struct RepeatedSparsify : OpRewritePattern<SparsifyOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -53,7 +53,10 @@ struct RepeatedSparsify : OpRewritePattern<SparsifyOp> {
     auto first = densify ? densify.getCodes().getDefiningOp<SparsifyOp>() : nullptr;
     if (!first)
       return rewriter.notifyMatchFailure(op, "the source is not a sparsified tensor");
-    if (::sfa::getCodes(first.getType()).getK() < ::sfa::getCodes(op.getType()).getK())
+    CodesAttr before = ::sfa::getCodes(first.getType()), after = ::sfa::getCodes(op.getType());
+    if (before.getTwoFour() != after.getTwoFour())
+      return rewriter.notifyMatchFailure(op, "only one of both is 2:4");
+    if (before.getK() < after.getK())
       return rewriter.notifyMatchFailure(op, "the source keeps fewer features");
     if (first.getSource() == op.getSource())
       return rewriter.notifyMatchFailure(op, "the source depends on the op itself");

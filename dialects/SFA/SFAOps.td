@@ -35,12 +35,17 @@ def SFA_SparsifyOp : SFA_Op<"sparsify", [Pure, SFA_Shape]> {
   let summary = "keep the k features of largest magnitude of every row";
   let description = [{
     `topk_k` of the paper, row-wise over the feature axis. Ties keep the lower feature index. NaN ranks as the largest
-    magnitude, so it reaches the output of an attention; its payload may change. `k >= d` is the identity. k is that of the result's encoding.
+    magnitude, so it reaches the output of an attention; its payload may change.
+    `k >= d` is the identity. k is that of the result's encoding.
+
+    With `two_four` in the encoding of the result, every aligned group of four features keeps its two largest at most: the
+    k largest of those are the result, which so has the largest sum of magnitudes of all codes that satisfy 2:4.
 
     Example:
 
     ```mlir
     %codes = sfa.sparsify %q : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>
+    %sparse = sfa.sparsify %q : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8, two_four>>
     ```
   }];
   let arguments = (ins SFA_DenseTensor:$source);

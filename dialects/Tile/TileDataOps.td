@@ -117,17 +117,21 @@ def Tile_FillOp : Tile_Op<"fill", [Pure]> {
 def Tile_TopkOp : Tile_Op<"topk", [Pure]> {
   let summary = "the k features of largest magnitude of every row";
   let description = [{
-    Ties keep the lower feature, NaN ranks as the largest magnitude.
+    Ties keep the lower feature, NaN ranks as the largest magnitude. With `two_four` only the two largest of every
+    aligned group of four features are eligible.
 
     Example:
 
     ```mlir
     %codes = sfa_tile.topk %rows : !sfa_tile.tile<64x128xbf16> -> !sfa_tile.codes<64x128xbf16, k = 8>
+    %sparse = sfa_tile.topk %rows two_four : !sfa_tile.tile<64x128xbf16> -> !sfa_tile.codes<64x128xbf16, k = 8>
     ```
   }];
-  let arguments = (ins Tile_Matrix:$tile);
+  let arguments = (ins Tile_Matrix:$tile, UnitAttr:$two_four);
   let results = (outs Tile_CodesType:$codes);
-  let assemblyFormat = "$tile attr-dict `:` qualified(type($tile)) `->` qualified(type($codes))";
+  let assemblyFormat = [{
+    $tile (`two_four` $two_four^)? attr-dict `:` qualified(type($tile)) `->` qualified(type($codes))
+  }];
   let hasVerifier = 1;
 }
 

@@ -110,7 +110,15 @@ static LogicalResult checkSameRows(Operation *op, CodesType codes, TileType tile
 }
 
 LogicalResult TopkOp::verify() {
-  return checkSameRows(*this, getCodes().getType(), getTile().getType());
+  CodesType codes = getCodes().getType();
+  if (failed(checkSameRows(*this, codes, getTile().getType())))
+    return failure();
+  int64_t features = codes.getFeatures();
+  if (getTwoFour() && (features % 4 != 0 || codes.getK() > features / 2))
+    return emitOpError() << "keeps " << codes.getK() << " of " << features
+                         << " features; two_four needs a multiple of 4 features and at most half "
+                            "of them";
+  return success();
 }
 
 LogicalResult ExpandOp::verify() {

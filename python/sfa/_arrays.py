@@ -70,13 +70,14 @@ def _convert(name, x):
         return x and tuple(_convert(f"{name}_{part}", offsets) for part, offsets in zip("qk", x))
     if isinstance(x, _codes.Codes):
         return _codes.make(_import_dlpack(f"{name}.values", x.values),
-                           _import_dlpack(f"{name}.indices", x.indices), x.d)
+                           _import_dlpack(f"{name}.indices", x.indices), x.d, x.two_four)
     return x if _implementation(x) is not None else _import_dlpack(name, x)
 
 
 def _back(x, like):
     if isinstance(x, _codes.Codes):
-        return _codes.make(_export_dlpack(x.values, like), _export_dlpack(x.indices, like), x.d)
+        return _codes.make(_export_dlpack(x.values, like), _export_dlpack(x.indices, like), x.d,
+                           x.two_four)
     if isinstance(x, tuple):
         return tuple(_export_dlpack(part, like) for part in x)
     return _export_dlpack(x, like)

@@ -12,15 +12,15 @@ _SCHEDULE = re.compile(r"[A-Za-z0-9_=, ]*")
 _OFFSETS = "tensor<?xi32>"
 
 
-def tensor(heads, features, dtype, k=None, batch="?"):
+def tensor(heads, features, dtype, k=None, batch="?", two_four=False):
     """`tensor<?xHx?xDxf16>`, with the encoding of codes where k is given."""
-    encoding = "" if k is None else f", #sfa.codes<k = {k}>"
+    encoding = "" if k is None else f", #sfa.codes<k = {k}{', two_four' if two_four else ''}>"
     return f"tensor<{batch}x{heads}x?x{features}x{dtype}{encoding}>"
 
 
-def sparsify(heads, features, dtype, k):
+def sparsify(heads, features, dtype, k, two_four=False):
     """(x) -> codes: two results, values and indices."""
-    dense, codes = tensor(heads, features, dtype), tensor(heads, features, dtype, k)
+    dense, codes = tensor(heads, features, dtype), tensor(heads, features, dtype, k, two_four=two_four)
     return (f"func.func @sparsify(%x: {dense}) -> {codes} {{\n"
             f"  %codes = sfa.sparsify %x : {dense} -> {codes}\n"
             f"  return %codes : {codes}\n"

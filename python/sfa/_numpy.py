@@ -46,12 +46,12 @@ def check_codes(values, indices, d):
         _codes.check_range(int(indices.max()), d)
 
 
-def sparsify(x, k):
+def sparsify(x, k, two_four):
     x = _contiguous("x", x)
-    key = ("sparsify", x.shape, x.dtype, k)
-    plan = _plans.plans.get(key) or _plans.add(key, _operations.sparsify_plan(_view(x), k))
+    key = ("sparsify", x.shape, x.dtype, k, two_four)
+    plan = _plans.plans.get(key) or _plans.add(key, _operations.sparsify_plan(_view(x), k, two_four))
     values, indices = _execute(plan, [x])
-    return _codes.make(values, indices, x.shape[3])
+    return _codes.make(values, indices, x.shape[3], two_four)
 
 
 def densify(codes):

@@ -137,13 +137,23 @@ def clamp_k(k, d, device):
     return min(integer("k", k, 1, d if device != CPU else None), d)
 
 
-def sparsify_plan(x, k):
+def check_two_four(name, k, d):
+    """k of d features can be at most two of every aligned group of four."""
+    if d % 4 or not 1 <= k <= d // 2:
+        raise errors.ArgumentValueError(
+            f"{name} has two_four with k = {k} of d = {d} features; it needs whole groups of four "
+            "features and at most two of each: d a multiple of 4 and k 1 to d / 2")
+
+
+def sparsify_plan(x, k, two_four=False):
     """x: a dense view. Results: values and indices, [b, h, n, k]."""
     check_dense("x", x)
     batch, heads, tokens, d = x.shape
+    if two_four:
+        check_two_four("sparsify", integer("k", k, 1), d)
     k = clamp_k(k, d, x.device)
     shape = (batch, heads, tokens, k)
-    return Plan(_module.sparsify(heads, d, x.dtype, k), x.device, ["x"], [x],
+    return Plan(_module.sparsify(heads, d, x.dtype, k, two_four), x.device, ["x"], [x],
                 [View(shape, None, x.dtype, x.device),
                  View(shape, None, index_dtype(d), x.device)])
 

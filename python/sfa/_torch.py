@@ -94,11 +94,11 @@ def _require_tensor(name, x):
 
 #===--- Ordinary tensors -----------------------------------------------------------------------===#
 
-def _sparsify(x, k):
-    key = ("sparsify", x.shape, x.stride(), x.dtype, x.device, k)
+def _sparsify(x, k, two_four):
+    key = ("sparsify", x.shape, x.stride(), x.dtype, x.device, k, two_four)
     plan = _plans.plans.get(key)
     if plan is None:
-        plan = _add_plan(key, _operations.sparsify_plan(_view("x", x), k), x.device)
+        plan = _add_plan(key, _operations.sparsify_plan(_view("x", x), k, two_four), x.device)
     return _execute(plan, [x])
 
 
@@ -148,7 +148,7 @@ def _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, w
 #===--- Operators ------------------------------------------------------------------------------===#
 
 _operators = torch.library.Library("sfa", "DEF")
-_operators.define("sparsify(Tensor x, int k) -> (Tensor, Tensor)")
+_operators.define("sparsify(Tensor x, int k, bool two_four=False) -> (Tensor, Tensor)")
 _operators.define("densify(Tensor values, Tensor indices, int d) -> Tensor")
 _operators.define(
     "attention(Tensor q, Tensor? q_indices, int? q_d, Tensor k, Tensor? k_indices, int? k_d, "
@@ -157,8 +157,8 @@ _operators.define(
     "Tensor? cu_seqlens_k=None) -> (Tensor, Tensor)")
 
 
-def _sparsify_operator(x, k):
-    return tuple(_sparsify(x, k))
+def _sparsify_operator(x, k, two_four=False):
+    return tuple(_sparsify(x, k, two_four))
 
 
 def _attention_directly(q, q_indices, q_d, k, k_indices, k_d, v, topk=None, causal=False, left=None,
@@ -191,8 +191,10 @@ def _attention_operator(*arguments):
     return out, sums if sums.numel() else sums.clone()
 
 
-def _sparsify_fake(x, k):
+def _sparsify_fake(x, k, two_four=False):
     torch._check(x.dim() == 4, lambda: "x has to have 4 dimensions: [batch, heads, tokens, features]")
+    if two_four:
+        _operations.check_two_four("sparsify", k, x.shape[3])
     shape = (*x.shape[:3], min(k, x.shape[3]))
     dtype = _DTYPES[_operations.index_dtype(x.shape[3])]
     return x.new_empty(shape), x.new_empty(shape, dtype=dtype)
@@ -280,12 +282,12 @@ def check_codes(values, indices, d):
         _codes.check_range(int(indices.to(torch.int32).max()), d)
 
 
-def sparsify(x, k):
+def sparsify(x, k, two_four):
     if not is_compiling() and _is_plain(x) and not _num_modes():
-        values, indices = _sparsify(x, k)
+        values, indices = _sparsify(x, k, two_four)
     else:
-        values, indices = _sparsify_op(x, k)
-    return _codes.make(values, indices, x.shape[3])
+        values, indices = _sparsify_op(x, k, two_four)
+    return _codes.make(values, indices, x.shape[3], two_four)
 
 
 def densify(codes):

@@ -7,12 +7,14 @@ _torch = _arrays.torch
 _is_tensor = _torch.is_tensor if _torch is not None else lambda x: False
 
 
-def sparsify(x, k):
+def sparsify(x, k, two_four=False):
     """The k features of largest magnitude of every row: `topk_k(x)`.
 
-    x  [batch, heads, tokens, d], dense: a torch tensor (CUDA: bf16, f16 and d of 64, 128, 256; CPU:
-       f32, f16, bf16 and any d), a numpy array, or an object with `__dlpack__`
-    k  1 to d; on a CPU more than d is d
+    x         [batch, heads, tokens, d], dense: a torch tensor (CUDA: bf16, f16 and d of 64, 128, 256;
+              CPU: f32, f16, bf16 and any d), a numpy array, or an object with `__dlpack__`
+    k         1 to d; on a CPU more than d is d
+    two_four  keep two of every aligned group of four features at most: the k largest that do, as
+              sparse tensor cores take them. d is then a multiple of 4, and k at most d / 2
 
     Returns Codes with tensors of the kind of x. Ties keep the lower feature; NaN ranks as the largest
     magnitude. Values come in ascending order of their features.
@@ -21,8 +23,8 @@ def sparsify(x, k):
     driver, compiler).
     """
     if _is_tensor(x):
-        return _torch.sparsify(x, k)
-    return _arrays.call("sparsify", ("x",), (x,), k)
+        return _torch.sparsify(x, k, bool(two_four))
+    return _arrays.call("sparsify", ("x",), (x,), k, bool(two_four))
 
 
 def densify(codes):

@@ -10,16 +10,18 @@ class Codes:
     indices  [batch, heads, tokens, k], u8 where d <= 256, u16 above: the feature of each value,
              ascending in a row
     d        how many features a row has
+    two_four whether every aligned group of four features has two non-zeros at most
 
     Rows with fewer than k non-zeros are padded with the value 0. The two tensors may be torch
     tensors, numpy arrays or anything with `__dlpack__`, both of the same kind, and are not copied.
-    Indices that are not below d raise ValueError on a CPU; on a GPU nobody looks at them.
+    Indices that are not below d raise ValueError on a CPU; on a GPU nobody looks at them. Codes with
+    two_four come from `sfa.sparsify` only.
     """
 
     def __init__(self, values, indices, d):
         from . import _arrays
         _arrays.check_codes(values, indices, d)
-        self.values, self.indices, self.d = values, indices, int(d)
+        self.values, self.indices, self.d, self.two_four = values, indices, int(d), False
 
     @property
     def k(self):
@@ -53,14 +55,15 @@ class Codes:
 
     def __repr__(self):
         batch, heads, tokens, d = self.shape
-        return (f"Codes({batch}x{heads}x{tokens}x{d}, k={self.k}, dtype={self.dtype}, "
+        two_four = ", two_four" if self.two_four else ""
+        return (f"Codes({batch}x{heads}x{tokens}x{d}, k={self.k}{two_four}, dtype={self.dtype}, "
                 f"device={self.device})")
 
 
-def make(values, indices, d):
+def make(values, indices, d, two_four=False):
     """Codes of tensors that are right already."""
     codes = Codes.__new__(Codes)
-    codes.values, codes.indices, codes.d = values, indices, d
+    codes.values, codes.indices, codes.d, codes.two_four = values, indices, d, two_four
     return codes
 
 

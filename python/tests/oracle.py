@@ -10,9 +10,9 @@ def bfloat16(x):
     return rounded.astype(numpy.uint32).view(numpy.float32)
 
 
-def topk(x, k):
+def topk(x, k, two_four=False):
     """The k features of largest magnitude of each row, ascending: NaN above infinity, ties to the
-    lower feature."""
+    lower feature. With two_four the first two of every four in that order."""
     magnitude = numpy.abs(x.astype(numpy.float64))
     # A stable sort of the negated ranks keeps the lower of two equal features.
     rank = numpy.where(numpy.isnan(magnitude), 2.0, 0.0)
@@ -21,12 +21,20 @@ def topk(x, k):
     order = numpy.empty(x.shape, numpy.int64)
     for row in numpy.ndindex(x.shape[:-1]):
         order[row] = sorted(range(x.shape[-1]), key=lambda i: (-rank[row][i], -finite[row][i], i))
-    return numpy.sort(order[..., :k], axis=-1)
+    kept = numpy.empty((*x.shape[:-1], min(k, x.shape[-1])), numpy.int64)
+    for row in numpy.ndindex(x.shape[:-1]):
+        taken, in_group = [], [0] * x.shape[-1]
+        for feature in order[row]:
+            in_group[feature // 4] += 1
+            if len(taken) < k and (not two_four or in_group[feature // 4] <= 2):
+                taken.append(feature)
+        kept[row] = sorted(taken)
+    return kept
 
 
-def keep(x, k):
+def keep(x, k, two_four=False):
     """x with all but k features of each row 0."""
-    kept = topk(x, k)
+    kept = topk(x, k, two_four)
     dense = numpy.zeros_like(x)
     numpy.put_along_axis(dense, kept, numpy.take_along_axis(x, kept, -1), -1)
     return dense

@@ -179,20 +179,37 @@ class SequencesTest(PoisonedTest):
 
 class CodesTest(PoisonedTest):
     def test_sparsify_is_exact(self):
-        for dtype, d, k in ((numpy.float32, 16, 4), (numpy.float16, 64, 8), (numpy.float32, 300, 7),
-                            (numpy.float32, 8, 8), (numpy.float16, 33, 1)):
-            with self.subTest(dtype=dtype, d=d, k=k):
+        for dtype, d, k, two_four in (
+                (numpy.float32, 16, 4, False), (numpy.float16, 64, 8, False),
+                (numpy.float32, 300, 7, False), (numpy.float32, 8, 8, False),
+                (numpy.float16, 33, 1, False), (numpy.float32, 16, 4, True),
+                (numpy.float16, 64, 32, True)):
+            with self.subTest(dtype=dtype, d=d, k=k, two_four=two_four):
                 x = _normal(2, 3, 5, d, dtype=dtype)
                 x[0, 1] = numpy.round(x[0, 1])
                 x[0, 2, :, ::2] = 0
                 x[1, 0, 0, 1], x[1, 0, 1, 3], x[1, 0, 2, 5] = numpy.nan, numpy.inf, -numpy.inf
-                codes = sfa.sparsify(x, k)
-                kept = oracle.topk(x, k)
+                codes = sfa.sparsify(x, k, two_four)
+                kept = oracle.topk(x, k, two_four)
                 self.assertEqual(codes.indices.dtype, numpy.uint8 if d <= 256 else numpy.uint16)
                 numpy.testing.assert_array_equal(codes.indices, kept)
                 numpy.testing.assert_array_equal(codes.values, numpy.take_along_axis(x, kept, -1))
-                numpy.testing.assert_array_equal(codes.dense(), oracle.keep(x, k))
-                self.assertEqual((codes.shape, codes.k, codes.d), (x.shape, k, d))
+                numpy.testing.assert_array_equal(codes.dense(), oracle.keep(x, k, two_four))
+                self.assertEqual((codes.shape, codes.k, codes.d, codes.two_four),
+                                 (x.shape, k, d, two_four))
+
+    def test_two_four(self):
+        x = _normal(1, 1, 40, 16, dtype=numpy.float32)
+        codes = sfa.sparsify(x, 6, two_four=True)
+        self.assertEqual(repr(codes), "Codes(1x1x40x16, k=6, two_four, dtype=float32, device=cpu)")
+        self.assertLessEqual((codes.dense() != 0).reshape(40, 4, 4).sum(-1).max(), 2)
+        # Codes that satisfy 2:4 are codes.
+        numpy.testing.assert_array_equal(sfa.attention(codes, x, x), sfa.attention(codes.dense(), x, x))
+        for kind, part, arguments in ((ValueError, "k = 9 of d = 16", (x, 9, True)),
+                                      (ValueError, "k = 2 of d = 6", (x[..., :6], 2, True)),
+                                      (ValueError, "k is 0", (x, 0, True))):
+            with self.subTest(part=part), self.assertRaisesRegex(kind, part):
+                sfa.sparsify(*arguments)
 
     def test_k_above_d_is_the_identity(self):
         x = _normal(1, 1, 3, 8)

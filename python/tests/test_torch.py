@@ -39,6 +39,9 @@ class TensorTest(unittest.TestCase):
         kept = q.abs().float().topk(8).values.min(-1, keepdim=True).values
         self.assertTrue((codes.values.abs().float().min(-1, keepdim=True).values == kept).all())
         self.assertEqual(codes.indices.dtype, torch.uint8)
+        sparse = sfa.sparsify(q, 32, two_four=True)
+        self.assertTrue(sparse.two_four)
+        self.assertTrue((sparse.dense().unflatten(-1, (16, 4)).count_nonzero(-1) == 2).all())
         self.assertEqual(repr(codes), "Codes(2x4x50x64, k=8, dtype=torch.bfloat16, device=cpu)")
         with self.assertRaisesRegex(ValueError, "below 64"):
             sfa.Codes(codes.values, codes.indices + 64, 64)
@@ -83,7 +86,7 @@ class OperatorTest(unittest.TestCase):
         q, k, v = _problem()
         codes = sfa.sparsify(q, 8)
         for name, arguments in (
-                ("sparsify", (q, 8)), ("densify", (codes.values, codes.indices, 64)),
+                ("sparsify", (q, 8)), ("sparsify", (q, 8, True)), ("densify", (codes.values, codes.indices, 64)),
                 ("attention", (q, None, None, k, None, None, v, 8, True, None, None, None, True)),
                 ("attention", (codes.values, codes.indices, 64, k, None, None, v)),
                 ("attention", (q[:1], None, None, k[:1], None, None, v[:1], 8, True, None, None, None,
@@ -135,6 +138,9 @@ class OperatorTest(unittest.TestCase):
             out, lse = sfa.attention(q, k, v, topk=8, return_lse=True)
             self.assertEqual((out.shape, lse.shape), ((2, 4, 9, 64), (2, 4, 9)))
             self.assertEqual(sfa.sparsify(q, 8).indices.shape, (2, 4, 9, 8))
+            self.assertEqual(sfa.sparsify(q, 8, two_four=True).indices.shape, (2, 4, 9, 8))
+            with self.assertRaisesRegex(ValueError, "k = 33 of d = 64"):
+                sfa.sparsify(q, 33, two_four=True)
 
     def test_compile_of_sequences(self):
         def block(q, k, v, offsets):

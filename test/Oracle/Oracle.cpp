@@ -13,7 +13,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
 
 using namespace sfa::oracle;
 
@@ -24,7 +23,20 @@ void detail::require(bool condition, const char *claim) {
   std::abort();
 }
 
-Codes sfa::oracle::topk(const std::vector<double> &x, int64_t rows, int64_t d, int64_t k) {
+/// Whether entry a of a row ranks before entry b.
+static bool ranksBefore(const double *values, int32_t a, int32_t b) {
+  bool isNanA = std::isnan(values[a]), isNanB = std::isnan(values[b]);
+  if (isNanA != isNanB)
+    return isNanA;
+  if (!isNanA && std::fabs(values[a]) != std::fabs(values[b]))
+    return std::fabs(values[a]) > std::fabs(values[b]);
+  return a < b;
+}
+
+/// topk of the entries that `isEligible(values of the row, entry)` lets pass: k at least.
+template <class Predicate>
+static Codes topkOf(const std::vector<double> &x, int64_t rows, int64_t d, int64_t k,
+                    Predicate isEligible) {
   detail::require(rows >= 0 && d >= 1 && k >= 1, "rows >= 0, d >= 1, k >= 1");
   detail::require(static_cast<int64_t>(x.size()) == rows * d, "x has rows * d values");
   Codes codes;
@@ -35,9 +47,11 @@ Codes sfa::oracle::topk(const std::vector<double> &x, int64_t rows, int64_t d, i
   codes.indices.resize(rows * codes.k);
   detail::parallelFor(rows, [&](int64_t row) {
     const double *values = &x[row * d];
-    std::vector<int32_t> order(d);
-    std::iota(order.begin(), order.end(), 0);
-    if (codes.k < d) {
+    std::vector<int32_t> order;
+    for (int32_t i = 0; i < d; ++i)
+      if (isEligible(values, i))
+        order.push_back(i);
+    if (codes.k < static_cast<int64_t>(order.size())) {
       // NaN ranks before infinity, which the magnitudes as numbers do not say.
       std::vector<uint64_t> ranks(d);
       for (int64_t i = 0; i < d; ++i) {
@@ -49,14 +63,28 @@ Codes sfa::oracle::topk(const std::vector<double> &x, int64_t rows, int64_t d, i
       std::nth_element(
           order.begin(), order.begin() + codes.k, order.end(),
           [&](int32_t a, int32_t b) { return ranks[a] != ranks[b] ? ranks[a] > ranks[b] : a < b; });
-      std::sort(order.begin(), order.begin() + codes.k);
     }
+    std::sort(order.begin(), order.begin() + codes.k);
     for (int64_t i = 0; i < codes.k; ++i) {
       codes.indices[row * codes.k + i] = order[i];
       codes.values[row * codes.k + i] = values[order[i]];
     }
   });
   return codes;
+}
+
+Codes sfa::oracle::topk(const std::vector<double> &x, int64_t rows, int64_t d, int64_t k) {
+  return topkOf(x, rows, d, k, [](const double *, int32_t) { return true; });
+}
+
+Codes sfa::oracle::topkTwoFour(const std::vector<double> &x, int64_t rows, int64_t d, int64_t k) {
+  detail::require(d % 4 == 0 && k <= d / 2, "d is a multiple of 4, and k <= d / 2");
+  return topkOf(x, rows, d, k, [](const double *values, int32_t i) {
+    int before = 0;
+    for (int32_t other = i / 4 * 4; other < i / 4 * 4 + 4; ++other)
+      before += ranksBefore(values, other, i);
+    return before < 2;
+  });
 }
 
 std::vector<double> sfa::oracle::densify(const Codes &codes) {

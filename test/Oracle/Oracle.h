@@ -41,6 +41,10 @@ struct Codes {
 /// filled with its zeros of lowest index. k >= d keeps every entry, and the codes have k = d.
 Codes topk(const std::vector<double> &x, int64_t rows, int64_t d, int64_t k);
 
+/// The same of the entries that are among the two of highest rank of their group of four: 0 to 3, 4
+/// to 7 and so on. d is a multiple of 4, and k at most d / 2.
+Codes topkTwoFour(const std::vector<double> &x, int64_t rows, int64_t d, int64_t k);
+
 /// The rows [rows, d] that the codes stand for.
 std::vector<double> densify(const Codes &codes);
 

@@ -40,10 +40,11 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
     Value row = getFirstRow(context, kernel);
     Value tile = context.loadDense(builder.operand(0), rowsPerTile, row);
     Operand codes = builder.result(0);
-    int64_t k = std::min(::sfa::getCodes(codes.type).getK(), codes.features());
+    CodesAttr encoding = ::sfa::getCodes(codes.type);
     auto type = CodesType::get(op.getContext(), rowsPerTile, codes.features(),
-                               codes.type.getElementType(), k);
-    Value selected = TopkOp::create(rewriter, op.getLoc(), type, tile);
+                               codes.type.getElementType(),
+                               std::min(encoding.getK(), codes.features()));
+    Value selected = TopkOp::create(rewriter, op.getLoc(), type, tile, encoding.getTwoFour());
     StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1],
                          context.batch, context.head, row);
     builder.launch();

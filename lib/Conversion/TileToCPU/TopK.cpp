@@ -25,6 +25,25 @@ static Value countLanes(Emitter &emit, Value mask) {
   return emit.make<arith::ExtUIOp>(emit.getI32Type(), count);
 }
 
+/// Keys of whole groups of four features, -1 where two others of the group rank before.
+static Value dropAllButTwoOfFour(Emitter &emit, Value key) {
+  Value rank = emit.splat(int32_t(0));
+  for (int64_t turn = 1; turn < 4; ++turn) {
+    SmallVector<int64_t> order(emit.lanes);
+    SmallVector<int32_t> ties(emit.lanes);
+    for (int64_t lane = 0; lane < emit.lanes; ++lane) {
+      order[lane] = lane / 4 * 4 + (lane + turn) % 4;
+      ties[lane] = order[lane] < lane ? 1 : 0; // of equal keys the lower feature ranks before
+    }
+    Value other = emit.make<vector::ShuffleOp>(key, key, order);
+    Value bound = emit.sub(key, emit.make<arith::ConstantOp>(emit.getI32VectorAttr(ties)));
+    Value isBefore = emit.compare(arith::CmpIPredicate::sgt, other, bound);
+    rank = emit.add(rank, emit.make<arith::ExtUIOp>(emit.i32Vector(), isBefore));
+  }
+  Value isDropped = emit.compare(arith::CmpIPredicate::sge, rank, emit.splat(int32_t(2)));
+  return emit.select(isDropped, emit.splat(int32_t(-1)), key);
+}
+
 void KernelLowering::lower(TopkOp op) {
   MatrixBuffer tile = matrix(op.getTile());
   int64_t k = op.getCodes().getType().getK(), features = tile.columns;
@@ -55,6 +74,8 @@ void KernelLowering::lower(TopkOp op) {
       Value key = emit.make<arith::AndIOp>(bits, emit.splat(magnitudeBits));
       Value isNaN = emit.compare(arith::CmpIPredicate::sgt, key, emit.splat(infinityBits));
       key = emit.select(isNaN, emit.splat(nanKey), key);
+      if (op.getTwoFour())
+        key = dropAllButTwoOfFour(emit, key);
       if (features != padded) {
         // Padding ranks below everything.
         Value number = emit.add(emit.laneNumbers(), emit.broadcast(emit.toI32(column)));

@@ -198,16 +198,25 @@ Value RowKernel::reduceRow(Value value, function_ref<Value(Value, Value)> combin
 
 void RowKernel::lower(TopkOp op) {
   const Piece &piece = pieces.at(op.getTile());
-  // Distinct keys that order as the selection does: the magnitude's bits (a NaN's are the largest),
-  // then the lower feature. Never 0.
+  // Distinct keys that order as the selection does: the magnitude's bits (all NaN count as one
+  // above infinity), then the lower feature. Never 0, nor 1.
+  Value nan = emit.i32(op.getTile().getType().getElementType().isBF16() ? 0x7F81 : 0x7C01);
   Value firstFeature = emit.mul(lane, pieceElements);
   Emitter::Values keys;
   for (auto [i, bits] : llvm::enumerate(piece)) {
-    Value magnitude = emit.shiftLeft(emit.bitAnd(bits, 0x7FFF), 16);
+    Value magnitude = emit.make<arith::MinUIOp>(emit.bitAnd(bits, 0x7FFF), nan);
     Value feature = emit.add(firstFeature, static_cast<int64_t>(i));
-    keys.push_back(emit.bitOr(magnitude, emit.sub(emit.i32(0xFFFF), feature)));
+    keys.push_back(emit.bitOr(emit.shiftLeft(magnitude, 16), emit.sub(emit.i32(0xFFFF), feature)));
   }
   auto max = [&](Value a, Value b) -> Value { return emit.make<arith::MaxUIOp>(a, b); };
+  auto min = [&](Value a, Value b) -> Value { return emit.make<arith::MinUIOp>(a, b); };
+  if (op.getTwoFour())
+    for (auto group = keys.begin(); group != keys.end(); group += 4) {
+      Value second = max(min(max(group[0], group[1]), max(group[2], group[3])),
+                         max(min(group[0], group[1]), min(group[2], group[3])));
+      for (Value &key : MutableArrayRef(group, 4))
+        key = emit.select(emit.compare(arith::CmpIPredicate::ult, key, second), emit.i32(1), key);
+    }
   // Each turn takes the largest key of the row, and makes it 0.
   int64_t k = op.getCodes().getType().getK();
   Emitter::Values left =

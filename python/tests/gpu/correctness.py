@@ -89,13 +89,18 @@ def _compile(dtype, heads, d, dv, form, features=8, **options):
 
 @group("sparsify")
 def sparsify(run):
-    configurations = [(dtype, d, k) for dtype in (torch.bfloat16, torch.float16)
-                      for d in (64, 128, 256) for k in (1, 2, 4, 8, 16, 32, d)]
-    run.compile_ahead([lambda c=c: sfa.sparsify(normal(2, 3, 1, c[1], dtype=c[0], seed=0), c[2]).dense()
+    configurations = [(dtype, d, k, two_four) for dtype in (torch.bfloat16, torch.float16)
+                      for d in (64, 128, 256)
+                      for k, two_four in ((1, False), (2, False), (3, False), (4, False), (8, False),
+                                          (16, False), (32, False), (40, False), (d, False),
+                                          (8, True), (16, True), (d // 2, True))]
+    run.compile_ahead([lambda c=c: sfa.sparsify(normal(2, 3, 1, c[1], dtype=c[0], seed=0),
+                                                c[2], c[3]).dense()
                        for c in configurations])
-    for dtype, d, k in configurations:
+    for dtype, d, k, two_four in configurations:
         for n in (1, 129, 1000):
-            run.case(f"{dtype} d {d} k {k} n {n}", _check_sparsify, dtype, d, k, n)
+            run.case(f"{dtype} d {d} k {k} n {n}" + (" 2:4" if two_four else ""), _check_sparsify,
+                     dtype, d, k, n, two_four)
 
 
 def _rows(dtype, d, n):
@@ -109,19 +114,25 @@ def _rows(dtype, d, n):
     x[1, 1] = x[1, 1].sign()
     x[1, 2] = x[1, 2] * torch.finfo(dtype).tiny / 4
     x[1, 2, 0] = 0
+    # NaN of many payloads, which all tie.
+    infinity = 0x7c00 if dtype == torch.float16 else 0x7f80
+    payloads = torch.arange(d, device="cuda", dtype=torch.int16) % 50 + infinity + 1
+    nans = torch.rand(n, d, device="cuda") < 0.1
+    nans[::2] = False
+    x[0, 0] = torch.where(nans, payloads.view(dtype), x[0, 0])
     return x
 
 
-def _check_sparsify(dtype, d, k, n):
+def _check_sparsify(dtype, d, k, n, two_four):
     x = _rows(dtype, d, n)
     strided = torch.empty(2, n, 3, d + 64, dtype=dtype, device="cuda")[..., :d].transpose(1, 2)
     strided.copy_(x)
-    features = topk(x, k)
+    features = topk(x, k, two_four)
     values = x.gather(-1, features)
     expected = torch.zeros_like(x).scatter_(-1, features, values)
     for source in (x, strided):
         with poisoned():
-            codes = sfa.sparsify(source, k)
+            codes = sfa.sparsify(source, k, two_four)
         require(codes.indices.dtype == torch.uint8, f"indices are {codes.indices.dtype}")
         wrong = codes.indices.long() != features
         require(not bool(wrong.any()), f"{int(wrong.sum())} features are not those of the oracle, "

@@ -5,12 +5,18 @@ import torch
 _CHUNK = 2**25  # scores at a time
 
 
-def topk(x, k):
+def topk(x, k, two_four=False):
     """The features that sparsify keeps, [..., k] int64 ascending: largest magnitude first, NaN above
-    infinity, ties to the lower feature."""
+    infinity, ties to the lower feature. With two_four of every four those that follow two others in
+    this order rank below all the rest."""
     bits = x.contiguous().view(torch.int16).to(torch.int32) & 0x7fff
     infinity = 0x7c00 if x.dtype == torch.float16 else 0x7f80
-    order = bits.clamp_max(infinity + 1).sort(dim=-1, descending=True, stable=True).indices
+    rank = bits.clamp_max(infinity + 1)
+    if two_four:
+        groups = rank.unflatten(-1, (-1, 4))
+        last = groups.sort(dim=-1, descending=True, stable=True).indices[..., 2:]
+        rank = groups.scatter(-1, last, -1).flatten(-2)
+    order = rank.sort(dim=-1, descending=True, stable=True).indices
     return order[..., :k].sort(dim=-1).values
 
 

@@ -19,6 +19,15 @@ func.func @sparsify(%x: tensor<1x2x?x128xbf16>) -> tensor<1x2x?x128xbf16, #sfa.c
 
 // -----
 
+// CHECK-LABEL: sfa_tile.kernel @sparsify(
+// CHECK: sfa_tile.topk %{{.*}} two_four : !sfa_tile.tile<{{[0-9]+}}x128xbf16> -> !sfa_tile.codes<{{[0-9]+}}x128xbf16, k = 8>
+func.func @two_four(%x: tensor<1x2x?x128xbf16>) -> tensor<1x2x?x128xbf16, #sfa.codes<k = 8, two_four>> {
+  %0 = sfa.sparsify %x : tensor<1x2x?x128xbf16> -> tensor<1x2x?x128xbf16, #sfa.codes<k = 8, two_four>>
+  return %0 : tensor<1x2x?x128xbf16, #sfa.codes<k = 8, two_four>>
+}
+
+// -----
+
 // More features than an 8-bit index names, and k beyond the number of features.
 // CHECK-LABEL: func.func @wide(
 // CHECK-SAME: -> (tensor<1x2x4x257xf32>, tensor<1x2x4x257xi16>)

@@ -9,6 +9,19 @@ func.func @sparsify_of_densify(%x: tensor<1x1x?x64xf32, #sfa.codes<k = 8>>) -> t
   return %1 : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
 }
 
+// CHECK-LABEL: @sparsify_of_densify_two_four(
+// CHECK-SAME: %[[X:[^:]*]]: tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>
+// CHECK: %[[CODES:.*]] = sfa.sparsify
+// CHECK: return %[[X]], %[[CODES]]
+func.func @sparsify_of_densify_two_four(%x: tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>, %y: tensor<1x1x?x64xf32, #sfa.codes<k = 8>>)
+    -> (tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>, tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>) {
+  %0 = sfa.densify %x : tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>
+  %1 = sfa.sparsify %0 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>
+  %2 = sfa.densify %y : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  %3 = sfa.sparsify %2 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>
+  return %1, %3 : tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>, tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>
+}
+
 // Another k is another code.
 // CHECK-LABEL: @sparsify_of_densify_other_k(
 // CHECK: sfa.densify
@@ -72,6 +85,31 @@ func.func @repeated_sparsify_growing(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x?x6
   %1 = sfa.densify %0 : tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
   %2 = sfa.sparsify %1 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
   return %2 : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+}
+
+// CHECK-LABEL: @repeated_sparsify_two_four(
+// CHECK-SAME: %[[X:.*]]: tensor<1x1x?x64xf32>)
+// CHECK-NEXT: %[[CODES:.*]] = sfa.sparsify %[[X]]
+// CHECK-NEXT: return %[[CODES]]
+func.func @repeated_sparsify_two_four(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x?x64xf32, #sfa.codes<k = 4, two_four>> {
+  %0 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>
+  %1 = sfa.densify %0 : tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>
+  %2 = sfa.sparsify %1 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 4, two_four>>
+  return %2 : tensor<1x1x?x64xf32, #sfa.codes<k = 4, two_four>>
+}
+
+// The 8 largest may leave less than the 4 largest that satisfy 2:4, and those are not the 4 largest.
+// CHECK-LABEL: @repeated_sparsify_one_two_four(
+// CHECK-COUNT-2: sfa.densify
+func.func @repeated_sparsify_one_two_four(%x: tensor<1x1x?x64xf32>)
+    -> (tensor<1x1x?x64xf32, #sfa.codes<k = 4, two_four>>, tensor<1x1x?x64xf32, #sfa.codes<k = 4>>) {
+  %0 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  %1 = sfa.densify %0 : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  %2 = sfa.sparsify %1 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 4, two_four>>
+  %3 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>
+  %4 = sfa.densify %3 : tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>
+  %5 = sfa.sparsify %4 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+  return %2, %5 : tensor<1x1x?x64xf32, #sfa.codes<k = 4, two_four>>, tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
 }
 
 // CHECK-LABEL: @repeated_sparsify_other_shape(

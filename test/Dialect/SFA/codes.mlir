@@ -21,6 +21,12 @@ func.func private @dynamic(tensor<?x?x?x64xf32, #sfa.codes<k = 4>>)
 func.func private @extremes(tensor<0x1x0x1xf32, #sfa.codes<k = 1>>,
                             tensor<1x1x1x65536xf32, #sfa.codes<k = 9223372036854775807>>)
 
+// CHECK-LABEL: @two_four(
+// CHECK-SAME: tensor<1x1x?x128xbf16, #sfa.codes<k = 8, two_four>>
+// CHECK-SAME: tensor<1x1x?x4xf32, #sfa.codes<k = 2, two_four>>
+func.func private @two_four(tensor<1x1x?x128xbf16, #sfa.codes<k = 8, two_four>>,
+                            tensor<1x1x?x4xf32, #sfa.codes<two_four, k = 2>>)
+
 // CHECK: module attributes {my.codes = #sfa.codes<k = 3>}
 module attributes {my.codes = #sfa.codes<k = 3>} {}
 

@@ -20,13 +20,38 @@ func.func private @not_a_number(tensor<1x1x1x8xf32, #sfa.codes<k = eight>>)
 
 // -----
 
-// expected-error @+1 {{unknown parameter 'd', allowed are k}}
+// expected-error @+1 {{unknown parameter 'd', allowed are k, two_four}}
 func.func private @unknown_parameter(tensor<1x1x1x8xf32, #sfa.codes<d = 8>>)
 
 // -----
 
 // expected-error @+1 {{expected '<'}}
 func.func private @no_parameter(tensor<1x1x1x8xf32, #sfa.codes>)
+
+// -----
+
+// expected-error @+1 {{codes need a k, such as #sfa.codes<k = 8, two_four>}}
+func.func private @two_four_without_k(tensor<1x1x1x8xf32, #sfa.codes<two_four>>)
+
+// -----
+
+// expected-error @+1 {{parameter 'two_four' is given twice}}
+func.func private @two_four_twice(tensor<1x1x1x8xf32, #sfa.codes<k = 2, two_four, two_four>>)
+
+// -----
+
+// expected-error @+1 {{expected '>'}}
+func.func private @two_four_has_no_value(tensor<1x1x1x8xf32, #sfa.codes<k = 2, two_four = 1>>)
+
+// -----
+
+// expected-error @+1 {{2:4 codes have whole groups of four features, given are 66 features; pad them to a multiple of 4 or leave 'two_four' out}}
+func.func private @two_four_part_of_a_group(tensor<1x1x1x66xf32, #sfa.codes<k = 4, two_four>>)
+
+// -----
+
+// expected-error @+1 {{2:4 codes hold at most two of every four features, 32 of 64, but k is 33; lower k or leave 'two_four' out}}
+func.func private @two_four_more_than_half(tensor<1x1x1x64xf32, #sfa.codes<k = 33, two_four>>)
 
 // -----
 

@@ -8,6 +8,8 @@ func.func @data(%m: memref<1x8x?x128xbf16>, %values: memref<1x8x?x8xbf16>, %indi
   %x = sfa_tile.load %m[%b, %h, %row] : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
   // CHECK: %[[CODES:.*]] = sfa_tile.topk %[[X]] : !sfa_tile.tile<64x128xbf16> -> !sfa_tile.codes<64x128xbf16, k = 8>
   %codes = sfa_tile.topk %x : !sfa_tile.tile<64x128xbf16> -> !sfa_tile.codes<64x128xbf16, k = 8>
+  // CHECK: sfa_tile.topk %[[X]] two_four : !sfa_tile.tile<64x128xbf16> -> !sfa_tile.codes<64x128xbf16, k = 64>
+  %half = sfa_tile.topk %x two_four : !sfa_tile.tile<64x128xbf16> -> !sfa_tile.codes<64x128xbf16, k = 64>
   // CHECK: sfa_tile.store_codes %[[CODES]], %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] : !sfa_tile.codes<64x128xbf16, k = 8>, memref<1x8x?x8xbf16>, memref<1x8x?x8xi8>
   sfa_tile.store_codes %codes, %values, %indices[%b, %h, %row]
     : !sfa_tile.codes<64x128xbf16, k = 8>, memref<1x8x?x8xbf16>, memref<1x8x?x8xi8>

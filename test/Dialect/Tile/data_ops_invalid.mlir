@@ -144,6 +144,22 @@ func.func @f(%t: !sfa_tile.tile<64x128xf32>) {
 
 // -----
 
+func.func @f(%t: !sfa_tile.tile<64x128xf32>) {
+  // expected-error @+1 {{keeps 65 of 128 features; two_four needs a multiple of 4 features and at most half of them}}
+  %0 = sfa_tile.topk %t two_four : !sfa_tile.tile<64x128xf32> -> !sfa_tile.codes<64x128xf32, k = 65>
+  return
+}
+
+// -----
+
+func.func @f(%t: !sfa_tile.tile<64x66xf32>) {
+  // expected-error @+1 {{keeps 8 of 66 features; two_four needs a multiple of 4 features and at most half of them}}
+  %0 = sfa_tile.topk %t two_four : !sfa_tile.tile<64x66xf32> -> !sfa_tile.codes<64x66xf32, k = 8>
+  return
+}
+
+// -----
+
 func.func @f(%c: !sfa_tile.codes<64x128xf32, k = 8>) {
   // expected-error @+1 {{the number of features of the codes is 128 but the number of columns of the tile is 64; they have to be equal}}
   %0 = sfa_tile.expand %c : !sfa_tile.codes<64x128xf32, k = 8> -> !sfa_tile.tile<64x64xf32>

@@ -115,12 +115,15 @@ TEST_P(Sparsify, KeepsWhatTheOracleKeeps) {
   constexpr int64_t rows = 270; // two tiles of rows and a part of one
   // Types take turns: each d sees every k.
   const std::array<int64_t, 9> all = {1, 2, 3, 8, 16, std::max<int64_t>(d / 2, 1), d, d + 1, 2 * d};
-  std::set<int64_t> chosen;
+  std::set<std::pair<int64_t, bool>> chosen;
   for (size_t i = (d + static_cast<int64_t>(type)) % 3; i < all.size(); i += 3)
-    chosen.insert(all[i]);
-  for (int64_t k : chosen) {
+    chosen.insert({all[i], false});
+  if (d % 4 == 0)
+    chosen.insert({type == ElementType::BF16 ? d / 2 : 7, true});
+  for (auto [k, isTwoFour] : chosen) {
     std::string dense = fmt::format("tensor<?x1x?x{}x{}>", d, element);
-    std::string codes = fmt::format("tensor<?x1x?x{}x{}, #sfa.codes<k = {}>>", d, element, k);
+    std::string codes = fmt::format("tensor<?x1x?x{}x{}, #sfa.codes<k = {}{}>>", d, element, k,
+                                    isTwoFour ? ", two_four" : "");
     std::string text = fmt::format("func.func @sparsify(%x: {0}) -> ({1}, {0}) {{\n"
                                    "  %c = sfa.sparsify %x : {0} -> {1}\n"
                                    "  %y = sfa.densify %c : {1}\n"
@@ -135,7 +138,8 @@ TEST_P(Sparsify, KeepsWhatTheOracleKeeps) {
       ASSERT_EQ(results.size(), 3u);
       const NpyArray &x = arguments[0], &values = results[0], &indices = results[1],
                      &y = results[2];
-      oracle::Codes expected = oracle::topk(toDouble(x), rows, d, k);
+      oracle::Codes expected =
+          (isTwoFour ? oracle::topkTwoFour : oracle::topk)(toDouble(x), rows, d, k);
       ASSERT_EQ(indices.type, d <= 256 ? ElementType::U8 : ElementType::U16);
       ASSERT_EQ(values.shape, (std::vector<int64_t>{1, 1, rows, expected.k}));
       ASSERT_EQ(indices.shape, values.shape);

@@ -235,7 +235,7 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    std::optional<int64_t> stages,
                                    std::optional<int64_t> consumers,
                                    std::optional<int64_t> lookahead, std::optional<Turns>) {
-  if (lookahead && (*lookahead < 0 || *lookahead > 2))
+  if (lookahead && *lookahead != 0 && *lookahead != 1)
     return emitError() << "'lookahead' is " << *lookahead << ", allowed is 0 or 1";
   auto check = [&](StringRef name, std::optional<int64_t> value, int64_t most) -> LogicalResult {
     if (value && (*value < 1 || *value > most))

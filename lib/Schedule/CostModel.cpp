@@ -81,17 +81,22 @@ struct GpuTiles {
 };
 } // namespace
 
-static GpuTiles chooseGpuTiles(int64_t d, int64_t dv, Softmax softmax, const Chip &chip) {
+static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, const Chip &chip) {
+  int64_t d = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(3);
+  int64_t dv = op.getValue().getType().getDimSize(3);
   int64_t width = std::max(d, dv);
   if (chip.hasWarpgroups) {
-    // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax keeps the
-    // scores until its guard has spoken.
-    bool isLazy = softmax == Softmax::Lazy;
+    // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax has a step
+    // more in its loop, the one where its guard trips, and a second sum for the log-sum-exp; a window
+    // has two bounds to compare with.
+    bool isLazy = softmax == Softmax::Lazy, hasWindow = op.getMaskOrNone().leftBound().has_value();
     if (width <= 64)
       return {192, isLazy ? 96 : 128, 3};
     if (width <= 128)
       return {128, 128, 2};
-    return {128, isLazy ? 48 : 64, 2};
+    if (isLazy)
+      return {128, op.getLse() || hasWindow ? 32 : 48, 2};
+    return {128, hasWindow ? 64 : 80, 2};
   }
   // 16 rows a warp; the accumulator takes dv / 2 registers, the scores k_tile / 2.
   if (width <= 128)
@@ -100,10 +105,9 @@ static GpuTiles chooseGpuTiles(int64_t d, int64_t dv, Softmax softmax, const Chi
 }
 
 ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
-  int64_t d = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(3);
   auto given = op.getScheduleAttr();
   Softmax softmax = given ? given.getSoftmax().value_or(Softmax::Online) : Softmax::Online;
-  GpuTiles tiles = chooseGpuTiles(d, op.getValue().getType().getDimSize(3), softmax, chip);
+  GpuTiles tiles = chooseGpuTiles(op, softmax, chip);
   // A consumer has 64 rows; who gives one of the two leaves the other to follow.
   if (given && given.getQTile() && !given.getConsumers())
     tiles.consumers = std::clamp<int64_t>(*given.getQTile() / 64, 1, 3);

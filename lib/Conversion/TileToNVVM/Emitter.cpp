@@ -70,6 +70,18 @@ Value Emitter::pack(Value low, Value high, Type element) {
   return bitcast(getI32Type(), packed);
 }
 
+Value Emitter::truncateToBF16(Value value) {
+  return bitcast(getF32Type(), bitAnd(bitcast(getI32Type(), value), int64_t(0xFFFF0000)));
+}
+
+Value Emitter::packBF16(Value low, Value high) {
+  // Bytes 2 and 3 of the first, then of the second (PTX ISA, "prmt").
+  Values operands = {bitcast(getI32Type(), low), bitcast(getI32Type(), high), i32(0x7632)};
+  return make<LLVM::CallIntrinsicOp>(getI32Type(), getStringAttr("llvm.nvvm.prmt"),
+                                     ValueRange(operands))
+      .getResult(0);
+}
+
 std::pair<Value, Value> Emitter::unpack(Value pair, Type element) {
   if (element.isBF16())
     return {bitcast(getF32Type(), shiftLeft(pair, 16)),

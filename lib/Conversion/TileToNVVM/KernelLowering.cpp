@@ -516,10 +516,13 @@ std::array<Value, 4> KernelLowering::packLeft(const Fragment &fragment, int64_t 
   std::array<Value, 4> packed;
   for (size_t pair = 0; pair < 4; ++pair) {
     size_t number = first + pair;
-    packed[pair] = fragment.pairs.empty()
-                       ? emit.pack(fragment.elements[2 * number], fragment.elements[2 * number + 1],
-                                   valueType)
-                       : fragment.pairs[number];
+    if (!fragment.pairs.empty()) {
+      packed[pair] = fragment.pairs[number];
+      continue;
+    }
+    Value low = fragment.elements[2 * number], high = fragment.elements[2 * number + 1];
+    packed[pair] =
+        truncatesProbabilities() ? emit.packBF16(low, high) : emit.pack(low, high, valueType);
   }
   return packed;
 }

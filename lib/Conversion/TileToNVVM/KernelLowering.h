@@ -91,6 +91,11 @@ public:
   mlir::Type valueType;
   /// Sums are formed of rounded probabilities, and for the log-sum-exp of unrounded ones, too.
   bool roundsSums = false, keepsUnroundedSums = false;
+  /// Whether probabilities are cut to bf16 where they are formed, which is less work than rounding: as
+  /// the sums are of what the product adds up, what all of them lose cancels.
+  bool truncatesProbabilities() const {
+    return roundsSums && path->overwritesScores() && valueType.isBF16();
+  }
   /// Of the block; the number of a warp among those that compute; lane, lane / 4 and lane % 4.
   Value thread, warp, lane, g, t;
   mlir::IRMapping mapping; // values that are no tiles

@@ -88,52 +88,48 @@ void KernelLowering::lower(MaskOp op) {
   Fragment scores = fragments.at(op.getScores());
   Value column = emit.toI64(scalar(op.getColumn())), numKeys = emit.toI64(scalar(op.getNumKeys()));
   Value shift = emit.sub(numKeys, emit.toI64(scalar(op.getNumQueries())));
-  Value aligned = emit.add(emit.toI64(scalar(op.getRow())), shift);
-  Value columns = emit.i64(scores.columns), zero = emit.i64(0);
+  // The key that the first row of the warp is aligned with.
+  Value firstRow = emit.toI64(emit.mul(warp, 16 * geometry.repeats));
+  Value aligned = emit.add(emit.add(emit.toI64(scalar(op.getRow())), firstRow), shift);
+  std::optional<int64_t> left = op.getMask().leftBound(), right = op.getMask().rightBound();
 
-  // The columns [first, end) of the tile that its row `row` sees, as i32 within the tile.
-  auto clamp = [&](Value bound) {
-    return emit.toI32(emit.minSigned(emit.maxSigned(bound, zero), columns));
-  };
-  auto visible = [&](Value row) -> std::pair<Value, Value> {
-    Value position = emit.sub(emit.add(aligned, emit.toI64(row)), column);
-    Value first = zero, end = emit.sub(numKeys, column);
-    if (std::optional<int64_t> left = op.getMask().leftBound())
-      first = emit.sub(position, *left);
-    if (std::optional<int64_t> right = op.getMask().rightBound())
-      end = emit.minSigned(end, emit.add(position, *right + 1));
-    return {clamp(first), clamp(end)};
-  };
-
-  // Nothing to do where the first row of the warp sees the last column and its last row the first:
-  // two comparisons with bounds that are the same for all key tiles.
-  Value firstRow = emit.toI64(emit.mul(warp, 16 * geometry.repeats)), end = numKeys;
-  if (std::optional<int64_t> right = op.getMask().rightBound())
-    end = emit.minSigned(end, emit.add(emit.add(aligned, firstRow), *right + 1));
+  // Nothing to do where that row sees the last column and the last row of the warp the first: two
+  // comparisons with bounds that are the same for all key tiles.
+  Value end = numKeys;
+  if (right)
+    end = emit.minSigned(end, emit.add(aligned, *right + 1));
   Value hides = emit.less(emit.sub(end, scores.columns), column);
-  if (std::optional<int64_t> left = op.getMask().leftBound()) {
-    Value lastRow = emit.add(firstRow, 16 * geometry.repeats - 1);
-    hides = emit.bitOr(hides, emit.less(column, emit.sub(emit.add(aligned, lastRow), *left)));
-  }
+  if (left)
+    hides = emit.bitOr(hides, emit.less(column, emit.add(aligned, 16 * geometry.repeats - 1 - *left)));
+
   Values masked = emit.choose(
       hides,
       [&] {
+        // What differs between lanes is small: i32, relative to the first column of the lane. Where a
+        // bound is farther away than that, all columns or none are within it.
+        constexpr int64_t farAway = 1 << 20;
+        auto inTile = [&](Value bound) {
+          bound = emit.sub(bound, column);
+          return emit.toI32(
+              emit.minSigned(emit.maxSigned(bound, emit.i64(-farAway)), emit.i64(farAway)));
+        };
+        Value twoT = emit.mul(t, 2), lane = emit.sub(g, twoT), keysLeft = emit.sub(inTile(numKeys), twoT);
+        Value lastVisible = right ? emit.add(inTile(emit.add(aligned, *right + 1)), lane) : Value();
+        Value firstVisible = left ? emit.add(inTile(emit.sub(aligned, *left)), lane) : Value();
         Values elements;
-        Value hidden = emit.f32(-infinity), twoT = emit.mul(t, 2);
-        SmallVector<std::pair<Value, Value>> bounds;
-        for (size_t number = 0; number < 2 * static_cast<size_t>(geometry.repeats); ++number) {
-          // Relative to the lane's first column.
-          auto [rowFirst, rowEnd] = visible(rowInTile(number));
-          bounds.push_back({emit.sub(rowFirst, twoT), emit.sub(rowEnd, twoT)});
-        }
-        bool hasLeft = op.getMask().leftBound().has_value();
+        Value hidden = emit.f32(-infinity);
         for (auto [i, element] : llvm::enumerate(scores.elements)) {
-          auto [rowFirst, rowEnd] = bounds[scores.rowOf(i)];
+          auto row = static_cast<int64_t>(scores.rowOf(i));
+          int64_t rowOffset = row / 2 * 16 + row % 2 * 8;
           auto offset = static_cast<int64_t>(i % (scores.columns / 2) / 4 * 8 + i % 2);
+          Value rowEnd = keysLeft;
+          if (right)
+            rowEnd = emit.minSigned(keysLeft, emit.add(lastVisible, rowOffset));
           Value isVisible = emit.less(emit.i32(offset), rowEnd);
-          if (hasLeft)
+          if (left)
             isVisible = emit.bitAnd(
-                isVisible, emit.compare(arith::CmpIPredicate::sle, rowFirst, emit.i32(offset)));
+                isVisible, emit.compare(arith::CmpIPredicate::sle, emit.add(firstVisible, rowOffset),
+                                        emit.i32(offset)));
           elements.push_back(emit.select(isVisible, element, hidden));
         }
         return elements;
@@ -268,6 +264,13 @@ void KernelLowering::lowerWithRoundedSums(Exp2Op op, RowSumOp sum, ValueRange ne
     }
     if (keepsUnroundedSums)
       unrounded.addPair(i, pair[0], pair[1]);
+    if (truncatesProbabilities()) {
+      pair[0] = emit.truncateToBF16(pair[0]);
+      pair[1] = emit.truncateToBF16(pair[1]);
+      rounded.addPair(i, pair[0], pair[1]);
+      powers.elements.append({pair[0], pair[1]});
+      continue;
+    }
     Value packed = emit.pack(pair[0], pair[1], valueType);
     auto [low, high] = emit.unpack(packed, valueType);
     rounded.addPair(i, low, high);

@@ -425,7 +425,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
   };
 
   LogicalResult result = success();
-  pendingProducts = kernel.kernel.getScheduleAttr() && kernel.kernel.getScheduleAttr().getLookahead() == 2 ? 0 : 1;
+  pendingProducts = 1;
   KernelLowering::Values results =
       emit.loop(second, upper, step, pack(state, *weights), [&](Value key, ValueRange values) {
         auto [current, left] = unpack(values);
@@ -463,7 +463,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
 LogicalResult WarpgroupPath::emitConsumers(KeyLoopOp loop) {
   KernelLowering::State initial = kernel.initialState(loop);
   ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
-  bool looksAhead = !schedule || schedule.getLookahead().value_or(1) >= 1;
+  bool looksAhead = !schedule || schedule.getLookahead().value_or(1) == 1;
   takesTurns = looksAhead && kernel.geometry.consumers > 1 && schedule &&
                schedule.getTurns() == Turns::PingPong;
   spent.assign(kernel.geometry.kTile / 2, emit.f32(0.0f));

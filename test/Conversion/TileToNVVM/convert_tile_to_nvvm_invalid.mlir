@@ -73,3 +73,12 @@ func.func @f(%x: !t) -> !c {
   %c = sfa.sparsify %x : !t -> !c
   return %c : !c
 }
+
+// -----
+
+!t = tensor<1x2x?x64xf16>
+func.func @turns_without_lookahead(%q: !t, %k: !t, %v: !t) -> !t {
+  // expected-error @+1 {{has lookahead = 0 and turns = ping_pong; consumers take turns with lookahead = 1 only}}
+  %o = sfa.attention %q, %k, %v schedule <lookahead = 0, turns = ping_pong> : !t, !t, !t -> !t
+  return %o : !t
+}

@@ -72,3 +72,13 @@
 
 // expected-error @+1 {{expected '<'}}
 "a.op"() {schedule = #sfa.schedule} : () -> ()
+
+// -----
+
+// expected-error @+1 {{'lookahead' is 2, allowed is 0 or 1}}
+"a.op"() {schedule = #sfa.schedule<lookahead = 2>} : () -> ()
+
+// -----
+
+// expected-error @+1 {{unknown value of turns 'chess', allowed are free, ping_pong}}
+"a.op"() {schedule = #sfa.schedule<turns = chess>} : () -> ()

@@ -53,6 +53,8 @@ private:
   /// What only the two largest of every four features pass: flags. Keys that do not pass become the
   /// smallest ones.
   Values dropAllButTwoOfFour(Values &keys);
+  /// `sum` less the weights, four signed bytes, of the flags of two words that are set.
+  Value weigh(Value first, Value second, int64_t weights, Value sum);
   /// Flags, bits 15 and 31, of the halves of `a` that are at least those of `b`, both keys.
   Value reaches(Value a, Value b) { return emit.sub(a, emit.bitAnd(b, 0x7FFF7FFF)); }
 
@@ -88,6 +90,7 @@ private:
   }
   Value swapHalves(Value word) { return permute(word, word, 0x1032); }
   Value invert(Value word) { return emit.bitXor(word, int64_t(-1)); }
+  Value vectorOf(ArrayRef<Value> elements);
   Value countBits(Value word) { return emit.make<LLVM::CtPopOp>(emit.getI32Type(), word); }
   Value shiftRight(Value a, Value b) { return emit.make<arith::ShRUIOp>(a, b); }
   /// The same 16 bits in both halves.
@@ -216,6 +219,14 @@ void TopkKernel::lower(LoadOp op) {
   loaded = op.getTile();
 }
 
+Value TopkKernel::vectorOf(ArrayRef<Value> elements) {
+  Value vector = emit.make<LLVM::PoisonOp>(
+      VectorType::get(static_cast<int64_t>(elements.size()), elements[0].getType()));
+  for (auto [i, element] : llvm::enumerate(elements))
+    vector = emit.make<LLVM::InsertElementOp>(vector, element, emit.i32(i));
+  return vector;
+}
+
 void TopkKernel::lower(StoreCodesOp op) {
   const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
   Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i32 = emit.getI32Type();
@@ -224,10 +235,20 @@ void TopkKernel::lower(StoreCodesOp op) {
     return kernel.address(memory, kernel.scalar(op.getBatch()), kernel.scalar(op.getHead()), row);
   };
 
-  // The word that each place takes its feature from is the one after as many bits.
-  Values bounds;
-  for (Value mask : masks)
-    bounds.push_back(bounds.empty() ? countBits(mask) : emit.add(bounds.back(), countBits(mask)));
+  // The masks that have bits, each with its first feature, are a list in shared memory: the next
+  // one is found in one step, however many have none.
+  Type entry = VectorType::get(2, i32);
+  constexpr int64_t bytesOfEntry = 8, bytesOfEntries = rowKernelThreads * bytesOfEntry;
+  Value list = kernel.allocateShared(static_cast<int64_t>(masks.size()) * bytesOfEntries);
+  list = emit.offset(list, emit.mul(kernel.thread, bytesOfEntry), i8);
+  Value end = emit.i32(0), zero = emit.i32(0);
+  for (auto [word, mask] : llvm::enumerate(masks)) {
+    emit.store(vectorOf({mask, emit.i32(word * featuresOfMask)}), emit.offset(list, end, i8),
+               bytesOfEntry);
+    Value isEmpty = emit.equal(mask, zero);
+    end = emit.select(isEmpty, end, emit.add(end, bytesOfEntries));
+  }
+
   int64_t atOnce = std::gcd<int64_t>(k, 8);
   emit.when(emit.less(row, values.rows), [&] {
     Value valueRow = rowAddress(values), indexRow = rowAddress(indices);
@@ -237,29 +258,29 @@ void TopkKernel::lower(StoreCodesOp op) {
     };
     Value isAligned = emit.equal(
         emit.bitOr(misplaced(valueRow, 2 * atOnce), misplaced(indexRow, atOnce)), emit.i64(0));
-    Values init = {masks[0], emit.i32(0)};
-    emit.loop(emit.i32(0), emit.i32(k), emit.i32(atOnce), init, [&](Value start, ValueRange in) {
-      Value mask = in[0], first = in[1];
+    Values init = {zero, zero, zero};
+    emit.loop(zero, emit.i32(k), emit.i32(atOnce), init, [&](Value start, ValueRange in) {
+      Value mask = in[0], first = in[1], next = in[2];
       Values bits, numbers;
       for (int64_t i = 0; i < atOnce; ++i) {
-        for (size_t word = 1; word < masks.size(); ++word) {
-          Value isNext = emit.equal(emit.add(start, i), bounds[word - 1]);
-          mask = emit.select(isNext, masks[word], mask);
-          first = emit.select(isNext, emit.i32(word * featuresOfMask), first);
-        }
-        Value place = emit.make<LLVM::CountLeadingZerosOp>(i32, mask, /*is_zero_poison=*/false);
-        mask = emit.bitAnd(mask, shiftRight(emit.i32(0x7FFFFFFF), place));
+        Values now = emit.choose(
+            emit.equal(mask, zero),
+            [&]() -> Values {
+              Value words = emit.load(entry, emit.offset(list, next, i8), bytesOfEntry);
+              return {emit.make<LLVM::ExtractElementOp>(words, zero),
+                      emit.make<LLVM::ExtractElementOp>(words, emit.i32(1)),
+                      emit.add(next, bytesOfEntries)};
+            },
+            [&]() -> Values {
+              return {mask, first, next};
+            });
+        first = now[1], next = now[2];
+        Value place = emit.make<LLVM::CountLeadingZerosOp>(i32, now[0], /*is_zero_poison=*/false);
+        mask = emit.bitAnd(now[0], shiftRight(emit.i32(0x7FFFFFFF), place));
         Value feature = emit.add(first, place);
         bits.push_back(emit.load(i16, emit.offset(rowInShared, feature, i16)));
         numbers.push_back(emit.make<arith::TruncIOp>(i8, feature));
       }
-      auto vectorOf = [&](ArrayRef<Value> elements) {
-        Type type = elements[0].getType();
-        Value vector = emit.make<LLVM::PoisonOp>(VectorType::get(atOnce, type));
-        for (auto [i, element] : llvm::enumerate(elements))
-          vector = emit.make<LLVM::InsertElementOp>(vector, element, emit.i32(i));
-        return vector;
-      };
       Value valueStart = emit.offset(valueRow, start, i16);
       Value indexStart = emit.offset(indexRow, start, i8);
       emit.choose(
@@ -276,7 +297,7 @@ void TopkKernel::lower(StoreCodesOp op) {
             }
             return {};
           });
-      return Values{mask, first};
+      return Values{mask, first, next};
     });
   });
 }
@@ -292,28 +313,33 @@ void TopkKernel::lower(TopkOp op) {
     eligible = dropAllButTwoOfFour(keys);
 
   Value threshold = k <= maxSortedK ? thresholdBySorting(keys) : thresholdBySearch(keys);
+  if (k <= maxSortedK) {
+    // Reading the keys again costs less than the registers that would hold them.
+    emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+    keys = loadKeys();
+    if (op.getTwoFour())
+      eligible = dropAllButTwoOfFour(keys);
+  }
   // No key is above NaN, of whatever bits.
   Value nan = emit.i32(nanKey);
   threshold = min(threshold, nan);
   Value next = emit.select(emit.equal(threshold, nan), emit.i32(0x8000), emit.add(threshold, 1));
-  auto masksOf = [&](Value bound) {
-    bound = inBothHalves(bound);
-    Values flags, words;
-    for (auto [i, key] : llvm::enumerate(keys)) {
-      Value isReached = emit.sub(key, bound);
+  threshold = inBothHalves(threshold);
+  next = inBothHalves(next);
+  auto whatReaches = [&](Value bound, size_t first) {
+    Values flags;
+    for (size_t i = first; i < first + featuresOfMask / 2; ++i) {
+      Value isReached = emit.sub(keys[i], bound);
       flags.push_back(op.getTwoFour() ? emit.bitAnd(isReached, eligible[i]) : isReached);
     }
-    for (size_t i = 0; i < flags.size(); i += featuresOfMask / 2)
-      words.push_back(collect(ArrayRef(flags).slice(i, featuresOfMask / 2)));
-    return words;
+    return collect(flags);
   };
-  Values reach = masksOf(threshold), above = masksOf(next);
-  Value count = countBits(reach[0]);
-  for (Value word : ArrayRef(reach).drop_front())
-    count = emit.add(count, countBits(word));
-  masks = emit.choose(
-      emit.equal(count, emit.i32(k)), [&] { return reach; },
-      [&] { return dropTies(reach, above); });
+  Values reach, above;
+  for (size_t first = 0; first < keys.size(); first += featuresOfMask / 2) {
+    reach.push_back(whatReaches(threshold, first));
+    above.push_back(whatReaches(next, first));
+  }
+  masks = dropTies(reach, above);
   chosen = op.getCodes();
 }
 
@@ -413,33 +439,32 @@ Value TopkKernel::thresholdBySorting(ArrayRef<Value> keys) {
 
 Value TopkKernel::thresholdBySearch(ArrayRef<Value> keys) {
   // From the highest bit on: the largest number that k keys reach.
-  return emit.loop(
-      emit.i32(0), emit.i32(15), emit.i32(1), emit.i32(0), [&](Value step, ValueRange best) {
-        Value bound = emit.bitOr(best[0], shiftRight(emit.i32(0x4000), step));
-        Value bounds = inBothHalves(bound), counts = emit.i32(0);
-        for (Value key : keys) {
-          Value flags = emit.shiftRight(emit.sub(key, bounds), 15);
-          counts = emit.add(counts, emit.bitAnd(flags, 0x10001));
-        }
-        Value count = emit.add(emit.bitAnd(counts, 0xFFFF), emit.shiftRight(counts, 16));
-        Value isEnough = emit.compare(arith::CmpIPredicate::sge, count, emit.i32(k));
-        return Values{emit.select(isEnough, bound, best[0])};
-      })[0];
+  return emit.loop(emit.i32(0), emit.i32(15), emit.i32(1), emit.i32(0),
+                   [&](Value step, ValueRange best) {
+                     Value bound = emit.bitOr(best[0], shiftRight(emit.i32(0x4000), step));
+                     Value bounds = inBothHalves(bound), count = emit.i32(0);
+                     for (size_t i = 0; i < keys.size(); i += 2)
+                       count = weigh(emit.sub(keys[i], bounds), emit.sub(keys[i + 1], bounds),
+                                     0xFFFFFFFF, count); // -1 each
+                     Value isEnough = emit.compare(arith::CmpIPredicate::sge, count, emit.i32(k));
+                     return Values{emit.select(isEnough, bound, best[0])};
+                   })[0];
 }
 
 //===----------------------------------------------------------------------===//
 // Masks
 //===----------------------------------------------------------------------===//
 
-Value TopkKernel::collect(ArrayRef<Value> flags) {
+Value TopkKernel::weigh(Value first, Value second, int64_t weights, Value sum) {
   Type bytes = VectorType::get(4, emit.getI8Type());
-  auto weigh = [&](Value first, Value second, int64_t weights, Value sum) -> Value {
-    // Bytes 1 and 3 of both, the highest bit of each repeated: -1 where the flag is set.
-    Value isSet = permute(first, second, 0xFDB9);
-    return emit.make<NVVM::DotAccumulate4WayOp>(
-        emit.getI32Type(), emit.bitcast(bytes, isSet), NVVM::DotAccumulateType::SIGNED,
-        emit.bitcast(bytes, emit.i32(weights)), NVVM::DotAccumulateType::SIGNED, sum);
-  };
+  // Bytes 1 and 3 of both, the highest bit of each repeated: -1 where the flag is set.
+  Value isSet = permute(first, second, 0xFDB9);
+  return emit.make<NVVM::DotAccumulate4WayOp>(
+      emit.getI32Type(), emit.bitcast(bytes, isSet), NVVM::DotAccumulateType::SIGNED,
+      emit.bitcast(bytes, emit.i32(weights)), NVVM::DotAccumulateType::SIGNED, sum);
+}
+
+Value TopkKernel::collect(ArrayRef<Value> flags) {
   Value mask;
   for (size_t i = 0; i < flags.size(); i += 4) {
     Value sum = mask ? emit.shiftLeft(mask, 8) : emit.i32(0);

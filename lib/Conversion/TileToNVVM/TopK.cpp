@@ -40,11 +40,10 @@ public:
   LogicalResult run();
 
 private:
-  LogicalResult check(TileType tile, Operation *op);
   LogicalResult lower(Operation *op);
-  void lower(LoadOp op);
-  void lower(TopkOp op);
-  void lower(StoreCodesOp op);
+  LogicalResult lower(LoadOp op);
+  LogicalResult lower(TopkOp op);
+  LogicalResult lower(StoreCodesOp op);
 
   //===--- Keys -----------------------------------------------------------===//
 
@@ -117,20 +116,6 @@ constexpr int64_t keyFlags = 0x80008000;
 // Kernel
 //===----------------------------------------------------------------------===//
 
-LogicalResult TopkKernel::check(TileType tile, Operation *op) {
-  features = tile.getColumns();
-  Type element = tile.getElementType();
-  if ((features != 64 && features != 128 && features != 256) ||
-      element.getIntOrFloatBitWidth() != 16)
-    return op->emitOpError() << "takes " << tile
-                             << "; a GPU needs f16 or bf16 and 64, 128 or 256 features";
-  if (tile.getRows() != rowKernelThreads)
-    return op->emitOpError() << "selects from " << tile.getRows() << " rows at once; a GPU needs "
-                             << rowKernelThreads;
-  nanKey = element.isBF16() ? 0x7F81 : 0x7C01;
-  return success();
-}
-
 LogicalResult TopkKernel::run() {
   for (Operation &op : kernel.kernel.getBody().front().without_terminator())
     if (failed(lower(&op)))
@@ -140,34 +125,16 @@ LogicalResult TopkKernel::run() {
 
 LogicalResult TopkKernel::lower(Operation *op) {
   emit.setLoc(op->getLoc());
-  auto isOneOf = [op](Value expected) -> LogicalResult {
-    if (op->getOperand(0) == expected)
-      return success();
-    return op->emitOpError("is not supported here on a GPU: a kernel loads rows, selects from them "
-                           "and stores the codes");
+  auto lowerIf = [&](bool isInOrder, auto tileOp) -> LogicalResult {
+    if (!isInOrder)
+      return op->emitOpError("is not supported here on a GPU: a kernel that selects features loads "
+                             "rows once, selects from them and stores the codes");
+    return lower(tileOp);
   };
   return TypeSwitch<Operation *, LogicalResult>(op)
-      .Case([&](LoadOp load) {
-        auto tile = dyn_cast<TileType>(load.getTile().getType());
-        if (loaded || !tile || tile.isRowVector())
-          return isOneOf(nullptr);
-        if (failed(check(tile, op)))
-          return failure();
-        lower(load);
-        return success();
-      })
-      .Case([&](TopkOp topk) {
-        if (failed(isOneOf(loaded)))
-          return failure();
-        lower(topk);
-        return success();
-      })
-      .Case([&](StoreCodesOp store) {
-        if (failed(isOneOf(chosen)))
-          return failure();
-        lower(store);
-        return success();
-      })
+      .Case([&](LoadOp load) { return lowerIf(!loaded, load); })
+      .Case([&](TopkOp topk) { return lowerIf(topk.getTile() == loaded, topk); })
+      .Case([&](StoreCodesOp store) { return lowerIf(store.getCodes() == chosen, store); })
       .Default([&](Operation *other) -> LogicalResult {
         if (!isa<arith::ArithDialect>(other->getDialect()))
           return other->emitOpError("is not supported in a kernel that selects features on a GPU");
@@ -184,9 +151,20 @@ LogicalResult sfa::gpu::lowerTopkKernel(KernelLowering &lowering) {
 // Rows
 //===----------------------------------------------------------------------===//
 
-void TopkKernel::lower(LoadOp op) {
+LogicalResult TopkKernel::lower(LoadOp op) {
+  auto tile = cast<TileType>(op.getTile().getType());
+  Type element = tile.getElementType();
+  features = tile.getColumns();
+  if ((features != 64 && features != 128 && features != 256) ||
+      element.getIntOrFloatBitWidth() != 16)
+    return op.emitOpError() << "gives " << tile
+                            << "; a GPU needs f16 or bf16 and 64, 128 or 256 features";
+  if (tile.getRows() != rowKernelThreads)
+    return op.emitOpError() << "gives " << tile.getRows() << " rows; a GPU selects features of "
+                            << rowKernelThreads << " rows at once";
+  nanKey = element.isBF16() ? 0x7F81 : 0x7C01;
+
   const Memory &memory = kernel.memory(op.getMemory());
-  Type type = memory.type.getElementType();
   // 16 bytes more than a row: 8 lanes that read 16 bytes of their rows find them in all the banks.
   int64_t stride = features * bytesOfElement + bytesOfChunk;
   Value shared = kernel.allocateShared(rowKernelThreads * stride);
@@ -201,7 +179,7 @@ void TopkKernel::lower(LoadOp op) {
       kernel.address(memory, kernel.scalar(op.getBatch()), kernel.scalar(op.getHead()), first);
   int64_t chunksInRow = features / elementsOfChunk, rowsAtOnce = 32 / chunksInRow;
   Value chunk = emit.rem(kernel.lane, chunksInRow), start = emit.div(kernel.lane, chunksInRow);
-  base = emit.offset(base, emit.mul(chunk, elementsOfChunk), type);
+  base = emit.offset(base, emit.mul(chunk, elementsOfChunk), element);
   Value target = emit.add(emit.mul(emit.add(emit.mul(kernel.warp, 32), start), stride),
                           emit.mul(chunk, bytesOfChunk));
   target = emit.offset(shared, target, emit.getI8Type());
@@ -217,6 +195,7 @@ void TopkKernel::lower(LoadOp op) {
   emit.make<NVVM::CpAsyncWaitGroupOp>(0u);
   emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
   loaded = op.getTile();
+  return success();
 }
 
 Value TopkKernel::vectorOf(ArrayRef<Value> elements) {
@@ -227,7 +206,7 @@ Value TopkKernel::vectorOf(ArrayRef<Value> elements) {
   return vector;
 }
 
-void TopkKernel::lower(StoreCodesOp op) {
+LogicalResult TopkKernel::lower(StoreCodesOp op) {
   const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
   Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i32 = emit.getI32Type();
   Value row = emit.add(emit.toI64(kernel.scalar(op.getRow())), emit.toI64(kernel.thread));
@@ -300,13 +279,14 @@ void TopkKernel::lower(StoreCodesOp op) {
       return Values{mask, first, next};
     });
   });
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
 // Keys
 //===----------------------------------------------------------------------===//
 
-void TopkKernel::lower(TopkOp op) {
+LogicalResult TopkKernel::lower(TopkOp op) {
   k = op.getCodes().getType().getK();
   Values keys = loadKeys(), eligible;
   if (op.getTwoFour())
@@ -341,6 +321,7 @@ void TopkKernel::lower(TopkOp op) {
   }
   masks = dropTies(reach, above);
   chosen = op.getCodes();
+  return success();
 }
 
 Values TopkKernel::loadKeys() {

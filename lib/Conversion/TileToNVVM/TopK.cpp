@@ -49,9 +49,10 @@ private:
 
   /// Of the thread's row: features 2 i and 2 i + 1 in word i.
   Values loadKeys();
-  /// What only the two largest of every four features pass: flags. Keys that do not pass become the
-  /// smallest ones.
-  Values dropAllButTwoOfFour(Values &keys);
+  /// The two largest keys of every four, in one word.
+  Values twoLargestOfFour(ArrayRef<Value> keys);
+  /// Flags of the features that are those two. Makes all NaN one key.
+  Values ranksInFour(Values &keys);
   /// `sum` less the weights, four signed bytes, of the flags of two words that are set.
   Value weigh(Value first, Value second, int64_t weights, Value sum);
   /// Flags, bits 15 and 31, of the halves of `a` that are at least those of `b`, both keys.
@@ -67,7 +68,7 @@ private:
   void order(Value &larger, Value &smaller);
   /// Descending, by odd-even merging (Batcher).
   void sort(MutableArrayRef<Value> keys);
-  /// The `count` largest, a power of two, descending.
+  /// The `count` largest, a power of two, descending; all of them where there are fewer.
   Values sortLargest(ArrayRef<Value> keys, size_t count);
 
   //===--- Masks ----------------------------------------------------------===//
@@ -288,18 +289,16 @@ LogicalResult TopkKernel::lower(StoreCodesOp op) {
 
 LogicalResult TopkKernel::lower(TopkOp op) {
   k = op.getCodes().getType().getK();
-  Values keys = loadKeys(), eligible;
-  if (op.getTwoFour())
-    eligible = dropAllButTwoOfFour(keys);
-
-  Value threshold = k <= maxSortedK ? thresholdBySorting(keys) : thresholdBySearch(keys);
-  if (k <= maxSortedK) {
+  bool isSorted = k <= maxSortedK;
+  Values keys = loadKeys();
+  Values candidates = op.getTwoFour() ? twoLargestOfFour(keys) : keys;
+  Value threshold = isSorted ? thresholdBySorting(candidates) : thresholdBySearch(candidates);
+  if (isSorted) {
     // Reading the keys again costs less than the registers that would hold them.
     emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
     keys = loadKeys();
-    if (op.getTwoFour())
-      eligible = dropAllButTwoOfFour(keys);
   }
+  Values eligible = op.getTwoFour() ? ranksInFour(keys) : Values();
   // No key is above NaN, of whatever bits.
   Value nan = emit.i32(nanKey);
   threshold = min(threshold, nan);
@@ -336,7 +335,21 @@ Values TopkKernel::loadKeys() {
   return keys;
 }
 
-Values TopkKernel::dropAllButTwoOfFour(Values &keys) {
+Values TopkKernel::twoLargestOfFour(ArrayRef<Value> keys) {
+  auto swap = [&](Value pair) { return asPair(swapHalves(asWord(pair))); };
+  Values words;
+  for (size_t i = 0; i < keys.size(); i += 2) {
+    // The second is the smaller one of two winners, or the larger one of two losers.
+    Value winners = asPair(keys[i]), losers = asPair(keys[i + 1]);
+    order(winners, losers);
+    Value largest = max(winners, swap(winners));
+    Value second = max(min(winners, swap(winners)), max(losers, swap(losers)));
+    words.push_back(permute(asWord(largest), asWord(second), 0x5410));
+  }
+  return words;
+}
+
+Values TopkKernel::ranksInFour(Values &keys) {
   Values eligible;
   Value nan = asPair(inBothHalves(emit.i32(nanKey | 0x8000)));
   for (Value &key : keys)
@@ -356,11 +369,6 @@ Values TopkKernel::dropAllButTwoOfFour(Values &keys) {
         majority(zeroTwoOneThree, zeroThreeOneTwo, permute(zeroOneTwoThree, inverse, 0x5410)));
     eligible.push_back(majority(invert(zeroTwoOneThree), invert(swapHalves(zeroThreeOneTwo)),
                                 permute(zeroOneTwoThree, inverse, 0x7632)));
-  }
-  for (auto [key, flags] : llvm::zip_equal(keys, eligible)) {
-    // Bytes 1 and 3, their highest bits repeated.
-    Value passes = permute(flags, flags, 0xBB99);
-    key = emit.bitOr(emit.bitAnd(key, passes), emit.i32(keyFlags));
   }
   return eligible;
 }
@@ -408,6 +416,7 @@ Value TopkKernel::thresholdBySorting(ArrayRef<Value> keys) {
   for (Value key : keys)
     pairs.push_back(asPair(key));
   Values largest = sortLargest(pairs, llvm::PowerOf2Ceil(k));
+  largest.resize(std::max<size_t>(largest.size(), k), asPair(emit.i32(keyFlags)));
   // The k largest of two descending lists a and b are those of max(a[i], b[k - 1 - i]).
   Value smallest;
   for (int64_t i = 0; i < (k + 1) / 2; ++i) {

@@ -39,10 +39,14 @@ func.func @large_k(%x: tensor<1x8x?x64xbf16>) -> tensor<1x8x?x64xbf16, #sfa.code
   return %c : tensor<1x8x?x64xbf16, #sfa.codes<k = 33>>
 }
 
-// Keys that two others of their four rank before become the smallest: the permutation is of flags.
+// 2:4 is in the masks, too: which of features 0 and 1, 2 and 3 ranks before the other.
 // CHECK: llvm.func @sparsify_1(
-// CHECK: %[[FLAGS:.*]] = llvm.mlir.constant(48025 : i32)
-// CHECK: nvvm.prmt <default> %[[FLAGS]],
+// CHECK-DAG: %[[LOW:.*]] = llvm.mlir.constant(21520 : i32)
+// CHECK-DAG: %[[HIGH:.*]] = llvm.mlir.constant(30258 : i32)
+// CHECK: nvvm.bar.warp.sync
+// CHECK: nvvm.bar.warp.sync
+// CHECK: nvvm.prmt <default> %[[LOW]],
+// CHECK: nvvm.prmt <default> %[[HIGH]],
 func.func @two_four(%x: tensor<1x8x?x64xbf16>) -> tensor<1x8x?x64xbf16, #sfa.codes<k = 16, two_four>> {
   %c = sfa.sparsify %x : tensor<1x8x?x64xbf16> -> tensor<1x8x?x64xbf16, #sfa.codes<k = 16, two_four>>
   return %c : tensor<1x8x?x64xbf16, #sfa.codes<k = 16, two_four>>

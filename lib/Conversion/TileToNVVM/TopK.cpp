@@ -65,6 +65,7 @@ private:
   Value thresholdBySearch(ArrayRef<Value> keys);
   Value max(Value a, Value b) { return emit.make<arith::MaxUIOp>(a, b); }
   Value min(Value a, Value b) { return emit.make<arith::MinUIOp>(a, b); }
+  /// Compares and exchanges.
   void order(Value &larger, Value &smaller);
   /// Descending, by odd-even merging (Batcher).
   void sort(MutableArrayRef<Value> keys);
@@ -294,7 +295,8 @@ LogicalResult TopkKernel::lower(TopkOp op) {
   Values candidates = op.getTwoFour() ? twoLargestOfFour(keys) : keys;
   Value threshold = isSorted ? thresholdBySorting(candidates) : thresholdBySearch(candidates);
   if (isSorted) {
-    // Reading the keys again costs less than the registers that would hold them.
+    // Reading the keys again costs less than the warps for which their registers would leave no
+    // place. Without the barrier the compiler would hold them.
     emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
     keys = loadKeys();
   }

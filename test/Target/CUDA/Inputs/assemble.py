@@ -1,4 +1,4 @@
-"""Compiles attention in its default schedules for a chip and assembles it: no spills, no warnings.
+"""Compiles attention in its default schedules and sparsify for a chip and assembles them: no spills, no warnings.
 
     assemble.py SFA_COMPILE PTXAS CHIP
 
@@ -23,6 +23,12 @@ def module(dtype, d, dv, mask, softmax):
             f"    : {q}, {k}, {v} -> {o}, {lse}\n  return %o, %l : {o}, {lse}\n}}\n")
 
 
+def sparsify(d, k, form):
+    x, codes = f"tensor<?x4x?x{d}xbf16>", f"tensor<?x4x?x{d}xbf16, #sfa.codes<k = {k}{form}>>"
+    return (f"func.func @f(%x: {x}) -> {codes} {{\n  %c = sfa.sparsify %x : {x} -> {codes}\n"
+            f"  return %c : {codes}\n}}\n")
+
+
 def complaint(compiler, ptxas, chip, text, folder):
     """What is wrong with the code of a module, or None."""
     source, ptx = folder / "f.mlir", folder / "f.ptx"
@@ -40,17 +46,20 @@ def complaint(compiler, ptxas, chip, text, folder):
 
 def main():
     compiler, ptxas, chip = sys.argv[1:]
-    count = failed = 0
+    modules = {}
     with tempfile.TemporaryDirectory() as folder:
         widths = [(64, 64), (128, 128), (256, 256), (64, 256), (256, 64)]
         for (d, dv), mask, softmax in itertools.product(widths, MASKS, ["online", "lazy"]):
             # Types differ in the instructions' names only.
             dtype = "f16" if mask == "none" else "bf16"
-            wrong = complaint(compiler, ptxas, chip, module(dtype, d, dv, mask, softmax), Path(folder))
-            count += 1
-            if wrong:
-                failed += 1
-                print(f"{chip} {dtype} d={d} dv={dv} {mask} {softmax}: {wrong}")
+            modules[f"{dtype} d={d} dv={dv} {mask} {softmax}"] = module(dtype, d, dv, mask, softmax)
+        for d, k, form in [(64, 8, ""), (128, 32, ""), (256, 32, ""), (256, 100, ""), (128, 8, ", two_four")]:
+            modules[f"sparsify d={d} k={k}{form}"] = sparsify(d, k, form)
+        wrong = {name: complaint(compiler, ptxas, chip, text, Path(folder)) for name, text in modules.items()}
+        for name, text in wrong.items():
+            if text:
+                print(f"{chip} {name}: {text}")
+    count, failed = len(wrong), sum(text is not None for text in wrong.values())
     print(f"{count - failed} of {count} kernels for {chip} assemble without spills and warnings")
     sys.exit(failed != 0)
 

@@ -36,6 +36,12 @@ if ptxas:
     config.available_features.add("ptxas")
     config.substitutions.append(("%ptxas", ptxas))
 
+# Of the LLVM that this is built with, so that it reads the same LLVM IR.
+clang = os.path.join(config.llvm_tools_dir, "clang")
+if os.path.exists(clang):
+    config.available_features.add("clang")
+    config.substitutions.append(("%clang", clang))
+
 # The Python package: needs the library of this build, and numpy for its tests.
 if os.path.exists(os.path.join(config.sfa_binary_dir, "lib", "libsfa.so")):
     if subprocess.run([config.python_executable, "-c", "import numpy"], capture_output=True).returncode == 0:

@@ -41,9 +41,9 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
     Value tile = context.loadDense(builder.operand(0), rowsPerTile, row);
     Operand codes = builder.result(0);
     CodesAttr encoding = ::sfa::getCodes(codes.type);
-    auto type = CodesType::get(op.getContext(), rowsPerTile, codes.features(),
-                               codes.type.getElementType(),
-                               std::min(encoding.getK(), codes.features()));
+    auto type =
+        CodesType::get(op.getContext(), rowsPerTile, codes.features(), codes.type.getElementType(),
+                       std::min(encoding.getK(), codes.features()));
     Value selected = TopkOp::create(rewriter, op.getLoc(), type, tile, encoding.getTwoFour());
     StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1],
                          context.batch, context.head, row);

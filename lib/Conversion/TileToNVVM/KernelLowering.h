@@ -228,8 +228,10 @@ void clearRows(Emitter &emit, const SharedTile &tile, mlir::Value numRows, mlir:
 /// Lowers the body of a kernel without a key loop: rows that come from memory, change their form and
 /// go to memory (RowKernel.cpp).
 mlir::LogicalResult lowerRowKernel(KernelLowering &lowering);
-/// Threads of a block of such a kernel.
-inline constexpr int64_t rowKernelThreads = 256;
+/// The same of one that selects the k features of largest magnitude (TopK.cpp).
+mlir::LogicalResult lowerTopkKernel(KernelLowering &lowering);
+/// Threads of a block of such kernels.
+inline constexpr int64_t rowKernelThreads = 128;
 
 } // namespace sfa::gpu
 

@@ -1,4 +1,4 @@
-//===- RowKernel.cpp - Kernels that change the form of rows: sparsify, densify - ===//
+//===- RowKernel.cpp - Kernels that change the form of rows: densify ------ ===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -24,13 +24,6 @@ namespace {
 /// The eight elements that a lane owns of a dense row: their 16 bits, zero-extended to i32.
 using Piece = Emitter::Values;
 
-/// What a lane owns of the codes of a row.
-struct Codes {
-  Piece bits;
-  /// Of each element: whether it is kept, and its place among the kept ones of the row.
-  Emitter::Values isKept, place;
-};
-
 /// Codes as they are in memory: where the row's values and features start.
 struct StoredCodes {
   Value values, features;
@@ -48,10 +41,8 @@ private:
   LogicalResult lower(Operation *op);
   void lower(LoadOp op);
   void lower(LoadCodesOp op);
-  void lower(TopkOp op);
   void lower(ExpandOp op);
   void lower(StoreOp op);
-  void lower(StoreCodesOp op);
 
   /// Row number of the lane in `memory[batch, head]`, which starts at `first`.
   Value rowNumber(Value first) { return emit.add(emit.toI64(kernel.scalar(first)), rowInTile); }
@@ -61,8 +52,6 @@ private:
   Value rowAddress(const Memory &memory, Value batch, Value head, Value row) {
     return kernel.address(memory, kernel.scalar(batch), kernel.scalar(head), row);
   }
-  /// What `combine` makes of the values of all lanes of a row.
-  Value reduceRow(Value value, function_ref<Value(Value, Value)> combine);
 
   static constexpr int64_t pieceElements = 8;
 
@@ -71,7 +60,6 @@ private:
   int64_t features = 0, rows = 0, lanesInRow = 0;
   Value lane, rowInTile; // lane among those of the row; i64
   llvm::DenseMap<Value, Piece> pieces;
-  llvm::DenseMap<Value, Codes> selected;
   llvm::DenseMap<Value, StoredCodes> stored;
 };
 
@@ -131,7 +119,7 @@ LogicalResult RowKernel::run() {
 LogicalResult RowKernel::lower(Operation *op) {
   emit.setLoc(op->getLoc());
   return TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<LoadOp, LoadCodesOp, TopkOp, ExpandOp, StoreOp, StoreCodesOp>([&](auto rowOp) {
+      .Case<LoadOp, LoadCodesOp, ExpandOp, StoreOp>([&](auto rowOp) {
         lower(rowOp);
         return success();
       })
@@ -190,91 +178,6 @@ void RowKernel::lower(StoreOp op) {
 // Codes
 //===----------------------------------------------------------------------===//
 
-Value RowKernel::reduceRow(Value value, function_ref<Value(Value, Value)> combine) {
-  for (int64_t distance = 1; distance < lanesInRow; distance *= 2)
-    value = combine(value, emit.shuffleXor(value, distance));
-  return value;
-}
-
-void RowKernel::lower(TopkOp op) {
-  const Piece &piece = pieces.at(op.getTile());
-  // Distinct keys that order as the selection does: the magnitude's bits (all NaN count as one
-  // above infinity), then the lower feature. Never 0, nor 1.
-  Value nan = emit.i32(op.getTile().getType().getElementType().isBF16() ? 0x7F81 : 0x7C01);
-  Value firstFeature = emit.mul(lane, pieceElements);
-  Emitter::Values keys;
-  for (auto [i, bits] : llvm::enumerate(piece)) {
-    Value magnitude = emit.make<arith::MinUIOp>(emit.bitAnd(bits, 0x7FFF), nan);
-    Value feature = emit.add(firstFeature, static_cast<int64_t>(i));
-    keys.push_back(emit.bitOr(emit.shiftLeft(magnitude, 16), emit.sub(emit.i32(0xFFFF), feature)));
-  }
-  auto max = [&](Value a, Value b) -> Value { return emit.make<arith::MaxUIOp>(a, b); };
-  auto min = [&](Value a, Value b) -> Value { return emit.make<arith::MinUIOp>(a, b); };
-  if (op.getTwoFour())
-    for (auto group = keys.begin(); group != keys.end(); group += 4) {
-      Value second = max(min(max(group[0], group[1]), max(group[2], group[3])),
-                         max(min(group[0], group[1]), min(group[2], group[3])));
-      for (Value &key : MutableArrayRef(group, 4))
-        key = emit.select(emit.compare(arith::CmpIPredicate::ult, key, second), emit.i32(1), key);
-    }
-  // Each turn takes the largest key of the row, and makes it 0.
-  int64_t k = op.getCodes().getType().getK();
-  Emitter::Values left =
-      emit.loop(emit.i32(0), emit.i32(k), emit.i32(1), keys, [&](Value, ValueRange carried) {
-        Emitter::Values tree(carried);
-        for (size_t width = tree.size(); width > 1; width /= 2)
-          for (size_t i = 0; i < width / 2; ++i)
-            tree[i] = max(tree[i], tree[i + width / 2]);
-        Value largest = reduceRow(tree[0], max), zero = emit.i32(0);
-        Emitter::Values next;
-        for (Value key : carried)
-          next.push_back(emit.select(emit.equal(key, largest), zero, key));
-        return next;
-      });
-
-  Codes codes{piece, {}, {}};
-  Value count = emit.i32(0);
-  Emitter::Values before;
-  for (Value key : left) {
-    Value kept = emit.equal(key, emit.i32(0));
-    codes.isKept.push_back(kept);
-    before.push_back(count);
-    count = emit.add(count, emit.make<arith::ExtUIOp>(emit.getI32Type(), kept));
-  }
-  // The kept elements of the lanes before this one.
-  Value sum = count;
-  for (int64_t distance = 1; distance < lanesInRow; distance *= 2) {
-    Value other = emit.make<NVVM::ShflOp>(emit.getI32Type(), emit.i32(-1), sum, emit.i32(distance),
-                                          emit.i32(0), NVVM::ShflKind::up, UnitAttr());
-    Value isInRow = emit.compare(arith::CmpIPredicate::sge, lane, emit.i32(distance));
-    sum = emit.add(sum, emit.select(isInRow, other, emit.i32(0)));
-  }
-  Value first = emit.sub(sum, count);
-  for (Value number : before)
-    codes.place.push_back(emit.add(first, number));
-  selected[op.getCodes()] = codes;
-}
-
-void RowKernel::lower(StoreCodesOp op) {
-  const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
-  const Codes &codes = selected.at(op.getCodes());
-  Value row = rowNumber(op.getRow());
-  Type indexType = indices.type.getElementType();
-  emit.when(exists(values, row), [&] {
-    Value valueRow = rowAddress(values, op.getBatch(), op.getHead(), row);
-    Value indexRow = rowAddress(indices, op.getBatch(), op.getHead(), row);
-    Value firstFeature = emit.mul(lane, pieceElements);
-    for (auto [i, bits] : llvm::enumerate(codes.bits))
-      emit.when(codes.isKept[i], [&, i = i, bits = bits] {
-        Value place = codes.place[i], feature = emit.add(firstFeature, static_cast<int64_t>(i));
-        emit.store(emit.make<arith::TruncIOp>(emit.getI16Type(), bits),
-                   emit.offset(valueRow, place, emit.getI16Type()));
-        emit.store(emit.make<arith::TruncIOp>(indexType, feature),
-                   emit.offset(indexRow, place, indexType));
-      });
-  });
-}
-
 void RowKernel::lower(LoadCodesOp op) {
   const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
   Value row = rowNumber(op.getRow());
@@ -308,5 +211,7 @@ void RowKernel::lower(ExpandOp op) {
 }
 
 LogicalResult sfa::gpu::lowerRowKernel(KernelLowering &lowering) {
+  if (!lowering.kernel.getBody().getOps<TopkOp>().empty())
+    return lowerTopkKernel(lowering);
   return RowKernel(lowering).run();
 }

@@ -6,16 +6,18 @@
 // CHECK: gpu.launch_func @sfa_kernels::@densify
 // CHECK: gpu.launch_func @sfa_kernels::@attention_dense_online
 
-// Rows of 128 features: 16 lanes each, 16 bytes a lane, read once.
-
+// Each of the 128 threads has a row: 16 copies of 16 bytes a thread bring 32 rows of 128 features.
 // CHECK: llvm.func @sparsify(
-// CHECK-SAME: nvvm.reqntid = array<i32: 256, 1, 1>
-// CHECK: llvm.load {{.*}} {alignment = 16 : i64} : !llvm.ptr<1> -> vector<4xi32>
-// CHECK: llvm.intr.umax
-// CHECK: nvvm.shfl.sync bfly
-// CHECK: nvvm.shfl.sync up
-// CHECK: llvm.store {{.*}} : i16, !llvm.ptr<1>
-// CHECK: llvm.store {{.*}} : i8, !llvm.ptr<1>
+// CHECK-SAME: nvvm.reqntid = array<i32: 128, 1, 1>
+// CHECK-COUNT-16: nvvm.cp.async.shared.global {{.*}}, 16, cache = cg
+// CHECK: nvvm.bar.warp.sync
+// Pairs are sorted; nothing crosses lanes.
+// CHECK: llvm.intr.umax({{.*}}) : (vector<2xi16>, vector<2xi16>) -> vector<2xi16>
+// CHECK-NOT: nvvm.shfl
+// CHECK: nvvm.dot.accumulate.4way
+// Eight values and their features at once.
+// CHECK: llvm.store {{.*}} {alignment = 16 : i64} : vector<8xi16>, !llvm.ptr<1>
+// CHECK: llvm.store {{.*}} {alignment = 8 : i64} : vector<8xi8>, !llvm.ptr<1>
 
 // CHECK: llvm.func @densify(
 // CHECK: llvm.store {{.*}} {alignment = 16 : i64} : vector<4xi32>, !llvm.ptr<1>
@@ -26,4 +28,26 @@ func.func @attention(%q: tensor<1x8x?x128xf16>, %k: tensor<1x8x?x128xf16>, %v: t
   %o = sfa.attention %q, %c, %v
     : tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16, #sfa.codes<k = 8>>, tensor<1x8x?x128xf16> -> tensor<1x8x?x128xf16>
   return %o : tensor<1x8x?x128xf16>
+}
+
+// The threshold of a large k is searched for, not sorted; 33 values are stored one by one.
+// CHECK: llvm.func @sparsify_0(
+// CHECK-NOT: llvm.intr.umax
+// CHECK: llvm.store {{.*}} {alignment = 2 : i64} : vector<1xi16>, !llvm.ptr<1>
+func.func @large_k(%x: tensor<1x8x?x64xbf16>) -> tensor<1x8x?x64xbf16, #sfa.codes<k = 33>> {
+  %c = sfa.sparsify %x : tensor<1x8x?x64xbf16> -> tensor<1x8x?x64xbf16, #sfa.codes<k = 33>>
+  return %c : tensor<1x8x?x64xbf16, #sfa.codes<k = 33>>
+}
+
+// 2:4 is in the masks, too: which of features 0 and 1, 2 and 3 ranks before the other.
+// CHECK: llvm.func @sparsify_1(
+// CHECK-DAG: %[[LOW:.*]] = llvm.mlir.constant(21520 : i32)
+// CHECK-DAG: %[[HIGH:.*]] = llvm.mlir.constant(30258 : i32)
+// CHECK: nvvm.bar.warp.sync
+// CHECK: nvvm.bar.warp.sync
+// CHECK: nvvm.prmt <default> %[[LOW]],
+// CHECK: nvvm.prmt <default> %[[HIGH]],
+func.func @two_four(%x: tensor<1x8x?x64xbf16>) -> tensor<1x8x?x64xbf16, #sfa.codes<k = 16, two_four>> {
+  %c = sfa.sparsify %x : tensor<1x8x?x64xbf16> -> tensor<1x8x?x64xbf16, #sfa.codes<k = 16, two_four>>
+  return %c : tensor<1x8x?x64xbf16, #sfa.codes<k = 16, two_four>>
 }

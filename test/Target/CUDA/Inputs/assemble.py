@@ -1,4 +1,4 @@
-"""Compiles attention in its default schedules for a chip and assembles it: no spills, no warnings.
+"""Compiles attention in its default schedules and sparsify for a chip and assembles them: no spills, no warnings.
 
     assemble.py SFA_COMPILE PTXAS CHIP
 
@@ -26,6 +26,12 @@ def module(dtype, d, dv, mask, softmax, has_sequences=False):
             f"    : {q}, {k}, {v} -> {o}, {lse}\n  return %o, %l : {o}, {lse}\n}}\n")
 
 
+def sparsify(d, k, form):
+    x, codes = f"tensor<?x4x?x{d}xbf16>", f"tensor<?x4x?x{d}xbf16, #sfa.codes<k = {k}{form}>>"
+    return (f"func.func @f(%x: {x}) -> {codes} {{\n  %c = sfa.sparsify %x : {x} -> {codes}\n"
+            f"  return %c : {codes}\n}}\n")
+
+
 def complaint(compiler, ptxas, chip, text, folder):
     """What is wrong with the code of a module, or None."""
     source, ptx = folder / "f.mlir", folder / "f.ptx"
@@ -43,7 +49,7 @@ def complaint(compiler, ptxas, chip, text, folder):
 
 def main():
     compiler, ptxas, chip = sys.argv[1:]
-    count = failed = 0
+    modules = {}
     with tempfile.TemporaryDirectory() as folder:
         widths = [(64, 64), (128, 128), (256, 256), (64, 256), (256, 64)]
         # Every pair of values of two parameters; all of the widest, which are short of registers.
@@ -55,11 +61,15 @@ def main():
         for (d, dv), mask, softmax, has_sequences in kernels:
             # Types differ in the instructions' names only.
             dtype = "f16" if mask == "none" else "bf16"
-            wrong = complaint(compiler, ptxas, chip, module(dtype, d, dv, mask, softmax, has_sequences), Path(folder))
-            count += 1
-            if wrong:
-                failed += 1
-                print(f"{chip} {dtype} d={d} dv={dv} {mask} {softmax}{' sequences' * has_sequences}: {wrong}")
+            name = f"{dtype} d={d} dv={dv} {mask} {softmax}{' sequences' * has_sequences}"
+            modules[name] = module(dtype, d, dv, mask, softmax, has_sequences)
+        for d, k, form in [(64, 8, ""), (128, 32, ""), (256, 32, ""), (256, 100, ""), (128, 8, ", two_four")]:
+            modules[f"sparsify d={d} k={k}{form}"] = sparsify(d, k, form)
+        wrong = {name: complaint(compiler, ptxas, chip, text, Path(folder)) for name, text in modules.items()}
+        for name, text in wrong.items():
+            if text:
+                print(f"{chip} {name}: {text}")
+    count, failed = len(wrong), sum(text is not None for text in wrong.values())
     print(f"{count - failed} of {count} kernels for {chip} assemble without spills and warnings")
     sys.exit(failed != 0)
 

@@ -1,0 +1,136 @@
+"""Runs the GPU code of sfa.sparsify on this CPU and compares it with the oracle, bit for bit.
+
+    topk_on_cpu.py SFA_COMPILE CLANG
+
+The LLVM IR of the kernel becomes that of a function of this machine, with threads.c in the place of
+what only a GPU has.
+"""
+
+import ctypes
+import math
+import random
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+CONFIGURATIONS = [  # dtype, d, k, two_four, chip
+    ("bf16", 64, 8, False, "sm_90a"), ("f16", 128, 16, False, "sm_90a"), ("bf16", 256, 32, False, "sm_90a"),
+    ("bf16", 128, 3, False, "sm_80"), ("bf16", 64, 1, False, "sm_90a"), ("f16", 64, 33, False, "sm_90a"),
+    ("bf16", 128, 128, False, "sm_90a"), ("bf16", 128, 8, True, "sm_90a"), ("f16", 64, 32, True, "sm_90a"),
+    ("f16", 256, 40, True, "sm_90a")]
+REPLACED = [
+    (r" addrspace\(\d\)", ""), (r"ptx_kernel ", ""), (r"(?m)^target .*$", ""),
+    (r"llvm\.nvvm\.read\.ptx\.sreg\.(\w+)\.(\w)", r"read_\1_\2"),
+    (r"llvm\.nvvm\.cp\.async\.cg\.shared\.global\.16", "cp_async"),
+    (r"llvm\.nvvm\.cp\.async\.commit\.group", "cp_async_commit"),
+    (r"llvm\.nvvm\.cp\.async\.wait\.group", "cp_async_wait"), (r"(@cp_async_wait\(i32) immarg", r"\1"),
+    (r"llvm\.nvvm\.bar\.warp\.sync", "bar_warp_sync"), (r"llvm\.nvvm\.prmt", "prmt"),
+    (r"llvm\.nvvm\.idp4a\.s\.s", "dp4a")]
+
+
+class Memory(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p)] + [
+        (name, ctypes.c_int64) for name in ("rows", "batch_stride", "head_stride", "row_stride")]
+
+
+def build(compiler, clang, folder, dtype, d, k, two_four, chip):
+    dense = f"tensor<?x2x?x{d}x{dtype}>"
+    codes = f"tensor<?x2x?x{d}x{dtype}, #sfa.codes<k = {k}{', two_four' if two_four else ''}>>"
+    source, ir, library = (folder / f"f{len(list(folder.iterdir()))}{end}" for end in (".mlir", ".ll", ".so"))
+    source.write_text(f"func.func @f(%x: {dense}) -> {codes} {{\n  %c = sfa.sparsify %x : {dense} -> {codes}\n"
+                      f"  return %c : {codes}\n}}\n")
+    text = subprocess.run([compiler, source, f"--chip={chip}", "--emit=llvm"], check=True, capture_output=True,
+                          text=True).stdout
+    for pattern, replacement in REPLACED:
+        text = re.sub(pattern, replacement, text)
+    ir.write_text(text)
+    subprocess.run([clang, "-O1", "-w", "-shared", "-fPIC", "-x", "ir", ir, "-x", "c",
+                    Path(__file__).with_name("threads.c"), "-o", library], check=True)
+    return ctypes.CDLL(str(library))
+
+
+def number(dtype, bits):
+    """What the bits stand for."""
+    if dtype == "f16":
+        return struct.unpack("<e", struct.pack("<H", bits))[0]
+    return struct.unpack("<f", struct.pack("<I", bits << 16))[0]
+
+
+def normal(dtype, source):
+    """The bits of a normal number."""
+    if dtype == "f16":
+        return struct.unpack("<H", struct.pack("<e", source.gauss(0, 1)))[0]
+    return struct.unpack("<I", struct.pack("<f", source.gauss(0, 1)))[0] >> 16
+
+
+def make_row(dtype, d, kind, source):
+    """Bits of a row: normal, ties, few distinct values, zeros, denormals, anything, NaN of all payloads."""
+    one, infinity = (0x3C00, 0x7C00) if dtype == "f16" else (0x3F80, 0x7F80)
+    row = []
+    for _ in range(d):
+        anything, usual, is_rare = source.getrandbits(16), normal(dtype, source), source.random() < 0.12
+        sign = anything & 0x8000
+        row.append((usual, one | sign, sign | one * (anything % 3 == 0), sign, anything, anything & 0x807F,
+                    anything | infinity | 1 if is_rare else usual, (anything & 0x8001) | infinity if is_rare else usual,
+                    (anything & 0x8001) | one, usual if is_rare else sign, anything | infinity | 1)[kind % 11])
+    return row
+
+
+def kept(dtype, row, k, two_four):
+    """The features that topk_k keeps, from its definition."""
+    values = [number(dtype, bits) for bits in row]
+    order = sorted(range(len(row)),
+                   key=lambda i: (-1, 0, i) if math.isnan(values[i]) else (0, -abs(values[i]), i))
+    if two_four:
+        taken = [0] * len(row)
+        eligible = []
+        for feature in order:
+            taken[feature // 4] += 1
+            if taken[feature // 4] <= 2:
+                eligible.append(feature)
+        order = eligible
+    return sorted(order[:k])
+
+
+def check(library, source, dtype, d, k, two_four, rows, gap):
+    """`gap`: elements between rows of the result, which stay as they are."""
+    stride, count = k + gap, 4 * rows
+    x = [make_row(dtype, d, row, source) for row in range(count)]
+    # cp.async takes multiples of 16 bytes, which ctypes does not promise.
+    buffer = (ctypes.c_uint16 * (count * d + 8))()
+    shift = -ctypes.addressof(buffer) % 16 // 2
+    buffer[shift:shift + count * d] = [bits for row in x for bits in row]
+    values = (ctypes.c_uint16 * (count * stride))(*[0xEEEE] * (count * stride))
+    indices = (ctypes.c_uint8 * (count * stride))(*[0xEE] * (count * stride))
+    library.launch(2, 2, Memory(ctypes.addressof(buffer) + 2 * shift, rows, 2 * rows * d, rows * d, d),
+                   *(Memory(ctypes.addressof(array), rows, 2 * rows * stride, rows * stride, stride)
+                     for array in (values, indices)))
+    for number_of_row, row in enumerate(x):
+        expected = kept(dtype, row, k, two_four)
+        place = number_of_row * stride
+        if (indices[place:place + stride] != expected + [0xEE] * gap
+                or values[place:place + stride] != [row[feature] for feature in expected] + [0xEEEE] * gap):
+            return False
+    return True
+
+
+def main():
+    compiler, clang = sys.argv[1:]
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for dtype, d, k, two_four, chip in CONFIGURATIONS:
+            library = build(compiler, clang, Path(folder), dtype, d, k, two_four, chip)
+            source = random.Random(d + k)
+            for rows, gap in ((1, 0), (139, 3)):
+                if not check(library, source, dtype, d, k, two_four, rows, gap):
+                    failed += 1
+                    print(f"{chip} {dtype} d={d} k={k} two_four={two_four}, {rows} rows: not what the oracle keeps")
+    print(f"{len(CONFIGURATIONS)} kernels, {failed} wrong results")
+    sys.exit(failed != 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -110,8 +110,9 @@ FailureOr<LLVM::LLVMFuncOp> KernelLowering::run(Block *module) {
   resources.numThreads = path ? path->numThreads(geometry) : rowKernelThreads;
   thread = emit.threadId();
   lane = emit.bitAnd(thread, 31);
-  warp = emit.uniform(
-      emit.shiftRight(path ? emit.sub(thread, path->firstConsumer()) : thread, 5));
+  warp = emit.shiftRight(path ? emit.sub(thread, path->firstConsumer()) : thread, 5);
+  if (path)
+    warp = emit.uniform(warp);
   g = emit.shiftRight(lane, 2);
   t = emit.bitAnd(lane, 3);
   // The last row tiles first: they have the most keys under a causal mask.

@@ -2,11 +2,14 @@
 
     assemble.py SFA_COMPILE PTXAS CHIP
 
-One line for each configuration that is not as it should be, then a summary.
+One line for each configuration that is not as it should be, then a summary. With cuobjdump of the CUDA Toolkit beside
+ptxas or on PATH, the registers that warpgroup products read while they are under way are looked at, too; without it a
+line says that they are not.
 """
 
 import itertools
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,7 +35,7 @@ def sparsify(d, k, form):
             f"  return %c : {codes}\n}}\n")
 
 
-def complaint(compiler, ptxas, chip, text, folder):
+def complaint(compiler, ptxas, disassembler, chip, text, folder):
     """What is wrong with the code of a module, or None."""
     source, ptx = folder / "f.mlir", folder / "f.ptx"
     source.write_text(text)
@@ -44,11 +47,50 @@ def complaint(compiler, ptxas, chip, text, folder):
         return assembled.stderr
     # C7510 to C7520: warpgroup products that wait for each other.
     bad = [line for line in assembled.stderr.splitlines() if re.search(r"C75\d\d|warning|[1-9]\d* bytes spill", line)]
+    if disassembler and chip == "sm_90a" and "sfa.attention" in text:
+        sass = subprocess.run([disassembler, "-sass", folder / "f.cubin"], capture_output=True, text=True, check=True)
+        bad += overwritten_operands(sass.stdout)
     return "\n".join(bad) or None
+
+
+def overwritten_operands(sass):
+    """Instructions of the main loop that write registers which products under way read as left operands: ptxas does not
+    keep them; see keepUntilHere in Wgmma.h."""
+    code = [(int(at, 16), text) for at, text in re.findall(r"/\*([0-9a-f]{4,})\*/\s+(.*?);", sass)]
+    places = {at: number for number, (at, _) in enumerate(code)}
+    loops = []
+    for end, (at, text) in enumerate(code):
+        target = re.search(r"BRA(?:\.\w+)* .*?0x([0-9a-f]+)", text)
+        start = places.get(int(target[1], 16), end) if target else end
+        if start < end and sum("HGMMA" in text for _, text in code[start:end]) >= 8:
+            loops.append((start, end))
+    if not loops:
+        return ["no loop with products was found"]
+    start, end = loops[0]
+    operands, last = set(), start
+    for number in range(start, end + 1):
+        # The product with the values: its left operand is in registers.
+        product = re.search(r"HGMMA\S* R\d+, R(\d+), gdesc\S*tnspB", code[number][1])
+        if product:
+            operands.update(range(int(product[1]), int(product[1]) + 4))
+            last = number
+    found = []
+    for number in [*range(last + 1, end + 1), *range(start, last)]:
+        text = code[number][1]
+        if "DEPBAR.LE gsb0, 0x0" in text:
+            return found
+        written = re.match(r"(?:@!?U?P\w+ )?(?!ST|BAR|SYNCS|R2UR|HGMMA|.?ISETP|.?FSETP)\w\S* (?:P\w+, )*R(\d+)", text)
+        if written and int(written[1]) in operands:
+            found.append(f"writes an operand under way: {text.strip()}")
+    return ["the loop does not wait for its products"]
 
 
 def main():
     compiler, ptxas, chip = sys.argv[1:]
+    beside = Path(ptxas).resolve().with_name("cuobjdump")
+    disassembler = beside if beside.exists() else shutil.which("cuobjdump")
+    if not disassembler:
+        print("not looked at: operands of products under way; there is no cuobjdump")
     modules = {}
     with tempfile.TemporaryDirectory() as folder:
         widths = [(64, 64), (128, 128), (256, 256), (64, 256), (256, 64)]
@@ -66,7 +108,7 @@ def main():
             modules[name] = module(dtype, d, dv, mask, softmax, has_sequences)
         for d, k, form in [(64, 8, ""), (128, 32, ""), (256, 32, ""), (256, 100, ""), (128, 8, ", two_four")]:
             modules[f"sparsify d={d} k={k}{form}"] = sparsify(d, k, form)
-        wrong = {name: complaint(compiler, ptxas, chip, text, Path(folder)) for name, text in modules.items()}
+        wrong = {name: complaint(compiler, ptxas, disassembler, chip, text, Path(folder)) for name, text in modules.items()}
         for name, text in wrong.items():
             if text:
                 print(f"{chip} {name}: {text}")

@@ -294,7 +294,7 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write all checks")
     parser.add_argument("--list", action="store_true", help="print the parts")
     parser.add_argument("--build", metavar="DIR", help="build the studies into a folder, and nothing else")
-    parser.add_argument("--source", metavar="DIR", default="../shared/prototypes", help="where the studies are")
+    parser.add_argument("--source", metavar="DIR", help="where the studies are; for --build")
     options = parser.parse_args()
     for name in options.only or ():
         if name not in PARTS:
@@ -303,6 +303,8 @@ def main():
         print("\n".join(PARTS))
         return 0
     if options.build:
+        if not options.source:
+            parser.error("--build needs --source, the folder of the studies")
         build_studies(options.source, options.build)
         return 0
     try:

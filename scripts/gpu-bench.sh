@@ -3,7 +3,7 @@
 # interleaved in one run, and holds the ratios against targets.
 #
 #   scripts/gpu-bench.sh [WHEEL] [--only PART,...] [--long] [--prototypes DIR] [--json FILE] [--list]
-#   scripts/gpu-bench.sh --build DIR [--source DIR]
+#   scripts/gpu-bench.sh --build DIR --source DIR
 #
 # WHEEL is put into a folder that is gone afterwards; without it the package is the installed one, or that of this tree where
 # SFA_LIBRARY names its libsfa.so. PYTHON is the interpreter (python3), with torch. The studies are CUDA programs: the second
@@ -14,18 +14,5 @@
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-python=${PYTHON:-python3}
-scratch=$(mktemp -d)
-trap 'rm -rf -- "$scratch"' EXIT
-
-if [[ $# -gt 0 && $1 == *.whl ]]; then
-  "$python" -m pip install --quiet --no-deps --no-index --target "$scratch/site" "$1"
-  unset SFA_LIBRARY
-  export PYTHONPATH="$scratch/site${PYTHONPATH:+:$PYTHONPATH}"
-  shift
-elif [[ -n ${SFA_LIBRARY:-} ]]; then
-  export PYTHONPATH="$root/python${PYTHONPATH:+:$PYTHONPATH}"
-fi
-
-export SFA_CACHE_DIR="$scratch/cache"
+source "$root/scripts/use-package.sh"
 "$python" "$root/scripts/gpu-bench.py" "$@"

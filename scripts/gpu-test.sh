@@ -13,19 +13,5 @@
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-python=${PYTHON:-python3}
-scratch=$(mktemp -d)
-trap 'rm -rf -- "$scratch"' EXIT
-
-if [[ $# -gt 0 && $1 == *.whl ]]; then
-  "$python" -m pip install --quiet --no-deps --no-index --target "$scratch/site" "$1"
-  unset SFA_LIBRARY
-  export PYTHONPATH="$scratch/site${PYTHONPATH:+:$PYTHONPATH}"
-  shift
-elif [[ -n ${SFA_LIBRARY:-} ]]; then
-  export PYTHONPATH="$root/python${PYTHONPATH:+:$PYTHONPATH}"
-fi
-
-# Kernels that earlier versions compiled are no test of this one.
-export SFA_CACHE_DIR="$scratch/cache"
+source "$root/scripts/use-package.sh"
 "$python" "$root/python/tests/gpu/run.py" "$@"

@@ -25,14 +25,20 @@ void detail::require(bool condition, const char *claim) {
   std::abort();
 }
 
+/// Orders magnitudes. All NaN are one, and before infinity, which magnitudes as numbers do not say.
+static uint64_t rankOf(double value) {
+  if (std::isnan(value))
+    return std::numeric_limits<uint64_t>::max();
+  double magnitude = std::fabs(value);
+  uint64_t rank;
+  std::memcpy(&rank, &magnitude, sizeof(rank));
+  return rank;
+}
+
 /// Whether entry a of a row ranks before entry b.
 static bool ranksBefore(const double *values, int32_t a, int32_t b) {
-  bool isNanA = std::isnan(values[a]), isNanB = std::isnan(values[b]);
-  if (isNanA != isNanB)
-    return isNanA;
-  if (!isNanA && std::fabs(values[a]) != std::fabs(values[b]))
-    return std::fabs(values[a]) > std::fabs(values[b]);
-  return a < b;
+  uint64_t rankA = rankOf(values[a]), rankB = rankOf(values[b]);
+  return rankA != rankB ? rankA > rankB : a < b;
 }
 
 /// topk of the entries that `isEligible(values of the row, entry)` lets pass: k at least.
@@ -53,19 +59,9 @@ static Codes topkOf(const std::vector<double> &x, int64_t rows, int64_t d, int64
     for (int32_t i = 0; i < d; ++i)
       if (isEligible(values, i))
         order.push_back(i);
-    if (codes.k < static_cast<int64_t>(order.size())) {
-      // NaN ranks before infinity, which the magnitudes as numbers do not say.
-      std::vector<uint64_t> ranks(d);
-      for (int64_t i = 0; i < d; ++i) {
-        double magnitude = std::fabs(values[i]);
-        std::memcpy(&ranks[i], &magnitude, sizeof(magnitude));
-        if (std::isnan(magnitude))
-          ranks[i] = std::numeric_limits<uint64_t>::max();
-      }
-      std::nth_element(
-          order.begin(), order.begin() + codes.k, order.end(),
-          [&](int32_t a, int32_t b) { return ranks[a] != ranks[b] ? ranks[a] > ranks[b] : a < b; });
-    }
+    if (codes.k < static_cast<int64_t>(order.size()))
+      std::nth_element(order.begin(), order.begin() + codes.k, order.end(),
+                       [&](int32_t a, int32_t b) { return ranksBefore(values, a, b); });
     std::sort(order.begin(), order.begin() + codes.k);
     for (int64_t i = 0; i < codes.k; ++i) {
       codes.indices[row * codes.k + i] = order[i];

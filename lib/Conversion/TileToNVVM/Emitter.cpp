@@ -75,11 +75,12 @@ Value Emitter::truncateToBF16(Value value) {
 }
 
 Value Emitter::packBF16(Value low, Value high) {
-  // Bytes 2 and 3 of the first, then of the second (PTX ISA, "prmt").
-  Values operands = {bitcast(getI32Type(), low), bitcast(getI32Type(), high), i32(0x7632)};
-  return make<LLVM::CallIntrinsicOp>(getI32Type(), getStringAttr("llvm.nvvm.prmt"),
-                                     ValueRange(operands))
-      .getResult(0);
+  // The high halves of both.
+  return permute(bitcast(getI32Type(), low), bitcast(getI32Type(), high), 0x7632);
+}
+
+Value Emitter::permute(Value low, Value high, int64_t selector) {
+  return make<NVVM::PermuteOp>(getI32Type(), low, high, i32(selector), NVVM::PermuteMode::DEFAULT);
 }
 
 std::pair<Value, Value> Emitter::unpack(Value pair, Type element) {

@@ -85,11 +85,7 @@ private:
 
   //===--- Small things ---------------------------------------------------===//
 
-  Value permute(Value low, Value high, int64_t selector) {
-    return emit.make<NVVM::PermuteOp>(emit.getI32Type(), low, high, emit.i32(selector),
-                                      NVVM::PermuteMode::DEFAULT);
-  }
-  Value swapHalves(Value word) { return permute(word, word, 0x1032); }
+  Value swapHalves(Value word) { return emit.permute(word, word, 0x1032); }
   Value invert(Value word) { return emit.bitXor(word, int64_t(-1)); }
   Value vectorOf(ArrayRef<Value> elements);
   Value countBits(Value word) { return emit.make<LLVM::CtPopOp>(emit.getI32Type(), word); }
@@ -346,7 +342,7 @@ Values TopkKernel::twoLargestOfFour(ArrayRef<Value> keys) {
     order(winners, losers);
     Value largest = max(winners, swap(winners));
     Value second = max(min(winners, swap(winners)), max(losers, swap(losers)));
-    words.push_back(permute(asWord(largest), asWord(second), 0x5410));
+    words.push_back(emit.permute(asWord(largest), asWord(second), 0x5410));
   }
   return words;
 }
@@ -365,12 +361,12 @@ Values TopkKernel::ranksInFour(Values &keys) {
     Value first = keys[i], second = keys[i + 1];
     Value zeroTwoOneThree = reaches(first, second);
     Value zeroThreeOneTwo = reaches(first, swapHalves(second));
-    Value zeroOneTwoThree = reaches(permute(first, second, 0x5410), permute(first, second, 0x7632));
+    Value zeroOneTwoThree = reaches(emit.permute(first, second, 0x5410), emit.permute(first, second, 0x7632));
     Value inverse = invert(zeroOneTwoThree);
     eligible.push_back(
-        majority(zeroTwoOneThree, zeroThreeOneTwo, permute(zeroOneTwoThree, inverse, 0x5410)));
+        majority(zeroTwoOneThree, zeroThreeOneTwo, emit.permute(zeroOneTwoThree, inverse, 0x5410)));
     eligible.push_back(majority(invert(zeroTwoOneThree), invert(swapHalves(zeroThreeOneTwo)),
-                                permute(zeroOneTwoThree, inverse, 0x7632)));
+                                emit.permute(zeroOneTwoThree, inverse, 0x7632)));
   }
   return eligible;
 }
@@ -450,7 +446,7 @@ Value TopkKernel::thresholdBySearch(ArrayRef<Value> keys) {
 Value TopkKernel::weigh(Value first, Value second, int64_t weights, Value sum) {
   Type bytes = VectorType::get(4, emit.getI8Type());
   // Bytes 1 and 3 of both, the highest bit of each repeated: -1 where the flag is set.
-  Value isSet = permute(first, second, 0xFDB9);
+  Value isSet = emit.permute(first, second, 0xFDB9);
   return emit.make<NVVM::DotAccumulate4WayOp>(
       emit.getI32Type(), emit.bitcast(bytes, isSet), NVVM::DotAccumulateType::SIGNED,
       emit.bitcast(bytes, emit.i32(weights)), NVVM::DotAccumulateType::SIGNED, sum);

@@ -286,9 +286,6 @@ Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
   return acc;
 }
 
-/// The first value that a stage yields.
-static Value yielded(Region &stage) { return stage.front().getTerminator()->getOperand(0); }
-
 FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
                                                                KernelLowering::State state) {
   Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());

@@ -72,15 +72,20 @@ def _last_rows(q, k, v, rows=16):
     return compute
 
 
-def attention(options):
-    """Yields a table for each n, d and mask."""
+def _each_size(options, make_table):
+    """Yields what `make_table` makes of each n, d and mask."""
     chips = [Chip(name) for name in options.chip or native_chips()]
     for d in options.d:
         heads = max(1, options.heads_total // d)
         for n in options.n:
             for causal in options.causal:
-                yield _attention_table(options, chips, heads, n, d, causal)
+                yield make_table(options, chips, heads, n, d, causal)
                 torch.cuda.empty_cache()
+
+
+def attention(options):
+    """Yields a table for each n, d and mask."""
+    return _each_size(options, _attention_table)
 
 
 def _attention_table(options, chips, heads, n, d, causal):
@@ -130,13 +135,7 @@ def _attention_table(options, chips, heads, n, d, causal):
 def varlen(options):
     """Yields a table for each n, d and mask: sequences of log-uniform lengths in one tensor, against
     ones of equal lengths that are as much work."""
-    chips = [Chip(name) for name in options.chip or native_chips()]
-    for d in options.d:
-        heads = max(1, options.heads_total // d)
-        for n in options.n:
-            for causal in options.causal:
-                yield _varlen_table(options, chips, heads, n, d, causal)
-                torch.cuda.empty_cache()
+    return _each_size(options, _varlen_table)
 
 
 def _log_uniform_lengths(n, seed):

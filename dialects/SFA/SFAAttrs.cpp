@@ -232,8 +232,7 @@ MaskAttr MaskAttr::simplified() const {
 LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    std::optional<Strategy>, std::optional<Softmax>,
                                    std::optional<int64_t> qTile, std::optional<int64_t> kTile,
-                                   std::optional<int64_t> stages,
-                                   std::optional<int64_t> consumers,
+                                   std::optional<int64_t> stages, std::optional<int64_t> consumers,
                                    std::optional<int64_t> lookahead, std::optional<Turns>) {
   if (lookahead && *lookahead != 0 && *lookahead != 1)
     return emitError() << "'lookahead' is " << *lookahead << ", allowed is 0 or 1";
@@ -256,9 +255,10 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
   if (parser.parseLess())
     return {};
   if (succeeded(parser.parseOptionalGreater()))
-    return get(parser.getContext(), strategy, softmax, qTile, kTile, stages, consumers,
-               lookahead, turns);
-  if (parseParameters(parser, "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns",
+    return get(parser.getContext(), strategy, softmax, qTile, kTile, stages, consumers, lookahead,
+               turns);
+  if (parseParameters(parser,
+                      "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns",
                       [&](StringRef key) -> std::optional<ParseResult> {
                         if (key == "strategy")
                           return parseCase(parser, "strategy", strategy);

@@ -34,9 +34,9 @@ SFA_RUNTIME_API sfa_status sfa_jit_compile(const char *module, size_t size, cons
 
 /** The program of the module for device `device`, loaded on it and ready to launch. The first call
     of a process takes it from the cache (docs/knobs.md, SFA_CACHE_DIR), or else compiles it to PTX
-    and puts it there; the driver assembles it, and has a cache of its own for that; calls of other threads for the same module wait.
-    Later calls look it up by the text. *program belongs to the library and lives as long as the
-    process. */
+    and puts it there; the driver assembles it, and has a cache of its own for that; calls of other
+   threads for the same module wait. Later calls look it up by the text. *program belongs to the
+   library and lives as long as the process. */
 SFA_RUNTIME_API sfa_status sfa_jit_program(const char *module, size_t size, const char *entry,
                                            int32_t device, sfa_program **program);
 

@@ -199,8 +199,9 @@ sfa_status makeProgram(llvm::StringRef text, const char *entry, const std::strin
     sfa_program *loaded = nullptr;
     if (sfa_status status = sfa_program_load(document.data(), document.size(), &loaded))
       return status;
-    // Kept as PTX: what the driver's linker (sfa_assemble) makes of warpgroup kernels was measured at
-    // half the speed of what its loader makes. The driver keeps machine code in a cache of its own.
+    // Kept as PTX: what the driver's linker (sfa_assemble) makes of warpgroup kernels was measured
+    // at half the speed of what its loader makes. The driver keeps machine code in a cache of its
+    // own.
     program.reset(loaded);
     if (sfa_status status = sfa_program_prepare(loaded, device))
       return status;

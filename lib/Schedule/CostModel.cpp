@@ -86,9 +86,9 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, const Chip &chip
   int64_t dv = op.getValue().getType().getDimSize(3);
   int64_t width = std::max(d, dv);
   if (chip.hasWarpgroups) {
-    // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax has a step
-    // more in its loop, the one where its guard trips, and a second sum for the log-sum-exp; a window
-    // has two bounds to compare with.
+    // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax has a
+    // step more in its loop, the one where its guard trips, and a second sum for the log-sum-exp; a
+    // window has two bounds to compare with.
     bool isLazy = softmax == Softmax::Lazy, hasWindow = op.getMaskOrNone().leftBound().has_value();
     if (width <= 64)
       return {192, isLazy ? 96 : 128, 3};

@@ -17,8 +17,8 @@ using Constructor = void (*)(int, char **, char **);
 
 extern char **environ;
 
-// The `main` of each tool and the bounds, which the linker sets, of the section of its constructors.
-// A tool without constructors has no such section.
+// The `main` of each tool and the bounds, which the linker sets, of the section of its
+// constructors. A tool without constructors has no such section.
 #define SFA_TOOL(NAME)                                                                             \
   extern "C" int flashsfa_main_##NAME(int argc, char **argv);                                      \
   extern "C" __attribute__((weak, visibility("hidden")))                                           \

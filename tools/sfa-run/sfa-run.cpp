@@ -167,7 +167,8 @@ static llvm::Error overrideSchedules(ModuleOp module) {
   module.walk([&](AttentionOp op) {
     ++count;
     auto emitError = [&] { return op.emitOpError(); };
-    isValid &= succeeded(ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {}, {}, {}));
+    isValid &=
+        succeeded(ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {}, {}, {}));
     if (!isValid)
       return;
     auto schedule =

@@ -106,7 +106,8 @@ Value Emitter::uniform(Value value) {
 
 Value Emitter::any(Value condition) {
   // A ballot, since the assembler knows that its result is the same in all lanes.
-  Value ballot = make<NVVM::VoteSyncOp>(getI32Type(), i32(-1), condition, NVVM::VoteSyncKind::ballot);
+  Value ballot =
+      make<NVVM::VoteSyncOp>(getI32Type(), i32(-1), condition, NVVM::VoteSyncKind::ballot);
   return compare(arith::CmpIPredicate::ne, ballot, i32(0));
 }
 

@@ -72,8 +72,8 @@ public:
     return make<mlir::arith::SelectOp>(condition, a, b);
   }
 
-  /// Bytes of two words: nibble i of `selector` names byte i, 0 to 3 of `low`, 4 to 7 of `high`; with
-  /// 8 added its sign in all bits (PTX ISA, "prmt").
+  /// Bytes of two words: nibble i of `selector` names byte i, 0 to 3 of `low`, 4 to 7 of `high`;
+  /// with 8 added its sign in all bits (PTX ISA, "prmt").
   Value permute(Value low, Value high, int64_t selector);
 
   //===--- f32 ------------------------------------------------------------===//

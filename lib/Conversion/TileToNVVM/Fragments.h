@@ -50,8 +50,8 @@ struct Fragment {
 struct RowVector {
   Emitter::Values elements;
   bool isSpread = false;
-  /// Of the sums of a lazy softmax whose log-sum-exp is wanted: the sums of the probabilities before
-  /// they were rounded. Empty for others.
+  /// Of the sums of a lazy softmax whose log-sum-exp is wanted: the sums of the probabilities
+  /// before they were rounded. Empty for others.
   Emitter::Values unrounded = {};
 
   /// Both, one after the other.

@@ -21,7 +21,9 @@ CodePath::~CodePath() = default;
 
 Value CodePath::any(Value condition) { return kernel.emit.any(condition); }
 
-LogicalResult CodePath::formScoresAgain(KeyLoopOp, const Fragment &) { return success(); }
+LogicalResult CodePath::formScoresAgain(KeyLoopOp, const Fragment &) {
+  llvm_unreachable("a path that overwrites scores forms them again");
+}
 
 static constexpr StringLiteral sharedMemoryName = "sfa_shared";
 
@@ -217,8 +219,7 @@ void KernelLowering::setRegisters(Value value, ValueRange registers, bool isSpre
     size_t count = 2 * geometry.repeats;
     rowVectors[value] = {Values(registers.take_front(count)), isSpread,
                          Values(registers.drop_front(count))};
-  }
-  else
+  } else
     fragments[value] = {Values(registers), tile.getColumns()};
 }
 

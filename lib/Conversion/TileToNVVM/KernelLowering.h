@@ -45,8 +45,8 @@ public:
 
   /// Whether `condition` holds for one of the threads that go through the softmax together.
   virtual mlir::Value any(mlir::Value condition);
-  /// Whether probabilities take the registers of their scores, so that scores have to be formed again
-  /// where the guard trips; otherwise both are there until it has spoken.
+  /// Whether probabilities take the registers of their scores, so that scores have to be formed
+  /// again where the guard trips; otherwise both are there until it has spoken.
   virtual bool overwritesScores() const { return false; }
   /// Forms the scores of the tile at hand again, in `registers`.
   virtual mlir::LogicalResult formScoresAgain(tile::KeyLoopOp loop, const Fragment &registers);
@@ -91,8 +91,8 @@ public:
   mlir::Type valueType;
   /// Sums are formed of rounded probabilities, and for the log-sum-exp of unrounded ones, too.
   bool roundsSums = false, keepsUnroundedSums = false;
-  /// Whether probabilities are cut to bf16 where they are formed, which is less work than rounding: as
-  /// the sums are of what the product adds up, what all of them lose cancels.
+  /// Whether probabilities are cut to bf16 where they are formed, which is less work than rounding:
+  /// as the sums are of what the product adds up, what all of them lose cancels.
   bool truncatesProbabilities() const {
     return roundsSums && path->overwritesScores() && valueType.isBF16();
   }

@@ -61,9 +61,8 @@ RowVector KernelLowering::spread(const RowVector &rows) {
   // The first lane of a row keeps the number.
   Value keeps = emit.equal(t, emit.i32(0));
   RowVector parts = combine(rows, [&](ArrayRef<Value> whole) {
-    return matchPattern(whole[0], m_PosZeroFloat())
-               ? whole[0]
-               : emit.select(keeps, whole[0], emit.f32(0.0f));
+    return matchPattern(whole[0], m_PosZeroFloat()) ? whole[0]
+                                                    : emit.select(keeps, whole[0], emit.f32(0.0f));
   });
   parts.isSpread = true;
   return parts;
@@ -100,20 +99,22 @@ void KernelLowering::lower(MaskOp op) {
     end = emit.minSigned(end, emit.add(aligned, *right + 1));
   Value hides = emit.less(emit.sub(end, scores.columns), column);
   if (left)
-    hides = emit.bitOr(hides, emit.less(column, emit.add(aligned, 16 * geometry.repeats - 1 - *left)));
+    hides =
+        emit.bitOr(hides, emit.less(column, emit.add(aligned, 16 * geometry.repeats - 1 - *left)));
 
   Values masked = emit.choose(
       hides,
       [&] {
-        // What differs between lanes is small: i32, relative to the first column of the lane. Where a
-        // bound is farther away than that, all columns or none are within it.
+        // What differs between lanes is small: i32, relative to the first column of the lane. Where
+        // a bound is farther away than that, all columns or none are within it.
         constexpr int64_t farAway = 1 << 20;
         auto inTile = [&](Value bound) {
           bound = emit.sub(bound, column);
           return emit.toI32(
               emit.minSigned(emit.maxSigned(bound, emit.i64(-farAway)), emit.i64(farAway)));
         };
-        Value twoT = emit.mul(t, 2), lane = emit.sub(g, twoT), keysLeft = emit.sub(inTile(numKeys), twoT);
+        Value twoT = emit.mul(t, 2), lane = emit.sub(g, twoT),
+              keysLeft = emit.sub(inTile(numKeys), twoT);
         Value lastVisible = right ? emit.add(inTile(emit.add(aligned, *right + 1)), lane) : Value();
         Value firstVisible = left ? emit.add(inTile(emit.sub(aligned, *left)), lane) : Value();
         Values elements;
@@ -127,9 +128,9 @@ void KernelLowering::lower(MaskOp op) {
             rowEnd = emit.minSigned(keysLeft, emit.add(lastVisible, rowOffset));
           Value isVisible = emit.less(emit.i32(offset), rowEnd);
           if (left)
-            isVisible = emit.bitAnd(
-                isVisible, emit.compare(arith::CmpIPredicate::sle, emit.add(firstVisible, rowOffset),
-                                        emit.i32(offset)));
+            isVisible = emit.bitAnd(isVisible, emit.compare(arith::CmpIPredicate::sle,
+                                                            emit.add(firstVisible, rowOffset),
+                                                            emit.i32(offset)));
           elements.push_back(emit.select(isVisible, element, hidden));
         }
         return elements;
@@ -240,7 +241,8 @@ private:
 
 void KernelLowering::lower(RowSumOp op) {
   if (roundsSums)
-    if (auto powers = op.getTile().getDefiningOp<Exp2Op>(); powers && powers->getBlock() == op->getBlock())
+    if (auto powers = op.getTile().getDefiningOp<Exp2Op>();
+        powers && powers->getBlock() == op->getBlock())
       return; // formed together with the tile
   const Fragment &tile = fragments.at(op.getTile());
   LaneSums sums(emit, tile, geometry.repeats);
@@ -251,9 +253,9 @@ void KernelLowering::lower(RowSumOp op) {
 
 void KernelLowering::lowerWithRoundedSums(Exp2Op op, RowSumOp sum, ValueRange negated,
                                           Value scale) {
-  // The largest probability of a row is not 1 with a lazy softmax, so rounding changes it, too: sums
-  // of what the product adds up keep rows exact that a few keys dominate. Pair by pair, so that the
-  // unrounded numbers need no registers for long.
+  // The largest probability of a row is not 1 with a lazy softmax, so rounding changes it, too:
+  // sums of what the product adds up keep rows exact that a few keys dominate. Pair by pair, so
+  // that the unrounded numbers need no registers for long.
   Fragment scores = fragments.at(op.getTile());
   Fragment powers{{}, scores.columns};
   LaneSums rounded(emit, scores, geometry.repeats), unrounded(emit, scores, geometry.repeats);
@@ -293,9 +295,8 @@ void KernelLowering::lower(FmaOp op) {
             c = rowVectors.at(op.getC());
   if (a.isSpread || c.isSpread)
     a = spread(a), c = spread(c);
-  rowVectors[op.getResult()] = combine({a, b, c}, [&](ArrayRef<Value> in) {
-    return emit.fma(in[0], in[1], in[2]);
-  });
+  rowVectors[op.getResult()] =
+      combine({a, b, c}, [&](ArrayRef<Value> in) { return emit.fma(in[0], in[1], in[2]); });
 }
 
 void KernelLowering::lower(AddOp op) {
@@ -307,11 +308,13 @@ void KernelLowering::lower(AddOp op) {
 }
 
 void KernelLowering::lower(TripsOp op) {
-  // Parts are compared, not their sum: no shuffles. Those of the unrounded numbers, so that these are
-  // not added up behind the branch, where all of them would need registers.
-  RowVector sum = rowVectors.at(op.getSum()).getUnrounded(), reference = gather(rowVectors.at(op.getReference()));
+  // Parts are compared, not their sum: no shuffles. Those of the unrounded numbers, so that these
+  // are not added up behind the branch, where all of them would need registers.
+  RowVector sum = rowVectors.at(op.getSum()).getUnrounded(),
+            reference = gather(rowVectors.at(op.getReference()));
   // Rows that have no reference yet trip for sure.
-  if (llvm::all_of(reference.elements, [](Value row) { return matchPattern(row, m_NegInfFloat()); })) {
+  if (llvm::all_of(reference.elements,
+                   [](Value row) { return matchPattern(row, m_NegInfFloat()); })) {
     mapping.map(op.getResult(), emit.i1(true));
     return;
   }

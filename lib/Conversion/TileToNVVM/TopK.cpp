@@ -361,7 +361,8 @@ Values TopkKernel::ranksInFour(Values &keys) {
     Value first = keys[i], second = keys[i + 1];
     Value zeroTwoOneThree = reaches(first, second);
     Value zeroThreeOneTwo = reaches(first, swapHalves(second));
-    Value zeroOneTwoThree = reaches(emit.permute(first, second, 0x5410), emit.permute(first, second, 0x7632));
+    Value zeroOneTwoThree =
+        reaches(emit.permute(first, second, 0x5410), emit.permute(first, second, 0x7632));
     Value inverse = invert(zeroOneTwoThree);
     eligible.push_back(
         majority(zeroTwoOneThree, zeroThreeOneTwo, emit.permute(zeroOneTwoThree, inverse, 0x5410)));

@@ -7,9 +7,9 @@
 //===----------------------------------------------------------------------===//
 //
 // The first warpgroup produces: one of its threads copies tiles into a ring in shared memory. The
-// others consume: each owns 64 rows of the query tile. A tile of the ring has two mbarriers: "full",
-// on which the bytes of a copy arrive, and "empty", on which every warp that consumes arrives when
-// it has read the tile.
+// others consume: each owns 64 rows of the query tile. A tile of the ring has two mbarriers:
+// "full", on which the bytes of a copy arrive, and "empty", on which every warp that consumes
+// arrives when it has read the tile.
 //
 // With lookahead a consumer works on two key tiles at once:
 //
@@ -226,8 +226,7 @@ LogicalResult WarpgroupPath::formScoresAgain(KeyLoopOp loop, const Fragment &reg
   spent = registers.elements;
   multiplyScores(loop);
   unsigned pending = std::exchange(pendingProducts, 0);
-  LogicalResult result =
-      kernel.lowerScores(loop, tileAt(rings.front(), scorePosition.stage));
+  LogicalResult result = kernel.lowerScores(loop, tileAt(rings.front(), scorePosition.stage));
   pendingProducts = pending;
   return result;
 }
@@ -301,8 +300,8 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
       emit.loop(lower, upper, step, carried, [&](Value key, ValueRange values) {
         KernelLowering::State after = KernelLowering::unflatten(state, values.take_front(numState));
         spent = KernelLowering::Values(values.slice(numState, numSpent));
-        scorePosition = valuePosition = {values[numState + numSpent],
-                                         values[numState + numSpent + 1]};
+        scorePosition =
+            valuePosition = {values[numState + numSpent], values[numState + numSpent + 1]};
         limitValues(loop, key);
         issueScores(loop);
         auto weights = lowerTile(loop, key, after);
@@ -335,8 +334,8 @@ void WarpgroupPath::limitValues(KeyLoopOp loop, Value key) {
   numValueRows = kernel.rowsLeft(load);
 }
 
-FailureOr<KernelLowering::Weights>
-WarpgroupPath::lowerTile(KeyLoopOp loop, Value key, KernelLowering::State &state) {
+FailureOr<KernelLowering::Weights> WarpgroupPath::lowerTile(KeyLoopOp loop, Value key,
+                                                            KernelLowering::State &state) {
   if (failed(kernel.lowerScores(loop, tileAt(rings.front(), scorePosition.stage))))
     return failure();
   auto weights = kernel.lowerSoftmax(loop, key, state);
@@ -368,8 +367,8 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
     emit.when(emit.bitAnd(isLast, hasSecond), [&] { passTurn(); });
   }
 
-  // What a tile leaves to the next: probabilities, in the registers of their scores, that have not been
-  // multiplied yet.
+  // What a tile leaves to the next: probabilities, in the registers of their scores, that have not
+  // been multiplied yet.
   leftOperands.assign(kernel.geometry.kTile / 4, emit.i32(0));
   never = emit.less(kernel.memory(kernel.kernel.getMemories().front()).rows, emit.i64(0));
   bool alwaysScales = !kernel.roundsSums;
@@ -416,7 +415,8 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
     spent = left.probabilities.elements;
     Value before = emit.sub(valuePosition.stage, 1);
     before = emit.select(emit.less(before, emit.i32(0)), emit.i32(stages - 1), before);
-    Value gives = emit.bitAnd(emit.equal(kernel.lane, emit.i32(0)), emit.bitXor(isFirst, emit.i1(true)));
+    Value gives =
+        emit.bitAnd(emit.equal(kernel.lane, emit.i32(0)), emit.bitXor(isFirst, emit.i1(true)));
     emit.when(gives, [&] { arrive(emit, empty(rings.back(), before)); });
     return kernel.lowerAccumulate(loop, left, tileAt(rings.back(), valuePosition.stage), current);
   };

@@ -19,8 +19,9 @@
 
 namespace sfa::gpu {
 
-/// The shared-memory descriptor, an i32 (its other half is the same for all), of a tile whose rows are contiguous along the dimension that is
-/// summed over ("K-major"): queries and keys. The tile starts at row `firstRow`, a multiple of 8.
+/// The shared-memory descriptor, an i32 (its other half is the same for all), of a tile whose rows
+/// are contiguous along the dimension that is summed over ("K-major"): queries and keys. The tile
+/// starts at row `firstRow`, a multiple of 8.
 mlir::Value describeRows(Emitter &emit, const SharedTile &tile, mlir::Value firstRow = nullptr);
 /// The descriptor of a tile that is summed over its rows ("MN-major"): values.
 mlir::Value describeColumns(Emitter &emit, const SharedTile &tile);
@@ -33,8 +34,8 @@ void emitWgmma(Emitter &emit, llvm::MutableArrayRef<mlir::Value> acc,
                llvm::ArrayRef<mlir::Value> left, mlir::Value right, mlir::Type element,
                bool accumulates, bool rightIsTransposed);
 
-/// Keeps the computation of `registers` (i32) before what follows: the left operands of a product are
-/// not formed again, or later, among other products.
+/// Keeps the computation of `registers` (i32) before what follows: the left operands of a product
+/// are not formed again, or later, among other products.
 void pin(Emitter &emit, llvm::MutableArrayRef<mlir::Value> registers);
 
 /// Registers may be read by the next wgmma.
@@ -44,11 +45,11 @@ void emitWgmmaCommit(Emitter &emit);
 /// Waits until at most `pending` groups are under way; `acc` are the results of those that are not.
 void emitWgmmaWait(Emitter &emit, unsigned pending, llvm::MutableArrayRef<mlir::Value> acc);
 
-/// Until here nothing else is in `registers`, the left operands of products that were under way. The
-/// assembler takes registers for free as soon as the last product that reads them has been issued
-/// (seen with CUDA 13.0; PTX ISA, "wgmma.wait_group": registers must not be changed before the wait).
-/// So something has to read them after the wait: stores under `never`, a condition that does not
-/// hold and that the assembler cannot know, to the shared memory at `anywhere`.
+/// Until here nothing else is in `registers`, the left operands of products that were under way.
+/// The assembler takes registers for free as soon as the last product that reads them has been
+/// issued (seen with CUDA 13.0; PTX ISA, "wgmma.wait_group": registers must not be changed before
+/// the wait). So something has to read them after the wait: stores under `never`, a condition that
+/// does not hold and that the assembler cannot know, to the shared memory at `anywhere`.
 void keepUntilHere(Emitter &emit, llvm::ArrayRef<mlir::Value> registers, mlir::Value never,
                    mlir::Value anywhere);
 

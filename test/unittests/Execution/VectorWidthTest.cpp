@@ -76,9 +76,8 @@ TEST_P(VectorWidth, SparsifiesTheSame) {
       c.type = type;
       c.d = d;
       std::string dense = fmt::format("tensor<1x2x?x{}x{}>", d, name(type).str());
-      std::string codes =
-          fmt::format("tensor<1x2x?x{}x{}, #sfa.codes<k = 5{}>>", d, name(type).str(),
-                      isTwoFour ? ", two_four" : "");
+      std::string codes = fmt::format("tensor<1x2x?x{}x{}, #sfa.codes<k = 5{}>>", d,
+                                      name(type).str(), isTwoFour ? ", two_four" : "");
       auto executable = compileModule(fmt::format("func.func @sparsify(%x: {0}) -> {1} {{\n"
                                                   "  %c = sfa.sparsify %x : {0} -> {1}\n"
                                                   "  return %c : {1}\n}}\n",

@@ -103,8 +103,7 @@ TEST(TopkTest, AllFeaturesIsTheIdentity) {
 TEST(TopkTest, TwoOfEveryFour) {
   // The group 4 to 7 has the three largest, of which the lower two of the ties stay.
   EXPECT_EQ(topkTwoFour({1, 0, 2, 0, 9, -9, 0, 9}, 1, 8, 3).indices, (Indices{2, 4, 5}));
-  EXPECT_EQ(topkTwoFour({5, nan, infinity, -nan, 1, 0, 0, 0}, 1, 8, 3).indices,
-            (Indices{1, 3, 4}));
+  EXPECT_EQ(topkTwoFour({5, nan, infinity, -nan, 1, 0, 0, 0}, 1, 8, 3).indices, (Indices{1, 3, 4}));
   EXPECT_EQ(topkTwoFour({1, 2, 3, 4}, 1, 4, 1).indices, (Indices{3}));
   // Zeros fill up, and satisfy 2:4 too.
   EXPECT_EQ(topkTwoFour({0, 0, 7, 0, 0, -0.0, 0, 0}, 1, 8, 3).indices, (Indices{0, 2, 4}));

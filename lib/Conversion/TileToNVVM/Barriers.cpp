@@ -25,6 +25,10 @@ void BarrierArray::init(int64_t index, int64_t arrivals) const {
 
 void sfa::gpu::fenceInits(Emitter &emit) {
   emit.make<NVVM::FenceMbarrierInitOp>();
+  fenceStores(emit);
+}
+
+void sfa::gpu::fenceStores(Emitter &emit) {
   emit.make<NVVM::FenceProxyOp>(
       NVVM::ProxyKind::async_shared,
       NVVM::SharedSpaceAttr::get(emit.getContext(), NVVM::SharedSpace::shared_cta));

@@ -33,6 +33,8 @@ private:
 
 /// Makes initialised barriers visible to the asynchronous proxy.
 void fenceInits(Emitter &emit);
+/// Makes stores of the thread to shared memory visible to it: to warpgroup products and copies.
+void fenceStores(Emitter &emit);
 /// Waits for the phase of parity `parity` (i32) to complete.
 void waitFor(Emitter &emit, mlir::Value barrier, mlir::Value parity);
 void arrive(Emitter &emit, mlir::Value barrier);

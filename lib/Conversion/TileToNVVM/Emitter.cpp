@@ -70,28 +70,8 @@ Value Emitter::pack(Value low, Value high, Type element) {
   return bitcast(getI32Type(), packed);
 }
 
-Value Emitter::truncateToBF16(Value value) {
-  return bitcast(getF32Type(), bitAnd(bitcast(getI32Type(), value), int64_t(0xFFFF0000)));
-}
-
-Value Emitter::packBF16(Value low, Value high) {
-  // The high halves of both.
-  return permute(bitcast(getI32Type(), low), bitcast(getI32Type(), high), 0x7632);
-}
-
 Value Emitter::permute(Value low, Value high, int64_t selector) {
   return make<NVVM::PermuteOp>(getI32Type(), low, high, i32(selector), NVVM::PermuteMode::DEFAULT);
-}
-
-std::pair<Value, Value> Emitter::unpack(Value pair, Type element) {
-  if (element.isBF16())
-    return {bitcast(getF32Type(), shiftLeft(pair, 16)),
-            bitcast(getF32Type(), bitAnd(pair, int64_t(0xFFFF0000)))};
-  Value halves = bitcast(VectorType::get(2, element), pair);
-  auto extend = [&](int64_t half) -> Value {
-    return make<LLVM::FPExtOp>(getF32Type(), make<LLVM::ExtractElementOp>(halves, i32(half)));
-  };
-  return {extend(0), extend(1)};
 }
 
 Value Emitter::shuffleXor(Value value, int64_t distance) {

@@ -93,12 +93,6 @@ public:
   Value reciprocal(Value x) { return make<mlir::NVVM::RcpApproxFtzF32Op>(getF32Type(), x); }
   /// Two f32, rounded to `element` (f16 or bf16), in one register; `low` in the low half.
   Value pack(Value low, Value high, mlir::Type element);
-  /// An f32 cut to the precision of bf16.
-  Value truncateToBF16(Value value);
-  /// Two f32 that bf16 can hold in one register, as `pack`.
-  Value packBF16(Value low, Value high);
-  /// What `pack` made of two numbers, as f32: low half, high half.
-  std::pair<Value, Value> unpack(Value pair, mlir::Type element);
 
   //===--- Threads --------------------------------------------------------===//
 

@@ -35,9 +35,6 @@ struct Geometry {
 struct Fragment {
   Emitter::Values elements;
   int64_t columns;
-  /// Of probabilities: pairs of neighbours, rounded to the type of the values, as the matrix units
-  /// take them. Elements may be absent then.
-  Emitter::Values pairs = {};
 
   /// Number of the row, among those of a lane, that holds an element.
   size_t rowOf(size_t element) const {
@@ -50,18 +47,6 @@ struct Fragment {
 struct RowVector {
   Emitter::Values elements;
   bool isSpread = false;
-  /// Of the sums of a lazy softmax whose log-sum-exp is wanted: the sums of the probabilities
-  /// before they were rounded. Empty for others.
-  Emitter::Values unrounded = {};
-
-  /// Both, one after the other.
-  Emitter::Values all() const {
-    Emitter::Values values = elements;
-    values.append(unrounded.begin(), unrounded.end());
-    return values;
-  }
-  /// The unrounded numbers as a vector of their own.
-  RowVector getUnrounded() const { return {unrounded.empty() ? elements : unrounded, isSpread}; }
 };
 
 /// A tile of 16-bit elements in shared memory: panels of 64 columns, each a row after the other in

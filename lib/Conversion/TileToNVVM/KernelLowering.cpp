@@ -21,10 +21,6 @@ CodePath::~CodePath() = default;
 
 Value CodePath::any(Value condition) { return kernel.emit.any(condition); }
 
-LogicalResult CodePath::formScoresAgain(KeyLoopOp, const Fragment &) {
-  llvm_unreachable("a path that overwrites scores forms them again");
-}
-
 static constexpr StringLiteral sharedMemoryName = "sfa_shared";
 
 KernelLowering::KernelLowering(KernelOp kernel, const Chip &chip)
@@ -57,8 +53,8 @@ LogicalResult KernelLowering::chooseGeometry() {
   if (schedule && schedule.getStrategy().value_or(Strategy::Dense) != Strategy::Dense)
     return kernel.emitOpError() << "has strategy = " << stringifyEnum(*schedule.getStrategy())
                                 << "; on a GPU only dense is there yet";
-  roundsSums = schedule && schedule.getSoftmax() == Softmax::Lazy;
-  keepsUnroundedSums = roundsSums && !kernel.getBody().getOps<LseOp>().empty();
+  if (failed(findGuard(loop)))
+    return failure();
   geometry.consumers = schedule ? schedule.getConsumers().value_or(2) : 2;
   if (geometry.qTile % (64 * geometry.consumers) != 0)
     return kernel.emitOpError() << "has q_tile = " << geometry.qTile
@@ -207,7 +203,7 @@ KernelLowering::Values KernelLowering::registersOf(Value value, bool wantSpread)
   if (auto found = fragments.find(value); found != fragments.end())
     return found->second.elements;
   if (auto found = rowVectors.find(value); found != rowVectors.end())
-    return (wantSpread ? spread(found->second) : found->second).all();
+    return (wantSpread ? spread(found->second) : found->second).elements;
   return {scalar(value)};
 }
 
@@ -215,39 +211,10 @@ void KernelLowering::setRegisters(Value value, ValueRange registers, bool isSpre
   auto tile = dyn_cast<TileType>(value.getType());
   if (!tile)
     mapping.map(value, registers.front());
-  else if (tile.isRowVector()) {
-    size_t count = 2 * geometry.repeats;
-    rowVectors[value] = {Values(registers.take_front(count)), isSpread,
-                         Values(registers.drop_front(count))};
-  } else
+  else if (tile.isRowVector())
+    rowVectors[value] = {Values(registers), isSpread};
+  else
     fragments[value] = {Values(registers), tile.getColumns()};
-}
-
-/// Whether `value` is what the stage `softmax` yields as probabilities, and nothing else.
-static bool isProbabilities(Value value) {
-  if (!value.hasOneUse())
-    return false;
-  OpOperand &use = *value.getUses().begin();
-  auto loop = dyn_cast<KeyLoopOp>(use.getOwner()->getParentOp());
-  return loop && use.getOwner()->getParentRegion() == &loop.getSoftmax() &&
-         isa<YieldOp>(use.getOwner()) && use.getOperandNumber() == 0;
-}
-
-void KernelLowering::pack(Fragment &fragment) {
-  if (fragment.pairs.empty())
-    for (size_t i = 0; i < fragment.elements.size(); i += 2)
-      fragment.pairs.push_back(
-          emit.pack(fragment.elements[i], fragment.elements[i + 1], valueType));
-}
-
-LogicalResult KernelLowering::startTripped(TripsOp trips) {
-  auto loop = trips->getParentOfType<KeyLoopOp>();
-  auto sum = trips.getSum().getDefiningOp<RowSumOp>();
-  if (!loop || !sum || !path->overwritesScores())
-    return success();
-  if (failed(path->formScoresAgain(loop, fragments.at(sum.getTile()))))
-    return failure();
-  return lowerMask(loop);
 }
 
 LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
@@ -262,18 +229,12 @@ LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
     }
     return success();
   }
-  auto isPacked = [&](Value result) {
-    return isProbabilities(result) && !path->overwritesScores();
-  };
   // Both branches are there before either yields: a row vector is spread where one of them says so.
   Region regions[2];
   Block *sources[] = {op.thenBlock(), op.elseBlock()}, *blocks[2];
   for (int branch : {0, 1}) {
     OpBuilder::InsertionGuard guard(emit);
     blocks[branch] = emit.createBlock(&regions[branch]);
-    auto trips = op.getCondition().getDefiningOp<TripsOp>();
-    if (branch == 0 && trips && failed(startTripped(trips)))
-      return failure();
     if (sources[branch] && failed(lower(*sources[branch])))
       return failure();
   }
@@ -291,15 +252,7 @@ LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
     emit.setInsertionPointToEnd(blocks[branch]);
     Values yielded;
     for (unsigned i = 0; i < numResults; ++i) {
-      Values registers;
-      if (isPacked(op.getResult(i))) {
-        // Half the registers.
-        Fragment probabilities = fragments.at(yieldedBy(branch, i));
-        pack(probabilities);
-        registers = probabilities.pairs;
-      } else {
-        registers = registersOf(yieldedBy(branch, i), spreads[i]);
-      }
+      Values registers = registersOf(yieldedBy(branch, i), spreads[i]);
       counts[i] = registers.size();
       llvm::append_range(yielded, registers);
     }
@@ -317,11 +270,7 @@ LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
   for (unsigned i = 0; i < numResults; ++i) {
     ValueRange registers = results.take_front(counts[i]);
     results = results.drop_front(counts[i]);
-    if (isPacked(op.getResult(i)))
-      fragments[op.getResult(i)] = {
-          {}, cast<TileType>(op.getResult(i).getType()).getColumns(), Values(registers)};
-    else
-      setRegisters(op.getResult(i), registers, spreads[i]);
+    setRegisters(op.getResult(i), registers, spreads[i]);
   }
   return success();
 }
@@ -373,10 +322,15 @@ Value KernelLowering::allocateShared(int64_t bytes) {
 //===----------------------------------------------------------------------===//
 
 KernelLowering::State KernelLowering::initialState(KeyLoopOp loop) {
-  RowVector sum = spread(rowVectors.at(loop.getSumInit()));
-  if (keepsUnroundedSums)
-    sum.unrounded = sum.elements;
-  return {fragments.at(loop.getAccInit()), gather(rowVectors.at(loop.getMaxInit())), sum};
+  State state{fragments.at(loop.getAccInit()), gather(rowVectors.at(loop.getMaxInit())),
+              spread(rowVectors.at(loop.getSumInit()))};
+  if (!lazy)
+    return state;
+  state.acc = addSumColumns(state.acc);
+  state.wary = emit.i1(false);
+  if (lazy->raise)
+    state.sum.elements.clear();
+  return state;
 }
 
 void KernelLowering::finish(KeyLoopOp loop, const State &state) {
@@ -388,16 +342,25 @@ void KernelLowering::finish(KeyLoopOp loop, const State &state) {
 KernelLowering::Values KernelLowering::flatten(const State &state) {
   Values values = state.acc.elements;
   llvm::append_range(values, state.max.elements);
-  llvm::append_range(values, state.sum.all());
+  llvm::append_range(values, state.sum.elements);
+  if (state.wary)
+    values.push_back(state.wary);
   return values;
 }
 
 KernelLowering::State KernelLowering::unflatten(const State &shape, ValueRange values) {
-  size_t numAcc = shape.acc.elements.size(), numRows = shape.max.elements.size();
-  return {{Values(values.take_front(numAcc)), shape.acc.columns},
-          {Values(values.slice(numAcc, numRows)), shape.max.isSpread},
-          {Values(values.slice(numAcc + numRows, numRows)), shape.sum.isSpread,
-           Values(values.drop_front(numAcc + 2 * numRows))}};
+  auto take = [&](const Values &like) {
+    Values taken(values.take_front(like.size()));
+    values = values.drop_front(like.size());
+    return taken;
+  };
+  State state = shape;
+  state.acc.elements = take(shape.acc.elements);
+  state.max.elements = take(shape.max.elements);
+  state.sum.elements = take(shape.sum.elements);
+  if (shape.wary)
+    state.wary = values.front();
+  return state;
 }
 
 static Value yielded(Region &stage, unsigned index) {
@@ -427,7 +390,7 @@ FailureOr<KernelLowering::Weights> KernelLowering::lowerSoftmax(KeyLoopOp loop, 
   Region &softmax = loop.getSoftmax();
   rowVectors[softmax.getArgument(1)] = state.max;
   rowVectors[softmax.getArgument(2)] = state.sum;
-  if (failed(lower(softmax.front())))
+  if (failed(lazy ? lowerLazySoftmax(loop, state) : lower(softmax.front())))
     return failure();
   state.max = gather(rowVectors.at(yielded(softmax, 1)));
   state.sum = spread(rowVectors.at(yielded(softmax, 2)));
@@ -517,14 +480,8 @@ std::array<Value, 4> KernelLowering::packLeft(const Fragment &fragment, int64_t 
   size_t first = repeat * fragment.columns / 4 + 4 * step;
   std::array<Value, 4> packed;
   for (size_t pair = 0; pair < 4; ++pair) {
-    size_t number = first + pair;
-    if (!fragment.pairs.empty()) {
-      packed[pair] = fragment.pairs[number];
-      continue;
-    }
-    Value low = fragment.elements[2 * number], high = fragment.elements[2 * number + 1];
-    packed[pair] =
-        truncatesProbabilities() ? emit.packBF16(low, high) : emit.pack(low, high, valueType);
+    size_t number = 2 * (first + pair);
+    packed[pair] = emit.pack(fragment.elements[number], fragment.elements[number + 1], valueType);
   }
   return packed;
 }

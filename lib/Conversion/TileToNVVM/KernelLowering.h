@@ -45,11 +45,8 @@ public:
 
   /// Whether `condition` holds for one of the threads that go through the softmax together.
   virtual mlir::Value any(mlir::Value condition);
-  /// Whether probabilities take the registers of their scores, so that scores have to be formed
-  /// again where the guard trips; otherwise both are there until it has spoken.
-  virtual bool overwritesScores() const { return false; }
-  /// Forms the scores of the tile at hand again, in `registers`.
-  virtual mlir::LogicalResult formScoresAgain(tile::KeyLoopOp loop, const Fragment &registers);
+  /// Forms the scores of the tile at hand again, where nothing is in `registers` any more.
+  virtual mlir::LogicalResult formScoresAgain(tile::KeyLoopOp loop, const Fragment &registers) = 0;
 
 protected:
   KernelLowering &kernel;
@@ -89,13 +86,20 @@ public:
   Geometry geometry = {};
   /// Of value tiles; probabilities are rounded to it.
   mlir::Type valueType;
-  /// Sums are formed of rounded probabilities, and for the log-sum-exp of unrounded ones, too.
-  bool roundsSums = false, keepsUnroundedSums = false;
-  /// Whether probabilities are cut to bf16 where they are formed, which is less work than rounding:
-  /// as the sums are of what the product adds up, what all of them lose cancels.
-  bool truncatesProbabilities() const {
-    return roundsSums && path->overwritesScores() && valueType.isBF16();
-  }
+  /// Of a lazy softmax; see LazySoftmax.cpp.
+  struct LazySoftmax {
+    tile::TripsOp guard;
+    /// What the guard decides.
+    mlir::scf::IfOp choice;
+    /// Binary orders by which references are raised, where the guard looks at exponents.
+    std::optional<float> raise;
+  };
+  std::optional<LazySoftmax> lazy;
+  /// Columns of the accumulator, behind those of the values, in which the matrix units add up the
+  /// row sums of a lazy softmax: products with 1.
+  static constexpr int64_t sumColumns = 8;
+  /// Two numbers 1 of the type of the values.
+  Value halfOfOnes();
   /// Of the block; the number of a warp among those that compute; lane, lane / 4 and lane % 4.
   Value thread, warp, lane, g, t;
   mlir::IRMapping mapping; // values that are no tiles
@@ -128,6 +132,8 @@ public:
   struct State {
     Fragment acc;
     RowVector max, sum;
+    /// Of a lazy softmax: whether the next tile takes the full step at once (i1).
+    Value wary = nullptr;
   };
   /// As a list of values, and back.
   static Values flatten(const State &state);
@@ -167,14 +173,10 @@ private:
   mlir::LogicalResult lowerIf(mlir::scf::IfOp op);
   /// From the scores that the stage `score` yields to those that the stage `softmax` gets.
   mlir::LogicalResult lowerMask(tile::KeyLoopOp loop);
-  /// What the branch starts with that the guard `trips` decides about.
-  mlir::LogicalResult startTripped(tile::TripsOp trips);
   /// The registers of a tile or a scalar, one after the other.
   Values registersOf(Value value, bool spread);
   void setRegisters(Value value, ValueRange registers, bool spread);
   bool isSpread(Value value);
-  /// Gives a fragment its pairs.
-  void pack(Fragment &fragment);
 
   //===--- Softmax (Softmax.cpp) --------------------------------------------===//
 
@@ -184,22 +186,29 @@ private:
   void lower(tile::RowMaxOp op);
   void lower(tile::RowSumOp op);
   void lower(tile::Exp2Op op);
-  /// exp2 of scores together with the sums of their rows.
-  void lowerWithRoundedSums(tile::Exp2Op op, tile::RowSumOp sum, ValueRange negated, Value scale);
   void lower(tile::FmaOp op);
   void lower(tile::AddOp op);
-  void lower(tile::TripsOp op);
   void lower(tile::ScaleRowsOp op);
   void lower(tile::NormalizeOp op);
   void lower(tile::LseOp op);
   /// The same numbers in all lanes of a row, or parts of which they are the sum.
   RowVector gather(const RowVector &rows);
   RowVector spread(const RowVector &rows);
-  /// The same combination of the numbers, and of the unrounded ones where a vector has them.
+  /// The same combination of the numbers of each row.
   RowVector combine(llvm::ArrayRef<RowVector> vectors,
                     llvm::function_ref<Value(llvm::ArrayRef<Value>)> body);
   /// Row of the tile that holds row `number` among those of a lane.
   Value rowInTile(size_t number);
+
+  //===--- Lazy softmax (LazySoftmax.cpp) -----------------------------------===//
+
+  /// Finds the guard of the loop's softmax, if there is one.
+  mlir::LogicalResult findGuard(tile::KeyLoopOp loop);
+  void lower(tile::TripsOp op);
+  mlir::LogicalResult lowerLazySoftmax(tile::KeyLoopOp loop, State &state);
+  /// An accumulator with columns of sums, which are 0, and the parts of such a one.
+  Fragment addSumColumns(const Fragment &acc);
+  std::pair<Fragment, RowVector> splitSumColumns(const Fragment &wide);
 
   //===--- Sequences of several lengths (Sequences.cpp) ---------------------===//
 

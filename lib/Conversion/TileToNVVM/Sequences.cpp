@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "../SequenceTile/SequenceTile.h"
+#include "Barriers.h"
 #include "KernelLowering.h"
 
 using namespace mlir;
@@ -45,10 +46,7 @@ void sfa::gpu::clearRows(Emitter &emit, const SharedTile &tile, Value numRows, V
             bytesEach);
       return Emitter::Values();
     });
-    // Warpgroup products read through the asynchronous proxy, and so does the next copy write.
-    emit.make<NVVM::FenceProxyOp>(
-        NVVM::ProxyKind::async_shared,
-        NVVM::SharedSpaceAttr::get(emit.getContext(), NVVM::SharedSpace::shared_cta));
+    fenceStores(emit);
     emit.make<NVVM::BarrierOp>(TypeRange(), barrier, emit.i32(threads),
                                NVVM::BarrierReductionAttr(), Value());
   });

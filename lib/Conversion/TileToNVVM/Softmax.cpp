@@ -30,17 +30,12 @@ static size_t numElements(const Geometry &geometry, TileType tile) {
 RowVector KernelLowering::combine(ArrayRef<RowVector> vectors,
                                   function_ref<Value(ArrayRef<Value>)> body) {
   RowVector result{{}, vectors.front().isSpread};
-  auto each = [&](bool isUnrounded, Values &results) {
-    for (size_t row = 0; row < vectors.front().elements.size(); ++row) {
-      Values operands;
-      for (const RowVector &vector : vectors)
-        operands.push_back((isUnrounded ? vector.getUnrounded() : vector).elements[row]);
-      results.push_back(body(operands));
-    }
-  };
-  each(/*isUnrounded=*/false, result.elements);
-  if (llvm::any_of(vectors, [](const RowVector &vector) { return !vector.unrounded.empty(); }))
-    each(/*isUnrounded=*/true, result.unrounded);
+  for (size_t row = 0; row < vectors.front().elements.size(); ++row) {
+    Values operands;
+    for (const RowVector &vector : vectors)
+      operands.push_back(vector.elements[row]);
+    result.elements.push_back(body(operands));
+  }
   return result;
 }
 
@@ -166,30 +161,27 @@ void KernelLowering::lower(RowMaxOp op) {
   rowVectors[op.getResult()] = max;
 }
 
-/// The scaled reference that exp2 subtracts; 0 for a row that has seen no key. One rounded product
-/// for all keys of a row: its error cancels.
-static Value scaledReference(Emitter &emit, Value reference, Value scale) {
-  Value unset = emit.compare(arith::CmpFPredicate::OEQ, reference, emit.f32(-infinity));
-  return emit.select(unset, emit.f32(0.0f), emit.mul(reference, scale));
-}
-
 void KernelLowering::lower(Exp2Op op) {
   Value scale = emit.f32(op.getScale().convertToFloat());
   RowVector reference = gather(rowVectors.at(op.getReference()));
-  Values negated;
-  for (Value row : reference.elements)
-    negated.push_back(emit.negate(scaledReference(emit, row, scale)));
   auto type = cast<TileType>(op.getTile().getType());
-  if (roundsSums && !type.isRowVector())
-    for (Operation *user : op.getResult().getUsers())
-      if (auto sum = dyn_cast<RowSumOp>(user); sum && user->getBlock() == op->getBlock())
-        return lowerWithRoundedSums(op, sum, negated, scale);
+  Value raise = lazy && lazy->raise ? emit.f32(*lazy->raise) : Value();
+  // What exp2 adds to a scaled score: minus the scaled reference, 0 for a row that has seen no key.
+  // One rounded product for all keys of a row: its error cancels. The guard of a lazy softmax wants
+  // such rows to trip, so there it stays infinite.
+  bool isGuarded = raise && lazy->guard.getReference() == op.getReference();
+  Values offsets;
+  for (Value row : reference.elements) {
+    Value offset = emit.negate(raise ? emit.fma(row, scale, raise) : emit.mul(row, scale));
+    Value unset = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(-infinity));
+    offsets.push_back(isGuarded ? offset : emit.select(unset, emit.f32(0.0f), offset));
+  }
   // f16 tells 1 from the neighbour of 1 that a rounded product of thousands gives: there the
   // difference comes first, as on the CPU, and the largest probability is 1.
-  bool subtractsFirst = valueType.isF16() && !roundsSums;
+  bool subtractsFirst = valueType.isF16() && !lazy;
   auto power = [&](Value element, size_t row) {
     if (!subtractsFirst)
-      return emit.exp2(emit.fma(element, scale, negated[row]));
+      return emit.exp2(emit.fma(element, scale, offsets[row]));
     Value base = reference.elements[row];
     Value unset = emit.compare(arith::CmpFPredicate::OEQ, base, emit.f32(-infinity));
     base = emit.select(unset, emit.f32(0.0f), base);
@@ -200,10 +192,9 @@ void KernelLowering::lower(Exp2Op op) {
     RowVector rows = gather(rowVectors.at(op.getTile()));
     for (auto [row, element] : llvm::enumerate(rows.elements)) {
       // Factors are ratios of what the tiles subtracted.
-      if (subtractsFirst)
-        powers.push_back(power(element, row));
-      else
-        powers.push_back(emit.exp2(emit.add(emit.mul(element, scale), negated[row])));
+      Value before = raise ? emit.fma(element, scale, raise) : emit.mul(element, scale);
+      powers.push_back(subtractsFirst ? power(element, row)
+                                      : emit.exp2(emit.add(before, offsets[row])));
     }
   } else {
     const Fragment &tile = fragments.at(op.getTile());
@@ -213,76 +204,22 @@ void KernelLowering::lower(Exp2Op op) {
   setRegisters(op.getResult(), powers, /*isSpread=*/false);
 }
 
-namespace {
-/// The part of a lane of the sums of rows, in two chains for each row.
-class LaneSums {
-public:
-  LaneSums(Emitter &emit, const Fragment &tile, int64_t repeats)
-      : emit(emit), tile(tile), chains(4 * repeats) {}
-
-  /// Elements i and i + 1 are neighbours in a row.
-  void addPair(size_t i, Value low, Value high) {
-    Value &chain = chains[2 * tile.rowOf(i) + i / 4 % 2], pair = emit.add(low, high);
+void KernelLowering::lower(RowSumOp op) {
+  if (lazy && lazy->raise) {
+    rowVectors[op.getResult()] = {{}, /*isSpread=*/true};
+    return; // nobody looks at them
+  }
+  const Fragment &tile = fragments.at(op.getTile());
+  // The part of a lane, in two chains for each row.
+  Values chains(4 * geometry.repeats), sums;
+  for (size_t i = 0; i < tile.elements.size(); i += 2) {
+    Value &chain = chains[2 * tile.rowOf(i) + i / 4 % 2];
+    Value pair = emit.add(tile.elements[i], tile.elements[i + 1]);
     chain = chain ? emit.add(chain, pair) : pair;
   }
-  Emitter::Values join() {
-    Emitter::Values sums;
-    for (size_t row = 0; row < chains.size(); row += 2)
-      sums.push_back(emit.add(chains[row], chains[row + 1]));
-    return sums;
-  }
-
-private:
-  Emitter &emit;
-  Fragment tile;
-  Emitter::Values chains;
-};
-} // namespace
-
-void KernelLowering::lower(RowSumOp op) {
-  if (roundsSums)
-    if (auto powers = op.getTile().getDefiningOp<Exp2Op>();
-        powers && powers->getBlock() == op->getBlock())
-      return; // formed together with the tile
-  const Fragment &tile = fragments.at(op.getTile());
-  LaneSums sums(emit, tile, geometry.repeats);
-  for (size_t i = 0; i < tile.elements.size(); i += 2)
-    sums.addPair(i, tile.elements[i], tile.elements[i + 1]);
-  rowVectors[op.getResult()] = {sums.join(), /*isSpread=*/true};
-}
-
-void KernelLowering::lowerWithRoundedSums(Exp2Op op, RowSumOp sum, ValueRange negated,
-                                          Value scale) {
-  // The largest probability of a row is not 1 with a lazy softmax, so rounding changes it, too:
-  // sums of what the product adds up keep rows exact that a few keys dominate. Pair by pair, so
-  // that the unrounded numbers need no registers for long.
-  Fragment scores = fragments.at(op.getTile());
-  Fragment powers{{}, scores.columns};
-  LaneSums rounded(emit, scores, geometry.repeats), unrounded(emit, scores, geometry.repeats);
-  for (size_t i = 0; i < scores.elements.size(); i += 2) {
-    Value pair[2];
-    for (size_t half : {0, 1}) {
-      pair[half] = emit.exp2(emit.fma(scores.elements[i + half], scale, negated[scores.rowOf(i)]));
-    }
-    if (keepsUnroundedSums)
-      unrounded.addPair(i, pair[0], pair[1]);
-    if (truncatesProbabilities()) {
-      pair[0] = emit.truncateToBF16(pair[0]);
-      pair[1] = emit.truncateToBF16(pair[1]);
-      rounded.addPair(i, pair[0], pair[1]);
-      powers.elements.append({pair[0], pair[1]});
-      continue;
-    }
-    Value packed = emit.pack(pair[0], pair[1], valueType);
-    auto [low, high] = emit.unpack(packed, valueType);
-    rounded.addPair(i, low, high);
-    powers.elements.append({low, high});
-    if (!path->overwritesScores())
-      powers.pairs.push_back(packed);
-  }
-  fragments[op.getResult()] = powers;
-  rowVectors[sum.getResult()] = {rounded.join(), /*isSpread=*/true,
-                                 keepsUnroundedSums ? unrounded.join() : Values()};
+  for (size_t row = 0; row < chains.size(); row += 2)
+    sums.push_back(emit.add(chains[row], chains[row + 1]));
+  rowVectors[op.getResult()] = {sums, /*isSpread=*/true};
 }
 
 //===----------------------------------------------------------------------===//
@@ -305,27 +242,6 @@ void KernelLowering::lower(AddOp op) {
     a = spread(a), b = spread(b);
   rowVectors[op.getResult()] =
       combine({a, b}, [&](ArrayRef<Value> in) { return emit.add(in[0], in[1]); });
-}
-
-void KernelLowering::lower(TripsOp op) {
-  // Parts are compared, not their sum: no shuffles. Those of the unrounded numbers, so that these
-  // are not added up behind the branch, where all of them would need registers.
-  RowVector sum = rowVectors.at(op.getSum()).getUnrounded(),
-            reference = gather(rowVectors.at(op.getReference()));
-  // Rows that have no reference yet trip for sure.
-  if (llvm::all_of(reference.elements,
-                   [](Value row) { return matchPattern(row, m_NegInfFloat()); })) {
-    mapping.map(op.getResult(), emit.i1(true));
-    return;
-  }
-  Value threshold = emit.f32(op.getThreshold().convertToFloat()), trips;
-  for (auto [part, max] : llvm::zip_equal(sum.elements, reference.elements)) {
-    Value above = emit.compare(arith::CmpFPredicate::UGT, part, threshold);
-    Value unset = emit.compare(arith::CmpFPredicate::OEQ, max, emit.f32(-infinity));
-    Value row = emit.bitOr(above, unset);
-    trips = trips ? emit.bitOr(trips, row) : row;
-  }
-  mapping.map(op.getResult(), path->any(trips));
 }
 
 //===----------------------------------------------------------------------===//
@@ -358,6 +274,8 @@ void KernelLowering::lower(ScaleRowsOp op) {
 void KernelLowering::lower(NormalizeOp op) {
   Fragment tile = fragments.at(op.getAcc());
   RowVector sum = gather(rowVectors.at(op.getSum()));
+  if (lazy)
+    std::tie(tile, sum) = splitSumColumns(tile);
   Values inverses;
   for (Value row : sum.elements) {
     Value empty = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(0.0f));
@@ -372,7 +290,7 @@ void KernelLowering::lower(NormalizeOp op) {
 void KernelLowering::lower(LseOp op) {
   Value scale = emit.f32(op.getScale().convertToFloat());
   RowVector reference = gather(rowVectors.at(op.getReference())),
-            sum = gather(rowVectors.at(op.getSum()).getUnrounded()), result;
+            sum = gather(rowVectors.at(op.getSum())), result;
   for (auto [max, total] : llvm::zip_equal(reference.elements, sum.elements)) {
     Value empty = emit.compare(arith::CmpFPredicate::OEQ, total, emit.f32(0.0f));
     Value log = emit.mul(emit.log2(total), emit.f32(ln2));

@@ -32,6 +32,9 @@ public:
   Fragment dot(const SharedTile &query, const SharedTile &key) override;
   Fragment accumulate(Fragment acc, const Fragment &probabilities,
                       const SharedTile &value) override;
+  LogicalResult formScoresAgain(KeyLoopOp loop, const Fragment &) override {
+    return kernel.lowerScores(loop, keyTiles);
+  }
 
 private:
   /// Starts copies of rows [row, row + tile.rows) of the load's memory; rows beyond its end and its
@@ -54,6 +57,8 @@ private:
 
   Emitter &emit;
   Type element;
+  /// Of the tile at hand.
+  SmallVector<SharedTile> keyTiles;
 };
 
 } // namespace
@@ -197,6 +202,7 @@ Fragment WarpPath::accumulate(Fragment acc, const Fragment &probabilities,
                               const SharedTile &value) {
   int64_t repeats = kernel.geometry.repeats;
   MutableArrayRef<Value> elements(acc.elements);
+  Value ones = kernel.lazy ? kernel.halfOfOnes() : Value();
   for (int64_t step = 0; step < value.rows / 16; ++step) {
     SmallVector<std::array<Value, 4>> left;
     for (int64_t repeat = 0; repeat < repeats; ++repeat)
@@ -208,6 +214,9 @@ Fragment WarpPath::accumulate(Fragment acc, const Fragment &probabilities,
           multiply(elements.slice(repeat * acc.columns / 2 + (2 * pair + half) * 4, 4),
                    left[repeat], ArrayRef(right).slice(2 * half, 2));
     }
+    if (kernel.lazy)
+      for (int64_t repeat = 0; repeat < repeats; ++repeat)
+        multiply(elements.slice((repeat + 1) * acc.columns / 2 - 4, 4), left[repeat], {ones, ones});
   }
   return acc;
 }
@@ -295,9 +304,10 @@ LogicalResult WarpPath::lowerKeyLoop(KeyLoopOp loop) {
           startTile(aheadKey, free);
         }
         SmallVector<SharedTile> tiles = tilesOf(stage);
+        keyTiles.assign(tiles.begin(), std::prev(tiles.end()));
         KernelLowering::State after = KernelLowering::unflatten(state, values.drop_back());
         FailureOr<KernelLowering::Weights> weights = failure();
-        if (succeeded(kernel.lowerScores(loop, ArrayRef(tiles).drop_back())))
+        if (succeeded(kernel.lowerScores(loop, keyTiles)))
           weights = kernel.lowerSoftmax(loop, key, after);
         if (failed(weights) ||
             failed(kernel.lowerAccumulate(loop, *weights, tiles.back(), after))) {

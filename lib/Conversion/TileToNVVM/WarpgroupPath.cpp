@@ -47,7 +47,6 @@ public:
   Fragment accumulate(Fragment acc, const Fragment &probabilities,
                       const SharedTile &value) override;
   Value any(Value condition) override;
-  bool overwritesScores() const override { return true; }
   LogicalResult formScoresAgain(KeyLoopOp loop, const Fragment &registers) override;
 
 private:
@@ -55,11 +54,12 @@ private:
   struct Ring {
     LoadOp load;
     SharedTile tiles; // the first stage
+    int64_t stageBytes;
     int64_t firstFull, firstEmpty;
   };
   SharedTile tileAt(const Ring &ring, Value stage) {
     SharedTile tile = ring.tiles;
-    tile.base = emit.offset(tile.base, emit.mul(stage, tile.bytes()), emit.getI8Type());
+    tile.base = emit.offset(tile.base, emit.mul(stage, ring.stageBytes), emit.getI8Type());
     return tile;
   }
   Value full(const Ring &ring, Value stage) {
@@ -70,6 +70,8 @@ private:
   }
   /// Starts the copy of a load's tile, whose bytes arrive on `barrier`.
   void startCopy(LoadOp load, const SharedTile &tile, Value barrier);
+  /// The panel behind a value tile, by all threads.
+  void fillOnes(const SharedTile &value);
   void emitProducer(KeyLoopOp loop, ArrayRef<LoadOp> queries);
   LogicalResult emitConsumers(KeyLoopOp loop);
   /// The tiles of a consumer one after the other; nothing overlaps within it.
@@ -84,7 +86,7 @@ private:
   /// Waits for the key tile at `scorePosition`, and issues its scores.
   void issueScores(KeyLoopOp loop);
   /// Issues the scores of a key tile that is there, into the registers `spent`.
-  void multiplyScores(KeyLoopOp loop);
+  void multiplyScores(KeyLoopOp loop, bool isAgain = false);
   /// Waits for the tile at `position` of a ring; gives it back.
   void acquire(const Ring &ring, RingPosition position);
   void release(const Ring &ring, Value stage);
@@ -166,6 +168,22 @@ void WarpgroupPath::startCopy(LoadOp load, const SharedTile &tile, Value barrier
   }
 }
 
+void WarpgroupPath::fillOnes(const SharedTile &value) {
+  constexpr int64_t bytesEach = 16;
+  Value half = kernel.halfOfOnes();
+  auto type = VectorType::get(bytesEach / 4, emit.getI32Type());
+  Value ones = emit.make<LLVM::UndefOp>(type);
+  for (int64_t word = 0; word < bytesEach / 4; ++word)
+    ones = emit.make<LLVM::InsertElementOp>(ones, half, emit.i32(word));
+  Value step = emit.i32(numThreads(kernel.geometry) * bytesEach);
+  emit.loop(emit.mul(kernel.thread, bytesEach), emit.i32(value.panelBytes()), step, {},
+            [&](Value at, ValueRange) {
+              emit.store(ones, emit.offset(value.base, emit.add(at, value.bytes()), emit.getI8Type()),
+                         bytesEach);
+              return KernelLowering::Values();
+            });
+}
+
 void WarpgroupPath::emitProducer(KeyLoopOp loop, ArrayRef<LoadOp> queries) {
   Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());
   Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
@@ -224,7 +242,7 @@ void WarpgroupPath::issueScores(KeyLoopOp loop) {
 
 LogicalResult WarpgroupPath::formScoresAgain(KeyLoopOp loop, const Fragment &registers) {
   spent = registers.elements;
-  multiplyScores(loop);
+  multiplyScores(loop, /*isAgain=*/true);
   unsigned pending = std::exchange(pendingProducts, 0);
   LogicalResult result = kernel.lowerScores(loop, tileAt(rings.front(), scorePosition.stage));
   pendingProducts = pending;
@@ -236,11 +254,18 @@ Value WarpgroupPath::any(Value condition) {
   return anyOfWarpgroup(emit, emit.add(consumer(), firstWarpgroupBarrier), condition);
 }
 
-void WarpgroupPath::multiplyScores(KeyLoopOp loop) {
+void WarpgroupPath::multiplyScores(KeyLoopOp loop, bool isAgain) {
   auto dot = *loop.getScore().getOps<DotOp>().begin();
   const SharedTile &query = kernel.sharedTiles.at(dot.getQuery());
   SharedTile key = tileAt(rings.front(), scorePosition.stage);
   Value left = describeRows(emit, query, emit.mul(consumer(), 64)), right = describeRows(emit, key);
+  // One register in the loop, not one for each step.
+  pin(emit, left);
+  if (isAgain) {
+    // Nor do the descriptors of the first time stay in registers until here: these are others.
+    left = emit.uniform(left);
+    right = emit.uniform(right);
+  }
   scores = {spent, key.rows};
   emitWgmmaFence(emit);
   for (int64_t step = 0; step < query.columns / 16; ++step) {
@@ -257,7 +282,7 @@ void WarpgroupPath::multiplyScores(KeyLoopOp loop) {
 
 Fragment WarpgroupPath::dot(const SharedTile &, const SharedTile &) {
   emitWgmmaWait(emit, pendingProducts, scores.elements);
-  if (!kernel.roundsSums)
+  if (!kernel.lazy)
     release(rings.front(), scorePosition.stage);
   return scores;
 }
@@ -268,6 +293,9 @@ Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
   for (int64_t step = 0; step < value.rows / 16; ++step)
     llvm::append_range(left, kernel.packLeft(probabilities, /*repeat=*/0, step));
   pin(emit, left);
+  if (takesTurns && issueAhead)
+    // All that can be done before the turn: what is done after it the tensor cores wait for.
+    keepUntilHere(emit, left, never, barriers->at(queryBarrier));
   if (issueAhead)
     issueAhead();
   acquire(rings.back(), valuePosition);
@@ -276,10 +304,23 @@ Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
               emit.add(consumer(), firstWarpgroupBarrier));
   Value right = describeColumns(emit, value);
   emitWgmmaFence(emit);
-  for (int64_t step = 0; step < value.rows / 16; ++step)
-    emitWgmma(emit, acc.elements, ArrayRef<Value>(left).slice(4 * step, 4),
-              advance(emit, right, step * 16 * SharedTile::rowBytes), element,
-              /*accumulates=*/true, /*rightIsTransposed=*/true);
+  // A product has 256 columns at most: more than that are two halves, the first of full panels.
+  constexpr int64_t maxColumns = 256;
+  int64_t firstColumns = acc.columns <= maxColumns ? acc.columns : value.columns / 2;
+  MutableArrayRef<Value> first = MutableArrayRef(acc.elements).take_front(firstColumns / 2),
+                         second = MutableArrayRef(acc.elements).drop_front(firstColumns / 2);
+  int64_t secondPanels = firstColumns / SharedTile::panelColumns * value.panelBytes();
+  for (int64_t step = 0; step < value.rows / 16; ++step) {
+    ArrayRef<Value> operands = ArrayRef<Value>(left).slice(4 * step, 4);
+    int64_t offset = step * 16 * SharedTile::rowBytes;
+    auto multiply = [&](MutableArrayRef<Value> columns, int64_t bytes) {
+      emitWgmma(emit, columns, operands, advance(emit, right, bytes), element,
+                /*accumulates=*/true, /*rightIsTransposed=*/true);
+    };
+    multiply(first, offset);
+    if (!second.empty())
+      multiply(second, secondPanels + offset);
+  }
   emitWgmmaCommit(emit);
   leftOperands = left;
   return acc;
@@ -340,7 +381,7 @@ FailureOr<KernelLowering::Weights> WarpgroupPath::lowerTile(KeyLoopOp loop, Valu
     return failure();
   auto weights = kernel.lowerSoftmax(loop, key, state);
   // A guard may have wanted the scores again.
-  if (kernel.roundsSums)
+  if (kernel.lazy)
     release(rings.front(), scorePosition.stage);
   return weights;
 }
@@ -371,7 +412,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
   // been multiplied yet.
   leftOperands.assign(kernel.geometry.kTile / 4, emit.i32(0));
   never = emit.less(kernel.memory(kernel.kernel.getMemories().front()).rows, emit.i64(0));
-  bool alwaysScales = !kernel.roundsSums;
+  bool alwaysScales = !kernel.lazy;
   auto pack = [&](const KernelLowering::State &current, const KernelLowering::Weights &left) {
     KernelLowering::Values values = KernelLowering::flatten(current);
     llvm::append_range(values, left.probabilities.elements);
@@ -507,13 +548,18 @@ LogicalResult WarpgroupPath::lowerKeyLoop(KeyLoopOp loop) {
   int64_t numBarriers = queryBarrier + 1;
   for (LoadOp load : *loads) {
     TileType type = load.getTile().getType();
-    Ring ring{load,
-              {kernel.allocateShared(stages * type.getRows() * type.getColumns() * 2),
-               type.getRows(), type.getColumns()},
-              numBarriers,
-              numBarriers + stages};
+    SharedTile tile{Value(), type.getRows(), type.getColumns()};
+    // A panel of ones behind the values: see LazySoftmax.cpp.
+    bool hasOnes = kernel.lazy && load == loads->back();
+    int64_t stageBytes = tile.bytes() + (hasOnes ? tile.panelBytes() : 0);
+    tile.base = kernel.allocateShared(stages * stageBytes);
+    rings.push_back({load, tile, stageBytes, numBarriers, numBarriers + stages});
     numBarriers += 2 * stages;
-    rings.push_back(ring);
+  }
+  if (kernel.lazy) {
+    for (int64_t stage = 0; stage < stages; ++stage)
+      fillOnes(tileAt(rings.back(), emit.i32(stage)));
+    fenceStores(emit);
   }
   barriers.emplace(emit, kernel.allocateShared(numBarriers * BarrierArray::bytesEach));
   int64_t consumers = kernel.geometry.consumers;

@@ -33,13 +33,25 @@ def compute(form, q, k, v, features, **options):
     return sfa.attention(q, sfa.sparsify(k, features), v, **options), q, sparse_k
 
 
+def kernels_of(schedule):
+    """Values of return_lse that give different kernels: without the log-sum-exp the guard of a lazy
+    softmax is another one."""
+    return (True, False) if schedule and "lazy" in schedule else (True,)
+
+
 def judge(judged, form, q, k, v, features=8, causal=False, window=None, scale=None, schedule=None):
-    with poisoned():
-        (out, lse), dense_q, dense_k = compute(
-            form, q, k, v, features, causal=causal, window=window, scale=scale, schedule=schedule,
-            return_lse=True)
+    alone = None
+    for return_lse in kernels_of(schedule):
+        with poisoned():
+            results, dense_q, dense_k = compute(
+                form, q, k, v, features, causal=causal, window=window, scale=scale, schedule=schedule,
+                return_lse=return_lse)
+        if return_lse:
+            out, lse = results
+        else:
+            alone = results
     left, right = bounds(causal, window)
-    judged.add(out, lse, dense_q, dense_k, v, scale=scale, left=left, right=right)
+    judged.add(out, lse, dense_q, dense_k, v, scale=scale, left=left, right=right, alone=alone)
 
 
 def _problem(dtype, heads, d, dv, n_q, n_k, seed):
@@ -84,7 +96,8 @@ def correctness(run):
 
 def _compile(dtype, heads, d, dv, form, features=8, **options):
     q, k, v = _problem(dtype, heads, d, dv, 1, 1, 0)
-    compute(form, q, k, v, features, return_lse=True, **options)
+    for return_lse in kernels_of(options.get("schedule")):
+        compute(form, q, k, v, features, return_lse=return_lse, **options)
 
 
 @group("sparsify")

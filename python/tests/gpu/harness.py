@@ -113,10 +113,30 @@ class Judge:
         self.square = self.base_square = 0.0
         self.worst = self.base_worst = self.lse_worst = self.lse_base = self.lse_size = 0.0
 
-    def add(self, out, lse, q, k, v, *, scale=None, left=None, right=None):
-        """q and k are dense: densified codes. Rows that are NaN in fp64 have to be NaN here."""
+    def add(self, out, lse, q, k, v, *, scale=None, left=None, right=None, alone=None):
+        """q and k are dense: densified codes. Rows that are NaN in fp64 have to be NaN here. `alone` is the
+        output of another kernel, the one without the log-sum-exp, which has to be right, too."""
         expected, expected_lse = attention64(q, k, v, scale, left, right)
         base, base_lse = attention_in_dtype(q, k, v, scale, left, right)
+        for output in (out, alone):
+            if output is not None:
+                self._add_output(output, expected, base)
+        if not out.numel():
+            return
+        infinite = expected_lse == -float("inf")
+        require(bool((lse[infinite] == -float("inf")).all()),
+                "the log-sum-exp of a row that sees no key is not -inf")
+        for output in (out, alone):
+            require(output is None or bool((output[infinite] == 0).all()), "a row that sees no key is not 0")
+        seen = expected_lse.isfinite()
+        if bool(seen.any()):
+            error = (lse.double() - expected_lse)[seen].abs().max().item()
+            self.lse_worst = max(self.lse_worst, error if error == error else float("inf"))
+            self.lse_base = max(self.lse_base,
+                                (base_lse.double() - expected_lse)[seen].abs().max().item())
+            self.lse_size = max(self.lse_size, expected_lse[seen].abs().max().item())
+
+    def _add_output(self, out, expected, base):
         ours = out.double()
         require(out.shape == expected.shape, f"shape {tuple(out.shape)}, not {tuple(expected.shape)}")
         if not out.numel():
@@ -130,18 +150,6 @@ class Judge:
         require(bool((ours.isinf() == expected.isinf()).all()), "infinities where fp64 has none, or none "
                 "where it has some")
         self._pool(ours - expected, base.double() - expected)
-        if lse is not None:
-            infinite = expected_lse == -float("inf")
-            require(bool((lse[infinite] == -float("inf")).all()),
-                    "the log-sum-exp of a row that sees no key is not -inf")
-            require(bool((ours[infinite] == 0).all()), "a row that sees no key is not 0")
-            seen = expected_lse.isfinite()
-            if bool(seen.any()):
-                error = (lse.double() - expected_lse)[seen].abs().max().item()
-                self.lse_worst = max(self.lse_worst, error if error == error else float("inf"))
-                self.lse_base = max(self.lse_base,
-                                    (base_lse.double() - expected_lse)[seen].abs().max().item())
-                self.lse_size = max(self.lse_size, expected_lse[seen].abs().max().item())
 
     def _pool(self, error, base):
         finite = error.isfinite() & base.isfinite()

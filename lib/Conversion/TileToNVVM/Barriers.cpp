@@ -47,14 +47,16 @@ void sfa::gpu::arriveExpecting(Emitter &emit, Value barrier, int64_t bytes) {
                                             NVVM::MemScopeKind::CTA, /*relaxed=*/false, Value());
 }
 
-Value sfa::gpu::anyOfWarpgroup(Emitter &emit, Value barrier, Value condition) {
-  // nvvm.barrier reduces at barrier 0 only (PTX ISA, "bar.red").
-  auto reduction = emit.make<LLVM::InlineAsmOp>(
-      emit.getI32Type(), ValueRange{barrier, condition},
-      "{ .reg .pred p; bar.red.or.pred p, $1, 128, $2; selp.b32 $0, 1, 0, p; }", "=r,r,b",
-      /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
-      LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
-  return emit.compare(arith::CmpIPredicate::ne, reduction.getResult(0), emit.i32(0));
+Value sfa::gpu::anyOfBlock(Emitter &emit, Value condition) {
+  Value word = emit.make<arith::ExtUIOp>(emit.getI32Type(), condition);
+  auto any = NVVM::BarrierReductionAttr::get(emit.getContext(), NVVM::BarrierReduction::OR);
+  Value result = emit.make<NVVM::BarrierOp>(emit.getI32Type(), Value(), Value(), any, word)
+                     .getRes();
+  return emit.compare(arith::CmpIPredicate::ne, result, emit.i32(0));
+}
+
+RingPosition RingPosition::after(Emitter &emit, Value numTiles, int64_t stages) {
+  return {emit.rem(numTiles, stages), emit.bitAnd(emit.div(numTiles, stages), 1)};
 }
 
 RingPosition RingPosition::next(Emitter &emit, int64_t stages) const {

@@ -41,15 +41,16 @@ void arrive(Emitter &emit, mlir::Value barrier);
 /// Arrives, and makes the phase wait for `bytes` bytes of copies.
 void arriveExpecting(Emitter &emit, mlir::Value barrier, int64_t bytes);
 
-/// Whether `condition` (i1) holds in some thread of the warpgroup, whose threads meet at the named
-/// barrier `barrier` (i32).
-mlir::Value anyOfWarpgroup(Emitter &emit, mlir::Value barrier, mlir::Value condition);
+/// Whether `condition` (i1) holds in some thread of the block; all of them have to come here.
+mlir::Value anyOfBlock(Emitter &emit, mlir::Value condition);
 
 /// Where a thread is in a ring: the stage (i32) and the parity of its current phase (i32).
 struct RingPosition {
   mlir::Value stage, parity;
 
   static RingPosition start(Emitter &emit) { return {emit.i32(0), emit.i32(0)}; }
+  /// After `numTiles` (i32) tiles.
+  static RingPosition after(Emitter &emit, mlir::Value numTiles, int64_t stages);
   RingPosition next(Emitter &emit, int64_t stages) const;
 };
 

@@ -19,8 +19,6 @@ using namespace sfa::gpu;
 
 CodePath::~CodePath() = default;
 
-Value CodePath::any(Value condition) { return kernel.emit.any(condition); }
-
 static constexpr StringLiteral sharedMemoryName = "sfa_shared";
 
 KernelLowering::KernelLowering(KernelOp kernel, const Chip &chip)
@@ -124,6 +122,8 @@ FailureOr<LLVM::LLVMFuncOp> KernelLowering::run(Block *module) {
   Block &entry = function.getBody().front();
   if (failed(path ? lower(kernel.getBody().front()) : lowerRowKernel(*this)))
     return failure();
+  if (lazy && failed(lowerSecondPass()))
+    return failure();
   emit.setInsertionPointToEnd(&entry);
   emit.make<LLVM::ReturnOp>(ValueRange());
 
@@ -162,7 +162,7 @@ LogicalResult KernelLowering::lower(Block &block) {
 LogicalResult KernelLowering::lower(Operation *op) {
   emit.setLoc(op->getLoc());
   return TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<FillOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, TripsOp, ScaleRowsOp,
+      .Case<FillOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, ScaleRowsOp,
             NormalizeOp, LseOp, DotOp, AccumulateOp, StoreOp, SequenceTileOp>([&](auto tileOp) {
         lower(tileOp);
         return success();
@@ -324,16 +324,12 @@ Value KernelLowering::allocateShared(int64_t bytes) {
 KernelLowering::State KernelLowering::initialState(KeyLoopOp loop) {
   State state{fragments.at(loop.getAccInit()), gather(rowVectors.at(loop.getMaxInit())),
               spread(rowVectors.at(loop.getSumInit()))};
-  if (!lazy)
-    return state;
-  state.acc = addSumColumns(state.acc);
-  state.wary = emit.i1(false);
-  if (lazy->raise)
-    state.sum.elements.clear();
-  return state;
+  return isOptimistic ? initialLazyState(state) : state;
 }
 
 void KernelLowering::finish(KeyLoopOp loop, const State &state) {
+  if (isOptimistic)
+    return finishLazy(loop, state);
   fragments[loop.getAcc()] = state.acc;
   rowVectors[loop.getMax()] = state.max;
   rowVectors[loop.getSum()] = state.sum;
@@ -343,8 +339,7 @@ KernelLowering::Values KernelLowering::flatten(const State &state) {
   Values values = state.acc.elements;
   llvm::append_range(values, state.max.elements);
   llvm::append_range(values, state.sum.elements);
-  if (state.wary)
-    values.push_back(state.wary);
+  llvm::append_range(values, state.laneSum.elements);
   return values;
 }
 
@@ -358,8 +353,7 @@ KernelLowering::State KernelLowering::unflatten(const State &shape, ValueRange v
   state.acc.elements = take(shape.acc.elements);
   state.max.elements = take(shape.max.elements);
   state.sum.elements = take(shape.sum.elements);
-  if (shape.wary)
-    state.wary = values.front();
+  state.laneSum.elements = take(shape.laneSum.elements);
   return state;
 }
 
@@ -387,10 +381,12 @@ FailureOr<KernelLowering::Weights> KernelLowering::lowerSoftmax(KeyLoopOp loop, 
   if (failed(lowerMask(loop)))
     return failure();
 
+  if (isOptimistic)
+    return lowerLazySoftmax(loop, state);
   Region &softmax = loop.getSoftmax();
   rowVectors[softmax.getArgument(1)] = state.max;
   rowVectors[softmax.getArgument(2)] = state.sum;
-  if (failed(lazy ? lowerLazySoftmax(loop, state) : lower(softmax.front())))
+  if (failed(lazy ? lowerFullStep(loop) : lower(softmax.front())))
     return failure();
   state.max = gather(rowVectors.at(yielded(softmax, 1)));
   state.sum = spread(rowVectors.at(yielded(softmax, 2)));
@@ -401,8 +397,11 @@ FailureOr<KernelLowering::Weights> KernelLowering::lowerSoftmax(KeyLoopOp loop, 
 LogicalResult KernelLowering::lowerAccumulate(KeyLoopOp loop, const Weights &weights,
                                               const SharedTile &valueTile, State &state) {
   Region &accumulate = loop.getAccumulate();
+  Fragment probabilities = weights.probabilities;
+  if (isOptimistic)
+    raiseReferences(state, probabilities);
   fragments[accumulate.getArgument(0)] = state.acc;
-  fragments[accumulate.getArgument(1)] = weights.probabilities;
+  fragments[accumulate.getArgument(1)] = probabilities;
   sharedTiles[accumulate.getArgument(2)] = valueTile;
   rowVectors[accumulate.getArgument(3)] = weights.factors;
   mapping.map(accumulate.getArgument(4), weights.isRaised);

@@ -41,12 +41,11 @@ public:
   virtual Fragment accumulate(Fragment acc, const Fragment &probabilities,
                               const SharedTile &value) = 0;
 
-  //===--- Guard of the lazy softmax ----------------------------------------===//
-
-  /// Whether `condition` holds for one of the threads that go through the softmax together.
-  virtual mlir::Value any(mlir::Value condition);
-  /// Forms the scores of the tile at hand again, where nothing is in `registers` any more.
-  virtual mlir::LogicalResult formScoresAgain(tile::KeyLoopOp loop, const Fragment &registers) = 0;
+  /// Where `condition` holds for some thread of those that own results: goes through the loop once
+  /// more, with the same queries, and then lowers `rest`, in all of them. The builder is where
+  /// `lowerKeyLoop` has left it, or further on.
+  virtual mlir::LogicalResult repeatKeyLoop(tile::KeyLoopOp loop, mlir::Value condition,
+                                            llvm::function_ref<mlir::LogicalResult()> rest) = 0;
 
 protected:
   KernelLowering &kernel;
@@ -89,12 +88,18 @@ public:
   /// Of a lazy softmax; see LazySoftmax.cpp.
   struct LazySoftmax {
     tile::TripsOp guard;
-    /// What the guard decides.
+    /// What the guard decides: the first branch is the full step.
     mlir::scf::IfOp choice;
-    /// Binary orders by which references are raised, where the guard looks at exponents.
-    std::optional<float> raise;
+    tile::Exp2Op powers;
+    /// Binary orders by which references are raised.
+    float raise;
+    /// Of what a tile adds to the sum of a row, as it is with references raised.
+    float threshold;
+    bool hasLse;
   };
   std::optional<LazySoftmax> lazy;
+  /// Whether this is the first pass of a lazy softmax: the sums are in columns of the accumulator.
+  bool isOptimistic = false;
   /// Columns of the accumulator, behind those of the values, in which the matrix units add up the
   /// row sums of a lazy softmax: products with 1.
   static constexpr int64_t sumColumns = 8;
@@ -131,9 +136,9 @@ public:
   /// What the key loop carries.
   struct State {
     Fragment acc;
-    RowVector max, sum;
-    /// Of a lazy softmax: whether the next tile takes the full step at once (i1).
-    Value wary = nullptr;
+    /// Of a lazy softmax the sum is the limit beyond which the guard raises the reference, and
+    /// laneSum, where the log-sum-exp needs it, the sum of the probabilities before they were rounded.
+    RowVector max, sum, laneSum = {};
   };
   /// As a list of values, and back.
   static Values flatten(const State &state);
@@ -204,11 +209,16 @@ private:
 
   /// Finds the guard of the loop's softmax, if there is one.
   mlir::LogicalResult findGuard(tile::KeyLoopOp loop);
-  void lower(tile::TripsOp op);
-  mlir::LogicalResult lowerLazySoftmax(tile::KeyLoopOp loop, State &state);
-  /// An accumulator with columns of sums, which are 0, and the parts of such a one.
-  Fragment addSumColumns(const Fragment &acc);
-  std::pair<Fragment, RowVector> splitSumColumns(const Fragment &wide);
+  State initialLazyState(const State &state);
+  /// The part of `lowerSoftmax` that differs.
+  mlir::FailureOr<Weights> lowerLazySoftmax(tile::KeyLoopOp loop, State &state);
+  /// Raises the references of rows whose last product has added much, and scales the state and the
+  /// probabilities at hand. The last product is there.
+  void raiseReferences(State &state, Fragment &probabilities);
+  void finishLazy(tile::KeyLoopOp loop, const State &state);
+  /// Of the softmax the full step, for any tile.
+  mlir::LogicalResult lowerFullStep(tile::KeyLoopOp loop);
+  mlir::LogicalResult lowerSecondPass();
 
   //===--- Sequences of several lengths (Sequences.cpp) ---------------------===//
 
@@ -225,6 +235,10 @@ private:
   mlir::LLVM::LLVMFuncOp function;
   mlir::LLVM::GlobalOp sharedMemory;
   llvm::DenseMap<Value, Memory> memories;
+  /// After the first pass of a lazy softmax: whether some row of the thread has to be computed again.
+  Value overflows;
+  /// After it: the state's laneSum.
+  RowVector laneSum;
   KernelResources resources;
 };
 

@@ -1,4 +1,4 @@
-//===- LazySoftmax.cpp - The guard of the lazy softmax on a GPU --------------- ===//
+//===- LazySoftmax.cpp - A softmax that rarely raises its references on a GPU -- ===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -6,42 +6,36 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Of a tile
+// A row keeps the maximum of the first key tile that it sees as its reference, so the loop forms no
+// maxima and scales no accumulators: an exponential and half a conversion for each score. That is
+// exact as long as nothing overflows, since floating-point numbers have the same relative precision
+// at any size.
 //
-//   %p = exp2(%scores - %max)
-//   %trips = sfa_tile.trips row_sum(%p), %max
-//   scf.if %trips { the full step, from %scores } else { %p goes on }
+// Sums: the accumulator has 8 columns more than the values, whose value is 1 for every key, so the
+// matrix units add up the row sums, of the probabilities as they are rounded for the product. Rows
+// that a few keys dominate, where the largest probability is not 1 as it is with an online softmax,
+// stay exact. Sums of the probabilities before they are rounded are formed in lanes only where the
+// log-sum-exp needs them.
 //
-// probabilities take the registers of their scores, and where the guard trips the scores are formed
-// again. Scores that grow along the sequence would pay for that in every tile, so a tile behind one
-// that raised a reference by much is wary: it takes the full step at once.
+// Guard: bf16 has the exponents of f32; references are raised by 32 binary orders, which leaves
+// probabilities some 150 orders to grow and 90 to shrink. When the sums of a product are there, one
+// tile later, rows whose tile added more than the guard's threshold raise their reference, and the
+// accumulator and the probabilities at hand are scaled: a few instructions a tile where no row does.
 //
-//   X, trips = wary ? (S, true) : trips(exp2(S)) ? (S formed again, true) : (exp2(S), false)
-//   P        = trips ? full step(X) : X
-//
-// The accumulator has 8 columns more than the values, whose value is 1 for every key: the matrix
-// units add up the row sums there, of the probabilities as they are rounded for the product. So
-// rows that a few keys dominate, where the largest probability is not 1 as it is with an online
-// softmax, stay exact. Sums of the probabilities before they are rounded are formed in lanes only
-// where the log-sum-exp needs them.
-//
-// The guard looks at those sums, or, where there are none, at exponents: all references are raised
-// by some binary orders, the probabilities that it lets pass are then below 2, and one bit tells.
+// Where scores grow faster than that within a tile, and an accumulator is not finite in the end, the
+// block computes its rows again with the full step for every tile: a second pass.
 //
 //===----------------------------------------------------------------------===//
 
 #include "KernelLowering.h"
 #include "mlir/IR/Matchers.h"
-#include <cmath>
 
 using namespace mlir;
 using namespace sfa;
 using namespace sfa::tile;
 using namespace sfa::gpu;
 
-/// A tile is wary when the one before it has raised the reference of some row by this factor. It is
-/// small beside what a guard lets pass, so that scores that grow slower trip in few tiles only.
-static constexpr float waryFactor = 16.0f;
+static constexpr float infinity = std::numeric_limits<float>::infinity();
 
 LogicalResult KernelLowering::findGuard(KeyLoopOp loop) {
   Block &softmax = loop.getSoftmax().front();
@@ -53,34 +47,51 @@ LogicalResult KernelLowering::findGuard(KeyLoopOp loop) {
     return choice.getCondition() == guard.getResult() && choice.elseBlock();
   });
   auto sum = guard.getSum().getDefiningOp<RowSumOp>();
-  if (choices.empty() || !sum || !sum.getTile().getDefiningOp<Exp2Op>())
-    return guard.emitOpError("has to guard row sums of probabilities and to decide an scf.if with "
-                             "two branches in the same block; a GPU supports no other use");
-  lazy = LazySoftmax{guard, *choices.begin(), std::nullopt};
-  int orders;
-  float mantissa = std::frexp(guard.getThreshold().convertToFloat(), &orders);
-  bool needsSums = !kernel.getBody().getOps<LseOp>().empty() || valueType.isF16();
-  if (!needsSums && mantissa == 0.5f && orders > 2)
-    lazy->raise = static_cast<float>(orders - 2);
+  auto powers = sum ? sum.getTile().getDefiningOp<Exp2Op>() : Exp2Op();
+  if (choices.empty() || !powers || (*choices.begin()).thenBlock()->getOps<RowMaxOp>().empty())
+    return guard.emitOpError("has to guard row sums of probabilities and to decide an scf.if in the "
+                             "same block, whose first branch forms row maxima; a GPU supports no "
+                             "other use");
+  // f16 has no exponents to spare.
+  int raise = valueType.isBF16() ? 32 : 0;
+  lazy = LazySoftmax{guard,
+                     *choices.begin(),
+                     powers,
+                     static_cast<float>(raise),
+                     std::ldexp(guard.getThreshold().convertToFloat(), -raise),
+                     !kernel.getBody().getOps<LseOp>().empty()};
+  isOptimistic = true;
   return success();
 }
 
-Fragment KernelLowering::addSumColumns(const Fragment &acc) {
-  size_t blockSize = acc.elements.size() / geometry.repeats;
-  Fragment wide{{}, acc.columns + sumColumns};
-  for (int64_t repeat = 0; repeat < geometry.repeats; ++repeat) {
+//===----------------------------------------------------------------------===//
+// Columns of sums
+//===----------------------------------------------------------------------===//
+
+Value KernelLowering::halfOfOnes() {
+  return emit.i32(valueType.isBF16() ? 0x3F803F80 : 0x3C003C00);
+}
+
+/// An accumulator with columns of sums, which are 0.
+static Fragment addSumColumns(Emitter &emit, const Fragment &acc, int64_t repeats) {
+  constexpr int64_t columns = KernelLowering::sumColumns;
+  size_t blockSize = acc.elements.size() / repeats;
+  Fragment wide{{}, acc.columns + columns};
+  for (int64_t repeat = 0; repeat < repeats; ++repeat) {
     llvm::append_range(wide.elements, ArrayRef(acc.elements).slice(repeat * blockSize, blockSize));
-    wide.elements.append(sumColumns / 2, emit.f32(0.0f));
+    wide.elements.append(columns / 2, emit.f32(0.0f));
   }
   return wide;
 }
 
-std::pair<Fragment, RowVector> KernelLowering::splitSumColumns(const Fragment &wide) {
-  Fragment acc{{}, wide.columns - sumColumns};
+/// The parts of such an accumulator.
+static std::pair<Fragment, RowVector> splitSumColumns(const Fragment &wide) {
+  constexpr int64_t columns = KernelLowering::sumColumns;
+  Fragment acc{{}, wide.columns - columns};
   RowVector sums;
   size_t blockSize = acc.columns / 2;
   for (ArrayRef<Value> rest = wide.elements; !rest.empty();
-       rest = rest.drop_front(blockSize + sumColumns / 2)) {
+       rest = rest.drop_front(blockSize + columns / 2)) {
     llvm::append_range(acc.elements, rest.take_front(blockSize));
     // All columns are the same; of the four numbers of a lane two are of each of its rows.
     sums.elements.append({rest[blockSize], rest[blockSize + 2]});
@@ -88,146 +99,154 @@ std::pair<Fragment, RowVector> KernelLowering::splitSumColumns(const Fragment &w
   return {acc, sums};
 }
 
-Value KernelLowering::halfOfOnes() {
-  return emit.i32(valueType.isBF16() ? 0x3F803F80 : 0x3C003C00);
+//===----------------------------------------------------------------------===//
+// Stages of the loop
+//===----------------------------------------------------------------------===//
+
+KernelLowering::State KernelLowering::initialLazyState(const State &state) {
+  State lazyState = state;
+  lazyState.acc = addSumColumns(emit, state.acc, geometry.repeats);
+  lazyState.sum.elements.assign(state.max.elements.size(), emit.f32(lazy->threshold));
+  if (lazy->hasLse)
+    lazyState.laneSum = spread(state.sum);
+  return lazyState;
 }
 
-/// Whether some f32 that is not negative is 2 or more, or a NaN.
-static Value someReachTwo(Emitter &emit, ValueRange elements) {
-  Value bits;
-  for (Value element : elements) {
-    Value word = emit.bitcast(emit.getI32Type(), element);
-    bits = bits ? emit.bitOr(bits, word) : word;
-  }
-  constexpr int64_t highestExponentBit = int64_t(1) << 30;
-  return emit.compare(arith::CmpIPredicate::ne, emit.bitAnd(bits, highestExponentBit), emit.i32(0));
-}
-
-void KernelLowering::lower(TripsOp op) {
-  if (lazy->raise) {
-    // A row without a reference has raised it to infinity, and trips.
-    auto powers = op.getSum().getDefiningOp<RowSumOp>().getTile();
-    mapping.map(op.getResult(),
-                path->any(someReachTwo(emit, fragments.at(powers).elements)));
-    return;
-  }
-  // Parts are compared, not their sum: no shuffles.
-  RowVector sum = rowVectors.at(op.getSum()), reference = gather(rowVectors.at(op.getReference()));
-  Value threshold = emit.f32(op.getThreshold().convertToFloat()), trips;
-  for (auto [part, max] : llvm::zip_equal(sum.elements, reference.elements)) {
-    Value above = emit.compare(arith::CmpFPredicate::UGT, part, threshold);
-    Value unset = emit.compare(arith::CmpFPredicate::OEQ, max,
-                               emit.f32(-std::numeric_limits<float>::infinity()));
-    Value row = emit.bitOr(above, unset);
-    trips = trips ? emit.bitOr(trips, row) : row;
-  }
-  mapping.map(op.getResult(), path->any(trips));
-}
-
-LogicalResult KernelLowering::lowerLazySoftmax(KeyLoopOp loop, State &state) {
-  Region &softmax = loop.getSoftmax();
-  TripsOp guard = lazy->guard;
-  scf::IfOp choice = lazy->choice;
-  Value scores = softmax.getArgument(0), sums = guard.getSum();
-  Value powers = sums.getDefiningOp<RowSumOp>().getTile();
-  auto isAttempt = [&](Operation &op) { return isa<Exp2Op, RowSumOp, TripsOp>(op); };
-  for (Operation &op : softmax.front().without_terminator())
-    if (&op != choice && !isAttempt(op) && failed(lower(&op)))
-      return failure();
-
-  // Rows without references trip for sure.
-  if (llvm::all_of(rowVectors.at(softmax.getArgument(1)).elements,
-                   [](Value row) { return matchPattern(row, m_NegInfFloat()); })) {
-    mapping.map(guard.getResult(), emit.i1(true));
-    state.wary = emit.i1(false);
-    if (failed(lower(*choice.thenBlock())))
-      return failure();
-    for (auto [result, value] :
-         llvm::zip_equal(choice.getResults(), choice.thenYield().getOperands()))
-      setRegisters(result, registersOf(value, isSpread(value)), isSpread(value));
-    return success();
-  }
-
-  LogicalResult result = success();
-  auto emitOrFail = [&](LogicalResult emitted) {
-    if (failed(emitted))
-      result = failure();
-    return succeeded(result);
+FailureOr<KernelLowering::Weights> KernelLowering::lowerLazySoftmax(KeyLoopOp loop, State &state) {
+  // Rows without a reference take the maximum of this tile.
+  Value reference = loop.getSoftmax().getArgument(1);
+  RowMaxOp rowMax = *lazy->choice.thenBlock()->getOps<RowMaxOp>().begin();
+  rowVectors[reference] = state.max;
+  auto takeMaxima = [&] {
+    lower(rowMax);
+    Values references;
+    for (auto [old, max] :
+         llvm::zip_equal(state.max.elements, rowVectors.at(rowMax.getResult()).elements)) {
+      Value unset = emit.compare(arith::CmpFPredicate::OEQ, old, emit.f32(-infinity));
+      references.push_back(emit.select(unset, max, old));
+    }
+    return references;
   };
-  Fragment masked = fragments.at(scores);
-  size_t numElements = masked.elements.size(), numSums = state.sum.elements.size();
-  Values tried = emit.choose(
-      state.wary,
-      [&] {
-        Values registers = masked.elements;
-        registers.append(numSums, emit.f32(0.0f));
-        registers.push_back(emit.i1(true));
-        return registers;
-      },
-      [&] {
-        for (Operation &op : softmax.front().without_terminator())
-          if (isAttempt(op))
-            emitOrFail(lower(&op));
-        Fragment attempt = fragments.at(powers);
-        Value trips = scalar(guard.getResult());
-        Values registers = emit.choose(
-            trips,
-            [&] {
-              emitOrFail(path->formScoresAgain(loop, attempt)) && emitOrFail(lowerMask(loop));
-              return fragments.at(scores).elements;
-            },
-            [&] { return attempt.elements; });
-        llvm::append_range(registers, rowVectors.at(sums).elements);
-        registers.push_back(trips);
-        return registers;
-      });
-  ArrayRef<Value> left = tried;
-  Fragment registers{Values(left.take_front(numElements)), masked.columns};
-  RowVector laneSums{Values(left.slice(numElements, numSums)), /*isSpread=*/true};
-  Value trips = left.back();
-  mapping.map(guard.getResult(), trips);
+  if (llvm::all_of(state.max.elements, [](Value row) { return matchPattern(row, m_NegInfFloat()); })) {
+    state.max.elements = takeMaxima();
+  } else {
+    Value someUnset;
+    for (Value row : state.max.elements) {
+      Value unset = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(-infinity));
+      someUnset = someUnset ? emit.bitOr(someUnset, unset) : unset;
+    }
+    state.max.elements =
+        emit.choose(emit.any(someUnset), takeMaxima, [&] { return state.max.elements; });
+  }
+  rowVectors[reference] = state.max;
+  lower(lazy->powers);
+  if (lazy->hasLse) {
+    lower(lazy->guard.getSum().getDefiningOp<RowSumOp>());
+    state.laneSum = combine({state.laneSum, rowVectors.at(lazy->guard.getSum())},
+                            [&](ArrayRef<Value> in) { return emit.add(in[0], in[1]); });
+  }
+  // The accumulator is scaled in `raiseReferences`.
+  return Weights{fragments.at(lazy->powers.getResult()), RowVector(), emit.i1(false)};
+}
 
-  // Sums stay spread.
-  Operation *yield = softmax.front().getTerminator();
-  auto staysSpread = [&](Value value) { return value == yield->getOperand(2); };
-  auto flatten = [&](Operation *branch, Value wary) {
-    Values values;
-    for (auto [value, of] : llvm::zip_equal(branch->getOperands(), choice.getResults()))
-      llvm::append_range(values, registersOf(value, staysSpread(of)));
-    values.push_back(wary);
+void KernelLowering::raiseReferences(State &state, Fragment &probabilities) {
+  float exponent = lazy->powers.getScale().convertToFloat();
+  Value scale = emit.f32(exponent), raise = emit.f32(lazy->raise),
+        threshold = emit.f32(lazy->threshold);
+  RowVector sums = splitSumColumns(state.acc).second, limits = state.sum;
+  Values trips;
+  Value some;
+  State current = state;
+  for (auto [limit, sum, next] :
+       llvm::zip_equal(limits.elements, sums.elements, current.sum.elements)) {
+    trips.push_back(emit.compare(arith::CmpFPredicate::OGT, sum, limit));
+    some = some ? emit.bitOr(some, trips.back()) : trips.back();
+    // A number of its own: registers of the accumulator are not to be read during products.
+    next = emit.add(sum, threshold);
+  }
+  size_t numProbabilities = probabilities.elements.size();
+  auto pack = [&](const State &of, const Fragment &tile) {
+    Values values = flatten(of);
+    llvm::append_range(values, tile.elements);
     return values;
   };
   Values results = emit.choose(
-      trips,
+      emit.any(some),
       [&] {
-        fragments[scores] = registers;
-        emitOrFail(lower(*choice.thenBlock()));
-        Value factors, raisesMuch;
-        for (auto [value, of] :
-             llvm::zip_equal(choice.thenYield().getOperands(), choice.getResults()))
-          if (of == yield->getOperand(3))
-            factors = value;
-        for (Value factor : gather(rowVectors.at(factors)).elements) {
-          Value row = emit.compare(arith::CmpFPredicate::OLT, factor, emit.f32(1 / waryFactor));
-          raisesMuch = raisesMuch ? emit.bitOr(raisesMuch, row) : row;
+        State raised = current;
+        Values factors;
+        for (auto [row, trip] : llvm::enumerate(trips)) {
+          // So that what the tile has added becomes as much as one key at the reference.
+          Value &max = raised.max.elements[row];
+          Value before = emit.sub(limits.elements[row], threshold);
+          Value partial = emit.max(emit.sub(sums.elements[row], before), threshold);
+          Value orders = emit.add(emit.log2(partial), raise);
+          Value above = emit.fma(orders, emit.f32(1 / exponent), max);
+          // The ratio of what the tiles have subtracted and will subtract.
+          Value ratio = emit.exp2(
+              emit.sub(emit.fma(max, scale, raise), emit.fma(above, scale, raise)));
+          factors.push_back(emit.select(trip, ratio, emit.f32(1.0f)));
+          max = emit.select(trip, above, max);
+          raised.sum.elements[row] = emit.fma(sums.elements[row], factors.back(), threshold);
         }
-        return flatten(choice.thenYield(), path->any(raisesMuch));
+        auto scaleRows = [&](Fragment &tile) {
+          for (auto [i, element] : llvm::enumerate(tile.elements))
+            element = emit.mul(element, factors[tile.rowOf(i)]);
+        };
+        scaleRows(raised.acc);
+        Fragment scaled = probabilities;
+        scaleRows(scaled);
+        for (auto [row, element] : llvm::enumerate(raised.laneSum.elements))
+          element = emit.mul(element, factors[row]);
+        return pack(raised, scaled);
       },
-      [&] {
-        fragments[powers] = registers;
-        rowVectors[sums] = laneSums;
-        emitOrFail(lower(*choice.elseBlock()));
-        return flatten(choice.elseYield(), emit.i1(false));
-      });
+      [&] { return pack(current, probabilities); });
   ValueRange rest = results;
-  for (Value of : choice.getResults()) {
-    auto tile = cast<TileType>(of.getType());
-    size_t count = !tile.isRowVector() ? numElements
-                   : staysSpread(of)   ? numSums
-                                       : static_cast<size_t>(2 * geometry.repeats);
-    setRegisters(of, rest.take_front(count), staysSpread(of));
-    rest = rest.drop_front(count);
-  }
-  state.wary = rest.front();
-  return result;
+  probabilities.elements = Values(rest.take_back(numProbabilities));
+  state = unflatten(current, rest.drop_back(numProbabilities));
+}
+
+//===----------------------------------------------------------------------===//
+// End
+//===----------------------------------------------------------------------===//
+
+/// Whether some element is infinite or a NaN.
+static Value someAreNotFinite(Emitter &emit, ValueRange elements) {
+  // 0 x is 0 or a NaN.
+  constexpr size_t numChains = 4;
+  Emitter::Values chains(numChains, emit.f32(0.0f));
+  for (auto [i, element] : llvm::enumerate(elements))
+    chains[i % numChains] = emit.fma(element, emit.f32(0.0f), chains[i % numChains]);
+  Value sum = emit.add(emit.add(chains[0], chains[1]), emit.add(chains[2], chains[3]));
+  return emit.compare(arith::CmpFPredicate::UNO, sum, sum);
+}
+
+void KernelLowering::finishLazy(KeyLoopOp loop, const State &state) {
+  overflows = someAreNotFinite(emit, state.acc.elements);
+  auto [acc, sum] = splitSumColumns(state.acc);
+  fragments[loop.getAcc()] = acc;
+  rowVectors[loop.getMax()] = state.max;
+  rowVectors[loop.getSum()] = sum;
+  laneSum = state.laneSum;
+}
+
+LogicalResult KernelLowering::lowerFullStep(KeyLoopOp loop) {
+  mapping.map(lazy->guard.getResult(), emit.i1(true));
+  if (failed(lower(*lazy->choice.thenBlock())))
+    return failure();
+  for (auto [result, value] :
+       llvm::zip_equal(lazy->choice.getResults(), lazy->choice.thenYield().getOperands()))
+    setRegisters(result, registersOf(value, isSpread(value)), isSpread(value));
+  return success();
+}
+
+LogicalResult KernelLowering::lowerSecondPass() {
+  KeyLoopOp loop = lazy->guard->getParentOfType<KeyLoopOp>();
+  isOptimistic = false;
+  return path->repeatKeyLoop(loop, overflows, [&]() -> LogicalResult {
+    for (Operation &op : llvm::make_range(std::next(Block::iterator(loop)), loop->getBlock()->end()))
+      if (!op.hasTrait<OpTrait::IsTerminator>() && failed(lower(&op)))
+        return failure();
+    return success();
+  });
 }

@@ -165,20 +165,18 @@ void KernelLowering::lower(Exp2Op op) {
   Value scale = emit.f32(op.getScale().convertToFloat());
   RowVector reference = gather(rowVectors.at(op.getReference()));
   auto type = cast<TileType>(op.getTile().getType());
-  Value raise = lazy && lazy->raise ? emit.f32(*lazy->raise) : Value();
   // What exp2 adds to a scaled score: minus the scaled reference, 0 for a row that has seen no key.
-  // One rounded product for all keys of a row: its error cancels. The guard of a lazy softmax wants
-  // such rows to trip, so there it stays infinite.
-  bool isGuarded = raise && lazy->guard.getReference() == op.getReference();
+  // One rounded product for all keys of a row: its error cancels.
+  Value raise = isOptimistic && lazy->raise ? emit.f32(lazy->raise) : Value();
   Values offsets;
   for (Value row : reference.elements) {
-    Value offset = emit.negate(raise ? emit.fma(row, scale, raise) : emit.mul(row, scale));
     Value unset = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(-infinity));
-    offsets.push_back(isGuarded ? offset : emit.select(unset, emit.f32(0.0f), offset));
+    Value scaled = raise ? emit.fma(row, scale, raise) : emit.mul(row, scale);
+    offsets.push_back(emit.negate(emit.select(unset, emit.f32(0.0f), scaled)));
   }
   // f16 tells 1 from the neighbour of 1 that a rounded product of thousands gives: there the
   // difference comes first, as on the CPU, and the largest probability is 1.
-  bool subtractsFirst = valueType.isF16() && !lazy;
+  bool subtractsFirst = valueType.isF16() && !isOptimistic;
   auto power = [&](Value element, size_t row) {
     if (!subtractsFirst)
       return emit.exp2(emit.fma(element, scale, offsets[row]));
@@ -192,9 +190,9 @@ void KernelLowering::lower(Exp2Op op) {
     RowVector rows = gather(rowVectors.at(op.getTile()));
     for (auto [row, element] : llvm::enumerate(rows.elements)) {
       // Factors are ratios of what the tiles subtracted.
-      Value before = raise ? emit.fma(element, scale, raise) : emit.mul(element, scale);
-      powers.push_back(subtractsFirst ? power(element, row)
-                                      : emit.exp2(emit.add(before, offsets[row])));
+      powers.push_back(subtractsFirst
+                           ? power(element, row)
+                           : emit.exp2(emit.add(emit.mul(element, scale), offsets[row])));
     }
   } else {
     const Fragment &tile = fragments.at(op.getTile());
@@ -205,10 +203,6 @@ void KernelLowering::lower(Exp2Op op) {
 }
 
 void KernelLowering::lower(RowSumOp op) {
-  if (lazy && lazy->raise) {
-    rowVectors[op.getResult()] = {{}, /*isSpread=*/true};
-    return; // nobody looks at them
-  }
   const Fragment &tile = fragments.at(op.getTile());
   // The part of a lane, in two chains for each row.
   Values chains(4 * geometry.repeats), sums;
@@ -250,6 +244,10 @@ void KernelLowering::lower(AddOp op) {
 
 void KernelLowering::lower(ScaleRowsOp op) {
   Fragment tile = fragments.at(op.getTile());
+  if (matchPattern(scalar(op.getCondition()), m_Zero())) {
+    fragments[op.getResult()] = tile;
+    return;
+  }
   RowVector factors = gather(rowVectors.at(op.getFactors()));
   auto scaled = [&] {
     Values elements;
@@ -274,8 +272,6 @@ void KernelLowering::lower(ScaleRowsOp op) {
 void KernelLowering::lower(NormalizeOp op) {
   Fragment tile = fragments.at(op.getAcc());
   RowVector sum = gather(rowVectors.at(op.getSum()));
-  if (lazy)
-    std::tie(tile, sum) = splitSumColumns(tile);
   Values inverses;
   for (Value row : sum.elements) {
     Value empty = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(0.0f));
@@ -289,11 +285,14 @@ void KernelLowering::lower(NormalizeOp op) {
 
 void KernelLowering::lower(LseOp op) {
   Value scale = emit.f32(op.getScale().convertToFloat());
-  RowVector reference = gather(rowVectors.at(op.getReference())),
-            sum = gather(rowVectors.at(op.getSum())), result;
+  RowVector reference = gather(rowVectors.at(op.getReference())), result;
+  // Probabilities, and with them the sums, are smaller where references were raised.
+  RowVector sum = gather(isOptimistic ? laneSum : rowVectors.at(op.getSum()));
+  float raise = isOptimistic ? std::exp2(lazy->raise) : 1.0f;
   for (auto [max, total] : llvm::zip_equal(reference.elements, sum.elements)) {
     Value empty = emit.compare(arith::CmpFPredicate::OEQ, total, emit.f32(0.0f));
-    Value log = emit.mul(emit.log2(total), emit.f32(ln2));
+    Value log = raise == 1.0f ? total : emit.mul(total, emit.f32(raise));
+    log = emit.mul(emit.log2(log), emit.f32(ln2));
     result.elements.push_back(
         emit.select(empty, emit.f32(-infinity), emit.fma(max, scale, log)));
   }

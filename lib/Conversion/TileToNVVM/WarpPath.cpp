@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Barriers.h"
 #include "KernelLowering.h"
 
 using namespace mlir;
@@ -32,9 +33,8 @@ public:
   Fragment dot(const SharedTile &query, const SharedTile &key) override;
   Fragment accumulate(Fragment acc, const Fragment &probabilities,
                       const SharedTile &value) override;
-  LogicalResult formScoresAgain(KeyLoopOp loop, const Fragment &) override {
-    return kernel.lowerScores(loop, keyTiles);
-  }
+  LogicalResult repeatKeyLoop(KeyLoopOp loop, Value condition,
+                              function_ref<LogicalResult()> rest) override;
 
 private:
   /// Starts copies of rows [row, row + tile.rows) of the load's memory; rows beyond its end and its
@@ -55,10 +55,15 @@ private:
   /// acc[0..4) += left right.
   void multiply(MutableArrayRef<Value> acc, ArrayRef<Value> left, ArrayRef<Value> right);
 
+  /// All key tiles, one after the other. The queries are there, or will be with the first of them.
+  LogicalResult emitLoop(KeyLoopOp loop);
+
   Emitter &emit;
   Type element;
-  /// Of the tile at hand.
-  SmallVector<SharedTile> keyTiles;
+  /// What the stage `load` loads, and for each load the first tile of its ring.
+  SmallVector<LoadOp> loads;
+  SmallVector<SharedTile> ring;
+  int64_t stages = 2;
 };
 
 } // namespace
@@ -202,7 +207,7 @@ Fragment WarpPath::accumulate(Fragment acc, const Fragment &probabilities,
                               const SharedTile &value) {
   int64_t repeats = kernel.geometry.repeats;
   MutableArrayRef<Value> elements(acc.elements);
-  Value ones = kernel.lazy ? kernel.halfOfOnes() : Value();
+  Value ones = kernel.isOptimistic ? kernel.halfOfOnes() : Value();
   for (int64_t step = 0; step < value.rows / 16; ++step) {
     SmallVector<std::array<Value, 4>> left;
     for (int64_t repeat = 0; repeat < repeats; ++repeat)
@@ -214,7 +219,7 @@ Fragment WarpPath::accumulate(Fragment acc, const Fragment &probabilities,
           multiply(elements.slice(repeat * acc.columns / 2 + (2 * pair + half) * 4, 4),
                    left[repeat], ArrayRef(right).slice(2 * half, 2));
     }
-    if (kernel.lazy)
+    if (kernel.isOptimistic)
       for (int64_t repeat = 0; repeat < repeats; ++repeat)
         multiply(elements.slice((repeat + 1) * acc.columns / 2 - 4, 4), left[repeat], {ones, ones});
   }
@@ -226,13 +231,14 @@ Fragment WarpPath::accumulate(Fragment acc, const Fragment &probabilities,
 //===----------------------------------------------------------------------===//
 
 LogicalResult WarpPath::lowerKeyLoop(KeyLoopOp loop) {
-  auto loads = kernel.stageLoads(loop);
+  auto stageLoads = kernel.stageLoads(loop);
   auto queries = kernel.outerLoads(loop);
-  if (failed(loads) || failed(queries))
+  if (failed(stageLoads) || failed(queries))
     return failure();
-  element = loads->back().getTile().getType().getElementType();
+  loads = *stageLoads;
+  element = loads.back().getTile().getType().getElementType();
   ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
-  int64_t stages = schedule ? schedule.getStages().value_or(2) : 2;
+  stages = schedule ? schedule.getStages().value_or(2) : 2;
 
   for (LoadOp load : *queries) {
     TileType type = load.getTile().getType();
@@ -241,12 +247,25 @@ LogicalResult WarpPath::lowerKeyLoop(KeyLoopOp loop) {
     startCopy(load, tile);
   }
   // A ring of stages, each with a tile for every load.
-  SmallVector<SharedTile> ring;
-  for (LoadOp load : *loads) {
+  for (LoadOp load : loads) {
     TileType type = load.getTile().getType();
     ring.push_back({kernel.allocateShared(stages * type.getRows() * type.getColumns() * 2),
                     type.getRows(), type.getColumns()});
   }
+  return emitLoop(loop);
+}
+
+LogicalResult WarpPath::repeatKeyLoop(KeyLoopOp loop, Value condition,
+                                      function_ref<LogicalResult()> rest) {
+  LogicalResult result = success();
+  emit.when(anyOfBlock(emit, condition), [&] {
+    if (failed(emitLoop(loop)) || failed(rest()))
+      result = failure();
+  });
+  return result;
+}
+
+LogicalResult WarpPath::emitLoop(KeyLoopOp loop) {
   auto tilesOf = [&](Value stage) {
     SmallVector<SharedTile> tiles;
     for (SharedTile tile : ring) {
@@ -265,7 +284,7 @@ LogicalResult WarpPath::lowerKeyLoop(KeyLoopOp loop) {
         result = failure();
         return;
       }
-      for (auto [load, tile] : llvm::zip_equal(*loads, tilesOf(stage)))
+      for (auto [load, tile] : llvm::zip_equal(loads, tilesOf(stage)))
         startCopy(load, tile);
     });
     emit.make<NVVM::CpAsyncCommitGroupOp>();
@@ -304,10 +323,9 @@ LogicalResult WarpPath::lowerKeyLoop(KeyLoopOp loop) {
           startTile(aheadKey, free);
         }
         SmallVector<SharedTile> tiles = tilesOf(stage);
-        keyTiles.assign(tiles.begin(), std::prev(tiles.end()));
         KernelLowering::State after = KernelLowering::unflatten(state, values.drop_back());
         FailureOr<KernelLowering::Weights> weights = failure();
-        if (succeeded(kernel.lowerScores(loop, keyTiles)))
+        if (succeeded(kernel.lowerScores(loop, ArrayRef(tiles).drop_back())))
           weights = kernel.lowerSoftmax(loop, key, after);
         if (failed(weights) ||
             failed(kernel.lowerAccumulate(loop, *weights, tiles.back(), after))) {

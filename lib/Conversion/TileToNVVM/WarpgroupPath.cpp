@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The first warpgroup produces: one of its threads copies tiles into a ring in shared memory. The
-// others consume: each owns 64 rows of the query tile. A tile of the ring has two mbarriers:
+// The first warpgroup produces: one of its threads copies keys into a ring in shared memory, one of
+// another warp values. The others consume: each owns 64 rows of the query tile. A tile of the ring has two mbarriers:
 // "full", on which the bytes of a copy arrive, and "empty", on which every warp that consumes
 // arrives when it has read the tile.
 //
@@ -46,8 +46,8 @@ public:
   Fragment dot(const SharedTile &query, const SharedTile &key) override;
   Fragment accumulate(Fragment acc, const Fragment &probabilities,
                       const SharedTile &value) override;
-  Value any(Value condition) override;
-  LogicalResult formScoresAgain(KeyLoopOp loop, const Fragment &registers) override;
+  LogicalResult repeatKeyLoop(KeyLoopOp loop, Value condition,
+                              function_ref<LogicalResult()> rest) override;
 
 private:
   /// One ring for each load of the stage `load`: keys, then the value.
@@ -72,10 +72,13 @@ private:
   void startCopy(LoadOp load, const SharedTile &tile, Value barrier);
   /// The panel behind a value tile, by all threads.
   void fillOnes(const SharedTile &value);
-  void emitProducer(KeyLoopOp loop, ArrayRef<LoadOp> queries);
+  /// Copies the key and value tiles of the loop from `start` of the rings on, and before them queries.
+  void emitProducer(KeyLoopOp loop, ArrayRef<LoadOp> queries, const RingPosition &start);
   LogicalResult emitConsumers(KeyLoopOp loop);
-  /// The tiles of a consumer one after the other; nothing overlaps within it.
-  FailureOr<KernelLowering::State> emitInSequence(KeyLoopOp loop, KernelLowering::State state);
+  /// The tiles of a consumer one after the other, from `start` of the rings on; nothing overlaps
+  /// within it.
+  FailureOr<KernelLowering::State> emitInSequence(KeyLoopOp loop, KernelLowering::State state,
+                                                  const RingPosition &start);
   /// The tiles of a consumer, of which there is one at least, with lookahead.
   FailureOr<KernelLowering::State> emitWithLookahead(KeyLoopOp loop, KernelLowering::State state);
   /// The value tile at hand is that of the key tile at `key`, which may reach beyond a limit.
@@ -86,7 +89,7 @@ private:
   /// Waits for the key tile at `scorePosition`, and issues its scores.
   void issueScores(KeyLoopOp loop);
   /// Issues the scores of a key tile that is there, into the registers `spent`.
-  void multiplyScores(KeyLoopOp loop, bool isAgain = false);
+  void multiplyScores(KeyLoopOp loop);
   /// Waits for the tile at `position` of a ring; gives it back.
   void acquire(const Ring &ring, RingPosition position);
   void release(const Ring &ring, Value stage);
@@ -101,6 +104,8 @@ private:
   int64_t stages = 2;
   std::optional<BarrierArray> barriers;
   SmallVector<Ring> rings;
+  /// First the producer, then the consumers.
+  scf::IfOp roles;
   /// The first barrier is that of the queries.
   static constexpr int64_t queryBarrier = 0;
   /// Named barriers of consumers that take turns, and of each consumer; 0 is that of the block.
@@ -184,27 +189,26 @@ void WarpgroupPath::fillOnes(const SharedTile &value) {
             });
 }
 
-void WarpgroupPath::emitProducer(KeyLoopOp loop, ArrayRef<LoadOp> queries) {
+void WarpgroupPath::emitProducer(KeyLoopOp loop, ArrayRef<LoadOp> queries,
+                                 const RingPosition &start) {
   Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());
   Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
-  emit.when(emit.equal(kernel.thread, emit.i32(0)), [&] {
-    for (LoadOp query : queries)
-      startCopy(query, kernel.sharedTiles.at(query.getTile()), barriers->at(queryBarrier));
-    auto load = [&](const Ring &ring, RingPosition at, Value key) {
-      // Index arithmetic: what could fail has been refused.
-      (void)kernel.lowerStageScalars(loop, key);
-      waitFor(emit, empty(ring, at.stage), emit.bitXor(at.parity, 1));
-      startCopy(ring.load, tileAt(ring, at.stage), full(ring, at.stage));
-    };
-    RingPosition start = RingPosition::start(emit);
-    emit.loop(lower, upper, step, {start.stage, start.parity}, [&](Value key, ValueRange in) {
-      RingPosition at{in[0], in[1]};
-      for (const Ring &ring : rings)
-        load(ring, at, key);
-      RingPosition next = at.next(emit, stages);
-      return KernelLowering::Values{next.stage, next.parity};
+  // A warp for each ring, so that keys do not wait until there is room for values.
+  for (const Ring &ring : rings)
+    emit.when(emit.equal(kernel.thread, emit.i32(&ring == &rings.front() ? 0 : 32)), [&] {
+      if (&ring == &rings.front())
+        for (LoadOp query : queries)
+          startCopy(query, kernel.sharedTiles.at(query.getTile()), barriers->at(queryBarrier));
+      emit.loop(lower, upper, step, {start.stage, start.parity}, [&](Value key, ValueRange in) {
+        RingPosition at{in[0], in[1]};
+        // Index arithmetic: what could fail has been refused.
+        (void)kernel.lowerStageScalars(loop, key);
+        waitFor(emit, empty(ring, at.stage), emit.bitXor(at.parity, 1));
+        startCopy(ring.load, tileAt(ring, at.stage), full(ring, at.stage));
+        RingPosition next = at.next(emit, stages);
+        return KernelLowering::Values{next.stage, next.parity};
+      });
     });
-  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -240,32 +244,13 @@ void WarpgroupPath::issueScores(KeyLoopOp loop) {
   multiplyScores(loop);
 }
 
-LogicalResult WarpgroupPath::formScoresAgain(KeyLoopOp loop, const Fragment &registers) {
-  spent = registers.elements;
-  multiplyScores(loop, /*isAgain=*/true);
-  unsigned pending = std::exchange(pendingProducts, 0);
-  LogicalResult result = kernel.lowerScores(loop, tileAt(rings.front(), scorePosition.stage));
-  pendingProducts = pending;
-  return result;
-}
-
-Value WarpgroupPath::any(Value condition) {
-  // Scores are formed again by the whole warpgroup.
-  return anyOfWarpgroup(emit, emit.add(consumer(), firstWarpgroupBarrier), condition);
-}
-
-void WarpgroupPath::multiplyScores(KeyLoopOp loop, bool isAgain) {
+void WarpgroupPath::multiplyScores(KeyLoopOp loop) {
   auto dot = *loop.getScore().getOps<DotOp>().begin();
   const SharedTile &query = kernel.sharedTiles.at(dot.getQuery());
   SharedTile key = tileAt(rings.front(), scorePosition.stage);
   Value left = describeRows(emit, query, emit.mul(consumer(), 64)), right = describeRows(emit, key);
   // One register in the loop, not one for each step.
   pin(emit, left);
-  if (isAgain) {
-    // Nor do the descriptors of the first time stay in registers until here: these are others.
-    left = emit.uniform(left);
-    right = emit.uniform(right);
-  }
   scores = {spent, key.rows};
   emitWgmmaFence(emit);
   for (int64_t step = 0; step < query.columns / 16; ++step) {
@@ -282,8 +267,7 @@ void WarpgroupPath::multiplyScores(KeyLoopOp loop, bool isAgain) {
 
 Fragment WarpgroupPath::dot(const SharedTile &, const SharedTile &) {
   emitWgmmaWait(emit, pendingProducts, scores.elements);
-  if (!kernel.lazy)
-    release(rings.front(), scorePosition.stage);
+  release(rings.front(), scorePosition.stage);
   return scores;
 }
 
@@ -293,6 +277,7 @@ Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
   for (int64_t step = 0; step < value.rows / 16; ++step)
     llvm::append_range(left, kernel.packLeft(probabilities, /*repeat=*/0, step));
   pin(emit, left);
+  spent = probabilities.elements;
   if (takesTurns && issueAhead)
     // All that can be done before the turn: what is done after it the tensor cores wait for.
     keepUntilHere(emit, left, never, barriers->at(queryBarrier));
@@ -327,13 +312,13 @@ Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
 }
 
 FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
-                                                               KernelLowering::State state) {
+                                                               KernelLowering::State state,
+                                                               const RingPosition &start) {
   Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());
   Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
   KernelLowering::Values carried = KernelLowering::flatten(state);
   size_t numState = carried.size(), numSpent = spent.size();
   llvm::append_range(carried, spent);
-  RingPosition start = RingPosition::start(emit);
   carried.append({start.stage, start.parity});
   pendingProducts = 0;
   LogicalResult result = success();
@@ -346,8 +331,6 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
         limitValues(loop, key);
         issueScores(loop);
         auto weights = lowerTile(loop, key, after);
-        if (succeeded(weights))
-          spent = weights->probabilities.elements;
         SharedTile value = tileAt(rings.back(), valuePosition.stage);
         if (failed(weights) || failed(kernel.lowerAccumulate(loop, *weights, value, after))) {
           result = failure();
@@ -379,11 +362,7 @@ FailureOr<KernelLowering::Weights> WarpgroupPath::lowerTile(KeyLoopOp loop, Valu
                                                             KernelLowering::State &state) {
   if (failed(kernel.lowerScores(loop, tileAt(rings.front(), scorePosition.stage))))
     return failure();
-  auto weights = kernel.lowerSoftmax(loop, key, state);
-  // A guard may have wanted the scores again.
-  if (kernel.lazy)
-    release(rings.front(), scorePosition.stage);
-  return weights;
+  return kernel.lowerSoftmax(loop, key, state);
 }
 
 FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop,
@@ -412,15 +391,12 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
   // been multiplied yet.
   leftOperands.assign(kernel.geometry.kTile / 4, emit.i32(0));
   never = emit.less(kernel.memory(kernel.kernel.getMemories().front()).rows, emit.i64(0));
-  bool alwaysScales = !kernel.lazy;
   auto pack = [&](const KernelLowering::State &current, const KernelLowering::Weights &left) {
     KernelLowering::Values values = KernelLowering::flatten(current);
     llvm::append_range(values, left.probabilities.elements);
     llvm::append_range(values, leftOperands);
     llvm::append_range(values, left.factors.elements);
     values.append({scorePosition.stage, scorePosition.parity});
-    if (!alwaysScales)
-      values.push_back(left.isRaised);
     return values;
   };
   size_t numState = KernelLowering::flatten(state).size();
@@ -437,8 +413,6 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
     left.factors.elements = take(left.factors.elements.size());
     KernelLowering::Values position = take(2);
     valuePosition = {position[0], position[1]};
-    if (!alwaysScales)
-      left.isRaised = take(1).front();
     return std::pair(current, left);
   };
   // Waits for the product before this one, and issues this one.
@@ -453,7 +427,6 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
     size_t numAcc = current.acc.elements.size();
     llvm::copy(waited.take_front(numAcc), current.acc.elements.begin());
     llvm::copy(waited.drop_front(numAcc), left.probabilities.elements.begin());
-    spent = left.probabilities.elements;
     Value before = emit.sub(valuePosition.stage, 1);
     before = emit.select(emit.less(before, emit.i32(0)), emit.i32(stages - 1), before);
     Value gives =
@@ -495,6 +468,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
   if (failed(accumulate(current, left, emit.bitXor(hasSecond, emit.i1(true)))))
     return failure();
   emitWgmmaWait(emit, 0, current.acc.elements);
+  release(rings.back(), valuePosition.stage);
   return current;
 }
 
@@ -507,7 +481,7 @@ LogicalResult WarpgroupPath::emitConsumers(KeyLoopOp loop) {
   spent.assign(kernel.geometry.kTile / 2, emit.f32(0.0f));
   waitFor(emit, barriers->at(queryBarrier), emit.i32(0));
   if (!looksAhead) {
-    auto state = emitInSequence(loop, initial);
+    auto state = emitInSequence(loop, initial, RingPosition::start(emit));
     if (succeeded(state))
       kernel.finish(loop, *state);
     return state;
@@ -550,13 +524,13 @@ LogicalResult WarpgroupPath::lowerKeyLoop(KeyLoopOp loop) {
     TileType type = load.getTile().getType();
     SharedTile tile{Value(), type.getRows(), type.getColumns()};
     // A panel of ones behind the values: see LazySoftmax.cpp.
-    bool hasOnes = kernel.lazy && load == loads->back();
+    bool hasOnes = kernel.isOptimistic && load == loads->back();
     int64_t stageBytes = tile.bytes() + (hasOnes ? tile.panelBytes() : 0);
     tile.base = kernel.allocateShared(stages * stageBytes);
     rings.push_back({load, tile, stageBytes, numBarriers, numBarriers + stages});
     numBarriers += 2 * stages;
   }
-  if (kernel.lazy) {
+  if (kernel.isOptimistic) {
     for (int64_t stage = 0; stage < stages; ++stage)
       fillOnes(tileAt(rings.back(), emit.i32(stage)));
     fenceStores(emit);
@@ -576,7 +550,7 @@ LogicalResult WarpgroupPath::lowerKeyLoop(KeyLoopOp loop) {
 
   // What is lowered after the loop belongs to the consumers, too.
   Value isProducer = emit.equal(emit.shiftRight(kernel.thread, 7), emit.i32(0));
-  auto roles = emit.make<scf::IfOp>(isProducer, /*withElseRegion=*/true);
+  roles = emit.make<scf::IfOp>(isProducer, /*withElseRegion=*/true);
   // 64 K registers for all: what the producer gives up the consumers get.
   constexpr std::array<std::pair<uint32_t, uint32_t>, 4> registers = {
       {{0, 0}, {0, 0}, {24, 240}, {32, 160}}};
@@ -584,11 +558,41 @@ LogicalResult WarpgroupPath::lowerKeyLoop(KeyLoopOp loop) {
   emit.setInsertionPoint(roles.thenYield());
   if (few)
     emit.make<NVVM::SetMaxRegisterOp>(few, NVVM::SetMaxRegisterAction::decrease);
-  emitProducer(loop, *queries);
+  emitProducer(loop, *queries, RingPosition::start(emit));
   emit.setInsertionPoint(roles.elseYield());
   if (many)
     emit.make<NVVM::SetMaxRegisterOp>(many, NVVM::SetMaxRegisterAction::increase);
   return emitConsumers(loop);
+}
+
+LogicalResult WarpgroupPath::repeatKeyLoop(KeyLoopOp loop, Value condition,
+                                           function_ref<LogicalResult()> rest) {
+  auto start = [&] {
+    // The rings go on where they are.
+    Value lower = emit.toI32(kernel.scalar(loop.getLower())),
+          upper = emit.toI32(kernel.scalar(loop.getUpper()));
+    Value keys = emit.maxSigned(emit.sub(upper, lower), emit.i32(0));
+    return RingPosition::after(emit, emit.div(emit.add(keys, loop.getStep() - 1), loop.getStep()),
+                               stages);
+  };
+  {
+    OpBuilder::InsertionGuard guard(emit);
+    emit.setInsertionPoint(roles.thenYield());
+    emit.when(anyOfBlock(emit, emit.i1(false)), [&] { emitProducer(loop, {}, start()); });
+  }
+  LogicalResult result = success();
+  takesTurns = false;
+  emit.when(anyOfBlock(emit, condition), [&] {
+    spent.assign(kernel.geometry.kTile / 2, emit.f32(0.0f));
+    auto state = emitInSequence(loop, kernel.initialState(loop), start());
+    if (succeeded(state)) {
+      kernel.finish(loop, *state);
+      result = rest();
+    } else {
+      result = failure();
+    }
+  });
+  return result;
 }
 
 std::unique_ptr<CodePath> sfa::gpu::createWarpgroupPath(KernelLowering &kernel) {

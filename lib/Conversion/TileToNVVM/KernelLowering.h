@@ -139,6 +139,8 @@ public:
     /// Of a lazy softmax the sum is the limit beyond which the guard raises the reference, and
     /// laneSum, where the log-sum-exp needs it, the sum of the probabilities before they were rounded.
     RowVector max, sum, laneSum = {};
+    /// Whether a row of the warp has no reference, where that is known; i1, not carried.
+    Value someUnset = nullptr;
   };
   /// As a list of values, and back.
   static Values flatten(const State &state);

@@ -36,6 +36,9 @@ using namespace sfa::tile;
 using namespace sfa::gpu;
 
 static constexpr float infinity = std::numeric_limits<float>::infinity();
+/// By how many binary orders a reference is raised at once: so that the factors of what there is are
+/// no denormals.
+static constexpr float mostOrders = 96.0f;
 
 LogicalResult KernelLowering::findGuard(KeyLoopOp loop) {
   Block &softmax = loop.getSoftmax().front();
@@ -112,6 +115,16 @@ KernelLowering::State KernelLowering::initialLazyState(const State &state) {
   return lazyState;
 }
 
+/// Whether a row of the warp has no reference.
+static Value someAreUnset(Emitter &emit, const RowVector &references) {
+  Value some;
+  for (Value row : references.elements) {
+    Value unset = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(-infinity));
+    some = some ? emit.bitOr(some, unset) : unset;
+  }
+  return emit.any(some);
+}
+
 FailureOr<KernelLowering::Weights> KernelLowering::lowerLazySoftmax(KeyLoopOp loop, State &state) {
   // Rows without a reference take the maximum of this tile.
   Value reference = loop.getSoftmax().getArgument(1);
@@ -130,13 +143,8 @@ FailureOr<KernelLowering::Weights> KernelLowering::lowerLazySoftmax(KeyLoopOp lo
   if (llvm::all_of(state.max.elements, [](Value row) { return matchPattern(row, m_NegInfFloat()); })) {
     state.max.elements = takeMaxima();
   } else {
-    Value someUnset;
-    for (Value row : state.max.elements) {
-      Value unset = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(-infinity));
-      someUnset = someUnset ? emit.bitOr(someUnset, unset) : unset;
-    }
-    state.max.elements =
-        emit.choose(emit.any(someUnset), takeMaxima, [&] { return state.max.elements; });
+    Value condition = state.someUnset ? state.someUnset : someAreUnset(emit, state.max);
+    state.max.elements = emit.choose(condition, takeMaxima, [&] { return state.max.elements; });
   }
   rowVectors[reference] = state.max;
   lower(lazy->powers);
@@ -152,7 +160,7 @@ FailureOr<KernelLowering::Weights> KernelLowering::lowerLazySoftmax(KeyLoopOp lo
 void KernelLowering::raiseReferences(State &state, Fragment &probabilities) {
   float exponent = lazy->powers.getScale().convertToFloat();
   Value scale = emit.f32(exponent), raise = emit.f32(lazy->raise),
-        threshold = emit.f32(lazy->threshold);
+        threshold = emit.f32(lazy->threshold), most = emit.f32(mostOrders);
   RowVector sums = splitSumColumns(state.acc).second, limits = state.sum;
   Values trips;
   Value some;
@@ -181,6 +189,7 @@ void KernelLowering::raiseReferences(State &state, Fragment &probabilities) {
           Value before = emit.sub(limits.elements[row], threshold);
           Value partial = emit.max(emit.sub(sums.elements[row], before), threshold);
           Value orders = emit.add(emit.log2(partial), raise);
+          orders = emit.select(emit.compare(arith::CmpFPredicate::OLT, orders, most), orders, most);
           Value above = emit.fma(orders, emit.f32(1 / exponent), max);
           // The ratio of what the tiles have subtracted and will subtract.
           Value ratio = emit.exp2(
@@ -203,6 +212,8 @@ void KernelLowering::raiseReferences(State &state, Fragment &probabilities) {
       [&] { return pack(current, probabilities); });
   ValueRange rest = results;
   probabilities.elements = Values(rest.take_back(numProbabilities));
+  // Before the scores are there: nobody waits for it.
+  current.someUnset = someAreUnset(emit, state.max);
   state = unflatten(current, rest.drop_back(numProbabilities));
 }
 

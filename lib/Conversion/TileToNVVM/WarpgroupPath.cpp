@@ -125,8 +125,8 @@ private:
   KernelLowering::Values leftOperands;
   /// Of the value tile at hand, where rows of it may be beyond a limit: those before it, i64.
   Value numValueRows;
-  /// A condition that does not hold; see keepUntilHere.
-  Value never;
+  /// With lookahead, a condition that holds; see packOver.
+  Value always;
   /// Registers of scores that are not needed any more: the next scores take their place.
   KernelLowering::Values spent;
 };
@@ -274,13 +274,13 @@ Fragment WarpgroupPath::dot(const SharedTile &, const SharedTile &) {
 Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
                                    const SharedTile &value) {
   KernelLowering::Values left;
-  for (int64_t step = 0; step < value.rows / 16; ++step)
-    llvm::append_range(left, kernel.packLeft(probabilities, /*repeat=*/0, step));
+  for (size_t pair = 0; pair < probabilities.elements.size() / 2; ++pair) {
+    Value low = probabilities.elements[2 * pair], high = probabilities.elements[2 * pair + 1];
+    left.push_back(always ? packOver(emit, leftOperands[pair], low, high, element, always)
+                          : emit.pack(low, high, element));
+  }
   pin(emit, left);
   spent = probabilities.elements;
-  if (takesTurns && issueAhead)
-    // All that can be done before the turn: what is done after it the tensor cores wait for.
-    keepUntilHere(emit, left, never, barriers->at(queryBarrier));
   if (issueAhead)
     issueAhead();
   acquire(rings.back(), valuePosition);
@@ -390,7 +390,8 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
   // What a tile leaves to the next: probabilities, in the registers of their scores, that have not
   // been multiplied yet.
   leftOperands.assign(kernel.geometry.kTile / 4, emit.i32(0));
-  never = emit.less(kernel.memory(kernel.kernel.getMemories().front()).rows, emit.i64(0));
+  Value rows = kernel.memory(kernel.kernel.getMemories().front()).rows;
+  always = emit.compare(arith::CmpIPredicate::sge, rows, emit.i64(0));
   auto pack = [&](const KernelLowering::State &current, const KernelLowering::Weights &left) {
     KernelLowering::Values values = KernelLowering::flatten(current);
     llvm::append_range(values, left.probabilities.elements);
@@ -422,7 +423,6 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
     KernelLowering::Values registers = current.acc.elements;
     llvm::append_range(registers, left.probabilities.elements);
     emitWgmmaWait(emit, 0, registers);
-    keepUntilHere(emit, leftOperands, never, barriers->at(queryBarrier));
     ArrayRef<Value> waited = registers;
     size_t numAcc = current.acc.elements.size();
     llvm::copy(waited.take_front(numAcc), current.acc.elements.begin());
@@ -582,6 +582,7 @@ LogicalResult WarpgroupPath::repeatKeyLoop(KeyLoopOp loop, Value condition,
   }
   LogicalResult result = success();
   takesTurns = false;
+  always = nullptr;
   emit.when(anyOfBlock(emit, condition), [&] {
     spent.assign(kernel.geometry.kTile / 2, emit.f32(0.0f));
     auto state = emitInSequence(loop, kernel.initialState(loop), start());

@@ -113,14 +113,14 @@ void sfa::gpu::emitWgmmaWait(Emitter &emit, unsigned pending, MutableArrayRef<Va
   emitTied(emit, fmt::format("wgmma.wait_group.sync.aligned {};", pending), acc, {}, "");
 }
 
-void sfa::gpu::keepUntilHere(Emitter &emit, ArrayRef<Value> registers, Value never,
-                             Value anywhere) {
-  for (size_t i = 0; i < registers.size(); i += 4) {
-    Emitter::Values operands{never, anywhere};
-    llvm::append_range(operands, registers.slice(i, 4));
-    emit.make<LLVM::InlineAsmOp>(
-        TypeRange(), operands, "@$0 st.shared.v4.b32 [$1], {$2,$3,$4,$5};", "b,r,r,r,r,r",
-        /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
-        LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
-  }
+Value sfa::gpu::packOver(Emitter &emit, Value old, Value low, Value high, Type element,
+                         Value always) {
+  const char *type = element.isBF16() ? "bf16x2" : "f16x2";
+  return emit
+      .make<LLVM::InlineAsmOp>(
+          emit.getI32Type(), ValueRange{old, high, low, always},
+          fmt::format("@$4 cvt.rn.{}.f32 $0, $2, $3;", type), "=r,0,f,f,b",
+          /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+          LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr())
+      .getResult(0);
 }

@@ -45,13 +45,14 @@ void emitWgmmaCommit(Emitter &emit);
 /// Waits until at most `pending` groups are under way; `acc` are the results of those that are not.
 void emitWgmmaWait(Emitter &emit, unsigned pending, llvm::MutableArrayRef<mlir::Value> acc);
 
-/// Until here nothing else is in `registers`, the left operands of products that were under way.
-/// The assembler takes registers for free as soon as the last product that reads them has been
-/// issued (seen with CUDA 13.0; PTX ISA, "wgmma.wait_group": registers must not be changed before
-/// the wait). So something has to read them after the wait: stores under `never`, a condition that
-/// does not hold and that the assembler cannot know, to the shared memory at `anywhere`.
-void keepUntilHere(Emitter &emit, llvm::ArrayRef<mlir::Value> registers, mlir::Value never,
-                   mlir::Value anywhere);
+/// Two f32, rounded to `element`, take the place of `old`, a left operand of products that were under
+/// way: until here nothing else is in its register. The assembler takes registers for free as soon
+/// as the last product that reads them has been issued (seen with CUDA 13.0; PTX ISA,
+/// "wgmma.wait_group": registers must not be changed before the wait). So something has to need them
+/// after the wait: a conversion under `always`, a condition that holds and that the assembler cannot
+/// know, which would otherwise leave the old number.
+mlir::Value packOver(Emitter &emit, mlir::Value old, mlir::Value low, mlir::Value high,
+                     mlir::Type element, mlir::Value always);
 
 } // namespace sfa::gpu
 

@@ -70,7 +70,7 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
   auto given = op.getScheduleAttr();
   auto chosen =
       ScheduleAttr::get(op.getContext(), best, Softmax::Online, qTile, kTile, /*stages=*/2,
-                        /*consumers=*/2, /*lookahead=*/{}, /*turns=*/{});
+                        /*consumers=*/2, /*lookahead=*/{}, /*turns=*/{}, /*splits=*/{});
   return given ? given.orElse(chosen) : chosen;
 }
 
@@ -120,6 +120,7 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
     turns = tiles.consumers > 1 && *lookahead != 0 ? Turns::PingPong : Turns::Free;
   }
   auto chosen = ScheduleAttr::get(op.getContext(), Strategy::Dense, softmax, tiles.qTile,
-                                  tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns);
+                                  tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns,
+                                  /*splits=*/{});
   return given ? given.orElse(chosen) : chosen;
 }

@@ -245,7 +245,7 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success(
       succeeded(check("q_tile", qTile, 4096)) && succeeded(check("k_tile", kTile, 4096)) &&
       succeeded(check("stages", stages, 16)) && succeeded(check("consumers", consumers, 8)) &&
-      succeeded(check("splits", splits, 256)));
+      succeeded(check("splits", splits, maxSplits)));
 }
 
 Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
@@ -324,9 +324,4 @@ ScheduleAttr ScheduleAttr::orElse(ScheduleAttr other) const {
              choose(getConsumers(), other.getConsumers()),
              choose(getLookahead(), other.getLookahead()), choose(getTurns(), other.getTurns()),
              choose(getSplits(), other.getSplits()));
-}
-
-ScheduleAttr ScheduleAttr::withSplits(int64_t splits) const {
-  return get(getContext(), getStrategy(), getSoftmax(), getQTile(), getKTile(), getStages(),
-             getConsumers(), getLookahead(), getTurns(), splits);
 }

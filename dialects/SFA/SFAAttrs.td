@@ -157,9 +157,8 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     bool isComplete() const;
     /// This schedule with its absent parameters taken from `other`.
     ScheduleAttr orElse(ScheduleAttr other) const;
-    /// This schedule with as many splits.
-    ScheduleAttr withSplits(int64_t splits) const;
     int64_t getSplitsOrDefault() const { return getSplits().value_or(1); }
+    static constexpr int64_t maxSplits = 256;
   }];
 }
 

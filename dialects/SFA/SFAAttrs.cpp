@@ -259,29 +259,29 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
   if (succeeded(parser.parseOptionalGreater()))
     return get(parser.getContext(), strategy, softmax, qTile, kTile, stages, consumers, lookahead,
                turns, splits);
-  if (parseParameters(parser,
-                      "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns, splits",
-                      [&](StringRef key) -> std::optional<ParseResult> {
-                        if (key == "strategy")
-                          return parseCase(parser, "strategy", strategy);
-                        if (key == "softmax")
-                          return parseCase(parser, "softmax", softmax);
-                        if (key == "q_tile")
-                          return parseInteger(parser, qTile);
-                        if (key == "k_tile")
-                          return parseInteger(parser, kTile);
-                        if (key == "stages")
-                          return parseInteger(parser, stages);
-                        if (key == "consumers")
-                          return parseInteger(parser, consumers);
-                        if (key == "lookahead")
-                          return parseInteger(parser, lookahead);
-                        if (key == "turns")
-                          return parseCase(parser, "value of turns", turns);
-                        if (key == "splits")
-                          return parseInteger(parser, splits);
-                        return std::nullopt;
-                      }) ||
+  if (parseParameters(
+          parser, "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns, splits",
+          [&](StringRef key) -> std::optional<ParseResult> {
+            if (key == "strategy")
+              return parseCase(parser, "strategy", strategy);
+            if (key == "softmax")
+              return parseCase(parser, "softmax", softmax);
+            if (key == "q_tile")
+              return parseInteger(parser, qTile);
+            if (key == "k_tile")
+              return parseInteger(parser, kTile);
+            if (key == "stages")
+              return parseInteger(parser, stages);
+            if (key == "consumers")
+              return parseInteger(parser, consumers);
+            if (key == "lookahead")
+              return parseInteger(parser, lookahead);
+            if (key == "turns")
+              return parseCase(parser, "value of turns", turns);
+            if (key == "splits")
+              return parseInteger(parser, splits);
+            return std::nullopt;
+          }) ||
       parser.parseGreater())
     return {};
   return parser.getChecked<ScheduleAttr>(loc, parser.getContext(), strategy, softmax, qTile, kTile,

@@ -248,7 +248,6 @@ LogicalResult CombineOp::verify() {
   for (MemRefType memory : {getOutputs().getType(), sums})
     if (!memory.isDynamicDim(1) && memory.getDimSize(1) % getSplits() != 0)
       return emitOpError() << "has memories of " << memory.getDimSize(1)
-                           << " heads, which is not a multiple of the " << getSplits()
-                           << " splits";
+                           << " heads, which is not a multiple of the " << getSplits() << " splits";
   return success();
 }

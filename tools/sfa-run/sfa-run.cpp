@@ -170,9 +170,8 @@ static llvm::Error overrideSchedules(ModuleOp module) {
   module.walk([&](AttentionOp op) {
     ++count;
     auto emitError = [&] { return op.emitOpError(); };
-    isValid &=
-        succeeded(ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {}, {}, {},
-                                       splits));
+    isValid &= succeeded(
+        ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {}, {}, {}, splits));
     if (!isValid)
       return;
     auto schedule =

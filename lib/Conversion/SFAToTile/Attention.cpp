@@ -298,11 +298,10 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
       results = getPartialTypes(op, splits);
     KernelBuilder builder(rewriter, symbols, op, op->getOperandTypes(), adaptor.getOperands(),
                           results);
-    std::string name =
-        ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
-         stringifyEnum(*schedule.getSoftmax()) + (op.hasSequences() ? "_varlen" : "") +
-         (splits > 1 ? "_split" : ""))
-            .str();
+    std::string name = ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
+                        stringifyEnum(*schedule.getSoftmax()) +
+                        (op.hasSequences() ? "_varlen" : "") + (splits > 1 ? "_split" : ""))
+                           .str();
     KernelOp kernel = builder.start(name, schedule, *schedule.getQTile());
     SmallVector<Value> offsets;
     if (op.hasSequences())

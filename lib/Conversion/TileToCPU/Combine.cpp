@@ -35,12 +35,11 @@ void KernelLowering::lower(CombineOp op) {
       Value sum = emit.load(sums, {batch, emit.add(firstHead, split), source});
       emit.store(sum, weights.memory, {zero, split});
     });
-    Emitter::Values best = emit.loop(zero, end, emit.lanes, emit.splat(none),
-                                     [&](Value split, ValueRange carried) {
-                                       Value vector =
-                                           emit.loadVector(weights.memory, {zero, split});
-                                       return Emitter::Values{max(vector, carried[0])};
-                                     });
+    Emitter::Values best =
+        emit.loop(zero, end, emit.lanes, emit.splat(none), [&](Value split, ValueRange carried) {
+          Value vector = emit.loadVector(weights.memory, {zero, split});
+          return Emitter::Values{max(vector, carried[0])};
+        });
     Value reference = finiteReference(emit.reduce(best[0], max));
     Value references = emit.broadcast(reference);
     Value total = sumRow(weights, [&](Value split) {
@@ -74,8 +73,9 @@ void KernelLowering::lower(CombineOp op) {
       emit.storeVector(vector, output.memory, {row, column});
     });
     emit.loop(whole, tile.getColumns(), 1, [&](Value column) {
-      Value value = average(
-          empty, [&](Value head) { return emit.load(outputs, {batch, head, source, column}); });
+      Value value = average(empty, [&](Value head) {
+        return emit.load(outputs, {batch, head, source, column});
+      });
       emit.store(value, output.memory, {row, column});
     });
   });

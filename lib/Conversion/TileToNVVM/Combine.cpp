@@ -142,9 +142,7 @@ Emitter::Values CombineKernel::formWeights(CombineOp op, Value row, Value firstH
   const Memory &sums = kernel.memory(op.getSums());
   Value first = kernel.address(sums, kernel.scalar(op.getBatch()), firstHead, row);
   Value none = emit.f32(-std::numeric_limits<float>::infinity()), zero = emit.f32(0.0f);
-  auto isEqual = [&](Value a, Value b) {
-    return emit.compare(arith::CmpFPredicate::OEQ, a, b);
-  };
+  auto isEqual = [&](Value a, Value b) { return emit.compare(arith::CmpFPredicate::OEQ, a, b); };
 
   auto splits = static_cast<int64_t>(op.getSplits());
   Emitter::Values weights;
@@ -152,8 +150,8 @@ Emitter::Values CombineKernel::formWeights(CombineOp op, Value row, Value firstH
   for (int64_t start = 0; start < splits; start += warpSize) {
     Value split = emit.add(kernel.lane, start);
     Value there = emit.minSigned(split, emit.i32(splits - 1));
-    Value address = emit.offset(first, emit.mul(emit.toI64(there), sums.headStride),
-                                emit.getF32Type());
+    Value address =
+        emit.offset(first, emit.mul(emit.toI64(there), sums.headStride), emit.getF32Type());
     Value loaded = emit.load(emit.getF32Type(), address);
     weights.push_back(emit.select(emit.less(split, emit.i32(splits)), loaded, none));
     most = emit.max(most, weights.back());
@@ -184,8 +182,7 @@ Emitter::Values CombineKernel::addOutputs(const Memory &outputs, Value firstOutp
     Value split = emit.toI64(emit.add(first, i));
     Value start = emit.offset(firstOutput, emit.mul(split, outputs.headStride), f32);
     for (int64_t piece = 0; piece < pieces; ++piece)
-      loaded.push_back(
-          emit.load(vector, emit.offset(start, columnOf(piece), f32), 4 * width));
+      loaded.push_back(emit.load(vector, emit.offset(start, columnOf(piece), f32), 4 * width));
   }
   for (int64_t i = 0; i < count; ++i) {
     Value weight = emit.broadcast(weights, emit.rem(emit.add(first, i), warpSize));

@@ -49,8 +49,7 @@ void KernelLowering::lower(StoreOp op) {
       if (fragment.rowOf(i) != number)
         continue;
       auto column = static_cast<int64_t>(i % (fragment.columns / 2) / 4 * 8);
-      store(fragment.elements[i], fragment.elements[i + 1],
-            emit.offset(pairs, bytes * column));
+      store(fragment.elements[i], fragment.elements[i + 1], emit.offset(pairs, bytes * column));
     }
   });
 }

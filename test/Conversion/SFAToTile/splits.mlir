@@ -19,7 +19,7 @@
 // CHECK-DAG: %[[TILE:.*]] = arith.constant 16 : index
 // CHECK: %[[HEAD:.*]] = arith.divui %head, %[[SPLITS]]
 // CHECK: %[[KEY_HEAD:.*]] = arith.divui %[[HEAD]], %{{.*}}
-// CHECK: sfa_tile.load %query[%batch, %[[HEAD]], %[[ROW:.*]]]
+// CHECK: sfa_tile.load %query[%batch, %[[HEAD]], %[[ROW:[0-9]+]]]
 // The keys that the query tile sees, and of their tiles those of the split.
 // CHECK: %[[UPPER:.*]] = arith.maxsi
 // CHECK: %[[SPLIT:.*]] = arith.remui %head, %[[SPLITS]]

@@ -1,8 +1,11 @@
-"""Into how many shares a GPU cuts the keys; needs no library."""
+"""Into how many shares a GPU cuts the keys; needs no library and no GPU."""
 
+import types
 import unittest
+from unittest import mock
 
-from sfa import _splits
+from sfa import _operations, _splits
+from sfa._plan import CPU, View
 
 
 class SplitsTest(unittest.TestCase):
@@ -38,6 +41,28 @@ class SplitsTest(unittest.TestCase):
                 ("splits = 1", 4, "splits = 1"), ("splits=2, softmax = lazy", 4, "splits=2, softmax = lazy")):
             with self.subTest(schedule=schedule, splits=splits):
                 self.assertEqual(_splits.add_to(schedule, splits), text)
+
+    def schedule_of(self, n_q, n_k, device=0, offsets=None, **options):
+        """What the module of a call says behind the word schedule, or None."""
+        q, k = (View((1, heads, n, 128), None, "bf16", device) for heads, n in ((16, n_q), (4, n_k)))
+        operands = [_operations.Operand(name, view) for name, view in (("q", q), ("k", k))]
+        arguments = dict(topk=None, causal=False, window=None, scale=None, lse=False, schedule=None)
+        with (mock.patch.object(_operations, "Plan", lambda module, *rest: module),
+              mock.patch.object(_operations._library, "device_properties",
+                                lambda device: types.SimpleNamespace(multiprocessors=132))):
+            module = _operations.attention_plan(*operands, k, offsets, **{**arguments, **options})
+        _, found, rest = module.partition("schedule <")
+        return rest.partition(">")[0] if found else None
+
+    def test_calls(self):
+        self.assertEqual(self.schedule_of(1, 65536), "splits = 8")
+        self.assertEqual(self.schedule_of(1, 65536, schedule="softmax = lazy"), "softmax = lazy, splits = 8")
+        self.assertEqual(self.schedule_of(1, 65536, schedule="splits = 3"), "splits = 3")
+        self.assertEqual(self.schedule_of(1, 65536, causal=True, window=(2000, 7)), "splits = 4")
+        self.assertIsNone(self.schedule_of(4096, 65536))
+        self.assertIsNone(self.schedule_of(1, 65536, device=CPU))
+        offsets = [View((2,), None, "i32", 0)] * 2
+        self.assertIsNone(self.schedule_of(1, 65536, offsets=offsets))
 
 
 if __name__ == "__main__":

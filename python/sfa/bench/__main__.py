@@ -16,8 +16,8 @@ def parse(arguments=None):
     parser.add_argument("--op", choices=("attention", "varlen", "decode", "sparsify", "overhead"),
                         default="attention")
     parser.add_argument("--n", type=int, nargs="+", default=[4096, 16384], help="tokens")
-    parser.add_argument("--queries", type=int, nargs="+", default=[1, 16], help="with --op decode: queries, "
-                        "of which the last sees the last of n keys")
+    parser.add_argument("--queries", type=int, nargs="+", default=[1, 16],
+                        help="with --op decode: queries of a head, against n keys")
     parser.add_argument("--d", type=int, nargs="+", default=[64, 128, 256],
                         help="features of queries, keys and values")
     parser.add_argument("--k", type=int, default=8, help="features that the codes keep")

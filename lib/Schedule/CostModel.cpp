@@ -108,27 +108,26 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, co
   return {64, 32, 1};
 }
 
-/// A split with fewer key tiles hardly gets going.
-static constexpr int64_t leastTilesOfSplit = 4;
+/// A split with fewer keys, some four tiles, hardly gets going.
+static constexpr int64_t leastKeysOfSplit = 512;
 
 /// Splits of the keys that give every multiprocessor work where query tiles alone would leave half
 /// of them without; 1 where sizes are not known.
-static int64_t chooseSplits(AttentionOp op, GpuTiles tiles, const Chip &chip) {
+static int64_t chooseSplits(AttentionOp op, int64_t qTile, const Chip &chip) {
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   int64_t numKeys = op.getValue().getType().getDimSize(2);
   if (!query.hasStaticShape() || ShapedType::isDynamic(numKeys) || op.hasSequences())
     return 1;
   int64_t numTiles = query.getDimSize(0) * query.getDimSize(1) *
-                     llvm::divideCeil(query.getDimSize(2), tiles.qTile);
+                     llvm::divideCeil(query.getDimSize(2), qTile);
   if (numTiles == 0)
     return 1;
   // What a query tile sees.
   MaskAttr mask = op.getMaskOrNone();
   if (mask.leftBound() && mask.rightBound())
-    numKeys = std::min(numKeys, *mask.leftBound() + *mask.rightBound() + tiles.qTile);
-  int64_t most = numKeys / tiles.kTile / leastTilesOfSplit;
-  return std::clamp<int64_t>(chip.multiprocessors / numTiles, 1,
-                             std::clamp<int64_t>(most, 1, ScheduleAttr::maxSplits));
+    numKeys = std::min(numKeys, *mask.leftBound() + *mask.rightBound() + qTile);
+  int64_t most = std::clamp<int64_t>(numKeys / leastKeysOfSplit, 1, ScheduleAttr::maxSplits);
+  return std::clamp<int64_t>(chip.multiprocessors / numTiles, 1, most);
 }
 
 ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
@@ -140,13 +139,11 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
     tiles.consumers = std::clamp<int64_t>(*given.getQTile() / 64, 1, 3);
   if (given && given.getConsumers() && !given.getQTile())
     tiles.qTile = 64 * *given.getConsumers();
-  if (given) {
-    tiles.qTile = given.getQTile().value_or(tiles.qTile);
-    tiles.kTile = given.getKTile().value_or(tiles.kTile);
-  }
+  if (given && given.getQTile())
+    tiles.qTile = *given.getQTile();
   int64_t splits = given ? given.getSplits().value_or(0) : 0;
   if (splits == 0)
-    splits = chooseSplits(op, tiles, chip);
+    splits = chooseSplits(op, tiles.qTile, chip);
   if (splits > 1)
     tiles.kTile = chooseGpuTiles(op, softmax, /*isSplit=*/true, chip).kTile;
   std::optional<int64_t> lookahead;

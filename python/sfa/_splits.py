@@ -3,10 +3,10 @@ compiler cannot know; here the sizes are known."""
 
 import re
 
-# About the tiles that the compiler chooses (lib/Schedule/CostModel.cpp, which does the same for
-# modules of static sizes), and its bounds.
-_Q_TILE = _K_TILE = 128
-_LEAST_K_TILES = 4
+# What lib/Schedule/CostModel.cpp says, which does the same for modules of static sizes; its query
+# tiles have about as many rows.
+_Q_TILE = 128
+_LEAST_KEYS = 512
 _MOST = 256
 
 
@@ -19,7 +19,7 @@ def choose(num_heads, n_q, n_k, left, right, multiprocessors):
         n_k = min(n_k, left + right + _Q_TILE)
     if query_tiles == 0:
         return 1
-    most = min(multiprocessors // query_tiles, n_k // _K_TILE // _LEAST_K_TILES, _MOST)
+    most = min(multiprocessors // query_tiles, n_k // _LEAST_KEYS, _MOST)
     return 1 << max(most, 1).bit_length() - 1
 
 

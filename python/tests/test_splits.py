@@ -16,7 +16,7 @@ class SplitsTest(unittest.TestCase):
             with self.subTest(heads=heads, n_q=n_q, n_k=n_k):
                 self.assertEqual(_splits.choose(heads, n_q, n_k, None, None, 132), splits)
 
-    def test_each_split_keeps_four_key_tiles(self):
+    def test_each_split_keeps_512_keys(self):
         for n_k, splits in ((0, 1), (1, 1), (1023, 1), (1024, 2), (2047, 2), (2048, 4), (65536, 128)):
             with self.subTest(n_k=n_k):
                 self.assertEqual(_splits.choose(1, 1, n_k, None, None, 132), splits)

@@ -16,7 +16,7 @@ func.func @decode(%q: !q1, %k: !k) -> !q1 {
   return %o : !q1
 }
 
-// A window of 1000 keys has at most 8 tiles of 128, and each split keeps 4.
+// A query tile sees 1127 keys of a window of 1000, and each split keeps 512.
 // CHECK-LABEL: @window(
 // CHECK: splits = 2>
 func.func @window(%q: !q1, %k: !k) -> !q1 {

@@ -213,11 +213,12 @@ def _decode_table(options, chips, heads, n, d, queries):
     except Exception as error:
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
     contestants = []
-    for chip, softmax, splits in itertools.product(chips, options.softmax, (None, 1, 2, 4, 8, 16, 32)):
-        schedule = f"softmax = {softmax}" + ("" if splits is None else f", splits = {splits}")
+    # As chosen; the same with the smallest query tile; and splits that the schedule gives.
+    forms = ["", "q_tile = 64", *(f"splits = {splits}" for splits in (1, 2, 4, 8, 16, 32))]
+    for chip, softmax, form in itertools.product(chips, options.softmax, forms):
+        schedule = f"softmax = {softmax}" + (form and f", {form}")
         call = lambda s=schedule: sfa.attention(q, k, v, schedule=s)
-        name = "as chosen" if splits is None else f"{splits} split{'s' * (splits > 1)}"
-        contestants.append(Contestant(f"sfa {softmax}, {name}, {chip.name}",
+        contestants.append(Contestant(f"sfa {softmax}, {form or 'as chosen'}, {chip.name}",
                                       lambda c=chip, f=call: c.bound(f), check, "sfa"))
     # Those that take another number of queries than of keys.
     for name in (CUDNN, "FA2 (torch)", "FA3", "FlashInfer"):

@@ -118,8 +118,8 @@ static int64_t chooseSplits(AttentionOp op, int64_t qTile, const Chip &chip) {
   int64_t numKeys = op.getValue().getType().getDimSize(2);
   if (!query.hasStaticShape() || ShapedType::isDynamic(numKeys) || op.hasSequences())
     return 1;
-  int64_t numTiles = query.getDimSize(0) * query.getDimSize(1) *
-                     llvm::divideCeil(query.getDimSize(2), qTile);
+  int64_t numTiles =
+      query.getDimSize(0) * query.getDimSize(1) * llvm::divideCeil(query.getDimSize(2), qTile);
   if (numTiles == 0)
     return 1;
   // What a query tile sees.

@@ -1,5 +1,5 @@
-// What a kernel that combines splits needs of a GPU, for a CPU: the lanes of a warp take turns, and pass values where
-// they meet in shuffles.
+// What a kernel that combines splits needs of a GPU, for a CPU: the lanes of a warp take turns, and
+// pass values where they meet in shuffles.
 
 #include <math.h>
 #include <stdint.h>
@@ -68,16 +68,17 @@ typedef struct {
   int64_t rows, batchStride, headStride, rowStride;
 } Memory;
 
-void combine(char *, int64_t, int64_t, int64_t, int64_t, char *, int64_t, int64_t, int64_t, int64_t, char *, int64_t,
-             int64_t, int64_t, int64_t, char *, int64_t, int64_t, int64_t, int64_t);
+void combine(char *, int64_t, int64_t, int64_t, int64_t, char *, int64_t, int64_t, int64_t, int64_t,
+             char *, int64_t, int64_t, int64_t, int64_t, char *, int64_t, int64_t, int64_t,
+             int64_t);
 
 static Memory arguments[4];
 
 static void run_lane(void) {
   Memory a = arguments[0], b = arguments[1], c = arguments[2], d = arguments[3];
-  combine(a.data, a.rows, a.batchStride, a.headStride, a.rowStride, b.data, b.rows, b.batchStride, b.headStride,
-          b.rowStride, c.data, c.rows, c.batchStride, c.headStride, c.rowStride, d.data, d.rows, d.batchStride,
-          d.headStride, d.rowStride);
+  combine(a.data, a.rows, a.batchStride, a.headStride, a.rowStride, b.data, b.rows, b.batchStride,
+          b.headStride, b.rowStride, c.data, c.rows, c.batchStride, c.headStride, c.rowStride,
+          d.data, d.rows, d.batchStride, d.headStride, d.rowStride);
   isDone[thread % numLanes] = 1;
 }
 
@@ -98,7 +99,8 @@ static void run_warp(uint32_t warp) {
     }
 }
 
-void launch(uint32_t batches, uint32_t heads, Memory outputs, Memory sums, Memory output, Memory lse) {
+void launch(uint32_t batches, uint32_t heads, Memory outputs, Memory sums, Memory output,
+            Memory lse) {
   arguments[0] = outputs, arguments[1] = sums, arguments[2] = output, arguments[3] = lse;
   numBlocks = (output.rows + 3) / 4;
   for (block[2] = 0; block[2] < batches; ++block[2])

@@ -243,11 +243,13 @@ LogicalResult CombineOp::verify() {
   if (output.getElementType() != f32 || getLse().getType().getElementType() != f32)
     return emitOpError() << "gives tiles of f32, given are " << output << " and "
                          << getLse().getType();
-  if (getSplits() < 1)
-    return emitOpError() << "combines " << getSplits() << " splits, allowed is 1 or more";
+  int64_t splits = getSplitsAttr().getInt();
+  if (splits < 1 || splits > ScheduleAttr::maxSplits)
+    return emitOpError() << "combines " << splits << " splits, allowed is 1 to "
+                         << ScheduleAttr::maxSplits;
   for (MemRefType memory : {getOutputs().getType(), sums})
-    if (!memory.isDynamicDim(1) && memory.getDimSize(1) % getSplits() != 0)
+    if (!memory.isDynamicDim(1) && memory.getDimSize(1) % splits != 0)
       return emitOpError() << "has memories of " << memory.getDimSize(1)
-                           << " heads, which is not a multiple of the " << getSplits() << " splits";
+                           << " heads, which is not a multiple of the " << splits << " splits";
   return success();
 }

@@ -137,7 +137,7 @@ func.func @f() {
 // -----
 
 func.func @f(%o: memref<1x8x?x64xf32>, %s: memref<1x8x?xf32>, %i: index) {
-  // expected-error @+1 {{combines 0 splits, allowed is 1 or more}}
+  // expected-error @+1 {{combines 0 splits, allowed is 1 to 256}}
   %0, %1 = sfa_tile.combine %o, %s[%i, %i, %i] of 0 splits : memref<1x8x?x64xf32>, memref<1x8x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf32>
   return
 }

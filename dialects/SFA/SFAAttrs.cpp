@@ -233,7 +233,8 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    std::optional<Strategy>, std::optional<Softmax>,
                                    std::optional<int64_t> qTile, std::optional<int64_t> kTile,
                                    std::optional<int64_t> stages, std::optional<int64_t> consumers,
-                                   std::optional<int64_t> lookahead, std::optional<Turns>) {
+                                   std::optional<int64_t> lookahead, std::optional<Turns>,
+                                   std::optional<int64_t> splits) {
   if (lookahead && *lookahead != 0 && *lookahead != 1)
     return emitError() << "'lookahead' is " << *lookahead << ", allowed is 0 or 1";
   auto check = [&](StringRef name, std::optional<int64_t> value, int64_t most) -> LogicalResult {
@@ -243,45 +244,48 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   };
   return success(
       succeeded(check("q_tile", qTile, 4096)) && succeeded(check("k_tile", kTile, 4096)) &&
-      succeeded(check("stages", stages, 16)) && succeeded(check("consumers", consumers, 8)));
+      succeeded(check("stages", stages, 16)) && succeeded(check("consumers", consumers, 8)) &&
+      succeeded(check("splits", splits, maxSplits)));
 }
 
 Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
   std::optional<Strategy> strategy;
   std::optional<Softmax> softmax;
   std::optional<Turns> turns;
-  std::optional<int64_t> qTile, kTile, stages, consumers, lookahead;
+  std::optional<int64_t> qTile, kTile, stages, consumers, lookahead, splits;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess())
     return {};
   if (succeeded(parser.parseOptionalGreater()))
     return get(parser.getContext(), strategy, softmax, qTile, kTile, stages, consumers, lookahead,
-               turns);
-  if (parseParameters(parser,
-                      "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns",
-                      [&](StringRef key) -> std::optional<ParseResult> {
-                        if (key == "strategy")
-                          return parseCase(parser, "strategy", strategy);
-                        if (key == "softmax")
-                          return parseCase(parser, "softmax", softmax);
-                        if (key == "q_tile")
-                          return parseInteger(parser, qTile);
-                        if (key == "k_tile")
-                          return parseInteger(parser, kTile);
-                        if (key == "stages")
-                          return parseInteger(parser, stages);
-                        if (key == "consumers")
-                          return parseInteger(parser, consumers);
-                        if (key == "lookahead")
-                          return parseInteger(parser, lookahead);
-                        if (key == "turns")
-                          return parseCase(parser, "value of turns", turns);
-                        return std::nullopt;
-                      }) ||
+               turns, splits);
+  if (parseParameters(
+          parser, "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns, splits",
+          [&](StringRef key) -> std::optional<ParseResult> {
+            if (key == "strategy")
+              return parseCase(parser, "strategy", strategy);
+            if (key == "softmax")
+              return parseCase(parser, "softmax", softmax);
+            if (key == "q_tile")
+              return parseInteger(parser, qTile);
+            if (key == "k_tile")
+              return parseInteger(parser, kTile);
+            if (key == "stages")
+              return parseInteger(parser, stages);
+            if (key == "consumers")
+              return parseInteger(parser, consumers);
+            if (key == "lookahead")
+              return parseInteger(parser, lookahead);
+            if (key == "turns")
+              return parseCase(parser, "value of turns", turns);
+            if (key == "splits")
+              return parseInteger(parser, splits);
+            return std::nullopt;
+          }) ||
       parser.parseGreater())
     return {};
   return parser.getChecked<ScheduleAttr>(loc, parser.getContext(), strategy, softmax, qTile, kTile,
-                                         stages, consumers, lookahead, turns);
+                                         stages, consumers, lookahead, turns, splits);
 }
 
 void ScheduleAttr::print(AsmPrinter &printer) const {
@@ -304,6 +308,7 @@ void ScheduleAttr::print(AsmPrinter &printer) const {
   print("consumers", getConsumers());
   print("lookahead", getLookahead());
   print("turns", getTurns());
+  print("splits", getSplits());
   printer << ">";
 }
 
@@ -317,5 +322,6 @@ ScheduleAttr ScheduleAttr::orElse(ScheduleAttr other) const {
              choose(getSoftmax(), other.getSoftmax()), choose(getQTile(), other.getQTile()),
              choose(getKTile(), other.getKTile()), choose(getStages(), other.getStages()),
              choose(getConsumers(), other.getConsumers()),
-             choose(getLookahead(), other.getLookahead()), choose(getTurns(), other.getTurns()));
+             choose(getLookahead(), other.getLookahead()), choose(getTurns(), other.getTurns()),
+             choose(getSplits(), other.getSplits()));
 }

@@ -217,7 +217,14 @@ LogicalResult AttentionOp::verify() {
     return failure();
   if (std::optional<APFloat> scale = getScale(); scale && !scale->isFinite())
     return emitOpError("scale has to be a finite number");
-  if (ScheduleAttr schedule = getScheduleAttr(); schedule && schedule.getStrategy())
+  // Each has a point of its own in the grid.
+  constexpr int64_t maxGridHeads = 65535;
+  ScheduleAttr schedule = getScheduleAttr();
+  if (int64_t splits = schedule ? schedule.getSplitsOrDefault() : 1;
+      splits > 1 && queryHeads > maxGridHeads / splits)
+    return emitOpError() << "has " << queryHeads << " heads in " << splits
+                         << " splits; heads times splits may be at most " << maxGridHeads;
+  if (schedule && schedule.getStrategy())
     if (std::string reason = whyNot(*schedule.getStrategy()); !reason.empty())
       return emitOpError() << "cannot use strategy '" << stringifyEnum(*schedule.getStrategy())
                            << "': " << reason;

@@ -230,3 +230,26 @@ LogicalResult AccumulateOp::verify() {
   return checkEqual(*this, "the number of columns of the accumulator", acc.getColumns(),
                     "that of the value", v.getColumns());
 }
+
+LogicalResult CombineOp::verify() {
+  TileType output = getOutput().getType();
+  Type f32 = Float32Type::get(getContext());
+  if (failed(checkMemory(*this, getOutputs().getType(), output.getColumns(), f32)) ||
+      failed(checkRows(*this, output, getLse().getType())))
+    return failure();
+  MemRefType sums = getSums().getType();
+  if (sums.getRank() != 3 || sums.getElementType() != f32)
+    return emitOpError() << "needs sums [batch, heads, tokens] of f32, given is " << sums;
+  if (output.getElementType() != f32 || getLse().getType().getElementType() != f32)
+    return emitOpError() << "gives tiles of f32, given are " << output << " and "
+                         << getLse().getType();
+  int64_t splits = getSplitsAttr().getInt();
+  if (splits < 1 || splits > ScheduleAttr::maxSplits)
+    return emitOpError() << "combines " << splits << " splits, allowed is 1 to "
+                         << ScheduleAttr::maxSplits;
+  for (MemRefType memory : {getOutputs().getType(), sums})
+    if (!memory.isDynamicDim(1) && memory.getDimSize(1) % splits != 0)
+      return emitOpError() << "has memories of " << memory.getDimSize(1)
+                           << " heads, which is not a multiple of the " << splits << " splits";
+  return success();
+}

@@ -207,4 +207,34 @@ def Tile_LseOp : Tile_Op<"lse", [Pure, SameOperandsAndResultType]> {
   let assemblyFormat = "$reference `,` $sum `scale` $scale attr-dict `:` qualified(type($result))";
 }
 
+def Tile_CombineOp : Tile_Op<"combine", [MemoryEffects<[MemRead]>]> {
+  let summary = "read what the splits of the keys gave for rows, and combine it";
+  let description = [{
+    Attention over some of the keys of a row gives an output `O_i` and a natural log-sum-exp `LSE_i`; that of split i of
+    `(batch, head)` is at head `head * splits + i` of the memories. Over all the keys of the row
+
+    ```
+    m = max LSE_i,  w_i = exp(LSE_i - m),  O = sum w_i O_i / sum w_i,  LSE = m + ln(sum w_i)
+    ```
+
+    A row of which every `LSE_i` is -inf, having seen no key, has O = 0 and LSE = -inf. A NaN in one `LSE_i` shows in
+    both. Rows beyond the end of the memories are undefined.
+
+    Example:
+
+    ```mlir
+    %o, %lse = sfa_tile.combine %outputs, %sums[%b, %h, %row] of 8 splits
+      : memref<1x128x?x64xf32>, memref<1x128x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf32>
+    ```
+  }];
+  let arguments = (ins
+    Tile_Memory:$outputs, Tile_Memory:$sums, Index:$batch, Index:$head, Index:$row, I64Attr:$splits);
+  let results = (outs Tile_Matrix:$output, Tile_RowVector:$lse);
+  let assemblyFormat = [{
+    $outputs `,` $sums `[` $batch `,` $head `,` $row `]` `of` $splits `splits` attr-dict
+    `:` type($outputs) `,` type($sums) `->` qualified(type($output)) `,` qualified(type($lse))
+  }];
+  let hasVerifier = 1;
+}
+
 #endif // DIALECTS_TILE_TILESOFTMAXOPS_TD

@@ -112,6 +112,8 @@ static std::string getMemoryName(BlockArgument argument) {
           .str();
     if (isa<SequenceTileOp>(user))
       return use.getOperandNumber() == 0 ? "query_offsets" : "key_offsets";
+    if (isa<CombineOp>(user))
+      return use.getOperandNumber() == 0 ? "partial_outputs" : "partial_sums";
     if (isa<StoreOp>(user)) {
       auto type = dyn_cast<MemRefType>(argument.getType());
       return type && type.getRank() == 3 ? "lse" : "output";

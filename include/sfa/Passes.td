@@ -15,7 +15,7 @@ def SFAAssignSchedulePass : Pass<"sfa-assign-schedule"> {
   let summary = "Choose the parameters that schedules leave open";
   let description = [{
     Gives every `sfa.attention` a complete `#sfa.schedule`. Parameters that are given stay; the others come from the cost
-    model. Does not change what is computed; another strategy rounds differently.
+    model. For a GPU it gives `splits` where sizes are static and query tiles would leave half of the GPU idle. Does not change what is computed; another strategy rounds differently.
   }];
   let options = [
     Option<"chip", "chip", "std::string", /*default=*/"\"\"",
@@ -34,7 +34,8 @@ def SFADensifyOperandsPass : Pass<"sfa-densify-operands"> {
 def ConvertSFAToTilePass : Pass<"convert-sfa-to-tile", "::mlir::ModuleOp"> {
   let summary = "Lower sfa operations to kernels over tiles and their launches";
   let description = [{
-    Every operation of the `sfa` dialect becomes a `sfa_tile.kernel` and a `sfa_tile.launch` on tensors. A tensor of
+    Every operation of the `sfa` dialect becomes a `sfa_tile.kernel` and a `sfa_tile.launch` on tensors; an
+    `sfa.attention` with more than one of the `splits` becomes two, of which the second combines what the first gives. A tensor of
     codes becomes its two physical tensors, also in the signatures of functions. An `sfa.attention` needs a complete
     schedule: run `sfa-assign-schedule` before.
   }];

@@ -70,7 +70,7 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
   auto given = op.getScheduleAttr();
   auto chosen =
       ScheduleAttr::get(op.getContext(), best, Softmax::Online, qTile, kTile, /*stages=*/2,
-                        /*consumers=*/2, /*lookahead=*/{}, /*turns=*/{});
+                        /*consumers=*/2, /*lookahead=*/{}, /*turns=*/{}, /*splits=*/{});
   return given ? given.orElse(chosen) : chosen;
 }
 
@@ -81,22 +81,26 @@ struct GpuTiles {
 };
 } // namespace
 
-static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, const Chip &chip) {
+static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, const Chip &chip) {
   int64_t d = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(3);
   int64_t dv = op.getValue().getType().getDimSize(3);
   int64_t width = std::max(d, dv);
   if (chip.hasWarpgroups) {
     // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax has a
     // step more in its loop, the one where its guard trips, and a second sum for the log-sum-exp; a
-    // window has two bounds to compare with.
+    // window has two bounds to compare with. Splits have a log-sum-exp whether it is asked for or
+    // not, and more bounds to keep.
     bool isLazy = softmax == Softmax::Lazy, hasWindow = op.getMaskOrNone().leftBound().has_value();
+    bool hasLse = op.getLse() || isSplit;
     if (width <= 64)
       return {192, isLazy ? 96 : 128, 3};
     if (width <= 128)
       return {128, 128, 2};
+    if (isLazy && isSplit && hasWindow)
+      return {128, 16, 2};
     if (isLazy)
-      return {128, op.getLse() || hasWindow ? 32 : 48, 2};
-    return {128, hasWindow ? 64 : 80, 2};
+      return {128, hasLse || hasWindow ? 32 : 48, 2};
+    return {128, hasWindow || isSplit ? 64 : 80, 2};
   }
   // 16 rows a warp; the accumulator takes dv / 2 registers, the scores k_tile / 2.
   if (width <= 128)
@@ -104,15 +108,44 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, const Chip &chip
   return {64, 32, 1};
 }
 
+/// A split with fewer keys, some four tiles, hardly gets going.
+static constexpr int64_t leastKeysOfSplit = 512;
+
+/// Splits of the keys that give every multiprocessor work where query tiles alone would leave half
+/// of them without; 1 where sizes are not known.
+static int64_t chooseSplits(AttentionOp op, int64_t qTile, const Chip &chip) {
+  auto query = cast<RankedTensorType>(op.getQuery().getType());
+  int64_t numKeys = op.getValue().getType().getDimSize(2);
+  if (!query.hasStaticShape() || ShapedType::isDynamic(numKeys) || op.hasSequences())
+    return 1;
+  int64_t numTiles =
+      query.getDimSize(0) * query.getDimSize(1) * llvm::divideCeil(query.getDimSize(2), qTile);
+  if (numTiles == 0)
+    return 1;
+  // What a query tile sees.
+  MaskAttr mask = op.getMaskOrNone();
+  if (mask.leftBound() && mask.rightBound())
+    numKeys = std::min(numKeys, *mask.leftBound() + *mask.rightBound() + qTile);
+  int64_t most = std::clamp<int64_t>(numKeys / leastKeysOfSplit, 1, ScheduleAttr::maxSplits);
+  return std::clamp<int64_t>(chip.multiprocessors / numTiles, 1, most);
+}
+
 ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
   auto given = op.getScheduleAttr();
   Softmax softmax = given ? given.getSoftmax().value_or(Softmax::Online) : Softmax::Online;
-  GpuTiles tiles = chooseGpuTiles(op, softmax, chip);
+  GpuTiles tiles = chooseGpuTiles(op, softmax, /*isSplit=*/false, chip);
   // A consumer has 64 rows; who gives one of the two leaves the other to follow.
   if (given && given.getQTile() && !given.getConsumers())
     tiles.consumers = std::clamp<int64_t>(*given.getQTile() / 64, 1, 3);
   if (given && given.getConsumers() && !given.getQTile())
     tiles.qTile = 64 * *given.getConsumers();
+  if (given && given.getQTile())
+    tiles.qTile = *given.getQTile();
+  int64_t splits = given ? given.getSplits().value_or(0) : 0;
+  if (splits == 0)
+    splits = chooseSplits(op, tiles.qTile, chip);
+  if (splits > 1)
+    tiles.kTile = chooseGpuTiles(op, softmax, /*isSplit=*/true, chip).kTile;
   std::optional<int64_t> lookahead;
   std::optional<Turns> turns;
   if (chip.hasWarpgroups) {
@@ -120,6 +153,7 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
     turns = tiles.consumers > 1 && *lookahead != 0 ? Turns::PingPong : Turns::Free;
   }
   auto chosen = ScheduleAttr::get(op.getContext(), Strategy::Dense, softmax, tiles.qTile,
-                                  tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns);
+                                  tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns,
+                                  splits > 1 ? std::optional(splits) : std::nullopt);
   return given ? given.orElse(chosen) : chosen;
 }

@@ -15,14 +15,14 @@ using namespace sfa;
 static constexpr int64_t kibibyte = 1024;
 
 static const std::array<Chip, 8> chips = {{
-    {"sm_80", 80, false, 163 * kibibyte},
-    {"sm_86", 86, false, 99 * kibibyte},
-    {"sm_87", 87, false, 163 * kibibyte},
-    {"sm_89", 89, false, 99 * kibibyte},
-    {"sm_90", 90, false, 227 * kibibyte},
-    {"sm_90a", 90, true, 227 * kibibyte},
-    {"sm_100", 100, false, 227 * kibibyte},
-    {"sm_120", 120, false, 99 * kibibyte},
+    {"sm_80", 80, false, 163 * kibibyte, 108}, // A100
+    {"sm_86", 86, false, 99 * kibibyte, 84},   // A40
+    {"sm_87", 87, false, 163 * kibibyte, 16},  // Orin
+    {"sm_89", 89, false, 99 * kibibyte, 142},  // L40S
+    {"sm_90", 90, false, 227 * kibibyte, 132}, // H100, H200
+    {"sm_90a", 90, true, 227 * kibibyte, 132},
+    {"sm_100", 100, false, 227 * kibibyte, 148}, // B200
+    {"sm_120", 120, false, 99 * kibibyte, 170},  // RTX 5090
 }};
 
 llvm::StringRef Chip::ptxFeature() const {

@@ -1,6 +1,7 @@
 """libsfa.so through ctypes: the functions of sfa/jit.h and sfa/runtime.h that the package calls."""
 
 import ctypes
+import functools
 import os
 import pathlib
 import threading
@@ -171,14 +172,17 @@ def jit_compile(text, chip):
         library.sfa_free(address)
 
 
+@functools.cache
+def device_properties(device):
+    """The properties of GPU `device`. Raises errors.DeviceError without a driver or that GPU."""
+    properties = DeviceProperties()
+    check(load().sfa_device_info(device, ctypes.byref(properties)),
+          f"cannot ask for the properties of cuda:{device}")
+    return properties
+
+
 def devices():
     """The properties of each GPU. Raises errors.DeviceError without a driver or a GPU."""
-    library, count = load(), ctypes.c_int32()
-    check(library.sfa_device_count(ctypes.byref(count)), "no GPU can be used")
-    found = []
-    for device in range(count.value):
-        properties = DeviceProperties()
-        check(library.sfa_device_info(device, ctypes.byref(properties)),
-              f"cannot ask for the properties of cuda:{device}")
-        found.append(properties)
-    return found
+    count = ctypes.c_int32()
+    check(load().sfa_device_count(ctypes.byref(count)), "no GPU can be used")
+    return [device_properties(device) for device in range(count.value)]

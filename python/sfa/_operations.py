@@ -3,7 +3,7 @@
 import math
 import numbers
 
-from . import _module, errors
+from . import _library, _module, _splits, errors
 from ._plan import CPU, Plan, View, device_name
 
 GPU_FEATURES = (64, 128, 256)
@@ -293,10 +293,16 @@ def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule)
         raise errors.ArgumentTypeError(
             f"schedule is {schedule!r}; it has to be text such as \"strategy = dense, softmax = "
             "lazy\"")
+    bounds = window_bounds(window)
+    if device != CPU and offsets is None:
+        left, right = bounds or (None, None)
+        schedule = _splits.add_to(schedule, _splits.choose(
+            batch * q_heads, q_tokens, kv_tokens, left, 0 if causal else right,
+            _library.device_properties(device).multiprocessors))
     module = _module.attention(
         q_heads=q_heads, kv_heads=kv_heads, d=q.d, dv=v.shape[3], dtype=dtype, q_k=q.k, k_k=k.k,
         q_topk=topks[0], k_topk=topks[1],
-        mask=_module.mask_text(bool(causal), window_bounds(window)), scale=scale_value(scale),
+        mask=_module.mask_text(bool(causal), bounds), scale=scale_value(scale),
         schedule=schedule, lse=bool(lse), sequences=offsets is not None)
     results = [View((batch, q_heads, q_tokens, v.shape[3]), None, dtype, device)]
     if lse:

@@ -57,7 +57,8 @@ def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_s
                 and n_q, n_k in masks are lengths of the sequence, either of which may be 0
     return_lse  also the log-sum-exp of the scores of each row, natural
     schedule    how to compute it, such as "strategy = dense, softmax = lazy, k_tile = 64"; the
-                compiler chooses what is not given
+                compiler chooses what is not given. On a GPU, the keys of few queries are cut into
+                shares where not said otherwise, as "splits = 1" does
 
     Returns the output [batch, h_q, n_q, dv], contiguous, of the kind and dtype of q; with return_lse
     also the log-sum-exp, [batch, h_q, n_q] in f32. A row that sees no key has output 0 and

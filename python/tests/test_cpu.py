@@ -73,7 +73,8 @@ class AttentionTest(PoisonedTest):
 
     def test_schedules(self):
         for schedule in ("strategy = dense", "strategy = gather, softmax = lazy",
-                         "strategy = scatter, q_tile = 32, k_tile = 64", "strategy = sparse_mma"):
+                         "strategy = scatter, q_tile = 32, k_tile = 64", "strategy = sparse_mma",
+                         "splits = 3, k_tile = 16"):
             with self.subTest(schedule=schedule):
                 self.check(*_problem(), topk=4, schedule=schedule)
 

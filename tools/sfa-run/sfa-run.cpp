@@ -78,6 +78,8 @@ static cl::opt<std::string> queryTile("q-tile", cl::desc("Likewise: queries in a
                                       cl::value_desc("n"), cl::cat(category));
 static cl::opt<std::string> keyTile("k-tile", cl::desc("Likewise: keys in a tile"),
                                     cl::value_desc("n"), cl::cat(category));
+static cl::opt<std::string> splitsFlag("splits", cl::desc("Likewise: shares of the keys"),
+                                       cl::value_desc("n"), cl::cat(category));
 static cl::opt<std::string> cpuName("cpu",
                                     cl::desc("Compile for this processor, by LLVM's name, such as "
                                              "x86-64-v3 (default: this one)"),
@@ -138,7 +140,7 @@ static llvm::Expected<func::FuncOp> findEntry(ModuleOp module) {
 static llvm::Error overrideSchedules(ModuleOp module) {
   std::optional<Strategy> strategy;
   std::optional<Softmax> softmax;
-  std::optional<int64_t> qTile, kTile;
+  std::optional<int64_t> qTile, kTile, splits;
   if (strategyName.getNumOccurrences()) {
     llvm::Expected<Strategy> parsed = parseStrategy(strategyName);
     if (!parsed)
@@ -151,15 +153,16 @@ static llvm::Error overrideSchedules(ModuleOp module) {
       return parsed.takeError();
     softmax = *parsed;
   }
-  for (auto [flag, tile] : {std::pair(&queryTile, &qTile), std::pair(&keyTile, &kTile)}) {
+  for (auto [flag, number] : {std::pair(&queryTile, &qTile), std::pair(&keyTile, &kTile),
+                              std::pair(&splitsFlag, &splits)}) {
     if (!flag->getNumOccurrences())
       continue;
     llvm::Expected<int64_t> parsed = parseNumber(flag->ArgStr, *flag, 1, 1 << 20);
     if (!parsed)
       return parsed.takeError();
-    *tile = *parsed;
+    *number = *parsed;
   }
-  if (!strategy && !softmax && !qTile && !kTile)
+  if (!strategy && !softmax && !qTile && !kTile && !splits)
     return llvm::Error::success();
 
   unsigned count = 0;
@@ -167,18 +170,19 @@ static llvm::Error overrideSchedules(ModuleOp module) {
   module.walk([&](AttentionOp op) {
     ++count;
     auto emitError = [&] { return op.emitOpError(); };
-    isValid &=
-        succeeded(ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {}, {}, {}));
+    isValid &= succeeded(
+        ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {}, {}, {}, splits));
     if (!isValid)
       return;
     auto schedule =
-        ScheduleAttr::get(op.getContext(), strategy, softmax, qTile, kTile, {}, {}, {}, {});
+        ScheduleAttr::get(op.getContext(), strategy, softmax, qTile, kTile, {}, {}, {}, {}, splits);
     ScheduleAttr given = op.getScheduleAttr();
     op.setScheduleAttr(given ? schedule.orElse(given) : schedule);
   });
   if (count == 0)
     return createStringError(fmt::format(
-        "{} has no sfa.attention for --strategy, --softmax, --q-tile and --k-tile to apply to",
+        "{} has no sfa.attention for --strategy, --softmax, --q-tile, --k-tile and --splits to "
+        "apply to",
         inputPath.getValue()));
   if (!isValid || failed(verify(module)))
     return createStringError("the schedule of the flags does not fit");

@@ -29,6 +29,9 @@ struct Chip {
   /// The most shared memory of one block, in bytes (CUDA C++ Programming Guide, "Technical
   /// Specifications per Compute Capability").
   int64_t maxSharedBytes;
+  /// Multiprocessors of the product of this architecture that is most in use, for what has to be
+  /// chosen before the device is known.
+  int64_t multiprocessors;
 
   /// The version of the PTX ISA to emit, as a feature of the backend: "+ptx80".
   llvm::StringRef ptxFeature() const;

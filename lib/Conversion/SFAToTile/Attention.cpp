@@ -68,7 +68,7 @@ public:
       : builder(builder), loc(op.getLoc()), op(op), schedule(op.getScheduleAttr()),
         strategy(createStrategy(*schedule.getStrategy())), scaling(op.getScaleOrDefault()),
         mask(op.getMaskOrNone()), qTile(*schedule.getQTile()), kTile(*schedule.getKTile()),
-        kernel(kernel) {
+        splits(schedule.getSplitsOrDefault()), kernel(kernel) {
     Type f32 = builder.getF32Type();
     MLIRContext *context = builder.getContext();
     rowType = TileType::get(context, {qTile}, f32);
@@ -104,6 +104,9 @@ private:
 
   /// The keys [lower, upper) that some query of the tile sees; lower is a multiple of the key tile.
   std::pair<Value, Value> keyRange(const Rows &rows);
+  /// Of the keys [lower, upper) those of share `split`: whole key tiles, one more or less than in
+  /// other shares, or none.
+  std::pair<Value, Value> shareOf(std::pair<Value, Value> keys, Value split);
 
   /// Makes a stage of `loop` with these block arguments and leaves the builder in it.
   Block *startStage(Region &stage, TypeRange arguments);
@@ -122,7 +125,7 @@ private:
   std::unique_ptr<ScoreStrategy> strategy;
   Scaling scaling;
   MaskAttr mask;
-  int64_t qTile, kTile;
+  int64_t qTile, kTile, splits;
   KernelOp kernel;
   TileType rowType, scoreType, accType;
 };
@@ -160,6 +163,18 @@ std::pair<Value, Value> AttentionKernel::keyRange(const Rows &rows) {
     lower = create<arith::SubIOp>(first, create<arith::RemUIOp>(first, constant(kTile)));
   }
   return {lower, upper};
+}
+
+std::pair<Value, Value> AttentionKernel::shareOf(std::pair<Value, Value> keys, Value split) {
+  auto [lower, upper] = keys;
+  Value length = create<arith::MaxSIOp>(create<arith::SubIOp>(upper, lower), constant(0));
+  Value tiles = create<arith::CeilDivUIOp>(length, constant(kTile));
+  auto begin = [&](Value share) -> Value {
+    Value tile = create<arith::DivUIOp>(create<arith::MulIOp>(tiles, share), constant(splits));
+    return create<arith::AddIOp>(lower, create<arith::MulIOp>(tile, constant(kTile)));
+  };
+  Value next = begin(create<arith::AddIOp>(split, constant(1)));
+  return {begin(split), create<arith::MinSIOp>(next, upper)};
 }
 
 Block *AttentionKernel::startStage(Region &stage, TypeRange arguments) {
@@ -210,7 +225,9 @@ void AttentionKernel::emitSoftmax(Block *block) {
 
 void AttentionKernel::emit(const Operand &query, const Operand &key, const Operand &value,
                            ValueRange offsets, Value output, Value lse) {
-  Value batch = kernel.getCoordinates()[0], head = kernel.getCoordinates()[1];
+  Value batch = kernel.getCoordinates()[0], gridHead = kernel.getCoordinates()[1];
+  // The splits of a head are next to each other.
+  Value head = splits == 1 ? gridHead : create<arith::DivUIOp>(gridHead, constant(splits));
   int64_t group = query.type.getDimSize(1) / key.type.getDimSize(1);
   Value keyHead = group == 1 ? head : create<arith::DivUIOp>(head, constant(group));
   KernelContext atQuery{builder, loc, batch, head}, atKey{builder, loc, batch, keyHead};
@@ -218,7 +235,10 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
   Value firstRow = inMemory(rows.queryBegin, rows.row);
 
   SmallVector<Value> queries = strategy->loadQuery(atQuery, query, qTile, firstRow);
-  auto [lower, upper] = keyRange(rows);
+  std::pair<Value, Value> keys = keyRange(rows);
+  if (splits > 1)
+    keys = shareOf(keys, create<arith::RemUIOp>(gridHead, constant(splits)));
+  auto [lower, upper] = keys;
   constexpr float negativeInfinity = -std::numeric_limits<float>::infinity();
   auto loop =
       create<KeyLoopOp>(TypeRange{accType, rowType, rowType}, lower, upper, kTile,
@@ -257,10 +277,10 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
   if (lse) {
     Value sums =
         create<LseOp>(rowType, loop.getMax(), loop.getSum(), builder.getF32FloatAttr(scaling.lse));
-    create<StoreOp>(sums, lse, batch, head, firstRow, rows.queryEnd);
+    create<StoreOp>(sums, lse, batch, gridHead, firstRow, rows.queryEnd);
   }
   Value normalized = create<NormalizeOp>(accType, loop.getAcc(), loop.getSum());
-  create<StoreOp>(normalized, output, batch, head, firstRow, rows.queryEnd);
+  create<StoreOp>(normalized, output, batch, gridHead, firstRow, rows.queryEnd);
 }
 
 struct AttentionToTile : OpConversionPattern<AttentionOp> {
@@ -272,19 +292,29 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
     ScheduleAttr schedule = op.getScheduleAttr();
     if (!schedule || !schedule.isComplete())
       return op.emitOpError("has no complete schedule; run sfa-assign-schedule before");
-    KernelBuilder builder(rewriter, symbols, op, adaptor.getOperands());
-    std::string name =
-        ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
-         stringifyEnum(*schedule.getSoftmax()) + (op.hasSequences() ? "_varlen" : ""))
-            .str();
+    int64_t splits = schedule.getSplitsOrDefault();
+    SmallVector<Type> results(op->getResultTypes());
+    if (splits > 1)
+      results = getPartialTypes(op, splits);
+    KernelBuilder builder(rewriter, symbols, op, op->getOperandTypes(), adaptor.getOperands(),
+                          results);
+    std::string name = ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
+                        stringifyEnum(*schedule.getSoftmax()) +
+                        (op.hasSequences() ? "_varlen" : "") + (splits > 1 ? "_split" : ""))
+                           .str();
     KernelOp kernel = builder.start(name, schedule, *schedule.getQTile());
     SmallVector<Value> offsets;
     if (op.hasSequences())
       offsets = {builder.operand(3).memories[0], builder.operand(4).memories[0]};
     AttentionKernel(rewriter, op, kernel)
         .emit(builder.operand(0), builder.operand(1), builder.operand(2), offsets,
-              builder.result(0).memories[0], op.getLse() ? builder.result(1).memories[0] : Value());
-    builder.launch(op.hasSequences() ? adaptor.getOperands()[3].front() : Value());
+              builder.result(0).memories[0],
+              results.size() > 1 ? builder.result(1).memories[0] : Value());
+    PhysicalValues values =
+        builder.launch(op.hasSequences() ? adaptor.getOperands()[3].front() : Value());
+    if (splits > 1)
+      values = combineSplits(rewriter, symbols, op, values);
+    rewriter.replaceOpWithMultiple(op, std::move(values));
     return success();
   }
 

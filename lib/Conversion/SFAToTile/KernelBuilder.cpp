@@ -59,8 +59,12 @@ SmallVector<RankedTensorType> sfa::tile::getPhysicalTensors(RankedTensorType ten
 }
 
 KernelBuilder::KernelBuilder(ConversionPatternRewriter &rewriter, SymbolTableCollection &symbols,
-                             Operation *op, ArrayRef<ValueRange> operands)
-    : rewriter(rewriter), symbols(symbols), op(op), operands(operands) {}
+                             Operation *op, TypeRange operandTypes, ArrayRef<ValueRange> operands,
+                             TypeRange resultTypes)
+    : rewriter(rewriter), symbols(symbols), op(op),
+      operandTypes(llvm::map_to_vector(operandTypes, llvm::CastTo<RankedTensorType>)),
+      resultTypes(llvm::map_to_vector(resultTypes, llvm::CastTo<RankedTensorType>)),
+      operands(operands) {}
 
 KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t rows) {
   rowTile = rows;
@@ -68,8 +72,8 @@ KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t row
   for (ValueRange operand : operands)
     for (Value physical : operand)
       memories.push_back(getMemory(cast<RankedTensorType>(physical.getType())));
-  for (Type result : op->getResultTypes())
-    for (RankedTensorType physical : getPhysicalTensors(cast<RankedTensorType>(result)))
+  for (RankedTensorType result : resultTypes)
+    for (RankedTensorType physical : getPhysicalTensors(result))
       memories.push_back(getMemory(physical));
 
   SymbolTable &table = symbols.getSymbolTable(SymbolTable::getNearestSymbolTable(op));
@@ -80,10 +84,11 @@ KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t row
   return kernel;
 }
 
-Operand KernelBuilder::inside(ValueRange values, unsigned index, unsigned firstMemory) {
-  for (Value value : values.take_front(index))
-    firstMemory += getPhysicalTensors(cast<RankedTensorType>(value.getType())).size();
-  auto type = cast<RankedTensorType>(values[index].getType());
+Operand KernelBuilder::inside(ArrayRef<RankedTensorType> types, unsigned index,
+                              unsigned firstMemory) {
+  for (RankedTensorType type : types.take_front(index))
+    firstMemory += getPhysicalTensors(type).size();
+  RankedTensorType type = types[index];
   return {type,
           ValueRange(kernel.getMemories()).slice(firstMemory, getPhysicalTensors(type).size())};
 }
@@ -92,20 +97,19 @@ Operand KernelBuilder::result(unsigned index) {
   unsigned inputs = 0;
   for (ValueRange operand : operands)
     inputs += operand.size();
-  return inside(op->getResults(), index, inputs);
+  return inside(resultTypes, index, inputs);
 }
 
-void KernelBuilder::launch(Value offsets) {
+PhysicalValues KernelBuilder::launch(Value offsets) {
   Location loc = op->getLoc();
   rewriter.setInsertionPoint(op);
   SmallVector<Value> inputs, outputs;
   for (ValueRange operand : operands)
     llvm::append_range(inputs, operand);
 
-  // The sizes of the first three dimensions of all outputs are those of the first operand.
   Value rows = inputs.front();
-  for (Type result : op->getResultTypes())
-    for (RankedTensorType physical : getPhysicalTensors(cast<RankedTensorType>(result))) {
+  for (RankedTensorType result : resultTypes)
+    for (RankedTensorType physical : getPhysicalTensors(result)) {
       SmallVector<Value> sizes;
       for (int64_t dim = 0; dim < 3; ++dim)
         if (physical.isDynamicDim(dim))
@@ -114,7 +118,7 @@ void KernelBuilder::launch(Value offsets) {
     }
 
   Value batch = tensor::DimOp::create(rewriter, loc, rows, 0);
-  Value head = tensor::DimOp::create(rewriter, loc, rows, 1);
+  Value head = arith::ConstantIndexOp::create(rewriter, loc, resultTypes.front().getDimSize(1));
   Value tokens = tensor::DimOp::create(rewriter, loc, rows, 2);
   Value tile = arith::ConstantIndexOp::create(rewriter, loc, rowTile);
   Value tiles = arith::CeilDivUIOp::create(rewriter, loc, tokens, tile);
@@ -125,15 +129,12 @@ void KernelBuilder::launch(Value offsets) {
   auto launch = LaunchOp::create(rewriter, loc, ValueRange(outputs).getTypes(), kernel.getSymName(),
                                  batch, head, tiles, inputs, outputs);
 
-  SmallVector<ValueRange> replacements;
+  PhysicalValues values;
   ValueRange results = launch.getResults();
-  for (Type result : op->getResultTypes()) {
-    size_t count = getPhysicalTensors(cast<RankedTensorType>(result)).size();
-    replacements.push_back(results.take_front(count));
+  for (RankedTensorType result : resultTypes) {
+    size_t count = getPhysicalTensors(result).size();
+    values.emplace_back(results.take_front(count));
     results = results.drop_front(count);
   }
-  SmallVector<SmallVector<Value>> values;
-  for (ValueRange replacement : replacements)
-    values.emplace_back(replacement);
-  rewriter.replaceOpWithMultiple(op, std::move(values));
+  return values;
 }

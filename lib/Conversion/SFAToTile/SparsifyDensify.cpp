@@ -47,7 +47,7 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
     Value selected = TopkOp::create(rewriter, op.getLoc(), type, tile, encoding.getTwoFour());
     StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1],
                          context.batch, context.head, row);
-    builder.launch();
+    rewriter.replaceOpWithMultiple(op, builder.launch());
     return success();
   }
 
@@ -67,7 +67,7 @@ struct DensifyToTile : OpConversionPattern<DensifyOp> {
     Value tile = context.loadDense(builder.operand(0), rowsPerTile, row);
     StoreOp::create(rewriter, op.getLoc(), tile, builder.result(0).memories[0], context.batch,
                     context.head, row, /*limit=*/Value());
-    builder.launch();
+    rewriter.replaceOpWithMultiple(op, builder.launch());
     return success();
   }
 

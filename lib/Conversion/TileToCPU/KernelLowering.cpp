@@ -177,7 +177,7 @@ LogicalResult KernelLowering::lower(Operation *op) {
       .Case<LoadOp, LoadCodesOp, StoreOp, StoreCodesOp, FillOp, ExpandOp, TopkOp, DotOp,
             GatherDotOp, PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp, SurplusDotOp,
             AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, TripsOp,
-            ScaleRowsOp, NormalizeOp, LseOp, SequenceTileOp>([&](auto tileOp) {
+            ScaleRowsOp, NormalizeOp, LseOp, CombineOp, SequenceTileOp>([&](auto tileOp) {
         lower(tileOp);
         return success();
       })

@@ -166,6 +166,10 @@ private:
                llvm::function_ref<Value(Value row)> countOf,
                llvm::function_ref<std::pair<Value, Value>(Value row, Value t)> valueAndFeature);
 
+  //===--- Splits of the keys (Combine.cpp) ---------------------------------===//
+
+  void lower(tile::CombineOp op);
+
   //===--- Softmax (Softmax.cpp, Exp2.cpp) ----------------------------------===//
 
   void lower(tile::MaskOp op);
@@ -181,6 +185,8 @@ private:
   void lower(tile::ScaleRowsOp op);
   void lower(tile::NormalizeOp op);
   void lower(tile::LseOp op);
+  /// A row's reference; 0 for a row that has seen no key.
+  Value finiteReference(Value reference);
   /// The sum of the vectors of a row.
   Value sumRow(MatrixBuffer tile, llvm::function_ref<Value(Value column)> vectorAt);
   /// 2^x of a vector.

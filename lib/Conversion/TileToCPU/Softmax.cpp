@@ -25,8 +25,7 @@ static void forEachVector(Emitter &emit, MatrixBuffer matrix,
   });
 }
 
-/// A row's reference; 0 for a row that has seen no key.
-static Value finiteReference(Emitter &emit, Value reference) {
+Value KernelLowering::finiteReference(Value reference) {
   bool isVector = isa<VectorType>(reference.getType());
   Value none = isVector ? emit.splat(-infinity) : emit.f32(-infinity);
   Value zero = isVector ? emit.splat(0.0f) : emit.f32(0.0f);
@@ -160,7 +159,7 @@ void KernelLowering::lower(Exp2Op op) {
   if (tile.isRowVector()) {
     rowVectors[op.getResult()] =
         mapRows(rowsOf(tile), {rowVector(op.getTile()), reference},
-                [&](ArrayRef<Value> in) { return element(in[0], finiteReference(emit, in[1])); });
+                [&](ArrayRef<Value> in) { return element(in[0], finiteReference(in[1])); });
     return;
   }
 
@@ -172,7 +171,7 @@ void KernelLowering::lower(Exp2Op op) {
       sumOp = candidate;
   Value sums = sumOp ? allocateRows(from.rows) : Value();
   emit.loop(0, from.rows, 1, [&](Value row) {
-    Value rowReference = emit.broadcast(finiteReference(emit, emit.load(reference, row)));
+    Value rowReference = emit.broadcast(finiteReference(emit.load(reference, row)));
     auto power = [&](Value column) {
       Value result = element(emit.loadVector(from.memory, {row, column}), rowReference);
       emit.storeVector(result, to.memory, {row, column});

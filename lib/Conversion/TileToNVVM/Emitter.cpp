@@ -79,9 +79,15 @@ Value Emitter::shuffleXor(Value value, int64_t distance) {
                             NVVM::ShflKind::bfly, UnitAttr());
 }
 
-Value Emitter::uniform(Value value) {
-  return make<NVVM::ShflOp>(value.getType(), i32(-1), value, i32(0), i32(31), NVVM::ShflKind::idx,
+Value Emitter::broadcast(Value value, Value lane) {
+  return make<NVVM::ShflOp>(value.getType(), i32(-1), value, lane, i32(31), NVVM::ShflKind::idx,
                             UnitAttr());
+}
+
+Value Emitter::reduceWarp(Value value, function_ref<Value(Value, Value)> combine) {
+  for (int64_t distance = 16; distance >= 1; distance /= 2)
+    value = combine(value, shuffleXor(value, distance));
+  return value;
 }
 
 Value Emitter::any(Value condition) {

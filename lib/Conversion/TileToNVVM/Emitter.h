@@ -99,8 +99,12 @@ public:
   Value threadId() { return make<mlir::NVVM::ThreadIdXOp>(getI32Type()); }
   /// The value of lane `lane ^ distance`.
   Value shuffleXor(Value value, int64_t distance);
+  /// The value of lane `lane`, in all lanes.
+  Value broadcast(Value value, Value lane);
   /// `value`, the same in all lanes, so that the assembler knows that it is.
-  Value uniform(Value value);
+  Value uniform(Value value) { return broadcast(value, i32(0)); }
+  /// All lanes' values combined, in all lanes; `combine` is commutative.
+  Value reduceWarp(Value value, llvm::function_ref<Value(Value, Value)> combine);
   /// Whether `condition` holds in some lane of the warp.
   Value any(Value condition);
   /// All threads of the block.

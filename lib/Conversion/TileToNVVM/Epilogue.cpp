@@ -37,12 +37,19 @@ void KernelLowering::lower(StoreOp op) {
   const Fragment &fragment = fragments.at(op.getTile());
   forEachRow([&](size_t number, Value row) {
     Value pairs = emit.offset(row, emit.mul(t, 2), element);
+    auto store = [&](Value low, Value high, Value address) {
+      if (!element.isF32())
+        return emit.store(emit.pack(low, high, element), address);
+      Value pair = emit.make<LLVM::PoisonOp>(VectorType::get(2, element));
+      pair = emit.make<LLVM::InsertElementOp>(pair, low, emit.i32(0));
+      emit.store(emit.make<LLVM::InsertElementOp>(pair, high, emit.i32(1)), address);
+    };
+    int64_t bytes = element.getIntOrFloatBitWidth() / 8;
     for (size_t i = 0; i < fragment.elements.size(); i += 2) {
       if (fragment.rowOf(i) != number)
         continue;
       auto column = static_cast<int64_t>(i % (fragment.columns / 2) / 4 * 8);
-      Value packed = emit.pack(fragment.elements[i], fragment.elements[i + 1], element);
-      emit.store(packed, emit.offset(pairs, 2 * column));
+      store(fragment.elements[i], fragment.elements[i + 1], emit.offset(pairs, bytes * column));
     }
   });
 }

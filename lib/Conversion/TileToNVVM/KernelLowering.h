@@ -255,6 +255,8 @@ void clearRows(Emitter &emit, const SharedTile &tile, mlir::Value numRows, mlir:
 mlir::LogicalResult lowerRowKernel(KernelLowering &lowering);
 /// The same of one that selects the k features of largest magnitude (TopK.cpp).
 mlir::LogicalResult lowerTopkKernel(KernelLowering &lowering);
+/// The same of one that combines what the splits of the keys gave (Combine.cpp).
+mlir::LogicalResult lowerCombineKernel(KernelLowering &lowering);
 /// Threads of a block of such kernels.
 inline constexpr int64_t rowKernelThreads = 128;
 

@@ -213,5 +213,7 @@ void RowKernel::lower(ExpandOp op) {
 LogicalResult sfa::gpu::lowerRowKernel(KernelLowering &lowering) {
   if (!lowering.kernel.getBody().getOps<TopkOp>().empty())
     return lowerTopkKernel(lowering);
+  if (!lowering.kernel.getBody().getOps<CombineOp>().empty())
+    return lowerCombineKernel(lowering);
   return RowKernel(lowering).run();
 }

@@ -37,7 +37,7 @@ static SmallVector<int64_t> findAlignedMemories(KernelOp kernel) {
   SmallVector<int64_t> found;
   for (auto [number, memory] : llvm::enumerate(kernel.getMemories()))
     if (cast<MemRefType>(memory.getType()).getRank() == 4 &&
-        llvm::any_of(memory.getUsers(), llvm::IsaPred<LoadOp, StoreOp>))
+        llvm::any_of(memory.getUsers(), llvm::IsaPred<LoadOp, StoreOp, CombineOp>))
       found.push_back(static_cast<int64_t>(number));
   return found;
 }

@@ -1,4 +1,4 @@
-"""python -m sfa.bench [--op attention|varlen|sparsify|overhead] ...; --help says the rest."""
+"""python -m sfa.bench [--op attention|varlen|decode|sparsify|overhead] ...; --help says the rest."""
 
 import argparse
 import json
@@ -13,8 +13,11 @@ def parse(arguments=None):
         prog="python -m sfa.bench", description="Measure FlashSFA against other implementations of "
         "attention on this GPU. All get the same data: N(0, 1), queries and keys with all but k "
         "features of each row 0.")
-    parser.add_argument("--op", choices=("attention", "varlen", "sparsify", "overhead"), default="attention")
+    parser.add_argument("--op", choices=("attention", "varlen", "decode", "sparsify", "overhead"),
+                        default="attention")
     parser.add_argument("--n", type=int, nargs="+", default=[4096, 16384], help="tokens")
+    parser.add_argument("--queries", type=int, nargs="+", default=[1, 16],
+                        help="with --op decode: queries of a head, against n keys")
     parser.add_argument("--d", type=int, nargs="+", default=[64, 128, 256],
                         help="features of queries, keys and values")
     parser.add_argument("--k", type=int, default=8, help="features that the codes keep")
@@ -59,6 +62,7 @@ def _print_table(title, rows, failure, columns):
 ATTENTION_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x best peer", "best_peer", 2),
                      ("x cuDNN", "cudnn", 2))
 VARLEN_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x equal", "equal", 2))
+DECODE_COLUMNS = (("ms", "ms", 4), ("GB/s", "gbytes", 0), ("x best peer", "best_peer", 2))
 SPARSIFY_COLUMNS = (("ms", "ms", 3), ("GB/s", "gbytes", 0), ("x copy", "copy", 2))
 
 
@@ -118,6 +122,7 @@ def _run_gpu(options):
           f"{options.repeats} interleaved samples, N(0, 1), seed {options.seed}")
     measure, columns = {"attention": (gpu.attention, ATTENTION_COLUMNS),
                         "varlen": (gpu.varlen, VARLEN_COLUMNS),
+                        "decode": (gpu.decode, DECODE_COLUMNS),
                         "sparsify": (gpu.sparsify, SPARSIFY_COLUMNS)}[options.op]
     results, tables = [], []
     for title, record, rows, failure in measure(options):

@@ -1,4 +1,4 @@
-"""The measurements on a GPU: attention, sequences of several lengths, sparsify."""
+"""The measurements on a GPU: attention, sequences of several lengths, decoding, sparsify."""
 
 import contextlib
 import itertools
@@ -187,6 +187,48 @@ def _varlen_table(options, chips, heads, n, d, causal):
     for uneven, even in zip(rows[::2], rows[1::2]):
         uneven["equal"] = uneven["ms"] and even["ms"] and uneven["tflops"] / even["tflops"]
         even["equal"] = None
+    return title, record, rows, None
+
+
+def decode(options):
+    """Yields a table for each d, n and number of queries: a few new queries against n keys, by the number
+    of splits of the keys. What bounds it is reading keys and values."""
+    chips = [Chip(name) for name in options.chip or native_chips()]
+    for d, n, queries in itertools.product(options.d, options.n, options.queries):
+        yield _decode_table(options, chips, max(1, options.heads_total // d), n, d, queries)
+        torch.cuda.empty_cache()
+
+
+def _decode_table(options, chips, heads, n, d, queries):
+    dtype = DTYPES[options.dtype]
+    title = (f"decode, batch {options.batch}, {heads} heads, {queries} queries, {n} keys, d = dv = {d}, "
+             f"{options.dtype}, no mask, dense")
+    record = dict(op="decode", batch=options.batch, heads=heads, n=n, queries=queries, d=d,
+                  dtype=options.dtype)
+    try:
+        generator = torch.Generator("cuda").manual_seed(options.seed)
+        q, k, v = (torch.randn(options.batch, heads, tokens, d, generator=generator, device="cuda").to(dtype)
+                   for tokens in (queries, n, n))
+        check = _checker(_last_rows(q, k, v)(False))
+    except Exception as error:
+        return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
+    contestants = []
+    # As chosen; the same with the smallest query tile; and splits that the schedule gives.
+    forms = ["", "q_tile = 64", *(f"splits = {splits}" for splits in (1, 2, 4, 8, 16, 32))]
+    for chip, softmax, form in itertools.product(chips, options.softmax, forms):
+        schedule = f"softmax = {softmax}" + (form and f", {form}")
+        call = lambda s=schedule: sfa.attention(q, k, v, schedule=s)
+        contestants.append(Contestant(f"sfa {softmax}, {form or 'as chosen'}, {chip.name}",
+                                      lambda c=chip, f=call: c.bound(f), check, "sfa"))
+    # Those that take another number of queries than of keys.
+    for name in (CUDNN, "FA2 (torch)", "FA3", "FlashInfer"):
+        contestants.append(Contestant(name, lambda m=PEERS[name]: m(q, k, v, False), check))
+    measure(contestants, options.repeats)
+    best = min((c.milliseconds for c in contestants if c.group == "peer" and c.milliseconds), default=None)
+    read = (k.numel() + v.numel()) * 2
+    rows = [dict(name=c.name, group=c.group, ms=c.milliseconds, reason=c.reason, samples=c.samples,
+                 gbytes=c.milliseconds and read / c.milliseconds / 1e6,
+                 best_peer=c.milliseconds and best and best / c.milliseconds) for c in contestants]
     return title, record, rows, None
 
 

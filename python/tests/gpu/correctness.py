@@ -234,10 +234,45 @@ def _check_masked(d, n_q, n_k, **options):
         judged.verdict()
 
 
+# Few queries and many keys, ends of tiles and of shares, rows that see no key, no keys.
+SPLIT_SIZES = ((1, 5000), (16, 4097), (64, 700), (130, 1000), (300, 100), (1, 1), (70, 0))
+
+
+@group("splits")
+def splits(run):
+    """The keys in shares: fewer and more than there are key tiles."""
+    numbers = (2, 3, 8, 31, 32, 33, 100, 256)
+    configurations = []
+    for number, ((d, dv), dtype, softmax, turn) in enumerate(itertools.product(
+            ((64, 64), (128, 128), (256, 256), (128, 64), (64, 256)), (torch.bfloat16, torch.float16),
+            ("online", "lazy"), range(2))):
+        configurations.append(dict(
+            dtype=dtype, d=d, dv=dv, heads=HEADS[(number + number // 3) % 3],
+            form=FORMS[(number + number // 7) % len(FORMS)],
+            schedule=f"softmax = {softmax}, splits = {numbers[(number + number // 8) % len(numbers)]}",
+            **MASKS[(2 * number + turn) % len(MASKS)]))
+    run.compile_ahead([lambda options=options: _compile(**options) for options in configurations])
+    for options in configurations:
+        run.case(_name(options), check_sizes, SPLIT_SIZES, **options)
+    for n_q, d, options in itertools.product((1, 64), (64, 128, 256), (dict(), dict(causal=True))):
+        run.case(f"{n_q} queries, 300,000 keys, as many splits as the call chooses, d {d} {options}",
+                 _check_many_keys, n_q, d, **options)
+
+
+def _check_many_keys(n_q, d, **options):
+    judged = Judge()
+    for seed in range(3):
+        q, k, v = (normal(1, heads, n, d, dtype=torch.bfloat16, seed=3 * seed + number)
+                   for number, (heads, n) in enumerate(((4, n_q), (2, 300_000), (2, 300_000))))
+        judge(judged, "dense", q, k, v, **options)
+    judged.verdict()
+
+
 @group("softmax")
 def softmax(run):
     """Scores for which lazy has to raise its reference, or finds none in the first tile."""
-    for dtype, kind in itertools.product((torch.bfloat16, torch.float16), ("online", "lazy")):
+    for dtype, kind in itertools.product((torch.bfloat16, torch.float16),
+                                         ("online", "lazy", "online, splits = 5", "lazy, splits = 5")):
         schedule = f"softmax = {kind}"
         for growth in (0.02, 0.1, 0.5, 3., 20., -0.1, -20.):
             run.case(f"scores grow by {growth} a key, {dtype}, {kind}", _check_growing, dtype, growth,
@@ -320,11 +355,13 @@ def random_configurations(run):
 
 def _random_kernel(source):
     h_kv = source.choice((1, 2, 3))
+    schedule = [source.choice(("", "softmax = online", "softmax = lazy")),
+                f"splits = {source.randint(1, 12)}" if source.random() < 0.3 else ""]
     options = dict(
         dtype=source.choice((torch.bfloat16, torch.float16)), d=source.choice((64, 128, 256)),
         dv=source.choice((64, 128, 256)), heads=(h_kv * source.choice((1, 2, 5)), h_kv),
         form=source.choice(FORMS), features=source.choice((1, 2, 3, 4, 8, 13, 16, 32, 64)),
-        schedule=source.choice((None, "softmax = online", "softmax = lazy")),
+        schedule=", ".join(filter(None, schedule)) or None,
         causal=source.random() < 0.4)
     if source.random() < 0.4:
         options["window"] = (source.choice((None, 0, 1, source.randint(0, 400))),

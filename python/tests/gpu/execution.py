@@ -14,7 +14,7 @@ from correctness import _problem, judge
 from harness import Failure, Judge, group, normal, poisoned, require, same_bits
 from oracle import keep, topk
 
-SCHEDULES = ("softmax = online", "softmax = lazy")
+SCHEDULES = ("softmax = online", "softmax = lazy", "softmax = online, splits = 5")
 
 
 #===--- Large ----------------------------------------------------------------------------------===#
@@ -379,7 +379,7 @@ def _check_sanitizer(program, tool):
 def run_sanitized():
     """What compute-sanitizer watches: a few small problems, allocations of their own."""
     for schedule, d, causal in (("softmax = online", 64, True), ("softmax = lazy", 128, False),
-                                ("softmax = lazy", 64, True)):
+                                ("softmax = lazy", 64, True), ("splits = 3", 64, True)):
         problem = _problem(torch.bfloat16, (2, 1), d, d, 150, 200, 1)
         _attend(problem, schedule=schedule, causal=causal)
         for offsets in ([0, 0, 70, 71, 150], [-9, 200, 100, 50, 2**31 - 1]):

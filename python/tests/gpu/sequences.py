@@ -65,7 +65,8 @@ def _configurations():
                                 (torch.bfloat16, torch.float16), ("online", "lazy"))
     for number, ((d, dv), dtype, softmax) in enumerate(product):
         yield dict(dtype=dtype, d=d, dv=dv, heads=HEADS[(number + number // 3) % 3],
-                   form=FORMS[(number + number // 7) % len(FORMS)], schedule=f"softmax = {softmax}",
+                   form=FORMS[(number + number // 7) % len(FORMS)],
+                   schedule=f"softmax = {softmax}" + ", splits = 3" * (number % 3 == 0),
                    **MASKS[(number + number // 4) % len(MASKS)])
 
 
@@ -85,7 +86,7 @@ def varlen(run):
         run.case(name, _check_lengths, LENGTHS, **options)
         run.case(f"random lengths of seed {seed}, {name}", _check_lengths, _random_lengths(seed), **options)
         run.case(f"neighbours of NaN, {name}", _check_neighbours, **options)
-    for schedule in ("softmax = online", "softmax = lazy"):
+    for schedule in ("softmax = online", "softmax = lazy", "splits = 3"):
         for d in (64, 128, 256):
             run.case(f"wrong offsets, d {d}, {schedule}", _check_wrong_offsets, d, schedule)
             run.case(f"20 repeats, d {d}, {schedule}", _check_repeats, d, schedule)

@@ -417,3 +417,12 @@ func.func @offsets_of_rank_2(%x: tensor<1x1x8x16xf32>, %c0: tensor<1x4xi32>, %c1
   %0 = sfa.attention %x, %x, %x sequences(%c0, %c1 : tensor<1x4xi32>, tensor<1x4xi32>) : tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32>, tensor<1x1x8x16xf32> -> tensor<1x1x8x16xf32>
   return
 }
+
+// -----
+
+func.func @f(%q: tensor<1x256x?x64xf16>) -> tensor<1x256x?x64xf16> {
+  // expected-error @+1 {{has 256 heads in 256 splits; heads times splits may be at most 65535}}
+  %o = sfa.attention %q, %q, %q schedule <splits = 256>
+    : tensor<1x256x?x64xf16>, tensor<1x256x?x64xf16>, tensor<1x256x?x64xf16> -> tensor<1x256x?x64xf16>
+  return %o : tensor<1x256x?x64xf16>
+}

@@ -82,3 +82,13 @@
 
 // expected-error @+1 {{unknown value of turns 'chess', allowed are free, ping_pong}}
 "a.op"() {schedule = #sfa.schedule<turns = chess>} : () -> ()
+
+// -----
+
+// expected-error @+1 {{'splits' is 0, allowed is 1 to 256}}
+"a.op"() {schedule = #sfa.schedule<splits = 0>} : () -> ()
+
+// -----
+
+// expected-error @+1 {{'splits' is 257, allowed is 1 to 256}}
+"a.op"() {schedule = #sfa.schedule<splits = 257>} : () -> ()

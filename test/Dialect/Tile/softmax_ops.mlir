@@ -33,3 +33,13 @@ func.func @softmax(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<64xf32>, %l
   %lse = sfa_tile.lse %m1, %l2 scale 0.125 : !sfa_tile.tile<64xf32>
   return
 }
+
+// CHECK-LABEL: sfa_tile.kernel @combine(%partial_outputs: {{.*}}, %partial_sums: {{.*}}, %output: {{.*}}, %lse:
+sfa_tile.kernel @combine(%outputs: memref<?x32x?x40xf32>, %sums: memref<?x32x?xf32>, %o: memref<?x4x?x40xf16>, %l: memref<?x4x?xf32>)
+    grid(%b, %h, %t) {
+  // CHECK: sfa_tile.combine %partial_outputs, %partial_sums[%batch, %head, %tile] of 8 splits : memref<?x32x?x40xf32>, memref<?x32x?xf32> -> !sfa_tile.tile<4x40xf32>, !sfa_tile.tile<4xf32>
+  %output, %lse = sfa_tile.combine %outputs, %sums[%b, %h, %t] of 8 splits
+    : memref<?x32x?x40xf32>, memref<?x32x?xf32> -> !sfa_tile.tile<4x40xf32>, !sfa_tile.tile<4xf32>
+  sfa_tile.store %output, %o[%b, %h, %t] : !sfa_tile.tile<4x40xf32>, memref<?x4x?x40xf16>
+  sfa_tile.store %lse, %l[%b, %h, %t] : !sfa_tile.tile<4xf32>, memref<?x4x?xf32>
+}

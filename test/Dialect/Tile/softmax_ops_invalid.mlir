@@ -133,3 +133,59 @@ func.func @f() {
   sfa_tile.return
   return
 }
+
+// -----
+
+func.func @f(%o: memref<1x8x?x64xf32>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{combines 0 splits, allowed is 1 to 256}}
+  %0, %1 = sfa_tile.combine %o, %s[%i, %i, %i] of 0 splits : memref<1x8x?x64xf32>, memref<1x8x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%o: memref<1x8x?x64xf32>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{has memories of 8 heads, which is not a multiple of the 3 splits}}
+  %0, %1 = sfa_tile.combine %o, %s[%i, %i, %i] of 3 splits : memref<1x8x?x64xf32>, memref<1x8x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%o: memref<1x8x?x64xf16>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{needs a memory of 'f32', given is 'f16'}}
+  %0, %1 = sfa_tile.combine %o, %s[%i, %i, %i] of 8 splits : memref<1x8x?x64xf16>, memref<1x8x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%o: memref<1x8x?x32xf32>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{the last dimension of the memory is 32 but the number of columns of the tile is 64; they have to be equal}}
+  %0, %1 = sfa_tile.combine %o, %s[%i, %i, %i] of 8 splits : memref<1x8x?x32xf32>, memref<1x8x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%o: memref<1x8x?x64xf32>, %s: memref<1x8x?x64xf32>, %i: index) {
+  // expected-error @+1 {{needs sums [batch, heads, tokens] of f32, given is 'memref<1x8x?x64xf32>'}}
+  %0, %1 = sfa_tile.combine %o, %s[%i, %i, %i] of 8 splits : memref<1x8x?x64xf32>, memref<1x8x?x64xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%o: memref<1x8x?x64xf32>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{the number of rows of the tile is 4 but that of the row vector is 8; they have to be equal}}
+  %0, %1 = sfa_tile.combine %o, %s[%i, %i, %i] of 8 splits : memref<1x8x?x64xf32>, memref<1x8x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%o: memref<1x8x?x64xf32>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{gives tiles of f32, given are '!sfa_tile.tile<4x64xf32>' and '!sfa_tile.tile<4xf16>'}}
+  %0, %1 = sfa_tile.combine %o, %s[%i, %i, %i] of 8 splits : memref<1x8x?x64xf32>, memref<1x8x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf16>
+  return
+}

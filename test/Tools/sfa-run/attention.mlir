@@ -17,6 +17,8 @@
 // RUN: %{run} --strategy=scatter    --softmax=lazy   && %{judge} | FileCheck %s
 // RUN: %{run} --strategy=sparse_mma --softmax=lazy   && %{judge} | FileCheck %s
 // RUN: %{run} --strategy=gather --q-tile=24 --k-tile=48 && %{judge} | FileCheck %s
+// RUN: %{run} --splits=3 --k-tile=16                 && %{judge} | FileCheck %s
+// RUN: %{run} --splits=100 --softmax=lazy            && %{judge} | FileCheck %s
 // RUN: env SFA_NUM_THREADS=3 %{run}                  && %{judge} | FileCheck %s
 // CHECK: PASS
 

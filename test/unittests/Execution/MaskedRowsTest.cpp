@@ -73,6 +73,21 @@ TEST(MaskedRows, OfAWindowBeyondTheKeys) {
   check(base, {{1, 200, 60}, {2, 130, 40}, {1, 50, 50}});
 }
 
+/// Some splits have no keys, or none that a row sees.
+TEST(MaskedRows, OfSplits) {
+  Configuration base;
+  base.qTile = 16;
+  base.kTile = 16;
+  base.splits = 5;
+  base.mask = oracle::Mask::Causal;
+  check(base, {{1, 200, 60}, {1, 257, 1}, {2, 3, 0}});
+  base.mask = oracle::Mask::Window;
+  base.left = 5;
+  base.right = 2;
+  check(base, {{1, 200, 60}, {2, 130, 40}});
+  check(base, {{1, 0, 20}, {0, 20, 20}}, /*expectsMasked=*/false);
+}
+
 TEST(MaskedRows, WithoutKeys) {
   for (oracle::Mask mask : {oracle::Mask::None, oracle::Mask::Causal, oracle::Mask::Window}) {
     Configuration base;

@@ -73,6 +73,8 @@ TEST_P(NonFinite, ReachesTheRowsThatSeeItAndNoOthers) {
     configurations.push_back(base);
     configurations.back().strategy = strategy;
   }
+  configurations.push_back(base);
+  configurations.back().splits = 4;
 
   const Shape shape{1, 150, 170};
   const int64_t rows = base.queryHeads * shape.numQueries;

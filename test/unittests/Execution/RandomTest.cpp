@@ -76,6 +76,8 @@ Configuration makeConfiguration(Random &random) {
   if (random.once(4))
     c.scale = random.between(-8, 8) * 0.0625;
   c.hasLse = !random.once(5);
+  if (random.once(4))
+    c.splits = random.between(2, random.once(3) ? 20 : 4);
   return c;
 }
 

@@ -214,6 +214,15 @@ TEST(Sequences, AreAttendedToAloneByAWindow) {
   check(base, someProblems(5));
 }
 
+TEST(Sequences, AreAttendedToAloneInSplits) {
+  Configuration base;
+  base.mask = oracle::Mask::Causal;
+  base.qTile = 16;
+  base.kTile = 32;
+  base.splits = 3;
+  check(base, someProblems(7));
+}
+
 /// Two blocks of query rows in a tile, the default tile of keys.
 TEST(Sequences, AreAttendedToAloneInLargeTiles) {
   Configuration base;
@@ -232,7 +241,10 @@ TEST(Sequences, AreWithinTheMemoryWhateverTheOffsets) {
   base.kTile = 32;
   constexpr int64_t most = std::numeric_limits<int32_t>::max(), least = -most - 1;
   std::mt19937_64 random(1);
-  for (const Kernel &kernel : compileAll(withAllKernels(base))) {
+  std::vector<Configuration> configurations = withAllKernels(base);
+  configurations.push_back(base);
+  configurations.back().splits = 3;
+  for (const Kernel &kernel : compileAll(configurations)) {
     if (!kernel)
       continue;
     const Configuration &c = kernel.configuration;

@@ -18,14 +18,14 @@ from pathlib import Path
 MASKS = {"none": "", "causal": "mask <causal>", "window": "mask <window, left = 100, right = 30>"}
 
 
-def module(dtype, d, dv, mask, softmax, has_sequences=False):
+def module(dtype, d, dv, mask, softmax, has_sequences=False, splits=1):
     b = "1" if has_sequences else "?"
     q, k, v = f"tensor<{b}x4x?x{d}x{dtype}>", f"tensor<{b}x2x?x{d}x{dtype}>", f"tensor<{b}x2x?x{dv}x{dtype}>"
     o, lse, c = f"tensor<{b}x4x?x{dv}x{dtype}>", f"tensor<{b}x4x?xf32>", "tensor<?xi32>"
     offsets = f", %c: {c}" if has_sequences else ""
     sequences = f"sequences(%c, %c : {c}, {c})" if has_sequences else ""
     return (f"func.func @f(%q: {q}, %k: {k}, %v: {v}{offsets}) -> ({o}, {lse}) {{\n"
-            f"  %o, %l = sfa.attention %q, %k, %v {sequences} {MASKS[mask]} schedule <softmax = {softmax}>\n"
+            f"  %o, %l = sfa.attention %q, %k, %v {sequences} {MASKS[mask]} schedule <softmax = {softmax}, splits = {splits}>\n"
             f"    : {q}, {k}, {v} -> {o}, {lse}\n  return %o, %l : {o}, {lse}\n}}\n")
 
 
@@ -106,6 +106,10 @@ def main():
             dtype = "f16" if mask == "none" else "bf16"
             name = f"{dtype} d={d} dv={dv} {mask} {softmax}{' sequences' * has_sequences}"
             modules[name] = module(dtype, d, dv, mask, softmax, has_sequences)
+        for (d, dv), softmax, (mask, splits) in itertools.product(
+                widths, ["online", "lazy"], [("causal", 4), ("window", 100)]):
+            modules[f"bf16 d={d} dv={dv} {mask} {softmax} {splits} splits"] = module(
+                "bf16", d, dv, mask, softmax, splits=splits)
         for d, k, form in [(64, 8, ""), (128, 32, ""), (256, 32, ""), (256, 100, ""), (128, 8, ", two_four")]:
             modules[f"sparsify d={d} k={k}{form}"] = sparsify(d, k, form)
         wrong = {name: complaint(compiler, ptxas, disassembler, chip, text, Path(folder)) for name, text in modules.items()}

@@ -1,0 +1,234 @@
+//===- Combine.cpp - Kernels that combine what the splits of the keys gave ---- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A warp owns a row. First each lane has the weight of every 32nd split; then each lane has some
+// columns, of which it adds up the outputs of all splits. There are few rows, so what takes the
+// time is how long a load takes: those of several splits are under way at once.
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelLowering.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include <limits>
+
+using namespace mlir;
+using namespace sfa::tile;
+using namespace sfa::gpu;
+
+namespace {
+
+class CombineKernel {
+public:
+  explicit CombineKernel(KernelLowering &kernel) : kernel(kernel), emit(kernel.emit) {}
+  LogicalResult run();
+
+private:
+  LogicalResult check();
+  LogicalResult lower(Operation *op);
+  void lower(CombineOp op);
+  LogicalResult lower(StoreOp op);
+
+  /// The weights of splits `lane`, `lane + 32` and so on, which sum up to 1 in a row that has seen
+  /// keys; sets `lse`.
+  Emitter::Values formWeights(CombineOp op, Value row, Value firstHead);
+  /// Adds the outputs of splits [first, first + count) to `sums`; `firstOutput` is that of split 0,
+  /// and lane `first % warpSize` has the weight of split `first`.
+  Emitter::Values addOutputs(const Memory &outputs, Value firstOutput, Value first, int64_t count,
+                             Value weights, Emitter::Values sums);
+
+  /// Where the warp's row is in a memory that its operand says begins at `first`.
+  Value rowNumber(Value first) { return emit.add(emit.toI64(kernel.scalar(first)), rowInTile); }
+  /// The column of piece `piece` of the lane; i32.
+  Value columnOf(int64_t piece) {
+    return emit.add(emit.mul(kernel.lane, width), piece * warpSize * width);
+  }
+
+  static constexpr int64_t warpSize = 32, rowsAtOnce = rowKernelThreads / warpSize;
+  /// Splits whose outputs are loaded at once.
+  static constexpr int64_t splitsAtOnce = 8;
+
+  KernelLowering &kernel;
+  Emitter &emit;
+  /// A lane has `pieces` pieces of `width` adjacent columns; a warp's are adjacent, too.
+  int64_t rows = 0, width = 0, pieces = 0;
+  Value rowInTile; // i64
+  /// Of the warp's row: the columns of the lane, piece after piece.
+  Emitter::Values output;
+  Value lse;
+};
+
+} // namespace
+
+LogicalResult CombineKernel::check() {
+  for (auto op : kernel.kernel.getBody().getOps<CombineOp>()) {
+    TileType tile = op.getOutput().getType();
+    if (rows != 0)
+      return op.emitOpError("is not the only one of its kernel, which a GPU does not support");
+    rows = tile.getRows();
+    if (tile.getColumns() % (2 * warpSize) != 0 || rows % rowsAtOnce != 0)
+      return op.emitOpError() << "gives " << tile << "; a GPU needs a multiple of " << rowsAtOnce
+                              << " rows and of " << 2 * warpSize << " columns";
+    width = tile.getColumns() % (4 * warpSize) == 0 ? 4 : 2;
+    pieces = tile.getColumns() / (warpSize * width);
+  }
+  return success();
+}
+
+LogicalResult CombineKernel::run() {
+  if (failed(check()))
+    return failure();
+  LogicalResult lowered = success();
+  emit.loop(emit.i32(0), emit.i32(rows), emit.i32(rowsAtOnce), {}, [&](Value start, ValueRange) {
+    rowInTile = emit.toI64(emit.add(start, emit.uniform(kernel.warp)));
+    for (Operation &op : kernel.kernel.getBody().front().without_terminator())
+      if (succeeded(lowered))
+        lowered = lower(&op);
+    return Emitter::Values();
+  });
+  return lowered;
+}
+
+LogicalResult CombineKernel::lower(Operation *op) {
+  emit.setLoc(op->getLoc());
+  return TypeSwitch<Operation *, LogicalResult>(op)
+      .Case([&](CombineOp combine) {
+        lower(combine);
+        return success();
+      })
+      .Case([&](StoreOp store) { return lower(store); })
+      .Default([&](Operation *other) -> LogicalResult {
+        if (!isa<arith::ArithDialect>(other->getDialect()))
+          return other->emitOpError("is not supported in a kernel that combines splits on a GPU");
+        emit.clone(*other, kernel.mapping);
+        return success();
+      });
+}
+
+//===----------------------------------------------------------------------===//
+// Combining
+//===----------------------------------------------------------------------===//
+
+void CombineKernel::lower(CombineOp op) {
+  const Memory &outputs = kernel.memory(op.getOutputs());
+  auto splits = static_cast<int64_t>(op.getSplits());
+  // A row that does not exist reads the last one, and is not stored.
+  Value row = emit.minSigned(rowNumber(op.getRow()), emit.sub(outputs.rows, 1));
+  Value firstHead = emit.mul(emit.toI64(kernel.scalar(op.getHead())), splits);
+  Emitter::Values weights = formWeights(op, row, firstHead);
+
+  Value first = kernel.address(outputs, kernel.scalar(op.getBatch()), firstHead, row);
+  output.assign(pieces * width, emit.f32(0.0f));
+  for (auto [turn, mine] : llvm::enumerate(weights)) {
+    int64_t start = static_cast<int64_t>(turn) * warpSize;
+    int64_t end = std::min(start + warpSize, splits);
+    int64_t whole = start + (end - start) / splitsAtOnce * splitsAtOnce;
+    if (whole > start)
+      output = emit.loop(emit.i32(start), emit.i32(whole), emit.i32(splitsAtOnce), output,
+                         [&, mine = mine](Value split, ValueRange sums) {
+                           return addOutputs(outputs, first, split, splitsAtOnce, mine,
+                                             Emitter::Values(sums));
+                         });
+    output = addOutputs(outputs, first, emit.i32(whole), end - whole, mine, output);
+  }
+}
+
+Emitter::Values CombineKernel::formWeights(CombineOp op, Value row, Value firstHead) {
+  constexpr float log2E = 1.44269504f, ln2 = 0.693147181f;
+  const Memory &sums = kernel.memory(op.getSums());
+  Value first = kernel.address(sums, kernel.scalar(op.getBatch()), firstHead, row);
+  Value none = emit.f32(-std::numeric_limits<float>::infinity()), zero = emit.f32(0.0f);
+  auto isEqual = [&](Value a, Value b) { return emit.compare(arith::CmpFPredicate::OEQ, a, b); };
+
+  auto splits = static_cast<int64_t>(op.getSplits());
+  Emitter::Values weights;
+  Value most = none;
+  for (int64_t start = 0; start < splits; start += warpSize) {
+    Value split = emit.add(kernel.lane, start);
+    Value there = emit.minSigned(split, emit.i32(splits - 1));
+    Value address =
+        emit.offset(first, emit.mul(emit.toI64(there), sums.headStride), emit.getF32Type());
+    Value loaded = emit.load(emit.getF32Type(), address);
+    weights.push_back(emit.select(emit.less(split, emit.i32(splits)), loaded, none));
+    most = emit.max(most, weights.back());
+  }
+  most = emit.reduceWarp(most, [&](Value a, Value b) { return emit.max(a, b); });
+  Value reference = emit.select(isEqual(most, none), zero, most);
+  Value sum = zero;
+  for (Value &weight : weights) {
+    weight = emit.exp2(
+        emit.make<arith::MulFOp>(emit.make<arith::SubFOp>(weight, reference), emit.f32(log2E)));
+    sum = emit.make<arith::AddFOp>(sum, weight);
+  }
+  sum = emit.reduceWarp(sum, [&](Value a, Value b) { return emit.make<arith::AddFOp>(a, b); });
+  Value sawNone = isEqual(sum, zero);
+  lse = emit.select(sawNone, none, emit.fma(emit.log2(sum), emit.f32(ln2), reference));
+  Value factor = emit.reciprocal(emit.select(sawNone, emit.f32(1.0f), sum));
+  for (Value &weight : weights)
+    weight = emit.make<arith::MulFOp>(weight, factor);
+  return weights;
+}
+
+Emitter::Values CombineKernel::addOutputs(const Memory &outputs, Value firstOutput, Value first,
+                                          int64_t count, Value weights, Emitter::Values sums) {
+  Type f32 = emit.getF32Type();
+  auto vector = VectorType::get(width, f32);
+  SmallVector<Value> loaded;
+  for (int64_t i = 0; i < count; ++i) {
+    Value split = emit.toI64(emit.add(first, i));
+    Value start = emit.offset(firstOutput, emit.mul(split, outputs.headStride), f32);
+    for (int64_t piece = 0; piece < pieces; ++piece)
+      loaded.push_back(emit.load(vector, emit.offset(start, columnOf(piece), f32), 4 * width));
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    Value weight = emit.broadcast(weights, emit.rem(emit.add(first, i), warpSize));
+    for (auto [number, sum] : llvm::enumerate(sums)) {
+      auto place = static_cast<int64_t>(number);
+      Value value = emit.make<LLVM::ExtractElementOp>(loaded[i * pieces + place / width],
+                                                      emit.i32(place % width));
+      sum = emit.fma(weight, value, sum);
+    }
+  }
+  return sums;
+}
+
+//===----------------------------------------------------------------------===//
+// Results
+//===----------------------------------------------------------------------===//
+
+LogicalResult CombineKernel::lower(StoreOp op) {
+  const Memory &target = kernel.memory(op.getMemory());
+  Type element = target.type.getElementType();
+  bool isSum = cast<TileType>(op.getTile().getType()).isRowVector();
+  if (element.getIntOrFloatBitWidth() != (isSum ? 32 : 16))
+    return op.emitOpError() << "writes to " << target.type
+                            << "; a GPU needs outputs of f16 or bf16 and sums of f32";
+  Value row = rowNumber(op.getRow());
+  Value address =
+      kernel.address(target, kernel.scalar(op.getBatch()), kernel.scalar(op.getHead()), row);
+  emit.when(emit.less(emit.i64(0), kernel.rowsLeft(target, row, op.getLimit())), [&] {
+    if (isSum) {
+      emit.when(emit.equal(kernel.lane, emit.i32(0)), [&] { emit.store(lse, address); });
+      return;
+    }
+    auto words = VectorType::get(width / 2, emit.getI32Type());
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      Value packed = emit.make<LLVM::PoisonOp>(words);
+      for (int64_t word = 0; word < width / 2; ++word) {
+        int64_t place = piece * width + 2 * word;
+        packed = emit.make<LLVM::InsertElementOp>(
+            packed, emit.pack(output[place], output[place + 1], element), emit.i32(word));
+      }
+      emit.store(packed, emit.offset(address, columnOf(piece), element), 2 * width);
+    }
+  });
+  return success();
+}
+
+LogicalResult sfa::gpu::lowerCombineKernel(KernelLowering &lowering) {
+  return CombineKernel(lowering).run();
+}

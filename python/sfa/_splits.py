@@ -1,0 +1,30 @@
+"""Into how many shares a GPU cuts the keys of a call. Kernels serve any number of tokens, so the
+compiler cannot know; here the sizes are known."""
+
+import re
+
+# What lib/Schedule/CostModel.cpp says, which does the same for modules of static sizes; its query
+# tiles have about as many rows.
+_Q_TILE = 128
+_LEAST_KEYS = 512
+_MOST = 256
+
+
+def choose(num_heads, n_q, n_k, left, right, multiprocessors):
+    """Splits that keep all multiprocessors busy where the query tiles would leave half of them idle;
+    1 for none. `num_heads` is batch times heads; left and right are the bounds of the window, None
+    where unbounded. A power of two, so that few kernels are compiled while n_k grows."""
+    query_tiles = num_heads * -(-n_q // _Q_TILE)
+    if left is not None and right is not None:
+        n_k = min(n_k, left + right + _Q_TILE)
+    if query_tiles == 0:
+        return 1
+    most = min(multiprocessors // query_tiles, n_k // _LEAST_KEYS, _MOST)
+    return 1 << max(most, 1).bit_length() - 1
+
+
+def add_to(schedule, splits):
+    """The text of a schedule, or None, with the splits where it gives none."""
+    if splits == 1 or (schedule and re.search(r"\bsplits\b", schedule)):
+        return schedule
+    return f"{schedule}, splits = {splits}" if schedule and schedule.strip() else f"splits = {splits}"

@@ -60,7 +60,10 @@ SmallVector<RankedTensorType> sfa::tile::getPhysicalTensors(RankedTensorType ten
 
 KernelBuilder::KernelBuilder(ConversionPatternRewriter &rewriter, SymbolTableCollection &symbols,
                              Operation *op, ArrayRef<ValueRange> operands)
-    : rewriter(rewriter), symbols(symbols), op(op), operands(operands) {}
+    : rewriter(rewriter), symbols(symbols), op(op), operands(operands) {
+  for (Type result : op->getResultTypes())
+    outputs.push_back(getPhysicalTensors(cast<RankedTensorType>(result)));
+}
 
 KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t rows) {
   rowTile = rows;
@@ -68,9 +71,8 @@ KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t row
   for (ValueRange operand : operands)
     for (Value physical : operand)
       memories.push_back(getMemory(cast<RankedTensorType>(physical.getType())));
-  for (Type result : op->getResultTypes())
-    for (RankedTensorType physical : getPhysicalTensors(cast<RankedTensorType>(result)))
-      memories.push_back(getMemory(physical));
+  for (ArrayRef<RankedTensorType> output : outputs)
+    llvm::append_range(memories, llvm::map_range(output, getMemory));
 
   SymbolTable &table = symbols.getSymbolTable(SymbolTable::getNearestSymbolTable(op));
   rewriter.setInsertionPointToEnd(&table.getOp()->getRegion(0).front());
@@ -80,37 +82,43 @@ KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t row
   return kernel;
 }
 
-Operand KernelBuilder::inside(ValueRange values, unsigned index, unsigned firstMemory) {
-  for (Value value : values.take_front(index))
-    firstMemory += getPhysicalTensors(cast<RankedTensorType>(value.getType())).size();
-  auto type = cast<RankedTensorType>(values[index].getType());
-  return {type,
-          ValueRange(kernel.getMemories()).slice(firstMemory, getPhysicalTensors(type).size())};
+/// How many memories all of `groups` have.
+template <class Groups>
+static size_t countMemories(const Groups &groups) {
+  size_t count = 0;
+  for (const auto &group : groups)
+    count += group.size();
+  return count;
+}
+
+Operand KernelBuilder::operand(unsigned index) {
+  return {cast<RankedTensorType>(op->getOperand(index).getType()),
+          ValueRange(kernel.getMemories())
+              .slice(countMemories(ArrayRef(operands).take_front(index)), operands[index].size())};
 }
 
 Operand KernelBuilder::result(unsigned index) {
-  unsigned inputs = 0;
-  for (ValueRange operand : operands)
-    inputs += operand.size();
-  return inside(op->getResults(), index, inputs);
+  size_t first = countMemories(operands) + countMemories(ArrayRef(outputs).take_front(index));
+  return {cast<RankedTensorType>(op->getResult(index).getType()),
+          ValueRange(kernel.getMemories()).slice(first, outputs[index].size())};
 }
 
 void KernelBuilder::launch(Value offsets) {
   Location loc = op->getLoc();
   rewriter.setInsertionPoint(op);
-  SmallVector<Value> inputs, outputs;
+  SmallVector<Value> inputs, targets;
   for (ValueRange operand : operands)
     llvm::append_range(inputs, operand);
 
   // The sizes of the first three dimensions of all outputs are those of the first operand.
   Value rows = inputs.front();
-  for (Type result : op->getResultTypes())
-    for (RankedTensorType physical : getPhysicalTensors(cast<RankedTensorType>(result))) {
+  for (ArrayRef<RankedTensorType> output : outputs)
+    for (RankedTensorType physical : output) {
       SmallVector<Value> sizes;
       for (int64_t dim = 0; dim < 3; ++dim)
         if (physical.isDynamicDim(dim))
           sizes.push_back(tensor::DimOp::create(rewriter, loc, rows, dim));
-      outputs.push_back(tensor::EmptyOp::create(rewriter, loc, physical, sizes));
+      targets.push_back(tensor::EmptyOp::create(rewriter, loc, physical, sizes));
     }
 
   Value batch = tensor::DimOp::create(rewriter, loc, rows, 0);
@@ -122,18 +130,14 @@ void KernelBuilder::launch(Value offsets) {
   if (offsets)
     tiles = arith::AddIOp::create(rewriter, loc, tiles,
                                   tensor::DimOp::create(rewriter, loc, offsets, 0));
-  auto launch = LaunchOp::create(rewriter, loc, ValueRange(outputs).getTypes(), kernel.getSymName(),
-                                 batch, head, tiles, inputs, outputs);
+  auto launch = LaunchOp::create(rewriter, loc, ValueRange(targets).getTypes(), kernel.getSymName(),
+                                 batch, head, tiles, inputs, targets);
 
-  SmallVector<ValueRange> replacements;
+  SmallVector<SmallVector<Value>> replacements;
   ValueRange results = launch.getResults();
-  for (Type result : op->getResultTypes()) {
-    size_t count = getPhysicalTensors(cast<RankedTensorType>(result)).size();
-    replacements.push_back(results.take_front(count));
-    results = results.drop_front(count);
+  for (ArrayRef<RankedTensorType> output : outputs) {
+    replacements.emplace_back(results.take_front(output.size()));
+    results = results.drop_front(output.size());
   }
-  SmallVector<SmallVector<Value>> values;
-  for (ValueRange replacement : replacements)
-    values.emplace_back(replacement);
-  rewriter.replaceOpWithMultiple(op, std::move(values));
+  rewriter.replaceOpWithMultiple(op, std::move(replacements));
 }

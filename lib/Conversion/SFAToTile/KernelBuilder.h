@@ -48,18 +48,21 @@ mlir::MemRefType getMemory(mlir::RankedTensorType tensor);
 llvm::SmallVector<mlir::RankedTensorType> getPhysicalTensors(mlir::RankedTensorType tensor);
 
 /// Builds the launches of an op's kernel and replaces the op. The kernel's memories are those of
-/// `operands` and then those of the op's results.
+/// `operands` and then those of the op's results, but for results that are left out.
 class KernelBuilder {
 public:
   KernelBuilder(mlir::ConversionPatternRewriter &rewriter, mlir::SymbolTableCollection &symbols,
                 mlir::Operation *op, llvm::ArrayRef<mlir::ValueRange> operands);
+
+  /// Result number `index` of the op, which nothing uses, gets no memory. Before `start`.
+  void leaveOut(unsigned index) { outputs[index].clear(); }
 
   /// Starts the kernel `name`, made unique, with `rowTile` rows of the first operand for one point
   /// of the grid; the builder is left inside.
   KernelOp start(llvm::StringRef name, ScheduleAttr schedule, int64_t rowTile);
 
   /// Operand or result number `index` of the op inside the kernel.
-  Operand operand(unsigned index) { return inside(op->getOperands(), index, 0); }
+  Operand operand(unsigned index);
   Operand result(unsigned index);
 
   /// Ends the kernel: launches it in place of the op. With the offsets of sequences, which begin
@@ -67,12 +70,12 @@ public:
   void launch(mlir::Value offsets = {});
 
 private:
-  Operand inside(mlir::ValueRange values, unsigned index, unsigned firstMemory);
-
   mlir::ConversionPatternRewriter &rewriter;
   mlir::SymbolTableCollection &symbols;
   mlir::Operation *op;
   llvm::SmallVector<mlir::ValueRange> operands;
+  /// The tensors that hold each result.
+  llvm::SmallVector<llvm::SmallVector<mlir::RankedTensorType>> outputs;
   KernelOp kernel;
   int64_t rowTile = 0;
 };

@@ -35,6 +35,9 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
   LogicalResult matchAndRewrite(SparsifyOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
     KernelBuilder builder(rewriter, symbols, op, adaptor.getOperands());
+    bool writesCodes = !op.getDense() || !op.getCodes().use_empty();
+    if (!writesCodes)
+      builder.leaveOut(0);
     KernelOp kernel = builder.start("sparsify", /*schedule=*/nullptr, rowsPerTile);
     KernelContext context = atCoordinates(rewriter, kernel);
     Value row = getFirstRow(context, kernel);
@@ -45,8 +48,14 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
         CodesType::get(op.getContext(), rowsPerTile, codes.features(), codes.type.getElementType(),
                        std::min(encoding.getK(), codes.features()));
     Value selected = TopkOp::create(rewriter, op.getLoc(), type, tile, encoding.getTwoFour());
-    StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1],
-                         context.batch, context.head, row);
+    if (writesCodes)
+      StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1],
+                           context.batch, context.head, row);
+    if (op.getDense()) {
+      Value rows = ExpandOp::create(rewriter, op.getLoc(), tile.getType(), selected);
+      StoreOp::create(rewriter, op.getLoc(), rows, builder.result(1).memories[0], context.batch,
+                      context.head, row, /*limit=*/Value());
+    }
     builder.launch();
     return success();
   }

@@ -18,6 +18,8 @@
 //  3. Masks of the keys that reach the threshold and of those above it, a bit a feature. Where too
 //     many keys equal the threshold the lower features stay.
 //  4. The set bits in order are the features; their values are read from shared memory.
+//  5. Dense rows go the way the rows came: a lane takes 16 bytes of a row, here of those in shared
+//     memory, and clears what the row's mask, which its owner has left there, does not keep.
 //
 //===----------------------------------------------------------------------===//
 
@@ -44,6 +46,17 @@ private:
   LogicalResult lower(LoadOp op);
   LogicalResult lower(TopkOp op);
   LogicalResult lower(StoreCodesOp op);
+  LogicalResult lower(ExpandOp op);
+  LogicalResult lower(StoreOp op);
+  /// Leaves the masks of each row in shared memory, row after row of the warp, for all of its
+  /// lanes.
+  Value shareMasks();
+  /// Number of the first row of the warp, i64, where those of the block start at `firstRow`.
+  Value firstRowOfWarp(Value firstRow);
+  /// Addresses of the lane's 16 bytes of rows of `memory[batch, head]`, by their number (i32) from
+  /// `first` (i64) on.
+  std::function<Value(Value)> chunkAddresses(const Memory &memory, Value batch, Value head,
+                                             Value first);
 
   //===--- Keys -----------------------------------------------------------===//
 
@@ -82,12 +95,16 @@ private:
   Values dropTies(ArrayRef<Value> reach, ArrayRef<Value> above);
   /// As many of the highest bits of `word` as `count` says, which are fewer than it has.
   Value highestBits(Value word, Value count);
+  /// Four words of eight features, 0 where a bit of `mask`, the low byte of a word, is not set.
+  Value clearUnset(Value words, Value mask);
 
   //===--- Small things ---------------------------------------------------===//
 
   Value swapHalves(Value word) { return emit.permute(word, word, 0x1032); }
   Value invert(Value word) { return emit.bitXor(word, int64_t(-1)); }
   Value vectorOf(ArrayRef<Value> elements);
+  /// Shared memory of each warp.
+  Value allocateForWarp(int64_t bytes);
   Value countBits(Value word) { return emit.make<LLVM::CtPopOp>(emit.getI32Type(), word); }
   Value shiftRight(Value a, Value b) { return emit.make<arith::ShRUIOp>(a, b); }
   /// The same 16 bits in both halves.
@@ -98,15 +115,22 @@ private:
   KernelLowering &kernel;
   Emitter &emit;
   int64_t features = 0, k = 0, nanKey = 0;
-  Value rowInShared;    // where the thread's row starts
-  Values masks;         // of the features that are kept
-  Value loaded, chosen; // the tile in shared memory, and the codes that `masks` are of
+  Value rowInShared;  // where the thread's row starts
+  int64_t stride = 0; // of rows in shared memory, in bytes
+  // From and to memory, the warp's rows go `rowsAtOnce` at once: a lane moves 16 bytes, number
+  // `chunk`, of row `firstMoved` and of those that follow.
+  int64_t rowsAtOnce = 0;
+  Value chunk, firstMoved, movedInShared;
+  Values masks, nonZero;          // of the features that are kept, and of those of them not 0
+  Value scratch;                  // of the warp, once it has any
+  Value loaded, chosen, expanded; // the tile in shared memory, the codes of `masks`, their rows
 };
 
 /// Up to this k the networks are cheaper than the search.
 constexpr int64_t maxSortedK = 32;
 constexpr int64_t bytesOfElement = 2, elementsOfChunk = 8, bytesOfChunk = 16;
 constexpr int64_t keyFlags = 0x80008000;
+constexpr int64_t rowsOfWarp = 32;
 
 } // namespace
 
@@ -126,13 +150,16 @@ LogicalResult TopkKernel::lower(Operation *op) {
   auto lowerIf = [&](bool isInOrder, auto tileOp) -> LogicalResult {
     if (!isInOrder)
       return op->emitOpError("is not supported here on a GPU: a kernel that selects features loads "
-                             "rows once, selects from them and stores the codes");
+                             "rows once, selects from them and stores the codes, the codes written "
+                             "out, or both");
     return lower(tileOp);
   };
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](LoadOp load) { return lowerIf(!loaded, load); })
       .Case([&](TopkOp topk) { return lowerIf(topk.getTile() == loaded, topk); })
       .Case([&](StoreCodesOp store) { return lowerIf(store.getCodes() == chosen, store); })
+      .Case([&](ExpandOp expand) { return lowerIf(expand.getCodes() == chosen, expand); })
+      .Case([&](StoreOp store) { return lowerIf(store.getTile() == expanded, store); })
       .Default([&](Operation *other) -> LogicalResult {
         if (!isa<arith::ArithDialect>(other->getDialect()))
           return other->emitOpError("is not supported in a kernel that selects features on a GPU");
@@ -149,6 +176,23 @@ LogicalResult sfa::gpu::lowerTopkKernel(KernelLowering &lowering) {
 // Rows
 //===----------------------------------------------------------------------===//
 
+Value TopkKernel::firstRowOfWarp(Value firstRow) {
+  return emit.add(emit.toI64(kernel.scalar(firstRow)),
+                  emit.toI64(emit.mul(kernel.warp, rowsOfWarp)));
+}
+
+std::function<Value(Value)> TopkKernel::chunkAddresses(const Memory &memory, Value batch,
+                                                       Value head, Value first) {
+  Value base = kernel.address(memory, kernel.scalar(batch), kernel.scalar(head), first);
+  base = emit.offset(base, emit.mul(chunk, elementsOfChunk), emit.getI16Type());
+  Value bytesOfRow = emit.mul(memory.rowStride, bytesOfElement);
+  return [=](Value row) {
+    // Without a sign: fewer instructions multiply it.
+    Value rows = emit.make<arith::ExtUIOp>(emit.getI64Type(), row);
+    return emit.offset(base, emit.mul(rows, bytesOfRow), emit.getI8Type());
+  };
+}
+
 LogicalResult TopkKernel::lower(LoadOp op) {
   auto tile = cast<TileType>(op.getTile().getType());
   Type element = tile.getElementType();
@@ -164,36 +208,36 @@ LogicalResult TopkKernel::lower(LoadOp op) {
 
   const Memory &memory = kernel.memory(op.getMemory());
   // 16 bytes more than a row: 8 lanes that read 16 bytes of their rows find them in all the banks.
-  int64_t stride = features * bytesOfElement + bytesOfChunk;
+  stride = features * bytesOfElement + bytesOfChunk;
   Value shared = kernel.allocateShared(rowKernelThreads * stride);
   rowInShared = emit.offset(shared, emit.mul(kernel.thread, stride), emit.getI8Type());
 
   // Each warp loads its own rows. What stands in the place of rows after the last one is the last.
   Value end = emit.sub(memory.rows, 1);
-  Value first = emit.minSigned(
-      emit.add(emit.toI64(kernel.scalar(op.getRow())), emit.toI64(emit.mul(kernel.warp, 32))), end);
-  Value last = emit.toI32(emit.minSigned(emit.sub(end, first), emit.i64(31)));
-  Value base =
-      kernel.address(memory, kernel.scalar(op.getBatch()), kernel.scalar(op.getHead()), first);
-  int64_t chunksInRow = features / elementsOfChunk, rowsAtOnce = 32 / chunksInRow;
-  Value chunk = emit.rem(kernel.lane, chunksInRow), start = emit.div(kernel.lane, chunksInRow);
-  base = emit.offset(base, emit.mul(chunk, elementsOfChunk), element);
-  Value target = emit.add(emit.mul(emit.add(emit.mul(kernel.warp, 32), start), stride),
-                          emit.mul(chunk, bytesOfChunk));
-  target = emit.offset(shared, target, emit.getI8Type());
-  Value sourceStride = emit.mul(memory.rowStride, bytesOfElement);
-  for (int64_t row = 0; row < 32; row += rowsAtOnce) {
-    // Without a sign: fewer instructions multiply it.
-    Value source = emit.make<arith::ExtUIOp>(emit.getI64Type(), min(emit.add(start, row), last));
-    emit.make<NVVM::CpAsyncOp>(emit.offset(target, row * stride),
-                               emit.offset(base, emit.mul(source, sourceStride), emit.getI8Type()),
-                               bytesOfChunk, NVVM::LoadCacheModifierKind::CG, Value());
-  }
+  Value first = emit.minSigned(firstRowOfWarp(op.getRow()), end);
+  Value last = emit.toI32(emit.minSigned(emit.sub(end, first), emit.i64(rowsOfWarp - 1)));
+  int64_t chunksInRow = features / elementsOfChunk;
+  rowsAtOnce = rowsOfWarp / chunksInRow;
+  chunk = emit.rem(kernel.lane, chunksInRow);
+  firstMoved = emit.div(kernel.lane, chunksInRow);
+  Value place = emit.add(emit.mul(emit.add(emit.mul(kernel.warp, rowsOfWarp), firstMoved), stride),
+                         emit.mul(chunk, bytesOfChunk));
+  movedInShared = emit.offset(shared, place, emit.getI8Type());
+  auto address = chunkAddresses(memory, op.getBatch(), op.getHead(), first);
+  for (int64_t row = 0; row < rowsOfWarp; row += rowsAtOnce)
+    emit.make<NVVM::CpAsyncOp>(emit.offset(movedInShared, row * stride),
+                               address(min(emit.add(firstMoved, row), last)), bytesOfChunk,
+                               NVVM::LoadCacheModifierKind::CG, Value());
   emit.make<NVVM::CpAsyncCommitGroupOp>();
   emit.make<NVVM::CpAsyncWaitGroupOp>(0u);
   emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
   loaded = op.getTile();
   return success();
+}
+
+Value TopkKernel::allocateForWarp(int64_t bytes) {
+  Value shared = kernel.allocateShared(rowKernelThreads / rowsOfWarp * bytes);
+  return emit.offset(shared, emit.mul(kernel.warp, bytes), emit.getI8Type());
 }
 
 Value TopkKernel::vectorOf(ArrayRef<Value> elements) {
@@ -215,9 +259,9 @@ LogicalResult TopkKernel::lower(StoreCodesOp op) {
   // The masks that have bits, each with its first feature, are a list in shared memory: the next
   // one is found in one step, however many have none.
   Type entry = VectorType::get(2, i32);
-  constexpr int64_t bytesOfEntry = 8, bytesOfEntries = rowKernelThreads * bytesOfEntry;
-  Value list = kernel.allocateShared(static_cast<int64_t>(masks.size()) * bytesOfEntries);
-  list = emit.offset(list, emit.mul(kernel.thread, bytesOfEntry), i8);
+  constexpr int64_t bytesOfEntry = 8, bytesOfEntries = rowsOfWarp * bytesOfEntry;
+  scratch = allocateForWarp(static_cast<int64_t>(masks.size()) * bytesOfEntries);
+  Value list = emit.offset(scratch, emit.mul(kernel.lane, bytesOfEntry), i8);
   Value end = emit.i32(0), zero = emit.i32(0);
   for (auto [word, mask] : llvm::enumerate(masks)) {
     emit.store(vectorOf({mask, emit.i32(word * featuresOfMask)}), emit.offset(list, end, i8),
@@ -280,6 +324,64 @@ LogicalResult TopkKernel::lower(StoreCodesOp op) {
   return success();
 }
 
+LogicalResult TopkKernel::lower(ExpandOp op) {
+  expanded = op.getTile();
+  return success();
+}
+
+Value TopkKernel::shareMasks() {
+  int64_t bytesOfMasks = features / 8;
+  if (!scratch)
+    scratch = allocateForWarp(rowsOfWarp * bytesOfMasks);
+  // Lists of masks have been read: masks take their place, as more memory is fewer blocks.
+  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+  Value mine = emit.offset(scratch, emit.mul(kernel.lane, bytesOfMasks), emit.getI8Type());
+  int64_t atOnce = std::min<int64_t>(nonZero.size(), 4);
+  for (size_t word = 0; word < nonZero.size(); word += atOnce)
+    emit.store(vectorOf(ArrayRef(nonZero).slice(word, atOnce)), emit.offset(mine, 4 * word),
+               4 * atOnce);
+  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+  return scratch;
+}
+
+LogicalResult TopkKernel::lower(StoreOp op) {
+  const Memory &memory = kernel.memory(op.getMemory());
+  Type i8 = emit.getI8Type(), fourWords = VectorType::get(4, emit.getI32Type());
+  int64_t bytesOfMasks = features / 8;
+  // The first features of a word are in its highest byte, which is the last one.
+  Value maskOfChunk = emit.offset(
+      shareMasks(), emit.add(emit.mul(firstMoved, bytesOfMasks), emit.bitXor(chunk, 3)), i8);
+
+  Value first = firstRowOfWarp(op.getRow());
+  auto address = chunkAddresses(memory, op.getBatch(), op.getHead(), first);
+  Value numRows = emit.sub(kernel.rowsLeft(memory, kernel.scalar(op.getRow()), op.getLimit()),
+                           emit.toI64(emit.mul(kernel.warp, rowsOfWarp)));
+  numRows = emit.toI32(emit.minSigned(numRows, emit.i64(rowsOfWarp)));
+  auto moveRow = [&](Value start) {
+    Value mask = emit.make<arith::ExtUIOp>(
+        emit.getI32Type(),
+        emit.load(i8, emit.offset(maskOfChunk, emit.mul(start, bytesOfMasks), i8)));
+    Value words =
+        emit.load(fourWords, emit.offset(movedInShared, emit.mul(start, stride), i8), bytesOfChunk);
+    emit.store(clearUnset(words, mask), address(emit.add(firstMoved, start)), bytesOfChunk);
+  };
+  emit.choose(
+      emit.equal(numRows, emit.i32(rowsOfWarp)),
+      [&]() -> Values {
+        for (int64_t start = 0; start < rowsOfWarp; start += rowsAtOnce)
+          moveRow(emit.i32(start));
+        return {};
+      },
+      [&]() -> Values {
+        emit.loop(emit.i32(0), numRows, emit.i32(rowsAtOnce), {}, [&](Value start, ValueRange) {
+          emit.when(emit.less(emit.add(firstMoved, start), numRows), [&] { moveRow(start); });
+          return Values();
+        });
+        return {};
+      });
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Keys
 //===----------------------------------------------------------------------===//
@@ -301,6 +403,7 @@ LogicalResult TopkKernel::lower(TopkOp op) {
   Value nan = emit.i32(nanKey);
   threshold = min(threshold, nan);
   Value next = emit.select(emit.equal(threshold, nan), emit.i32(0x8000), emit.add(threshold, 1));
+  Value reachesZero = emit.equal(threshold, emit.i32(0));
   threshold = inBothHalves(threshold);
   next = inBothHalves(next);
   auto whatReaches = [&](Value bound, size_t first) {
@@ -317,6 +420,9 @@ LogicalResult TopkKernel::lower(TopkOp op) {
     above.push_back(whatReaches(next, first));
   }
   masks = dropTies(reach, above);
+  // A feature that is 0 is kept only where the threshold is 0, too.
+  for (auto [kept, higher] : llvm::zip_equal(masks, above))
+    nonZero.push_back(emit.select(reachesZero, higher, kept));
   chosen = op.getCodes();
   return success();
 }
@@ -461,6 +567,18 @@ Value TopkKernel::collect(ArrayRef<Value> flags) {
     mask = weigh(flags[i + 2], flags[i + 3], 0xFFFEFCF8, sum); // -8, -4, -2, -1
   }
   return mask;
+}
+
+Value TopkKernel::clearUnset(Value words, Value mask) {
+  // Bits 7, 6, 5 and 4 in the highest bits of four bytes, in order; then bits 3, 2, 1 and 0.
+  Value signs[] = {emit.mul(mask, 0x08040201), emit.mul(mask, 0x80402010)};
+  Values cleared;
+  for (int64_t i = 0; i < 4; ++i) {
+    Value word = emit.make<LLVM::ExtractElementOp>(words, emit.i32(i));
+    Value sign = signs[i / 2];
+    cleared.push_back(emit.bitAnd(word, emit.permute(sign, sign, i % 2 == 0 ? 0x9988 : 0xBBAA)));
+  }
+  return vectorOf(cleared);
 }
 
 Value TopkKernel::highestBits(Value word, Value count) {

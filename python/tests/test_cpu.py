@@ -195,6 +195,11 @@ class CodesTest(PoisonedTest):
                 numpy.testing.assert_array_equal(codes.indices, kept)
                 numpy.testing.assert_array_equal(codes.values, numpy.take_along_axis(x, kept, -1))
                 numpy.testing.assert_array_equal(codes.dense(), oracle.keep(x, k, two_four))
+                again, dense = sfa.sparsify(x, k, two_four, return_dense=True)
+                numpy.testing.assert_array_equal(again.values, codes.values)
+                numpy.testing.assert_array_equal(again.indices, codes.indices)
+                self.assertEqual((again.two_four, dense.dtype), (two_four, x.dtype))
+                numpy.testing.assert_array_equal(dense, codes.dense())
                 self.assertEqual((codes.shape, codes.k, codes.d, codes.two_four),
                                  (x.shape, k, d, two_four))
 

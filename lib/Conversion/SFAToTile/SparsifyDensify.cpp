@@ -48,14 +48,14 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
         CodesType::get(op.getContext(), rowsPerTile, codes.features(), codes.type.getElementType(),
                        std::min(encoding.getK(), codes.features()));
     Value selected = TopkOp::create(rewriter, op.getLoc(), type, tile, encoding.getTwoFour());
-    if (writesCodes)
-      StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1],
-                           context.batch, context.head, row);
     if (op.getDense()) {
       Value rows = ExpandOp::create(rewriter, op.getLoc(), tile.getType(), selected);
       StoreOp::create(rewriter, op.getLoc(), rows, builder.result(1).memories[0], context.batch,
                       context.head, row, /*limit=*/Value());
     }
+    if (writesCodes)
+      StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1],
+                           context.batch, context.head, row);
     builder.launch();
     return success();
   }

@@ -17,9 +17,11 @@
 //     bit by bit. NaN has many bit patterns, which count as one.
 //  3. Masks of the keys that reach the threshold and of those above it, a bit a feature. Where too
 //     many keys equal the threshold the lower features stay.
-//  4. The set bits in order are the features; their values are read from shared memory.
-//  5. Dense rows go the way the rows came: a lane takes 16 bytes of a row, here of those in shared
+//  4. Dense rows go the way the rows came: a lane takes 16 bytes of a row, here of those in shared
 //     memory, and clears what the row's mask, which its owner has left there, does not keep.
+//  5. The set bits in order are the features; their values are read from shared memory. A row of 16
+//     codes or more is put together there and goes to memory as dense rows do: stores of a thread
+//     for itself would write parts of sectors, which takes longer than the selection.
 //
 //===----------------------------------------------------------------------===//
 
@@ -48,15 +50,48 @@ private:
   LogicalResult lower(StoreCodesOp op);
   LogicalResult lower(ExpandOp op);
   LogicalResult lower(StoreOp op);
-  /// Leaves the masks of each row in shared memory, row after row of the warp, for all of its
-  /// lanes.
-  Value shareMasks();
+
+  //===--- Rows between memory and shared memory ----------------------------===//
+
+  /// How the lanes of a warp share its 32 rows: each moves 16 bytes, number `chunk`, of row `first`
+  /// and of every `atOnce`-th one after it.
+  struct Turns {
+    int64_t atOnce;
+    Value chunk, first;
+  };
+  Turns takeTurns(int64_t bytesOfRow);
   /// Number of the first row of the warp, i64, where those of the block start at `firstRow`.
   Value firstRowOfWarp(Value firstRow);
+  /// Where the lane's 16 bytes of row `row` (i32) of the warp are in shared memory, `byte` bytes
+  /// from the start of rows.
+  Value chunkInShared(const Turns &turns, Value row, int64_t byte);
   /// Addresses of the lane's 16 bytes of rows of `memory[batch, head]`, by their number (i32) from
   /// `first` (i64) on.
-  std::function<Value(Value)> chunkAddresses(const Memory &memory, Value batch, Value head,
-                                             Value first);
+  std::function<Value(Value)> chunkAddresses(const Turns &turns, const Memory &memory, Value batch,
+                                             Value head, Value first);
+  /// Stores what `chunk` gives of the warp's rows, by their number (i32) among those of the lane's
+  /// first turn, as far as `memory[batch, head]` has them before `limit`.
+  void storeChunks(const Turns &turns, const Memory &memory, Value batch, Value head,
+                   Value firstRow, Value limit, llvm::function_ref<Value(Value)> chunk);
+  /// Leaves the masks of each row in shared memory, row after row of the warp, for all of its
+  /// lanes.
+  void shareMasks();
+
+  //===--- Codes ------------------------------------------------------------===//
+
+  /// Codes of the thread's row that follow one another: values and features.
+  struct Codes {
+    Values bits, numbers;
+  };
+  /// The list of the masks that have bits, in `scratch`.
+  void listMasks();
+  /// The next `count` codes of the list; `state` is what is left of a mask, its first feature and
+  /// where in the list the next one is, at first three times 0.
+  Codes nextCodes(int64_t count, Values &state);
+  /// Each thread the codes of its row.
+  void storeOwnCodes(StoreCodesOp op);
+  /// The warp those of its rows, in shared memory first.
+  void storeCodesTogether(StoreCodesOp op);
 
   //===--- Keys -----------------------------------------------------------===//
 
@@ -103,8 +138,6 @@ private:
   Value swapHalves(Value word) { return emit.permute(word, word, 0x1032); }
   Value invert(Value word) { return emit.bitXor(word, int64_t(-1)); }
   Value vectorOf(ArrayRef<Value> elements);
-  /// Shared memory of each warp.
-  Value allocateForWarp(int64_t bytes);
   Value countBits(Value word) { return emit.make<LLVM::CtPopOp>(emit.getI32Type(), word); }
   Value shiftRight(Value a, Value b) { return emit.make<arith::ShRUIOp>(a, b); }
   /// The same 16 bits in both halves.
@@ -115,22 +148,22 @@ private:
   KernelLowering &kernel;
   Emitter &emit;
   int64_t features = 0, k = 0, nanKey = 0;
-  Value rowInShared;  // where the thread's row starts
-  int64_t stride = 0; // of rows in shared memory, in bytes
-  // From and to memory, the warp's rows go `rowsAtOnce` at once: a lane moves 16 bytes, number
-  // `chunk`, of row `firstMoved` and of those that follow.
-  int64_t rowsAtOnce = 0;
-  Value chunk, firstMoved, movedInShared;
+  int64_t stride = 0;             // of rows in shared memory, in bytes
+  Value rowsInShared;             // those of the warp
+  Value rowInShared;              // that of the thread
   Values masks, nonZero;          // of the features that are kept, and of those of them not 0
-  Value scratch;                  // of the warp, once it has any
+  Value scratch;                  // shared memory of the warp for masks
   Value loaded, chosen, expanded; // the tile in shared memory, the codes of `masks`, their rows
+  bool storesCodes = false;       // or has: the tile is overwritten
 };
 
 /// Up to this k the networks are cheaper than the search.
 constexpr int64_t maxSortedK = 32;
-constexpr int64_t bytesOfElement = 2, elementsOfChunk = 8, bytesOfChunk = 16;
+constexpr int64_t bytesOfElement = 2, bytesOfChunk = 16;
 constexpr int64_t keyFlags = 0x80008000;
-constexpr int64_t rowsOfWarp = 32;
+constexpr int64_t rowsOfWarp = 32, bytesOfEntry = 8, bytesOfEntries = rowsOfWarp * bytesOfEntry;
+/// As many codes are unrolled where a warp stores them together.
+constexpr int64_t maxTogether = 32;
 
 } // namespace
 
@@ -150,16 +183,20 @@ LogicalResult TopkKernel::lower(Operation *op) {
   auto lowerIf = [&](bool isInOrder, auto tileOp) -> LogicalResult {
     if (!isInOrder)
       return op->emitOpError("is not supported here on a GPU: a kernel that selects features loads "
-                             "rows once, selects from them and stores the codes, the codes written "
-                             "out, or both");
+                             "rows once, selects from them and stores the codes written out, the "
+                             "codes, or both in this order");
     return lower(tileOp);
   };
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](LoadOp load) { return lowerIf(!loaded, load); })
       .Case([&](TopkOp topk) { return lowerIf(topk.getTile() == loaded, topk); })
-      .Case([&](StoreCodesOp store) { return lowerIf(store.getCodes() == chosen, store); })
+      .Case([&](StoreCodesOp store) {
+        return lowerIf(store.getCodes() == chosen && !storesCodes, store);
+      })
       .Case([&](ExpandOp expand) { return lowerIf(expand.getCodes() == chosen, expand); })
-      .Case([&](StoreOp store) { return lowerIf(store.getTile() == expanded, store); })
+      .Case([&](StoreOp store) {
+        return lowerIf(store.getTile() == expanded && !storesCodes, store);
+      })
       .Default([&](Operation *other) -> LogicalResult {
         if (!isa<arith::ArithDialect>(other->getDialect()))
           return other->emitOpError("is not supported in a kernel that selects features on a GPU");
@@ -176,21 +213,60 @@ LogicalResult sfa::gpu::lowerTopkKernel(KernelLowering &lowering) {
 // Rows
 //===----------------------------------------------------------------------===//
 
+TopkKernel::Turns TopkKernel::takeTurns(int64_t bytesOfRow) {
+  int64_t chunksInRow = bytesOfRow / bytesOfChunk;
+  return {rowsOfWarp / chunksInRow, emit.rem(kernel.lane, chunksInRow),
+          emit.div(kernel.lane, chunksInRow)};
+}
+
 Value TopkKernel::firstRowOfWarp(Value firstRow) {
   return emit.add(emit.toI64(kernel.scalar(firstRow)),
                   emit.toI64(emit.mul(kernel.warp, rowsOfWarp)));
 }
 
-std::function<Value(Value)> TopkKernel::chunkAddresses(const Memory &memory, Value batch,
-                                                       Value head, Value first) {
+Value TopkKernel::chunkInShared(const Turns &turns, Value row, int64_t byte) {
+  Value place = emit.add(emit.mul(turns.first, stride), emit.mul(turns.chunk, bytesOfChunk));
+  Value start = emit.offset(emit.offset(rowsInShared, place, emit.getI8Type()), byte);
+  return emit.offset(start, emit.mul(row, stride), emit.getI8Type());
+}
+
+std::function<Value(Value)> TopkKernel::chunkAddresses(const Turns &turns, const Memory &memory,
+                                                       Value batch, Value head, Value first) {
+  Type i8 = emit.getI8Type();
   Value base = kernel.address(memory, kernel.scalar(batch), kernel.scalar(head), first);
-  base = emit.offset(base, emit.mul(chunk, elementsOfChunk), emit.getI16Type());
-  Value bytesOfRow = emit.mul(memory.rowStride, bytesOfElement);
+  base = emit.offset(base, emit.mul(turns.chunk, bytesOfChunk), i8);
+  Value bytesOfRow =
+      emit.mul(memory.rowStride, memory.type.getElementType().getIntOrFloatBitWidth() / 8);
   return [=](Value row) {
     // Without a sign: fewer instructions multiply it.
     Value rows = emit.make<arith::ExtUIOp>(emit.getI64Type(), row);
-    return emit.offset(base, emit.mul(rows, bytesOfRow), emit.getI8Type());
+    return emit.offset(base, emit.mul(rows, bytesOfRow), i8);
   };
+}
+
+void TopkKernel::storeChunks(const Turns &turns, const Memory &memory, Value batch, Value head,
+                             Value firstRow, Value limit, llvm::function_ref<Value(Value)> chunk) {
+  auto address = chunkAddresses(turns, memory, batch, head, firstRowOfWarp(firstRow));
+  Value numRows = emit.sub(kernel.rowsLeft(memory, kernel.scalar(firstRow), limit),
+                           emit.toI64(emit.mul(kernel.warp, rowsOfWarp)));
+  numRows = emit.toI32(emit.minSigned(numRows, emit.i64(rowsOfWarp)));
+  auto storeChunk = [&](Value row) {
+    emit.store(chunk(row), address(emit.add(turns.first, row)), bytesOfChunk);
+  };
+  emit.choose(
+      emit.equal(numRows, emit.i32(rowsOfWarp)),
+      [&]() -> Values {
+        for (int64_t row = 0; row < rowsOfWarp; row += turns.atOnce)
+          storeChunk(emit.i32(row));
+        return {};
+      },
+      [&]() -> Values {
+        emit.loop(emit.i32(0), numRows, emit.i32(turns.atOnce), {}, [&](Value row, ValueRange) {
+          emit.when(emit.less(emit.add(turns.first, row), numRows), [&] { storeChunk(row); });
+          return Values();
+        });
+        return {};
+      });
 }
 
 LogicalResult TopkKernel::lower(LoadOp op) {
@@ -210,34 +286,24 @@ LogicalResult TopkKernel::lower(LoadOp op) {
   // 16 bytes more than a row: 8 lanes that read 16 bytes of their rows find them in all the banks.
   stride = features * bytesOfElement + bytesOfChunk;
   Value shared = kernel.allocateShared(rowKernelThreads * stride);
-  rowInShared = emit.offset(shared, emit.mul(kernel.thread, stride), emit.getI8Type());
+  rowsInShared = emit.offset(shared, emit.mul(kernel.warp, rowsOfWarp * stride), emit.getI8Type());
+  rowInShared = emit.offset(rowsInShared, emit.mul(kernel.lane, stride), emit.getI8Type());
 
   // Each warp loads its own rows. What stands in the place of rows after the last one is the last.
   Value end = emit.sub(memory.rows, 1);
   Value first = emit.minSigned(firstRowOfWarp(op.getRow()), end);
   Value last = emit.toI32(emit.minSigned(emit.sub(end, first), emit.i64(rowsOfWarp - 1)));
-  int64_t chunksInRow = features / elementsOfChunk;
-  rowsAtOnce = rowsOfWarp / chunksInRow;
-  chunk = emit.rem(kernel.lane, chunksInRow);
-  firstMoved = emit.div(kernel.lane, chunksInRow);
-  Value place = emit.add(emit.mul(emit.add(emit.mul(kernel.warp, rowsOfWarp), firstMoved), stride),
-                         emit.mul(chunk, bytesOfChunk));
-  movedInShared = emit.offset(shared, place, emit.getI8Type());
-  auto address = chunkAddresses(memory, op.getBatch(), op.getHead(), first);
-  for (int64_t row = 0; row < rowsOfWarp; row += rowsAtOnce)
-    emit.make<NVVM::CpAsyncOp>(emit.offset(movedInShared, row * stride),
-                               address(min(emit.add(firstMoved, row), last)), bytesOfChunk,
+  Turns turns = takeTurns(features * bytesOfElement);
+  auto address = chunkAddresses(turns, memory, op.getBatch(), op.getHead(), first);
+  for (int64_t row = 0; row < rowsOfWarp; row += turns.atOnce)
+    emit.make<NVVM::CpAsyncOp>(chunkInShared(turns, emit.i32(row), 0),
+                               address(min(emit.add(turns.first, row), last)), bytesOfChunk,
                                NVVM::LoadCacheModifierKind::CG, Value());
   emit.make<NVVM::CpAsyncCommitGroupOp>();
   emit.make<NVVM::CpAsyncWaitGroupOp>(0u);
   emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
   loaded = op.getTile();
   return success();
-}
-
-Value TopkKernel::allocateForWarp(int64_t bytes) {
-  Value shared = kernel.allocateShared(rowKernelThreads / rowsOfWarp * bytes);
-  return emit.offset(shared, emit.mul(kernel.warp, bytes), emit.getI8Type());
 }
 
 Value TopkKernel::vectorOf(ArrayRef<Value> elements) {
@@ -248,138 +314,197 @@ Value TopkKernel::vectorOf(ArrayRef<Value> elements) {
   return vector;
 }
 
-LogicalResult TopkKernel::lower(StoreCodesOp op) {
-  const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
-  Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i32 = emit.getI32Type();
-  Value row = emit.add(emit.toI64(kernel.scalar(op.getRow())), emit.toI64(kernel.thread));
-  auto rowAddress = [&](const Memory &memory) {
-    return kernel.address(memory, kernel.scalar(op.getBatch()), kernel.scalar(op.getHead()), row);
-  };
-
-  // The masks that have bits, each with its first feature, are a list in shared memory: the next
-  // one is found in one step, however many have none.
-  Type entry = VectorType::get(2, i32);
-  constexpr int64_t bytesOfEntry = 8, bytesOfEntries = rowsOfWarp * bytesOfEntry;
-  scratch = allocateForWarp(static_cast<int64_t>(masks.size()) * bytesOfEntries);
-  Value list = emit.offset(scratch, emit.mul(kernel.lane, bytesOfEntry), i8);
-  Value end = emit.i32(0), zero = emit.i32(0);
-  for (auto [word, mask] : llvm::enumerate(masks)) {
-    emit.store(vectorOf({mask, emit.i32(word * featuresOfMask)}), emit.offset(list, end, i8),
-               bytesOfEntry);
-    Value isEmpty = emit.equal(mask, zero);
-    end = emit.select(isEmpty, end, emit.add(end, bytesOfEntries));
-  }
-
-  int64_t atOnce = std::gcd<int64_t>(k, 8);
-  emit.when(emit.less(row, values.rows), [&] {
-    Value valueRow = rowAddress(values), indexRow = rowAddress(indices);
-    // Rows of codes may start anywhere.
-    auto misplaced = [&](Value address, int64_t bytes) {
-      return emit.bitAnd(emit.make<LLVM::PtrToIntOp>(emit.getI64Type(), address), bytes - 1);
-    };
-    Value isAligned = emit.equal(
-        emit.bitOr(misplaced(valueRow, 2 * atOnce), misplaced(indexRow, atOnce)), emit.i64(0));
-    Values init = {zero, zero, zero};
-    emit.loop(zero, emit.i32(k), emit.i32(atOnce), init, [&](Value start, ValueRange in) {
-      Value mask = in[0], first = in[1], next = in[2];
-      Values bits, numbers;
-      for (int64_t i = 0; i < atOnce; ++i) {
-        Values now = emit.choose(
-            emit.equal(mask, zero),
-            [&]() -> Values {
-              Value words = emit.load(entry, emit.offset(list, next, i8), bytesOfEntry);
-              return {emit.make<LLVM::ExtractElementOp>(words, zero),
-                      emit.make<LLVM::ExtractElementOp>(words, emit.i32(1)),
-                      emit.add(next, bytesOfEntries)};
-            },
-            [&]() -> Values {
-              return {mask, first, next};
-            });
-        first = now[1], next = now[2];
-        Value place = emit.make<LLVM::CountLeadingZerosOp>(i32, now[0], /*is_zero_poison=*/false);
-        mask = emit.bitAnd(now[0], shiftRight(emit.i32(0x7FFFFFFF), place));
-        Value feature = emit.add(first, place);
-        bits.push_back(emit.load(i16, emit.offset(rowInShared, feature, i16)));
-        numbers.push_back(emit.make<arith::TruncIOp>(i8, feature));
-      }
-      Value valueStart = emit.offset(valueRow, start, i16);
-      Value indexStart = emit.offset(indexRow, start, i8);
-      emit.choose(
-          isAligned,
-          [&]() -> Values {
-            emit.store(vectorOf(bits), valueStart, 2 * atOnce);
-            emit.store(vectorOf(numbers), indexStart, atOnce);
-            return {};
-          },
-          [&]() -> Values {
-            for (int64_t i = 0; i < atOnce; ++i) {
-              emit.store(bits[i], emit.offset(valueStart, 2 * i), 2);
-              emit.store(numbers[i], emit.offset(indexStart, i), 1);
-            }
-            return {};
-          });
-      return Values{mask, first, next};
-    });
-  });
-  return success();
-}
-
 LogicalResult TopkKernel::lower(ExpandOp op) {
   expanded = op.getTile();
   return success();
 }
 
-Value TopkKernel::shareMasks() {
-  int64_t bytesOfMasks = features / 8;
-  if (!scratch)
-    scratch = allocateForWarp(rowsOfWarp * bytesOfMasks);
-  // Lists of masks have been read: masks take their place, as more memory is fewer blocks.
-  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
-  Value mine = emit.offset(scratch, emit.mul(kernel.lane, bytesOfMasks), emit.getI8Type());
+void TopkKernel::shareMasks() {
+  Value mine = emit.offset(scratch, emit.mul(kernel.lane, features / 8), emit.getI8Type());
   int64_t atOnce = std::min<int64_t>(nonZero.size(), 4);
   for (size_t word = 0; word < nonZero.size(); word += atOnce)
     emit.store(vectorOf(ArrayRef(nonZero).slice(word, atOnce)), emit.offset(mine, 4 * word),
                4 * atOnce);
   emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
-  return scratch;
 }
 
 LogicalResult TopkKernel::lower(StoreOp op) {
-  const Memory &memory = kernel.memory(op.getMemory());
-  Type i8 = emit.getI8Type(), fourWords = VectorType::get(4, emit.getI32Type());
+  shareMasks();
+  Type i8 = emit.getI8Type(), i32 = emit.getI32Type();
   int64_t bytesOfMasks = features / 8;
+  Turns turns = takeTurns(features * bytesOfElement);
   // The first features of a word are in its highest byte, which is the last one.
-  Value maskOfChunk = emit.offset(
-      shareMasks(), emit.add(emit.mul(firstMoved, bytesOfMasks), emit.bitXor(chunk, 3)), i8);
+  Value firstMask = emit.offset(
+      scratch, emit.add(emit.mul(turns.first, bytesOfMasks), emit.bitXor(turns.chunk, 3)), i8);
+  storeChunks(turns, kernel.memory(op.getMemory()), op.getBatch(), op.getHead(), op.getRow(),
+              op.getLimit(), [&](Value row) {
+                Value mask = emit.load(i8, emit.offset(firstMask, emit.mul(row, bytesOfMasks), i8));
+                Value words =
+                    emit.load(VectorType::get(4, i32), chunkInShared(turns, row, 0), bytesOfChunk);
+                return clearUnset(words, emit.make<arith::ExtUIOp>(i32, mask));
+              });
+  // What is in shared memory has been read.
+  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+  return success();
+}
 
-  Value first = firstRowOfWarp(op.getRow());
-  auto address = chunkAddresses(memory, op.getBatch(), op.getHead(), first);
-  Value numRows = emit.sub(kernel.rowsLeft(memory, kernel.scalar(op.getRow()), op.getLimit()),
-                           emit.toI64(emit.mul(kernel.warp, rowsOfWarp)));
-  numRows = emit.toI32(emit.minSigned(numRows, emit.i64(rowsOfWarp)));
-  auto moveRow = [&](Value start) {
-    Value mask = emit.make<arith::ExtUIOp>(
-        emit.getI32Type(),
-        emit.load(i8, emit.offset(maskOfChunk, emit.mul(start, bytesOfMasks), i8)));
-    Value words =
-        emit.load(fourWords, emit.offset(movedInShared, emit.mul(start, stride), i8), bytesOfChunk);
-    emit.store(clearUnset(words, mask), address(emit.add(firstMoved, start)), bytesOfChunk);
+//===----------------------------------------------------------------------===//
+// Codes
+//===----------------------------------------------------------------------===//
+
+LogicalResult TopkKernel::lower(StoreCodesOp op) {
+  storesCodes = true;
+  listMasks();
+  // Values in front of features, in the place of the row.
+  bool fits = k * (bytesOfElement + 1) <= stride;
+  if (fits && k % bytesOfChunk == 0 && k <= maxTogether)
+    storeCodesTogether(op);
+  else
+    storeOwnCodes(op);
+  return success();
+}
+
+void TopkKernel::listMasks() {
+  // Each with its first feature: the next one is found in one step, however many have no bits.
+  Value list = emit.offset(scratch, emit.mul(kernel.lane, bytesOfEntry), emit.getI8Type());
+  Value end = emit.i32(0), zero = emit.i32(0);
+  for (auto [word, mask] : llvm::enumerate(masks)) {
+    emit.store(vectorOf({mask, emit.i32(word * featuresOfMask)}),
+               emit.offset(list, end, emit.getI8Type()), bytesOfEntry);
+    Value isEmpty = emit.equal(mask, zero);
+    end = emit.select(isEmpty, end, emit.add(end, bytesOfEntries));
+  }
+}
+
+TopkKernel::Codes TopkKernel::nextCodes(int64_t count, Values &state) {
+  Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i32 = emit.getI32Type();
+  Type entry = VectorType::get(2, i32);
+  Value list = emit.offset(scratch, emit.mul(kernel.lane, bytesOfEntry), i8), zero = emit.i32(0);
+  Codes codes;
+  for (int64_t i = 0; i < count; ++i) {
+    state = emit.choose(
+        emit.equal(state[0], zero),
+        [&]() -> Values {
+          Value words = emit.load(entry, emit.offset(list, state[2], i8), bytesOfEntry);
+          return {emit.make<LLVM::ExtractElementOp>(words, zero),
+                  emit.make<LLVM::ExtractElementOp>(words, emit.i32(1)),
+                  emit.add(state[2], bytesOfEntries)};
+        },
+        [&]() -> Values { return state; });
+    Value place = emit.make<LLVM::CountLeadingZerosOp>(i32, state[0], /*is_zero_poison=*/false);
+    state[0] = emit.bitAnd(state[0], shiftRight(emit.i32(0x7FFFFFFF), place));
+    Value feature = emit.add(state[1], place);
+    codes.bits.push_back(emit.load(i16, emit.offset(rowInShared, feature, i16)));
+    codes.numbers.push_back(emit.make<arith::TruncIOp>(i8, feature));
+  }
+  return codes;
+}
+
+/// Whether all of `numbers` are multiples of `unit`, a power of two.
+static Value areMultiples(Emitter &emit, ArrayRef<Value> numbers, int64_t unit) {
+  Value bits = emit.i64(0);
+  for (Value number : numbers)
+    bits = emit.bitOr(bits, emit.bitAnd(number, unit - 1));
+  return emit.equal(bits, emit.i64(0));
+}
+
+void TopkKernel::storeOwnCodes(StoreCodesOp op) {
+  const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
+  Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i64 = emit.getI64Type();
+  Value row = emit.add(emit.toI64(kernel.scalar(op.getRow())), emit.toI64(kernel.thread));
+  int64_t atOnce = std::gcd<int64_t>(k, 8);
+  emit.when(emit.less(row, values.rows), [&] {
+    Value batch = kernel.scalar(op.getBatch()), head = kernel.scalar(op.getHead());
+    Value valueRow = kernel.address(values, batch, head, row);
+    Value indexRow = kernel.address(indices, batch, head, row);
+    // Rows of codes may start anywhere.
+    Value isAligned = emit.make<arith::AndIOp>(
+        areMultiples(emit, emit.make<LLVM::PtrToIntOp>(i64, valueRow).getResult(), 2 * atOnce),
+        areMultiples(emit, emit.make<LLVM::PtrToIntOp>(i64, indexRow).getResult(), atOnce));
+    Values init(3, emit.i32(0));
+    emit.loop(emit.i32(0), emit.i32(k), emit.i32(atOnce), init, [&](Value start, ValueRange in) {
+      Values state(in);
+      Codes codes = nextCodes(atOnce, state);
+      Value valueStart = emit.offset(valueRow, start, i16);
+      Value indexStart = emit.offset(indexRow, start, i8);
+      emit.choose(
+          isAligned,
+          [&]() -> Values {
+            emit.store(vectorOf(codes.bits), valueStart, 2 * atOnce);
+            emit.store(vectorOf(codes.numbers), indexStart, atOnce);
+            return {};
+          },
+          [&]() -> Values {
+            for (int64_t i = 0; i < atOnce; ++i) {
+              emit.store(codes.bits[i], emit.offset(valueStart, 2 * i), 2);
+              emit.store(codes.numbers[i], emit.offset(indexStart, i), 1);
+            }
+            return {};
+          });
+      return state;
+    });
+  });
+}
+
+void TopkKernel::storeCodesTogether(StoreCodesOp op) {
+  const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
+  Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i64 = emit.getI64Type();
+  constexpr int64_t atOnce = 8;
+  int64_t bytesOfValues = k * bytesOfElement;
+  // Values may take the place of features before the next one, but features only that of a row that
+  // is not needed any more.
+  Values state(3, emit.i32(0)), numbers;
+  for (int64_t start = 0; start < k; start += atOnce) {
+    Codes codes = nextCodes(atOnce, state);
+    emit.store(vectorOf(codes.bits), emit.offset(rowInShared, start * bytesOfElement),
+               atOnce * bytesOfElement);
+    numbers.push_back(vectorOf(codes.numbers));
+  }
+  for (auto [i, eight] : llvm::enumerate(numbers))
+    emit.store(eight, emit.offset(rowInShared, bytesOfValues + atOnce * i), atOnce);
+  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+
+  Value batch = kernel.scalar(op.getBatch()), head = kernel.scalar(op.getHead());
+  auto start = [&](const Memory &memory) -> Value {
+    return emit.make<LLVM::PtrToIntOp>(
+        i64, kernel.address(memory, batch, head, firstRowOfWarp(op.getRow())));
+  };
+  // Rows of codes may start anywhere.
+  Value isAligned = areMultiples(emit,
+                                 {start(values), emit.mul(values.rowStride, bytesOfElement),
+                                  start(indices), indices.rowStride},
+                                 bytesOfChunk);
+  auto storeAll = [&](const Memory &memory, int64_t bytesOfRow, int64_t byte) {
+    Turns turns = takeTurns(bytesOfRow);
+    storeChunks(turns, memory, op.getBatch(), op.getHead(), op.getRow(), /*limit=*/Value(),
+                [&](Value row) {
+                  return emit.load(VectorType::get(4, emit.getI32Type()),
+                                   chunkInShared(turns, row, byte), bytesOfChunk);
+                });
   };
   emit.choose(
-      emit.equal(numRows, emit.i32(rowsOfWarp)),
+      isAligned,
       [&]() -> Values {
-        for (int64_t start = 0; start < rowsOfWarp; start += rowsAtOnce)
-          moveRow(emit.i32(start));
+        storeAll(values, bytesOfValues, 0);
+        storeAll(indices, k, bytesOfValues);
         return {};
       },
       [&]() -> Values {
-        emit.loop(emit.i32(0), numRows, emit.i32(rowsAtOnce), {}, [&](Value start, ValueRange) {
-          emit.when(emit.less(emit.add(firstMoved, start), numRows), [&] { moveRow(start); });
-          return Values();
+        Value row = emit.add(emit.toI64(kernel.scalar(op.getRow())), emit.toI64(kernel.thread));
+        emit.when(emit.less(row, values.rows), [&] {
+          Value valueRow = kernel.address(values, batch, head, row);
+          Value indexRow = kernel.address(indices, batch, head, row);
+          Value numbersInShared = emit.offset(rowInShared, bytesOfValues);
+          emit.loop(emit.i32(0), emit.i32(k), emit.i32(1), {}, [&](Value place, ValueRange) {
+            emit.store(emit.load(i16, emit.offset(rowInShared, place, i16)),
+                       emit.offset(valueRow, place, i16), 2);
+            emit.store(emit.load(i8, emit.offset(numbersInShared, place, i8)),
+                       emit.offset(indexRow, place, i8), 1);
+            return Values();
+          });
         });
         return {};
       });
-  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -424,6 +549,11 @@ LogicalResult TopkKernel::lower(TopkOp op) {
   for (auto [kept, higher] : llvm::zip_equal(masks, above))
     nonZero.push_back(emit.select(reachesZero, higher, kept));
   chosen = op.getCodes();
+  // Of lists of masks with their first features, or of masks alone.
+  bool isListed = !kernel.kernel.getBody().getOps<StoreCodesOp>().empty();
+  int64_t bytesOfScratch = rowsOfWarp * (isListed ? 2 : 1) * features / 8;
+  scratch = emit.offset(kernel.allocateShared(rowKernelThreads / rowsOfWarp * bytesOfScratch),
+                        emit.mul(kernel.warp, bytesOfScratch), emit.getI8Type());
   return success();
 }
 

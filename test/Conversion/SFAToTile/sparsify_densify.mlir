@@ -48,9 +48,9 @@ func.func @dense_rows_only(%x: tensor<1x2x?x128xbf16>) -> tensor<1x2x?x128xbf16>
 
 // CHECK-LABEL: sfa_tile.kernel @sparsify(
 // CHECK: %[[CODES:.*]] = sfa_tile.topk
-// CHECK: sfa_tile.store_codes %[[CODES]], %output_values, %output_indices
 // CHECK: %[[ROWS:.*]] = sfa_tile.expand %[[CODES]]
 // CHECK: sfa_tile.store %[[ROWS]], %output[
+// CHECK: sfa_tile.store_codes %[[CODES]], %output_values, %output_indices
 
 // CHECK-LABEL: sfa_tile.kernel @sparsify_0(
 // CHECK-NOT: store_codes

@@ -12,7 +12,6 @@
 // CHECK-NOT: vector<8xi16>
 // CHECK: nvvm.bar.warp.sync
 // CHECK: nvvm.bar.warp.sync
-// CHECK: nvvm.bar.warp.sync
 // CHECK: llvm.store {{.*}} {alignment = 16 : i64} : vector<4xi32>, !llvm.ptr<3>
 // CHECK: nvvm.bar.warp.sync
 // CHECK: llvm.load {{.*}} : !llvm.ptr<3> -> i8
@@ -63,6 +62,11 @@ func.func @large_k(%x: tensor<1x8x?x64xbf16>) -> tensor<1x8x?x64xbf16, #sfa.code
 // CHECK: nvvm.bar.warp.sync
 // CHECK: nvvm.prmt <default> %[[LOW]],
 // CHECK: nvvm.prmt <default> %[[HIGH]],
+// Rows of 16 codes are put together in shared memory, and are stored 16 bytes a lane.
+// CHECK-COUNT-2: llvm.store {{.*}} {alignment = 16 : i64} : vector<8xi16>, !llvm.ptr<3>
+// CHECK-COUNT-2: llvm.store {{.*}} {alignment = 8 : i64} : vector<8xi8>, !llvm.ptr<3>
+// CHECK: nvvm.bar.warp.sync
+// CHECK: llvm.store {{.*}} {alignment = 16 : i64} : vector<4xi32>, !llvm.ptr<1>
 func.func @two_four(%x: tensor<1x8x?x64xbf16>) -> tensor<1x8x?x64xbf16, #sfa.codes<k = 16, two_four>> {
   %c = sfa.sparsify %x : tensor<1x8x?x64xbf16> -> tensor<1x8x?x64xbf16, #sfa.codes<k = 16, two_four>>
   return %c : tensor<1x8x?x64xbf16, #sfa.codes<k = 16, two_four>>

@@ -21,7 +21,8 @@ CONFIGURATIONS = [  # dtype, d, k, two_four, chip; what is written takes turns
     ("bf16", 64, 8, False, "sm_90a"), ("f16", 128, 16, False, "sm_90a"), ("bf16", 256, 32, False, "sm_90a"),
     ("bf16", 128, 3, False, "sm_80"), ("bf16", 64, 1, False, "sm_90a"), ("f16", 64, 33, False, "sm_90a"),
     ("bf16", 128, 128, False, "sm_90a"), ("bf16", 128, 8, True, "sm_90a"), ("f16", 64, 32, True, "sm_90a"),
-    ("f16", 256, 40, True, "sm_90a")]
+    ("f16", 256, 40, True, "sm_90a"), ("bf16", 64, 32, False, "sm_90a"), ("bf16", 128, 4, False, "sm_90a"),
+    ("f16", 64, 16, False, "sm_80")]
 RESULTS = (("%codes", "%dense"), ("%codes",), ("%dense",))
 REPLACED = [
     (r" addrspace\(\d\)", ""), (r"ptx_kernel ", ""), (r"(?m)^target .*$", ""),
@@ -152,7 +153,7 @@ def main():
         for (dtype, d, k, two_four, chip), results in zip(CONFIGURATIONS, itertools.cycle(RESULTS)):
             library = build(compiler, clang, Path(folder), results, dtype, d, k, two_four, chip)
             source = random.Random(d + k)
-            for rows, gap in ((1, 0), (139, 3)):
+            for rows, gap in ((1, 0), (70, 0), (139, 3)):
                 if not check(library, source, results, dtype, d, k, two_four, rows, gap):
                     failed += 1
                     print(f"{chip} {dtype} d={d} k={k} two_four={two_four} {' '.join(results)}, {rows} rows: not what the "

@@ -330,6 +330,9 @@ class DlpackTest(unittest.TestCase):
         expected = sfa.attention(q, k, v, topk=4)
         out = sfa.attention(*(self.Foreign(x) for x in (q, k, v)), topk=4)
         numpy.testing.assert_array_equal(numpy.asarray(out), expected)
+        codes, dense = sfa.sparsify(self.Foreign(q), 4, return_dense=True)
+        numpy.testing.assert_array_equal(numpy.asarray(dense), sfa.sparsify(q, 4).dense())
+        self.assertEqual(codes.k, 4)
 
 
 class InfoTest(unittest.TestCase):

@@ -389,4 +389,6 @@ def run_sanitized():
             # More keys than queries: the last sequence has a part of them only.
             _attend([x[:1] for x in problem], schedule=schedule, causal=causal,
                     cu_seqlens=torch.tensor(offsets, dtype=torch.int32, device="cuda"))
+    for d, k in ((64, 32), (128, 8), (256, 16)):
+        sfa.sparsify(normal(1, 2, 150, d, dtype=torch.bfloat16, seed=d), k, return_dense=True)
     torch.cuda.synchronize()

@@ -284,7 +284,9 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
     AttentionKernel(rewriter, op, kernel)
         .emit(builder.operand(0), builder.operand(1), builder.operand(2), offsets,
               builder.result(0).memories[0], op.getLse() ? builder.result(1).memories[0] : Value());
-    builder.launch(op.hasSequences() ? adaptor.getOperands()[3].front() : Value());
+    PhysicalValues values =
+        builder.launch(op.hasSequences() ? adaptor.getOperands()[3].front() : Value());
+    rewriter.replaceOpWithMultiple(op, std::move(values));
     return success();
   }
 

@@ -59,11 +59,12 @@ SmallVector<RankedTensorType> sfa::tile::getPhysicalTensors(RankedTensorType ten
 }
 
 KernelBuilder::KernelBuilder(ConversionPatternRewriter &rewriter, SymbolTableCollection &symbols,
-                             Operation *op, ArrayRef<ValueRange> operands)
-    : rewriter(rewriter), symbols(symbols), op(op), operands(operands) {
-  for (Type result : op->getResultTypes())
-    outputs.push_back(getPhysicalTensors(cast<RankedTensorType>(result)));
-}
+                             Operation *op, TypeRange operandTypes, ArrayRef<ValueRange> operands,
+                             TypeRange resultTypes)
+    : rewriter(rewriter), symbols(symbols), op(op),
+      operandTypes(llvm::map_to_vector(operandTypes, llvm::CastTo<RankedTensorType>)),
+      resultTypes(llvm::map_to_vector(resultTypes, llvm::CastTo<RankedTensorType>)),
+      operands(operands) {}
 
 KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t rows) {
   rowTile = rows;
@@ -71,8 +72,9 @@ KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t row
   for (ValueRange operand : operands)
     for (Value physical : operand)
       memories.push_back(getMemory(cast<RankedTensorType>(physical.getType())));
-  for (ArrayRef<RankedTensorType> output : outputs)
-    llvm::append_range(memories, llvm::map_range(output, getMemory));
+  for (RankedTensorType result : resultTypes)
+    for (RankedTensorType physical : getPhysicalTensors(result))
+      memories.push_back(getMemory(physical));
 
   SymbolTable &table = symbols.getSymbolTable(SymbolTable::getNearestSymbolTable(op));
   rewriter.setInsertionPointToEnd(&table.getOp()->getRegion(0).front());
@@ -82,47 +84,41 @@ KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t row
   return kernel;
 }
 
-/// How many memories all of `groups` have.
-template <class Groups>
-static size_t countMemories(const Groups &groups) {
-  size_t count = 0;
-  for (const auto &group : groups)
-    count += group.size();
-  return count;
-}
-
-Operand KernelBuilder::operand(unsigned index) {
-  return {cast<RankedTensorType>(op->getOperand(index).getType()),
-          ValueRange(kernel.getMemories())
-              .slice(countMemories(ArrayRef(operands).take_front(index)), operands[index].size())};
+Operand KernelBuilder::inside(ArrayRef<RankedTensorType> types, unsigned index,
+                              unsigned firstMemory) {
+  for (RankedTensorType type : types.take_front(index))
+    firstMemory += getPhysicalTensors(type).size();
+  RankedTensorType type = types[index];
+  return {type,
+          ValueRange(kernel.getMemories()).slice(firstMemory, getPhysicalTensors(type).size())};
 }
 
 Operand KernelBuilder::result(unsigned index) {
-  size_t first = countMemories(operands) + countMemories(ArrayRef(outputs).take_front(index));
-  return {cast<RankedTensorType>(op->getResult(index).getType()),
-          ValueRange(kernel.getMemories()).slice(first, outputs[index].size())};
+  unsigned inputs = 0;
+  for (ValueRange operand : operands)
+    inputs += operand.size();
+  return inside(resultTypes, index, inputs);
 }
 
-void KernelBuilder::launch(Value offsets) {
+PhysicalValues KernelBuilder::launch(Value offsets) {
   Location loc = op->getLoc();
   rewriter.setInsertionPoint(op);
-  SmallVector<Value> inputs, targets;
+  SmallVector<Value> inputs, outputs;
   for (ValueRange operand : operands)
     llvm::append_range(inputs, operand);
 
-  // The sizes of the first three dimensions of all outputs are those of the first operand.
   Value rows = inputs.front();
-  for (ArrayRef<RankedTensorType> output : outputs)
-    for (RankedTensorType physical : output) {
+  for (RankedTensorType result : resultTypes)
+    for (RankedTensorType physical : getPhysicalTensors(result)) {
       SmallVector<Value> sizes;
       for (int64_t dim = 0; dim < 3; ++dim)
         if (physical.isDynamicDim(dim))
           sizes.push_back(tensor::DimOp::create(rewriter, loc, rows, dim));
-      targets.push_back(tensor::EmptyOp::create(rewriter, loc, physical, sizes));
+      outputs.push_back(tensor::EmptyOp::create(rewriter, loc, physical, sizes));
     }
 
   Value batch = tensor::DimOp::create(rewriter, loc, rows, 0);
-  Value head = tensor::DimOp::create(rewriter, loc, rows, 1);
+  Value head = arith::ConstantIndexOp::create(rewriter, loc, resultTypes.front().getDimSize(1));
   Value tokens = tensor::DimOp::create(rewriter, loc, rows, 2);
   Value tile = arith::ConstantIndexOp::create(rewriter, loc, rowTile);
   Value tiles = arith::CeilDivUIOp::create(rewriter, loc, tokens, tile);
@@ -130,14 +126,15 @@ void KernelBuilder::launch(Value offsets) {
   if (offsets)
     tiles = arith::AddIOp::create(rewriter, loc, tiles,
                                   tensor::DimOp::create(rewriter, loc, offsets, 0));
-  auto launch = LaunchOp::create(rewriter, loc, ValueRange(targets).getTypes(), kernel.getSymName(),
-                                 batch, head, tiles, inputs, targets);
+  auto launch = LaunchOp::create(rewriter, loc, ValueRange(outputs).getTypes(), kernel.getSymName(),
+                                 batch, head, tiles, inputs, outputs);
 
-  SmallVector<SmallVector<Value>> replacements;
+  PhysicalValues values;
   ValueRange results = launch.getResults();
-  for (ArrayRef<RankedTensorType> output : outputs) {
-    replacements.emplace_back(results.take_front(output.size()));
-    results = results.drop_front(output.size());
+  for (RankedTensorType result : resultTypes) {
+    size_t count = getPhysicalTensors(result).size();
+    values.emplace_back(results.take_front(count));
+    results = results.drop_front(count);
   }
-  rewriter.replaceOpWithMultiple(op, std::move(replacements));
+  return values;
 }

@@ -47,35 +47,45 @@ mlir::MemRefType getMemory(mlir::RankedTensorType tensor);
 /// The tensors that hold a value of type `tensor`: itself, or values and indices of codes.
 llvm::SmallVector<mlir::RankedTensorType> getPhysicalTensors(mlir::RankedTensorType tensor);
 
-/// Builds the launches of an op's kernel and replaces the op. The kernel's memories are those of
-/// `operands` and then those of the op's results, but for results that are left out.
+/// Tensors, each of which one value holds, or two for codes.
+using PhysicalValues = llvm::SmallVector<llvm::SmallVector<mlir::Value>>;
+
+/// Builds a kernel that is part of an op, and its launch before the op. The kernel's memories are
+/// those of its operands and then those of its results.
 class KernelBuilder {
 public:
+  /// A kernel with the operands and the results of `op`; `operands` are what holds the former.
   KernelBuilder(mlir::ConversionPatternRewriter &rewriter, mlir::SymbolTableCollection &symbols,
-                mlir::Operation *op, llvm::ArrayRef<mlir::ValueRange> operands);
-
-  /// Result number `index` of the op, which nothing uses, gets no memory. Before `start`.
-  void leaveOut(unsigned index) { outputs[index].clear(); }
+                mlir::Operation *op, llvm::ArrayRef<mlir::ValueRange> operands)
+      : KernelBuilder(rewriter, symbols, op, op->getOperandTypes(), operands,
+                      op->getResultTypes()) {}
+  /// A kernel with operands and results of its own. Batches and tokens of the results are those of
+  /// the first operand, heads those of the grid.
+  KernelBuilder(mlir::ConversionPatternRewriter &rewriter, mlir::SymbolTableCollection &symbols,
+                mlir::Operation *op, mlir::TypeRange operandTypes,
+                llvm::ArrayRef<mlir::ValueRange> operands, mlir::TypeRange resultTypes);
 
   /// Starts the kernel `name`, made unique, with `rowTile` rows of the first operand for one point
   /// of the grid; the builder is left inside.
   KernelOp start(llvm::StringRef name, ScheduleAttr schedule, int64_t rowTile);
 
-  /// Operand or result number `index` of the op inside the kernel.
-  Operand operand(unsigned index);
+  /// Operand or result number `index` inside the kernel.
+  Operand operand(unsigned index) { return inside(operandTypes, index, 0); }
   Operand result(unsigned index);
 
-  /// Ends the kernel: launches it in place of the op. With the offsets of sequences, which begin
-  /// row tiles of their own, the grid has as many tiles as `sfa_tile.sequence_tile` needs.
-  void launch(mlir::Value offsets = {});
+  /// Ends the kernel: launches it and returns its results. With the offsets of sequences, which
+  /// begin row tiles of their own, the grid has as many tiles as `sfa_tile.sequence_tile` needs.
+  PhysicalValues launch(mlir::Value offsets = {});
 
 private:
+  Operand inside(llvm::ArrayRef<mlir::RankedTensorType> types, unsigned index,
+                 unsigned firstMemory);
+
   mlir::ConversionPatternRewriter &rewriter;
   mlir::SymbolTableCollection &symbols;
   mlir::Operation *op;
+  llvm::SmallVector<mlir::RankedTensorType> operandTypes, resultTypes;
   llvm::SmallVector<mlir::ValueRange> operands;
-  /// The tensors that hold each result.
-  llvm::SmallVector<llvm::SmallVector<mlir::RankedTensorType>> outputs;
   KernelOp kernel;
   int64_t rowTile = 0;
 };

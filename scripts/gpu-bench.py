@@ -255,14 +255,17 @@ def run_parts(options):
             x = normal(1, 16, rows // 16, d)
             target = torch.empty_like(x)
             copy = Contestant("copy", lambda: lambda: target.copy_(x))
-            kernels = {k: Contestant(f"k={k}", lambda k=k: native.bound(lambda: sfa.sparsify(x, k)), group="sfa")
-                       for k in (8, 16, 32)}
+            kernels = {(k, return_dense): Contestant(
+                f"k={k}", lambda k=k, return_dense=return_dense: native.bound(
+                    lambda: sfa.sparsify(x, k, return_dense=return_dense)), group="sfa")
+                for return_dense in (False, True) for k in (8, 16, 32)}
             measure([copy, *kernels.values()], REPEATS)
-            for k, contestant in kernels.items():
+            for (k, return_dense), contestant in kernels.items():
                 # The copy's time for as many bytes.
-                scaled = copy.milliseconds and copy.milliseconds * (2 * d + 3 * k) / (4 * d)
-                gate.compare(f"d={d} k={k} 1M rows, bandwidth / copy", outcome(contestant), (scaled, copy.reason),
-                             SPARSIFY[d, k])
+                row_bytes = 2 * d * (1 + return_dense) + 3 * k
+                scaled = copy.milliseconds and copy.milliseconds * row_bytes / (4 * d)
+                gate.compare(f"d={d} k={k} 1M rows{', written out too' * return_dense}, bandwidth / copy",
+                             outcome(contestant), (scaled, copy.reason), SPARSIFY[d, k])
 
     parts = {"forward": lambda: forward([16384]), "long": lambda: forward([65536]), "guard": guard, "short": short,
              "flash2": flash2, "sparsify": sparsify}

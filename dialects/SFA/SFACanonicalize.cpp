@@ -17,6 +17,14 @@ static bool keepsAll(RankedTensorType codes) {
   return getCodes(codes).getK() >= codes.getDimSize(3);
 }
 
+/// The codes that `dense` is written out from; null where it is not.
+static Value findCodes(Value dense) {
+  if (auto densify = dense.getDefiningOp<DensifyOp>())
+    return densify.getCodes();
+  auto sparsify = dense.getDefiningOp<SparsifyOp>();
+  return sparsify && dense == sparsify.getDense() ? sparsify.getCodes() : Value();
+}
+
 //===----------------------------------------------------------------------===//
 // Sparsify and densify
 //===----------------------------------------------------------------------===//
@@ -25,20 +33,27 @@ static bool keepsAll(RankedTensorType codes) {
 // returns the op's own result, and no pattern rewrites an operand to the value that it has or that
 // another pattern rewrote.
 
-/// sparsify(densify(codes)) is codes.
-OpFoldResult SparsifyOp::fold(FoldAdaptor) {
-  auto densify = getSource().getDefiningOp<DensifyOp>();
-  if (densify && densify.getCodes().getType() == getType() && densify.getCodes() != getResult())
-    return densify.getCodes();
-  return {};
+/// sparsify(densify(codes)) is codes, and written out it is its source.
+LogicalResult SparsifyOp::fold(FoldAdaptor, SmallVectorImpl<OpFoldResult> &results) {
+  Value codes = findCodes(getSource());
+  if (!codes || codes.getType() != getCodes().getType() || codes == getCodes())
+    return failure();
+  results.push_back(codes);
+  if (getDense())
+    results.push_back(getSource());
+  return success();
 }
 
-/// densify(sparsify(x)) is x when all features are kept.
+/// densify(sparsify(x)) is x when all features are kept, or what the sparsify writes out itself.
 OpFoldResult DensifyOp::fold(FoldAdaptor) {
   auto sparsify = getCodes().getDefiningOp<SparsifyOp>();
-  if (sparsify && keepsAll(sparsify.getType()) && sparsify.getSource().getType() == getType() &&
+  if (!sparsify)
+    return {};
+  if (keepsAll(sparsify.getCodes().getType()) && sparsify.getSource().getType() == getType() &&
       sparsify.getSource() != getResult())
     return sparsify.getSource();
+  if (sparsify.getDense())
+    return sparsify.getDense();
   return {};
 }
 
@@ -49,11 +64,12 @@ struct RepeatedSparsify : OpRewritePattern<SparsifyOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(SparsifyOp op, PatternRewriter &rewriter) const override {
-    auto densify = op.getSource().getDefiningOp<DensifyOp>();
-    auto first = densify ? densify.getCodes().getDefiningOp<SparsifyOp>() : nullptr;
+    Value codes = findCodes(op.getSource());
+    auto first = codes ? codes.getDefiningOp<SparsifyOp>() : nullptr;
     if (!first)
       return rewriter.notifyMatchFailure(op, "the source is not a sparsified tensor");
-    CodesAttr before = ::sfa::getCodes(first.getType()), after = ::sfa::getCodes(op.getType());
+    CodesAttr before = ::sfa::getCodes(codes.getType()),
+              after = ::sfa::getCodes(op.getCodes().getType());
     if (before.getTwoFour() != after.getTwoFour())
       return rewriter.notifyMatchFailure(op, "only one of both is 2:4");
     if (before.getK() < after.getK())
@@ -63,6 +79,22 @@ struct RepeatedSparsify : OpRewritePattern<SparsifyOp> {
     if (first.getSource().getType() != op.getSource().getType())
       return rewriter.notifyMatchFailure(op, "the static shapes differ");
     rewriter.modifyOpInPlace(op, [&] { op.getSourceMutable().assign(first.getSource()); });
+    return success();
+  }
+};
+
+/// Dense rows that nobody uses are not written.
+struct UnusedDense : OpRewritePattern<SparsifyOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(SparsifyOp op, PatternRewriter &rewriter) const override {
+    if (!op.getDense() || !op.getDense().use_empty())
+      return rewriter.notifyMatchFailure(op, "there is no dense result without a use");
+    auto codes = SparsifyOp::create(rewriter, op.getLoc(), op.getCodes().getType(),
+                                    /*dense=*/Type(), op.getSource());
+    codes->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+    rewriter.replaceAllUsesWith(op.getCodes(), codes.getCodes());
+    rewriter.eraseOp(op);
     return success();
   }
 };
@@ -78,8 +110,8 @@ struct AttentionOfDensify : OpRewritePattern<AttentionOp> {
   LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
     bool changed = false;
     for (OpOperand *operand : {&op.getQueryMutable(), &op.getKeyMutable()})
-      if (auto densify = operand->get().getDefiningOp<DensifyOp>()) {
-        rewriter.modifyOpInPlace(op, [&] { operand->set(densify.getCodes()); });
+      if (Value codes = findCodes(operand->get())) {
+        rewriter.modifyOpInPlace(op, [&] { operand->set(codes); });
         changed = true;
       }
     if (!changed)
@@ -100,9 +132,11 @@ struct AttentionOfAllFeatures : OpRewritePattern<AttentionOp> {
     bool changed = false;
     for (OpOperand *operand : {&op.getQueryMutable(), &op.getKeyMutable()}) {
       auto sparsify = operand->get().getDefiningOp<SparsifyOp>();
-      if (!sparsify || !keepsAll(sparsify.getType()) ||
-          sparsify.getSource().getType().getShape() != sparsify.getType().getShape() ||
-          sparsify.getSource().getDefiningOp<DensifyOp>())
+      if (!sparsify)
+        continue;
+      RankedTensorType codes = sparsify.getCodes().getType();
+      if (!keepsAll(codes) || sparsify.getSource().getType().getShape() != codes.getShape() ||
+          findCodes(sparsify.getSource()))
         continue;
       rewriter.modifyOpInPlace(op, [&] { operand->set(sparsify.getSource()); });
       changed = true;
@@ -170,7 +204,7 @@ struct RefineResultShapes : OpRewritePattern<AttentionOp> {
 } // namespace
 
 void SparsifyOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
-  patterns.add<RepeatedSparsify>(context);
+  patterns.add<RepeatedSparsify, UnusedDense>(context);
 }
 
 void AttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {

@@ -84,12 +84,16 @@ LogicalResult SparsifyOp::verify() {
   for (int64_t dim = 0; dim < 4; ++dim)
     if (failed(checkDim(*this, "result", codes, dim, source.getDimSize(dim), "the source")))
       return failure();
+  auto expected = RankedTensorType::get(codes.getShape(), codes.getElementType());
+  if (getDense() && getDense().getType() != expected)
+    return emitOpError() << "dense result has type " << getDense().getType() << ", expected is "
+                         << expected << ", as the codes written out";
   return success();
 }
 
 LogicalResult SparsifyOp::reifyResultShapes(OpBuilder &builder,
                                             ReifiedRankedShapedTypeDims &shapes) {
-  shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getSource()));
+  shapes.assign((*this)->getNumResults(), tensor::getMixedSizes(builder, getLoc(), getSource()));
   return success();
 }
 

@@ -41,16 +41,21 @@ def SFA_SparsifyOp : SFA_Op<"sparsify", [Pure, SFA_Shape]> {
     With `two_four` in the encoding of the result, every aligned group of four features keeps its two largest at most: the
     k largest of those are the result, which so has the largest sum of magnitudes of all codes that satisfy 2:4.
 
+    Optionally also the codes written out, what `sfa.densify` makes of them: one pass over the source gives both.
+    Codes that nobody uses then are not written.
+
     Example:
 
     ```mlir
     %codes = sfa.sparsify %q : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>
     %sparse = sfa.sparsify %q : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8, two_four>>
+    %both, %dense = sfa.sparsify %q
+      : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x16x?x128xbf16>
     ```
   }];
   let arguments = (ins SFA_DenseTensor:$source);
-  let results = (outs SFA_CodesTensor:$codes);
-  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($codes)";
+  let results = (outs SFA_CodesTensor:$codes, Optional<SFA_DenseTensor>:$dense);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($codes) (`,` type($dense)^)?";
   let hasVerifier = 1;
   let hasFolder = 1;
   let hasCanonicalizer = 1;

@@ -26,8 +26,9 @@ def SFAAssignSchedulePass : Pass<"sfa-assign-schedule"> {
 def SFADensifyOperandsPass : Pass<"sfa-densify-operands"> {
   let summary = "Densify codes before attention with the strategy dense";
   let description = [{
-    Codes that an `sfa.attention` with the strategy `dense` would expand once for every tile are densified once for all,
-    by `sfa.densify`. For targets that copy dense tiles without passing them through registers.
+    Codes that an `sfa.attention` with the strategy `dense` would expand once for every tile are densified once for all:
+    by the `sfa.sparsify` that makes them, which gets a dense result, or by an `sfa.densify` where they come from
+    elsewhere. For targets that copy dense tiles without passing them through registers.
   }];
 }
 

@@ -17,22 +17,39 @@ namespace sfa {
 using namespace mlir;
 using namespace sfa;
 
+/// `codes` written out before `op`: by the sfa.sparsify that makes them, or by an sfa.densify.
+static Value densify(Operation *op, Value codes) {
+  auto type = cast<RankedTensorType>(codes.getType());
+  auto dense = RankedTensorType::get(type.getShape(), type.getElementType());
+  auto sparsify = codes.getDefiningOp<SparsifyOp>();
+  if (!sparsify) {
+    OpBuilder builder(op);
+    return DensifyOp::create(builder, op->getLoc(), dense, codes);
+  }
+  if (sparsify.getDense())
+    return sparsify.getDense();
+  OpBuilder builder(sparsify);
+  auto both = SparsifyOp::create(builder, sparsify.getLoc(), type, dense, sparsify.getSource());
+  both->setDiscardableAttrs(sparsify->getDiscardableAttrDictionary());
+  codes.replaceAllUsesWith(both.getCodes());
+  sparsify.erase();
+  return both.getDense();
+}
+
 namespace {
 struct DensifyOperands : sfa::impl::SFADensifyOperandsPassBase<DensifyOperands> {
   void runOnOperation() override {
-    getOperation()->walk([](AttentionOp op) {
+    // In a graph region the sfa.sparsify that is replaced may be next.
+    SmallVector<AttentionOp> attentions;
+    getOperation()->walk([&](AttentionOp op) { attentions.push_back(op); });
+    for (AttentionOp op : attentions) {
       ScheduleAttr schedule = op.getScheduleAttr();
       if (!schedule || schedule.getStrategy() != Strategy::Dense)
-        return;
-      OpBuilder builder(op);
-      for (OpOperand *operand : {&op.getQueryMutable(), &op.getKeyMutable()}) {
-        auto type = cast<RankedTensorType>(operand->get().getType());
-        if (!getCodes(type))
-          continue;
-        auto dense = RankedTensorType::get(type.getShape(), type.getElementType());
-        operand->set(DensifyOp::create(builder, op.getLoc(), dense, operand->get()));
-      }
-    });
+        continue;
+      for (OpOperand *operand : {&op.getQueryMutable(), &op.getKeyMutable()})
+        if (getCodes(operand->get().getType()))
+          operand->set(densify(op, operand->get()));
+    }
   }
 };
 } // namespace

@@ -114,7 +114,8 @@ struct Signature::Builder {
 
   void visit(Operation *op) {
     if (isa<SparsifyOp, DensifyOp, tensor::CastOp>(op))
-      return equate(op->getOperand(0), op->getResult(0));
+      for (Value result : op->getResults())
+        equate(op->getOperand(0), result);
     auto attention = dyn_cast<AttentionOp>(op);
     if (!attention)
       return;

@@ -79,7 +79,7 @@ def _back(x, like):
         return _codes.make(_export_dlpack(x.values, like), _export_dlpack(x.indices, like), x.d,
                            x.two_four)
     if isinstance(x, tuple):
-        return tuple(_export_dlpack(part, like) for part in x)
+        return tuple(_back(part, like) for part in x)
     return _export_dlpack(x, like)
 
 

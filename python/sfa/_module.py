@@ -18,12 +18,13 @@ def tensor(heads, features, dtype, k=None, batch="?", two_four=False):
     return f"tensor<{batch}x{heads}x?x{features}x{dtype}{encoding}>"
 
 
-def sparsify(heads, features, dtype, k, two_four=False):
-    """(x) -> codes: two results, values and indices."""
+def sparsify(heads, features, dtype, k, two_four=False, return_dense=False):
+    """(x) -> (codes[, dense]): values and indices, and the rows that they stand for."""
     dense, codes = tensor(heads, features, dtype), tensor(heads, features, dtype, k, two_four=two_four)
-    return (f"func.func @sparsify(%x: {dense}) -> {codes} {{\n"
-            f"  %codes = sfa.sparsify %x : {dense} -> {codes}\n"
-            f"  return %codes : {codes}\n"
+    results, types = ("%codes, %dense", f"{codes}, {dense}") if return_dense else ("%codes", codes)
+    return (f"func.func @sparsify(%x: {dense}) -> ({types}) {{\n"
+            f"  {results} = sfa.sparsify %x : {dense} -> {types}\n"
+            f"  return {results} : {types}\n"
             "}\n")
 
 

@@ -46,12 +46,14 @@ def check_codes(values, indices, d):
         _codes.check_range(int(indices.max()), d)
 
 
-def sparsify(x, k, two_four):
+def sparsify(x, k, two_four, return_dense):
     x = _contiguous("x", x)
-    key = ("sparsify", x.shape, x.dtype, k, two_four)
-    plan = _plans.plans.get(key) or _plans.add(key, _operations.sparsify_plan(_view(x), k, two_four))
-    values, indices = _execute(plan, [x])
-    return _codes.make(values, indices, x.shape[3], two_four)
+    key = ("sparsify", x.shape, x.dtype, k, two_four, return_dense)
+    plan = _plans.plans.get(key) or _plans.add(
+        key, _operations.sparsify_plan(_view(x), k, two_four, return_dense))
+    values, indices, *dense = _execute(plan, [x])
+    codes = _codes.make(values, indices, x.shape[3], two_four)
+    return (codes, *dense) if return_dense else codes
 
 
 def densify(codes):

@@ -145,17 +145,20 @@ def check_two_four(name, k, d):
             "features and at most two of each: d a multiple of 4 and k 1 to d / 2")
 
 
-def sparsify_plan(x, k, two_four=False):
-    """x: a dense view. Results: values and indices, [b, h, n, k]."""
+def sparsify_plan(x, k, two_four=False, return_dense=False):
+    """x: a dense view. Results: values and indices, [b, h, n, k], and, where `return_dense`, the rows
+    that they stand for, [b, h, n, d]."""
     check_dense("x", x)
     batch, heads, tokens, d = x.shape
     if two_four:
         check_two_four("sparsify", integer("k", k, 1), d)
     k = clamp_k(k, d, x.device)
     shape = (batch, heads, tokens, k)
-    return Plan(_module.sparsify(heads, d, x.dtype, k, two_four), x.device, ["x"], [x],
-                [View(shape, None, x.dtype, x.device),
-                 View(shape, None, index_dtype(d), x.device)])
+    results = [View(shape, None, x.dtype, x.device), View(shape, None, index_dtype(d), x.device)]
+    if return_dense:
+        results.append(View(x.shape, None, x.dtype, x.device))
+    return Plan(_module.sparsify(heads, d, x.dtype, k, two_four, return_dense), x.device, ["x"], [x],
+                results)
 
 
 def densify_plan(codes):

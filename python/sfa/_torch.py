@@ -94,11 +94,13 @@ def _require_tensor(name, x):
 
 #===--- Ordinary tensors -----------------------------------------------------------------------===#
 
-def _sparsify(x, k, two_four):
-    key = ("sparsify", x.shape, x.stride(), x.dtype, x.device, k, two_four)
+def _sparsify(x, k, two_four, return_dense):
+    """All results as a list."""
+    key = ("sparsify", x.shape, x.stride(), x.dtype, x.device, k, two_four, return_dense)
     plan = _plans.plans.get(key)
     if plan is None:
-        plan = _add_plan(key, _operations.sparsify_plan(_view("x", x), k, two_four), x.device)
+        plan = _add_plan(key, _operations.sparsify_plan(_view("x", x), k, two_four, return_dense),
+                         x.device)
     return _execute(plan, [x])
 
 
@@ -149,6 +151,7 @@ def _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, w
 
 _operators = torch.library.Library("sfa", "DEF")
 _operators.define("sparsify(Tensor x, int k, bool two_four=False) -> (Tensor, Tensor)")
+_operators.define("sparsify_and_densify(Tensor x, int k, bool two_four=False) -> (Tensor, Tensor, Tensor)")
 _operators.define("densify(Tensor values, Tensor indices, int d) -> Tensor")
 _operators.define(
     "attention(Tensor q, Tensor? q_indices, int? q_d, Tensor k, Tensor? k_indices, int? k_d, "
@@ -158,7 +161,11 @@ _operators.define(
 
 
 def _sparsify_operator(x, k, two_four=False):
-    return tuple(_sparsify(x, k, two_four))
+    return tuple(_sparsify(x, k, two_four, False))
+
+
+def _sparsify_and_densify_operator(x, k, two_four=False):
+    return tuple(_sparsify(x, k, two_four, True))
 
 
 def _attention_directly(q, q_indices, q_d, k, k_indices, k_d, v, topk=None, causal=False, left=None,
@@ -198,6 +205,10 @@ def _sparsify_fake(x, k, two_four=False):
     shape = (*x.shape[:3], min(k, x.shape[3]))
     dtype = _DTYPES[_operations.index_dtype(x.shape[3])]
     return x.new_empty(shape), x.new_empty(shape, dtype=dtype)
+
+
+def _sparsify_and_densify_fake(x, k, two_four=False):
+    return *_sparsify_fake(x, k, two_four), x.new_empty(x.shape)
 
 
 def _densify_fake(values, indices, d):
@@ -255,17 +266,21 @@ def _register_autograd(name, implementation, tensors):
     _operators.impl(name, kernel, "Autograd", with_keyset=True)
 
 
-for _name, _implementation, _fake in (("sparsify", _sparsify_operator, _sparsify_fake),
-                                      ("densify", _densify, _densify_fake),
-                                      ("attention", _attention_operator, _attention_fake)):
+for _name, _implementation, _fake in (
+        ("sparsify", _sparsify_operator, _sparsify_fake),
+        ("sparsify_and_densify", _sparsify_and_densify_operator, _sparsify_and_densify_fake),
+        ("densify", _densify, _densify_fake),
+        ("attention", _attention_operator, _attention_fake)):
     for _key in ("CPU", "CUDA"):
         _operators.impl(_name, _implementation, _key)
     torch.library.register_fake(f"sfa::{_name}", _fake, lib=_operators)
 _register_autograd("sparsify", _sparsify_operator, (0,))
+_register_autograd("sparsify_and_densify", _sparsify_and_densify_operator, (0,))
 _register_autograd("densify", _densify, (0,))
 _register_autograd("attention", _attention_directly, (0, 3, 6))
 
 _sparsify_op = torch.ops.sfa.sparsify.default
+_sparsify_and_densify_op = torch.ops.sfa.sparsify_and_densify.default
 _densify_op = torch.ops.sfa.densify.default
 _attention_op = torch.ops.sfa.attention.default
 
@@ -282,12 +297,15 @@ def check_codes(values, indices, d):
         _codes.check_range(int(indices.to(torch.int32).max()), d)
 
 
-def sparsify(x, k, two_four):
+def sparsify(x, k, two_four, return_dense):
     if not is_compiling() and _is_plain(x) and not _num_modes():
-        values, indices = _sparsify(x, k, two_four)
+        values, indices, *dense = _sparsify(x, k, two_four, return_dense)
+    elif return_dense:
+        values, indices, *dense = _sparsify_and_densify_op(x, k, two_four)
     else:
         values, indices = _sparsify_op(x, k, two_four)
-    return _codes.make(values, indices, x.shape[3], two_four)
+    codes = _codes.make(values, indices, x.shape[3], two_four)
+    return (codes, *dense) if return_dense else codes
 
 
 def densify(codes):

@@ -7,24 +7,26 @@ _torch = _arrays.torch
 _is_tensor = _torch.is_tensor if _torch is not None else lambda x: False
 
 
-def sparsify(x, k, two_four=False):
+def sparsify(x, k, two_four=False, return_dense=False):
     """The k features of largest magnitude of every row: `topk_k(x)`.
 
-    x         [batch, heads, tokens, d], dense: a torch tensor (CUDA: bf16, f16 and d of 64, 128, 256;
-              CPU: f32, f16, bf16 and any d), a numpy array, or an object with `__dlpack__`
-    k         1 to d; on a CPU more than d is d
-    two_four  keep two of every aligned group of four features at most: the k largest that do, as
-              sparse tensor cores take them. d is then a multiple of 4, and k at most d / 2
+    x             [batch, heads, tokens, d], dense: a torch tensor (CUDA: bf16, f16 and d of 64, 128,
+                  256; CPU: f32, f16, bf16 and any d), a numpy array, or an object with `__dlpack__`
+    k             1 to d; on a CPU more than d is d
+    two_four      keep two of every aligned group of four features at most: the k largest that do, as
+                  sparse tensor cores take them. d is then a multiple of 4, and k at most d / 2
+    return_dense  also what `densify` makes of the codes, without another pass over memory
 
     Returns Codes with tensors of the kind of x. Ties keep the lower feature; NaN ranks as the largest
-    magnitude. Values come in ascending order of their features.
+    magnitude. Values come in ascending order of their features. With return_dense the codes and the
+    rows written out, [batch, heads, tokens, d], contiguous, of the dtype of x.
 
     Raises TypeError (dtype, kind), ValueError (rank, k, d, stride, alignment), RuntimeError (library,
     driver, compiler).
     """
     if _is_tensor(x):
-        return _torch.sparsify(x, k, bool(two_four))
-    return _arrays.call("sparsify", ("x",), (x,), k, bool(two_four))
+        return _torch.sparsify(x, k, bool(two_four), bool(return_dense))
+    return _arrays.call("sparsify", ("x",), (x,), k, bool(two_four), bool(return_dense))
 
 
 def densify(codes):

@@ -196,6 +196,11 @@ class CodesTest(PoisonedTest):
                 numpy.testing.assert_array_equal(codes.indices, kept)
                 numpy.testing.assert_array_equal(codes.values, numpy.take_along_axis(x, kept, -1))
                 numpy.testing.assert_array_equal(codes.dense(), oracle.keep(x, k, two_four))
+                again, dense = sfa.sparsify(x, k, two_four, return_dense=True)
+                numpy.testing.assert_array_equal(again.values, codes.values)
+                numpy.testing.assert_array_equal(again.indices, codes.indices)
+                self.assertEqual((again.two_four, dense.dtype), (two_four, x.dtype))
+                numpy.testing.assert_array_equal(dense, codes.dense())
                 self.assertEqual((codes.shape, codes.k, codes.d, codes.two_four),
                                  (x.shape, k, d, two_four))
 
@@ -326,6 +331,9 @@ class DlpackTest(unittest.TestCase):
         expected = sfa.attention(q, k, v, topk=4)
         out = sfa.attention(*(self.Foreign(x) for x in (q, k, v)), topk=4)
         numpy.testing.assert_array_equal(numpy.asarray(out), expected)
+        codes, dense = sfa.sparsify(self.Foreign(q), 4, return_dense=True)
+        numpy.testing.assert_array_equal(numpy.asarray(dense), sfa.sparsify(q, 4).dense())
+        self.assertEqual(codes.k, 4)
 
 
 class InfoTest(unittest.TestCase):

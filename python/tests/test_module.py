@@ -9,10 +9,14 @@ class ModuleTest(unittest.TestCase):
     def test_sparsify(self):
         self.assertEqual(
             _module.sparsify(4, 128, "bf16", 8),
-            "func.func @sparsify(%x: tensor<?x4x?x128xbf16>) -> tensor<?x4x?x128xbf16, #sfa.codes<k = 8>> {\n"
+            "func.func @sparsify(%x: tensor<?x4x?x128xbf16>) -> (tensor<?x4x?x128xbf16, #sfa.codes<k = 8>>) {\n"
             "  %codes = sfa.sparsify %x : tensor<?x4x?x128xbf16> -> tensor<?x4x?x128xbf16, #sfa.codes<k = 8>>\n"
             "  return %codes : tensor<?x4x?x128xbf16, #sfa.codes<k = 8>>\n"
             "}\n")
+        self.assertIn(
+            "  %codes, %dense = sfa.sparsify %x : tensor<?x4x?x128xbf16> -> "
+            "tensor<?x4x?x128xbf16, #sfa.codes<k = 8, two_four>>, tensor<?x4x?x128xbf16>\n",
+            _module.sparsify(4, 128, "bf16", 8, two_four=True, return_dense=True))
 
     def test_attention(self):
         text = _module.attention(q_heads=4, kv_heads=2, d=64, dv=128, dtype="f16", k_k=8, q_topk=8,

@@ -39,8 +39,10 @@ class TensorTest(unittest.TestCase):
         kept = q.abs().float().topk(8).values.min(-1, keepdim=True).values
         self.assertTrue((codes.values.abs().float().min(-1, keepdim=True).values == kept).all())
         self.assertEqual(codes.indices.dtype, torch.uint8)
-        sparse = sfa.sparsify(q, 32, two_four=True)
+        sparse, dense = sfa.sparsify(q, 32, two_four=True, return_dense=True)
         self.assertTrue(sparse.two_four)
+        self.assertEqual((dense.dtype, dense.shape), (q.dtype, q.shape))
+        self.assertTrue(torch.equal(dense, sparse.dense()))
         self.assertTrue((sparse.dense().unflatten(-1, (16, 4)).count_nonzero(-1) == 2).all())
         self.assertEqual(repr(codes), "Codes(2x4x50x64, k=8, dtype=torch.bfloat16, device=cpu)")
         with self.assertRaisesRegex(ValueError, "below 64"):
@@ -86,7 +88,8 @@ class OperatorTest(unittest.TestCase):
         q, k, v = _problem()
         codes = sfa.sparsify(q, 8)
         for name, arguments in (
-                ("sparsify", (q, 8)), ("sparsify", (q, 8, True)), ("densify", (codes.values, codes.indices, 64)),
+                ("sparsify", (q, 8)), ("sparsify", (q, 8, True)), ("sparsify_and_densify", (q, 8)),
+                ("densify", (codes.values, codes.indices, 64)),
                 ("attention", (q, None, None, k, None, None, v, 8, True, None, None, None, True)),
                 ("attention", (codes.values, codes.indices, 64, k, None, None, v)),
                 ("attention", (q[:1], None, None, k[:1], None, None, v[:1], 8, True, None, None, None,
@@ -139,8 +142,11 @@ class OperatorTest(unittest.TestCase):
             self.assertEqual((out.shape, lse.shape), ((2, 4, 9, 64), (2, 4, 9)))
             self.assertEqual(sfa.sparsify(q, 8).indices.shape, (2, 4, 9, 8))
             self.assertEqual(sfa.sparsify(q, 8, two_four=True).indices.shape, (2, 4, 9, 8))
-            with self.assertRaisesRegex(ValueError, "k = 33 of d = 64"):
-                sfa.sparsify(q, 33, two_four=True)
+            codes, dense = sfa.sparsify(q, 8, return_dense=True)
+            self.assertEqual((codes.values.shape, dense.shape), ((2, 4, 9, 8), (2, 4, 9, 64)))
+            for return_dense in (False, True):
+                with self.assertRaisesRegex(ValueError, "k = 33 of d = 64"):
+                    sfa.sparsify(q, 33, two_four=True, return_dense=return_dense)
 
     def test_compile_of_sequences(self):
         def block(q, k, v, offsets):
@@ -153,16 +159,17 @@ class OperatorTest(unittest.TestCase):
 
     def test_compile(self):
         def block(q, k, v):
-            codes = sfa.sparsify(k * 2, 8)
-            return sfa.attention(q + 1, codes, v, topk=8, causal=True, window=(20, 0)) * 3, codes
+            codes, dense = sfa.sparsify(k * 2, 8, return_dense=True)
+            return sfa.attention(q + 1, codes, v, topk=8, causal=True, window=(20, 0)) * 3, codes, dense
 
         # Traced, not compiled further: that needs a C++ compiler.
         compiled = torch.compile(block, backend="aot_eager", fullgraph=True)
         for n in (50, 31, 32):
             arguments = _problem(n=n)
-            expected, _ = block(*arguments)
-            out, codes = compiled(*arguments)
+            expected, _, expected_dense = block(*arguments)
+            out, codes, dense = compiled(*arguments)
             self.assertTrue(torch.equal(out, expected))
+            self.assertTrue(torch.equal(dense, expected_dense))
             self.assertEqual(codes.k, 8)
 
 

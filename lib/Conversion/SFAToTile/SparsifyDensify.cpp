@@ -34,20 +34,35 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
 
   LogicalResult matchAndRewrite(SparsifyOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
-    KernelBuilder builder(rewriter, symbols, op, adaptor.getOperands());
+    // Codes that nobody uses are not written.
+    bool writesCodes = !op.getDense() || !op.getCodes().use_empty();
+    TypeRange results = op->getResultTypes();
+    KernelBuilder builder(rewriter, symbols, op, op->getOperandTypes(), adaptor.getOperands(),
+                          writesCodes ? results : results.drop_front());
     KernelOp kernel = builder.start("sparsify", /*schedule=*/nullptr, rowsPerTile);
     KernelContext context = atCoordinates(rewriter, kernel);
     Value row = getFirstRow(context, kernel);
     Value tile = context.loadDense(builder.operand(0), rowsPerTile, row);
-    Operand codes = builder.result(0);
-    CodesAttr encoding = ::sfa::getCodes(codes.type);
-    auto type =
-        CodesType::get(op.getContext(), rowsPerTile, codes.features(), codes.type.getElementType(),
-                       std::min(encoding.getK(), codes.features()));
+    RankedTensorType codes = op.getCodes().getType();
+    CodesAttr encoding = ::sfa::getCodes(codes);
+    int64_t features = codes.getDimSize(3);
+    auto type = CodesType::get(op.getContext(), rowsPerTile, features, codes.getElementType(),
+                               std::min(encoding.getK(), features));
     Value selected = TopkOp::create(rewriter, op.getLoc(), type, tile, encoding.getTwoFour());
-    StoreCodesOp::create(rewriter, op.getLoc(), selected, codes.memories[0], codes.memories[1],
-                         context.batch, context.head, row);
-    rewriter.replaceOpWithMultiple(op, builder.launch());
+    if (op.getDense()) {
+      Value rows = ExpandOp::create(rewriter, op.getLoc(), tile.getType(), selected);
+      StoreOp::create(rewriter, op.getLoc(), rows, builder.result(writesCodes ? 1 : 0).memories[0],
+                      context.batch, context.head, row, /*limit=*/Value());
+    }
+    if (writesCodes) {
+      ValueRange memories = builder.result(0).memories;
+      StoreCodesOp::create(rewriter, op.getLoc(), selected, memories[0], memories[1], context.batch,
+                           context.head, row);
+    }
+    PhysicalValues values = builder.launch();
+    if (!writesCodes)
+      values.insert(values.begin(), SmallVector<Value>());
+    rewriter.replaceOpWithMultiple(op, std::move(values));
     return success();
   }
 

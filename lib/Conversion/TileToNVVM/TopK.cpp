@@ -6,25 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-//
-// A thread owns a row, so that no step of the selection crosses lanes; the rows come through shared
-// memory, so that accesses to global memory are coalesced. What counts is the number of
-// instructions. In order:
-//
-//  1. Keys: magnitudes, two to a register, as unsigned 16-bit integers with the highest bit set.
-//  2. The threshold, which is the k-th largest key: sorting networks over pairs (max.u16x2,
-//     min.u16x2) keep the k largest of the even and of the odd features, or, for large k, a search
-//     bit by bit. NaN has many bit patterns, which count as one.
-//  3. Masks of the keys that reach the threshold and of those above it, a bit a feature. Where too
-//     many keys equal the threshold the lower features stay.
-//  4. The set bits in order are the features; their values are read from shared memory.
-//
-//===----------------------------------------------------------------------===//
-
-#include "KernelLowering.h"
+#include "TopK.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
-#include <numeric>
 
 using namespace mlir;
 using namespace sfa::tile;
@@ -32,83 +16,9 @@ using namespace sfa::gpu;
 
 using Values = Emitter::Values;
 
-namespace {
-
-class TopkKernel {
-public:
-  explicit TopkKernel(KernelLowering &kernel) : kernel(kernel), emit(kernel.emit) {}
-  LogicalResult run();
-
-private:
-  LogicalResult lower(Operation *op);
-  LogicalResult lower(LoadOp op);
-  LogicalResult lower(TopkOp op);
-  LogicalResult lower(StoreCodesOp op);
-
-  //===--- Keys -----------------------------------------------------------===//
-
-  /// Of the thread's row: features 2 i and 2 i + 1 in word i.
-  Values loadKeys();
-  /// The two largest keys of every four, in one word.
-  Values twoLargestOfFour(ArrayRef<Value> keys);
-  /// Flags of the features that are those two. Makes all NaN one key.
-  Values ranksInFour(Values &keys);
-  /// `sum` less the weights, four signed bytes, of the flags of two words that are set.
-  Value weigh(Value first, Value second, int64_t weights, Value sum);
-  /// Flags, bits 15 and 31, of the halves of `a` that are at least those of `b`, both keys.
-  Value reaches(Value a, Value b) { return emit.sub(a, emit.bitAnd(b, 0x7FFF7FFF)); }
-
-  //===--- Threshold ------------------------------------------------------===//
-
-  /// The k-th largest of all keys, without the highest bit.
-  Value thresholdBySorting(ArrayRef<Value> keys);
-  Value thresholdBySearch(ArrayRef<Value> keys);
-  Value max(Value a, Value b) { return emit.make<arith::MaxUIOp>(a, b); }
-  Value min(Value a, Value b) { return emit.make<arith::MinUIOp>(a, b); }
-  /// Compares and exchanges.
-  void order(Value &larger, Value &smaller);
-  /// Descending, by odd-even merging (Batcher).
-  void sort(MutableArrayRef<Value> keys);
-  /// The `count` largest, a power of two, descending; all of them where there are fewer.
-  Values sortLargest(ArrayRef<Value> keys, size_t count);
-
-  //===--- Masks ----------------------------------------------------------===//
-
-  /// The first feature of a word is its highest bit.
-  static constexpr int64_t featuresOfMask = 32;
-  /// Bits of the flags that the words of 32 features have.
-  Value collect(ArrayRef<Value> flags);
-  /// Cuts `reach` down to k bits, of which those in `above` stay.
-  Values dropTies(ArrayRef<Value> reach, ArrayRef<Value> above);
-  /// As many of the highest bits of `word` as `count` says, which are fewer than it has.
-  Value highestBits(Value word, Value count);
-
-  //===--- Small things ---------------------------------------------------===//
-
-  Value swapHalves(Value word) { return emit.permute(word, word, 0x1032); }
-  Value invert(Value word) { return emit.bitXor(word, int64_t(-1)); }
-  Value vectorOf(ArrayRef<Value> elements);
-  Value countBits(Value word) { return emit.make<LLVM::CtPopOp>(emit.getI32Type(), word); }
-  Value shiftRight(Value a, Value b) { return emit.make<arith::ShRUIOp>(a, b); }
-  /// The same 16 bits in both halves.
-  Value inBothHalves(Value half) { return emit.mul(half, 0x10001); }
-  Value asPair(Value word) { return emit.bitcast(VectorType::get(2, emit.getI16Type()), word); }
-  Value asWord(Value pair) { return emit.bitcast(emit.getI32Type(), pair); }
-
-  KernelLowering &kernel;
-  Emitter &emit;
-  int64_t features = 0, k = 0, nanKey = 0;
-  Value rowInShared;    // where the thread's row starts
-  Values masks;         // of the features that are kept
-  Value loaded, chosen; // the tile in shared memory, and the codes that `masks` are of
-};
-
 /// Up to this k the networks are cheaper than the search.
-constexpr int64_t maxSortedK = 32;
-constexpr int64_t bytesOfElement = 2, elementsOfChunk = 8, bytesOfChunk = 16;
-constexpr int64_t keyFlags = 0x80008000;
-
-} // namespace
+static constexpr int64_t maxSortedK = 32;
+static constexpr int64_t keyFlags = 0x80008000;
 
 //===----------------------------------------------------------------------===//
 // Kernel
@@ -126,13 +36,20 @@ LogicalResult TopkKernel::lower(Operation *op) {
   auto lowerIf = [&](bool isInOrder, auto tileOp) -> LogicalResult {
     if (!isInOrder)
       return op->emitOpError("is not supported here on a GPU: a kernel that selects features loads "
-                             "rows once, selects from them and stores the codes");
+                             "rows once, selects from them and stores the codes written out, the "
+                             "codes, or both in this order");
     return lower(tileOp);
   };
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](LoadOp load) { return lowerIf(!loaded, load); })
       .Case([&](TopkOp topk) { return lowerIf(topk.getTile() == loaded, topk); })
-      .Case([&](StoreCodesOp store) { return lowerIf(store.getCodes() == chosen, store); })
+      .Case([&](StoreCodesOp store) {
+        return lowerIf(store.getCodes() == chosen && !codesAreStored, store);
+      })
+      .Case([&](ExpandOp expand) { return lowerIf(expand.getCodes() == chosen, expand); })
+      .Case([&](StoreOp store) {
+        return lowerIf(store.getTile() == expanded && !codesAreStored, store);
+      })
       .Default([&](Operation *other) -> LogicalResult {
         if (!isa<arith::ArithDialect>(other->getDialect()))
           return other->emitOpError("is not supported in a kernel that selects features on a GPU");
@@ -143,141 +60,6 @@ LogicalResult TopkKernel::lower(Operation *op) {
 
 LogicalResult sfa::gpu::lowerTopkKernel(KernelLowering &lowering) {
   return TopkKernel(lowering).run();
-}
-
-//===----------------------------------------------------------------------===//
-// Rows
-//===----------------------------------------------------------------------===//
-
-LogicalResult TopkKernel::lower(LoadOp op) {
-  auto tile = cast<TileType>(op.getTile().getType());
-  Type element = tile.getElementType();
-  features = tile.getColumns();
-  if ((features != 64 && features != 128 && features != 256) ||
-      element.getIntOrFloatBitWidth() != 16)
-    return op.emitOpError() << "gives " << tile
-                            << "; a GPU needs f16 or bf16 and 64, 128 or 256 features";
-  if (tile.getRows() != rowKernelThreads)
-    return op.emitOpError() << "gives " << tile.getRows() << " rows; a GPU selects features of "
-                            << rowKernelThreads << " rows at once";
-  nanKey = element.isBF16() ? 0x7F81 : 0x7C01;
-
-  const Memory &memory = kernel.memory(op.getMemory());
-  // 16 bytes more than a row: 8 lanes that read 16 bytes of their rows find them in all the banks.
-  int64_t stride = features * bytesOfElement + bytesOfChunk;
-  Value shared = kernel.allocateShared(rowKernelThreads * stride);
-  rowInShared = emit.offset(shared, emit.mul(kernel.thread, stride), emit.getI8Type());
-
-  // Each warp loads its own rows. What stands in the place of rows after the last one is the last.
-  Value end = emit.sub(memory.rows, 1);
-  Value first = emit.minSigned(
-      emit.add(emit.toI64(kernel.scalar(op.getRow())), emit.toI64(emit.mul(kernel.warp, 32))), end);
-  Value last = emit.toI32(emit.minSigned(emit.sub(end, first), emit.i64(31)));
-  Value base =
-      kernel.address(memory, kernel.scalar(op.getBatch()), kernel.scalar(op.getHead()), first);
-  int64_t chunksInRow = features / elementsOfChunk, rowsAtOnce = 32 / chunksInRow;
-  Value chunk = emit.rem(kernel.lane, chunksInRow), start = emit.div(kernel.lane, chunksInRow);
-  base = emit.offset(base, emit.mul(chunk, elementsOfChunk), element);
-  Value target = emit.add(emit.mul(emit.add(emit.mul(kernel.warp, 32), start), stride),
-                          emit.mul(chunk, bytesOfChunk));
-  target = emit.offset(shared, target, emit.getI8Type());
-  Value sourceStride = emit.mul(memory.rowStride, bytesOfElement);
-  for (int64_t row = 0; row < 32; row += rowsAtOnce) {
-    // Without a sign: fewer instructions multiply it.
-    Value source = emit.make<arith::ExtUIOp>(emit.getI64Type(), min(emit.add(start, row), last));
-    emit.make<NVVM::CpAsyncOp>(emit.offset(target, row * stride),
-                               emit.offset(base, emit.mul(source, sourceStride), emit.getI8Type()),
-                               bytesOfChunk, NVVM::LoadCacheModifierKind::CG, Value());
-  }
-  emit.make<NVVM::CpAsyncCommitGroupOp>();
-  emit.make<NVVM::CpAsyncWaitGroupOp>(0u);
-  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
-  loaded = op.getTile();
-  return success();
-}
-
-Value TopkKernel::vectorOf(ArrayRef<Value> elements) {
-  Value vector = emit.make<LLVM::PoisonOp>(
-      VectorType::get(static_cast<int64_t>(elements.size()), elements[0].getType()));
-  for (auto [i, element] : llvm::enumerate(elements))
-    vector = emit.make<LLVM::InsertElementOp>(vector, element, emit.i32(i));
-  return vector;
-}
-
-LogicalResult TopkKernel::lower(StoreCodesOp op) {
-  const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
-  Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i32 = emit.getI32Type();
-  Value row = emit.add(emit.toI64(kernel.scalar(op.getRow())), emit.toI64(kernel.thread));
-  auto rowAddress = [&](const Memory &memory) {
-    return kernel.address(memory, kernel.scalar(op.getBatch()), kernel.scalar(op.getHead()), row);
-  };
-
-  // The masks that have bits, each with its first feature, are a list in shared memory: the next
-  // one is found in one step, however many have none.
-  Type entry = VectorType::get(2, i32);
-  constexpr int64_t bytesOfEntry = 8, bytesOfEntries = rowKernelThreads * bytesOfEntry;
-  Value list = kernel.allocateShared(static_cast<int64_t>(masks.size()) * bytesOfEntries);
-  list = emit.offset(list, emit.mul(kernel.thread, bytesOfEntry), i8);
-  Value end = emit.i32(0), zero = emit.i32(0);
-  for (auto [word, mask] : llvm::enumerate(masks)) {
-    emit.store(vectorOf({mask, emit.i32(word * featuresOfMask)}), emit.offset(list, end, i8),
-               bytesOfEntry);
-    Value isEmpty = emit.equal(mask, zero);
-    end = emit.select(isEmpty, end, emit.add(end, bytesOfEntries));
-  }
-
-  int64_t atOnce = std::gcd<int64_t>(k, 8);
-  emit.when(emit.less(row, values.rows), [&] {
-    Value valueRow = rowAddress(values), indexRow = rowAddress(indices);
-    // Rows of codes may start anywhere.
-    auto misplaced = [&](Value address, int64_t bytes) {
-      return emit.bitAnd(emit.make<LLVM::PtrToIntOp>(emit.getI64Type(), address), bytes - 1);
-    };
-    Value isAligned = emit.equal(
-        emit.bitOr(misplaced(valueRow, 2 * atOnce), misplaced(indexRow, atOnce)), emit.i64(0));
-    Values init = {zero, zero, zero};
-    emit.loop(zero, emit.i32(k), emit.i32(atOnce), init, [&](Value start, ValueRange in) {
-      Value mask = in[0], first = in[1], next = in[2];
-      Values bits, numbers;
-      for (int64_t i = 0; i < atOnce; ++i) {
-        Values now = emit.choose(
-            emit.equal(mask, zero),
-            [&]() -> Values {
-              Value words = emit.load(entry, emit.offset(list, next, i8), bytesOfEntry);
-              return {emit.make<LLVM::ExtractElementOp>(words, zero),
-                      emit.make<LLVM::ExtractElementOp>(words, emit.i32(1)),
-                      emit.add(next, bytesOfEntries)};
-            },
-            [&]() -> Values {
-              return {mask, first, next};
-            });
-        first = now[1], next = now[2];
-        Value place = emit.make<LLVM::CountLeadingZerosOp>(i32, now[0], /*is_zero_poison=*/false);
-        mask = emit.bitAnd(now[0], shiftRight(emit.i32(0x7FFFFFFF), place));
-        Value feature = emit.add(first, place);
-        bits.push_back(emit.load(i16, emit.offset(rowInShared, feature, i16)));
-        numbers.push_back(emit.make<arith::TruncIOp>(i8, feature));
-      }
-      Value valueStart = emit.offset(valueRow, start, i16);
-      Value indexStart = emit.offset(indexRow, start, i8);
-      emit.choose(
-          isAligned,
-          [&]() -> Values {
-            emit.store(vectorOf(bits), valueStart, 2 * atOnce);
-            emit.store(vectorOf(numbers), indexStart, atOnce);
-            return {};
-          },
-          [&]() -> Values {
-            for (int64_t i = 0; i < atOnce; ++i) {
-              emit.store(bits[i], emit.offset(valueStart, 2 * i), 2);
-              emit.store(numbers[i], emit.offset(indexStart, i), 1);
-            }
-            return {};
-          });
-      return Values{mask, first, next};
-    });
-  });
-  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -301,6 +83,7 @@ LogicalResult TopkKernel::lower(TopkOp op) {
   Value nan = emit.i32(nanKey);
   threshold = min(threshold, nan);
   Value next = emit.select(emit.equal(threshold, nan), emit.i32(0x8000), emit.add(threshold, 1));
+  Value reachesZero = emit.equal(threshold, emit.i32(0));
   threshold = inBothHalves(threshold);
   next = inBothHalves(next);
   auto whatReaches = [&](Value bound, size_t first) {
@@ -317,7 +100,15 @@ LogicalResult TopkKernel::lower(TopkOp op) {
     above.push_back(whatReaches(next, first));
   }
   masks = dropTies(reach, above);
+  // A feature that is 0 is kept only where the threshold is 0, too.
+  for (auto [kept, higher] : llvm::zip_equal(masks, above))
+    nonZero.push_back(emit.select(reachesZero, higher, kept));
   chosen = op.getCodes();
+  // Of lists of masks with their first features, or of masks alone.
+  bool isListed = !kernel.kernel.getBody().getOps<StoreCodesOp>().empty();
+  int64_t bytesOfScratch = rowsOfWarp * (isListed ? 2 : 1) * features / 8;
+  scratch = emit.offset(kernel.allocateShared(rowKernelThreads / rowsOfWarp * bytesOfScratch),
+                        emit.mul(kernel.warp, bytesOfScratch), emit.getI8Type());
   return success();
 }
 

@@ -259,6 +259,7 @@ def _sparsify_table(options, chip, heads, n, d):
     measured = {
         "copy": (2 * dense, lambda: target.copy_(x)),
         "sfa sparsify": (dense + coded, chip.bound(lambda: sfa.sparsify(x, k))),
+        "sfa both at once": (2 * dense + coded, chip.bound(lambda: sfa.sparsify(x, k, return_dense=True))),
         "sfa densify": (dense + coded, chip.bound(lambda: sfa.densify(codes))),
         # Its indices have 8 bytes, and are not in order.
         "torch.topk": (dense + coded, lambda: x.abs().topk(k)),

@@ -8,7 +8,7 @@ import random
 import torch
 
 import sfa
-from harness import Judge, bounds, group, normal, poisoned, read_npy, require
+from harness import Judge, bounds, group, normal, poisoned, read_npy, require, same_bits
 from oracle import keep, topk
 
 HEADS = ((4, 4), (4, 2), (4, 1))
@@ -110,6 +110,9 @@ def sparsify(run):
     run.compile_ahead([lambda c=c: sfa.sparsify(normal(2, 3, 1, c[1], dtype=c[0], seed=0),
                                                 c[2], c[3]).dense()
                        for c in configurations])
+    run.compile_ahead([lambda c=c: sfa.sparsify(normal(2, 3, 1, c[1], dtype=c[0], seed=0),
+                                                c[2], c[3], return_dense=True)
+                       for c in configurations])
     for dtype, d, k, two_four in configurations:
         for n in (1, 129, 1000):
             run.case(f"{dtype} d {d} k {k} n {n}" + (" 2:4" if two_four else ""), _check_sparsify,
@@ -155,6 +158,11 @@ def _check_sparsify(dtype, d, k, n, two_four):
             dense = sfa.densify(codes)
         # A zero has no sign in rows that were written out.
         require(_same_or_nan(dense + 0, expected + 0), "densify is not exact")
+        with poisoned():
+            again, rows = sfa.sparsify(source, k, two_four, return_dense=True)
+        for name, ours, other in (("indices", again.indices, codes.indices),
+                                  ("values", again.values, codes.values), ("rows", rows, dense)):
+            require(same_bits(ours, other), f"{name} in one pass are not those of two")
 
 
 def _same_or_nan(a, b):

@@ -101,7 +101,7 @@ def races(run):
     for dtype, d, dv, options in configurations:
         run.case(f"50 repeats, d {d} dv {dv} {dtype} {options}", _check_repeats, dtype, d, dv,
                  **options)
-    run.case("50 repeats, sparsify and densify", _check_codes_repeats)
+    run.case("50 repeats, sparsify and densify, in one pass and in two", _check_codes_repeats)
 
 
 def _attend(problem, **options):
@@ -126,8 +126,10 @@ def _check_codes_repeats():
         with poisoned():
             codes = sfa.sparsify(x, 8)
             dense = codes.dense()
-        require(same_bits(codes.values, first.values) and same_bits(codes.indices, first.indices)
-                and same_bits(dense, keep(x, 8)), f"repeat {number} differs from the first")
+            again, rows = sfa.sparsify(x, 8, return_dense=True)
+        require(all(same_bits(c.values, first.values) and same_bits(c.indices, first.indices)
+                    for c in (codes, again)) and same_bits(dense, keep(x, 8)) and same_bits(rows, dense),
+                f"repeat {number} differs from the first")
 
 
 @group("streams")
@@ -265,7 +267,7 @@ class _Block(torch.nn.Module):
 def compiled(run):
     for mode in ("default", "reduce-overhead"):
         run.case(f"torch.compile, mode {mode}", _check_compile, mode)
-    for name in ("sparsify", "densify", "attention"):
+    for name in ("sparsify", "sparsify_and_densify", "densify", "attention"):
         run.case(f"opcheck of sfa::{name}", _check_operator, name)
     run.case("backward is refused", _check_backward)
 
@@ -284,7 +286,8 @@ def _check_compile(mode):
 def _check_operator(name):
     q, k, v = _problem(torch.bfloat16, (4, 2), 64, 64, 100, 100, 1)
     codes = sfa.sparsify(q, 8)
-    arguments = {"sparsify": (q, 8), "densify": (codes.values, codes.indices, 64),
+    arguments = {"sparsify": (q, 8), "sparsify_and_densify": (q, 8),
+                 "densify": (codes.values, codes.indices, 64),
                  "attention": (q, None, None, k, None, None, v, 8, True, None, None, None, True)}
     torch.library.opcheck(getattr(torch.ops.sfa, name).default, arguments[name])
 
@@ -386,4 +389,6 @@ def run_sanitized():
             # More keys than queries: the last sequence has a part of them only.
             _attend([x[:1] for x in problem], schedule=schedule, causal=causal,
                     cu_seqlens=torch.tensor(offsets, dtype=torch.int32, device="cuda"))
+    for d, k in ((64, 32), (128, 8), (256, 16)):
+        sfa.sparsify(normal(1, 2, 150, d, dtype=torch.bfloat16, seed=d), k, return_dense=True)
     torch.cuda.synchronize()

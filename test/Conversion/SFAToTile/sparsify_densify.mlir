@@ -28,6 +28,37 @@ func.func @two_four(%x: tensor<1x2x?x128xbf16>) -> tensor<1x2x?x128xbf16, #sfa.c
 
 // -----
 
+// CHECK-LABEL: func.func @with_dense_rows(
+// CHECK-DAG: %[[ROWS:.*]] = tensor.empty(%{{.*}}) : tensor<1x2x?x128xbf16>
+// CHECK: %[[RESULTS:.*]]:3 = sfa_tile.launch @sparsify {{.*}} outs(%{{.*}}, %{{.*}}, %[[ROWS]] :
+// CHECK: return %[[RESULTS]]#0, %[[RESULTS]]#1, %[[RESULTS]]#2
+func.func @with_dense_rows(%x: tensor<1x2x?x128xbf16>) -> (tensor<1x2x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x2x?x128xbf16>) {
+  %0, %1 = sfa.sparsify %x : tensor<1x2x?x128xbf16> -> tensor<1x2x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x2x?x128xbf16>
+  return %0, %1 : tensor<1x2x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x2x?x128xbf16>
+}
+
+// Codes that nobody uses are not written.
+// CHECK-LABEL: func.func @dense_rows_only(
+// CHECK: %[[ROWS:.*]] = sfa_tile.launch @sparsify_0 {{.*}} outs(%{{[^,]*}} : tensor<1x2x?x128xbf16>)
+// CHECK: return %[[ROWS]]
+func.func @dense_rows_only(%x: tensor<1x2x?x128xbf16>) -> tensor<1x2x?x128xbf16> {
+  %0, %1 = sfa.sparsify %x : tensor<1x2x?x128xbf16> -> tensor<1x2x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x2x?x128xbf16>
+  return %1 : tensor<1x2x?x128xbf16>
+}
+
+// CHECK-LABEL: sfa_tile.kernel @sparsify(
+// CHECK: %[[CODES:.*]] = sfa_tile.topk
+// CHECK: %[[ROWS:.*]] = sfa_tile.expand %[[CODES]]
+// CHECK: sfa_tile.store %[[ROWS]], %output[
+// CHECK: sfa_tile.store_codes %[[CODES]], %output_values, %output_indices
+
+// CHECK-LABEL: sfa_tile.kernel @sparsify_0(
+// CHECK-NOT: store_codes
+// CHECK: %[[ROWS:.*]] = sfa_tile.expand
+// CHECK: sfa_tile.store %[[ROWS]], %output[
+
+// -----
+
 // More features than an 8-bit index names, and k beyond the number of features.
 // CHECK-LABEL: func.func @wide(
 // CHECK-SAME: -> (tensor<1x2x4x257xf32>, tensor<1x2x4x257xi16>)

@@ -17,7 +17,7 @@ sfa_tile.kernel @f(%x: !rows, %v: !values, %i: !indices) grid(%b, %h, %t) {
 !indices = memref<?x3x?x8xi8, strided<[?, ?, ?, 1], offset: ?>>
 sfa_tile.kernel @f(%x: !rows, %v: !values, %i: !indices) grid(%b, %h, %t) {
   %0 = sfa_tile.load %x[%b, %h, %t] : !rows -> !sfa_tile.tile<128x64xbf16>
-  // expected-error @+1 {{is not supported here on a GPU: a kernel that selects features loads rows once, selects from them and stores the codes}}
+  // expected-error @+1 {{is not supported here on a GPU: a kernel that selects features loads rows once, selects from them and stores the codes written out, the codes, or both in this order}}
   %1 = sfa_tile.load %x[%b, %h, %t] : !rows -> !sfa_tile.tile<128x64xbf16>
   %2 = sfa_tile.topk %1 : !sfa_tile.tile<128x64xbf16> -> !sfa_tile.codes<128x64xbf16, k = 8>
   sfa_tile.store_codes %2, %v, %i[%b, %h, %t] : !sfa_tile.codes<128x64xbf16, k = 8>, !values, !indices
@@ -29,7 +29,17 @@ sfa_tile.kernel @f(%x: !rows, %v: !values, %i: !indices) grid(%b, %h, %t) {
 sfa_tile.kernel @f(%x: !rows) grid(%b, %h, %t) {
   %0 = sfa_tile.load %x[%b, %h, %t] : !rows -> !sfa_tile.tile<128x64xbf16>
   %1 = sfa_tile.topk %0 : !sfa_tile.tile<128x64xbf16> -> !sfa_tile.codes<128x64xbf16, k = 8>
+  // expected-error @+1 {{is not supported here on a GPU: a kernel that selects features loads rows once, selects from them and stores the codes written out, the codes, or both in this order}}
+  sfa_tile.store %0, %x[%b, %h, %t] : !sfa_tile.tile<128x64xbf16>, !rows
+}
+
+// -----
+
+!rows = memref<?x3x?x64xbf16, strided<[?, ?, ?, 1], offset: ?>>
+sfa_tile.kernel @f(%x: !rows) grid(%b, %h, %t) {
+  %0 = sfa_tile.load %x[%b, %h, %t] : !rows -> !sfa_tile.tile<128x64xbf16>
+  %1 = sfa_tile.topk %0 : !sfa_tile.tile<128x64xbf16> -> !sfa_tile.codes<128x64xbf16, k = 8>
   // expected-error @+1 {{is not supported in a kernel that selects features on a GPU}}
-  %2 = sfa_tile.expand %1 : !sfa_tile.codes<128x64xbf16, k = 8> -> !sfa_tile.tile<128x64xbf16>
+  %2 = sfa_tile.fill 0.0 : !sfa_tile.tile<128x64xbf16>
   sfa_tile.store %2, %x[%b, %h, %t] : !sfa_tile.tile<128x64xbf16>, !rows
 }

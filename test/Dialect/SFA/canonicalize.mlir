@@ -123,6 +123,45 @@ func.func @repeated_sparsify_other_shape(%x: tensor<1x1x?x64xf32>) -> tensor<1x1
 
 // -----
 
+// CHECK-LABEL: @both_of_densify(
+// CHECK-SAME: %[[X:.*]]: tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+// CHECK-NEXT: %[[DENSE:.*]] = sfa.densify %[[X]]
+// CHECK-NEXT: return %[[X]], %[[DENSE]]
+func.func @both_of_densify(%x: tensor<1x1x?x64xf32, #sfa.codes<k = 8>>) -> (tensor<1x1x?x64xf32, #sfa.codes<k = 8>>, tensor<1x1x?x64xf32>) {
+  %0 = sfa.densify %x : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  %1, %2 = sfa.sparsify %0 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>, tensor<1x1x?x64xf32>
+  return %1, %2 : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>, tensor<1x1x?x64xf32>
+}
+
+// CHECK-LABEL: @densify_of_both(
+// CHECK-NEXT: %{{.*}}, %[[DENSE:.*]] = sfa.sparsify
+// CHECK-NEXT: return %[[DENSE]], %[[DENSE]]
+func.func @densify_of_both(%x: tensor<1x1x?x64xf32>) -> (tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>) {
+  %0, %1 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>, tensor<1x1x?x64xf32>
+  %2 = sfa.densify %0 : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  return %1, %2 : tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>
+}
+
+// CHECK-LABEL: @repeated_sparsify_of_dense_rows(
+// CHECK-SAME: %[[X:.*]]: tensor<1x1x?x64xf32>)
+// CHECK-NEXT: %[[CODES:.*]] = sfa.sparsify %[[X]] : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+// CHECK-NEXT: return %[[CODES]]
+func.func @repeated_sparsify_of_dense_rows(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x?x64xf32, #sfa.codes<k = 4>> {
+  %0, %1 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>, tensor<1x1x?x64xf32>
+  %2 = sfa.sparsify %1 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+  return %2 : tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
+}
+
+// CHECK-LABEL: @unused_dense_rows(
+// CHECK-NEXT: %[[CODES:.*]] = sfa.sparsify %{{.*}} {note = 1 : i64} : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>{{$}}
+// CHECK-NEXT: return %[[CODES]]
+func.func @unused_dense_rows(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>> {
+  %0, %1 = sfa.sparsify %x {note = 1 : i64} : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>, tensor<1x1x?x64xf32>
+  return %0 : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+}
+
+// -----
+
 // An op without users goes away.
 // CHECK-LABEL: @dead(
 // CHECK-NEXT: return
@@ -145,6 +184,15 @@ func.func @attention_of_densify(%q: tensor<1x1x?x64xf32, #sfa.codes<k = 8>>, %k:
   %0 = sfa.densify %q : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
   %1 = sfa.densify %k : tensor<1x1x?x64xf32, #sfa.codes<k = 4>>
   %2 = sfa.attention %0, %1, %v : tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32>
+  return %2 : tensor<1x1x?x64xf32>
+}
+
+// CHECK-LABEL: @attention_of_dense_rows(
+// CHECK: %[[CODES:.*]] = sfa.sparsify %{{.*}} -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>{{$}}
+// CHECK: sfa.attention %[[CODES]], %[[CODES]]
+func.func @attention_of_dense_rows(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x?x64xf32> {
+  %0, %1 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>, tensor<1x1x?x64xf32>
+  %2 = sfa.attention %1, %1, %x : tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32>
   return %2 : tensor<1x1x?x64xf32>
 }
 

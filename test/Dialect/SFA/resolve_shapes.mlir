@@ -22,6 +22,19 @@ func.func @sparsify(%x: tensor<?x3x?x64xf32>) -> (index, index, index) {
   return %batch, %tokens, %features : index, index, index
 }
 
+// CHECK-LABEL: @sparsify_with_dense_rows(
+// CHECK-SAME: %[[X:.*]]: tensor<1x3x?x64xf32>)
+// CHECK-NOT: sfa.
+// CHECK: %[[TOKENS:.*]] = tensor.dim %[[X]], %{{.*}}
+// CHECK: return %[[TOKENS]], %[[TOKENS]]
+func.func @sparsify_with_dense_rows(%x: tensor<1x3x?x64xf32>) -> (index, index) {
+  %c2 = arith.constant 2 : index
+  %0, %1 = sfa.sparsify %x : tensor<1x3x?x64xf32> -> tensor<1x3x?x64xf32, #sfa.codes<k = 4>>, tensor<1x3x?x64xf32>
+  %tokens = tensor.dim %0, %c2 : tensor<1x3x?x64xf32, #sfa.codes<k = 4>>
+  %denseTokens = tensor.dim %1, %c2 : tensor<1x3x?x64xf32>
+  return %tokens, %denseTokens : index, index
+}
+
 // CHECK-LABEL: @densify(
 // CHECK-SAME: %[[X:.*]]: tensor<1x3x?x64xf32, #sfa.codes<k = 4>>)
 // CHECK-NOT: sfa.densify

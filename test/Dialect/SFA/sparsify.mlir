@@ -22,3 +22,10 @@ func.func @mixed(%x: tensor<?x1x5x3xf32>) -> tensor<1x1x?x3xf32, #sfa.codes<k = 
   %codes = sfa.sparsify %x : tensor<?x1x5x3xf32> -> tensor<1x1x?x3xf32, #sfa.codes<k = 1000>>
   return %codes : tensor<1x1x?x3xf32, #sfa.codes<k = 1000>>
 }
+
+// CHECK-LABEL: @with_dense_rows(
+// CHECK: %{{.*}}, %{{.*}} = sfa.sparsify %{{.*}} : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x16x?x128xbf16>
+func.func @with_dense_rows(%x: tensor<1x16x?x128xbf16>) -> (tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x16x?x128xbf16>) {
+  %codes, %dense = sfa.sparsify %x : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x16x?x128xbf16>
+  return %codes, %dense : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x16x?x128xbf16>
+}

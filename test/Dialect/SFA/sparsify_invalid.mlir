@@ -125,3 +125,27 @@ func.func @generic_with_region(%x: tensor<1x1x4x8xf32>) {
   %0 = "sfa.sparsify"(%x) ({}) : (tensor<1x1x4x8xf32>) -> tensor<1x1x4x8xf32, #sfa.codes<k = 2>>
   return
 }
+
+// -----
+
+func.func @dense_result_is_codes(%x: tensor<1x1x4x8xf32>) {
+  // expected-error @+1 {{'sfa.sparsify' op result #1 must be dense tensor [batch, heads, tokens, features]}}
+  %0, %1 = sfa.sparsify %x : tensor<1x1x4x8xf32> -> tensor<1x1x4x8xf32, #sfa.codes<k = 2>>, tensor<1x1x4x8xf32, #sfa.codes<k = 2>>
+  return
+}
+
+// -----
+
+func.func @dense_result_of_other_shape(%x: tensor<1x1x4x8xf32>) {
+  // expected-error @+1 {{'sfa.sparsify' op dense result has type 'tensor<1x1x?x8xf32>', expected is 'tensor<1x1x4x8xf32>', as the codes written out}}
+  %0, %1 = sfa.sparsify %x : tensor<1x1x4x8xf32> -> tensor<1x1x4x8xf32, #sfa.codes<k = 2>>, tensor<1x1x?x8xf32>
+  return
+}
+
+// -----
+
+func.func @dense_result_of_other_element_type(%x: tensor<1x1x4x8xf32>) {
+  // expected-error @+1 {{'sfa.sparsify' op dense result has type 'tensor<1x1x4x8xf16>', expected is 'tensor<1x1x4x8xf32>', as the codes written out}}
+  %0, %1 = sfa.sparsify %x : tensor<1x1x4x8xf32> -> tensor<1x1x4x8xf32, #sfa.codes<k = 2>>, tensor<1x1x4x8xf16>
+  return
+}

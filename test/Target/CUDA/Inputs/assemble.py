@@ -29,10 +29,11 @@ def module(dtype, d, dv, mask, softmax, has_sequences=False, splits=1):
             f"    : {q}, {k}, {v} -> {o}, {lse}\n  return %o, %l : {o}, {lse}\n}}\n")
 
 
-def sparsify(d, k, form):
+def sparsify(d, k, form, results="%codes"):
     x, codes = f"tensor<?x4x?x{d}xbf16>", f"tensor<?x4x?x{d}xbf16, #sfa.codes<k = {k}{form}>>"
-    return (f"func.func @f(%x: {x}) -> {codes} {{\n  %c = sfa.sparsify %x : {x} -> {codes}\n"
-            f"  return %c : {codes}\n}}\n")
+    types = {"%codes": codes, "%dense": x, "%codes, %dense": f"{codes}, {x}"}[results]
+    return (f"func.func @f(%x: {x}) -> ({types}) {{\n  %codes, %dense = sfa.sparsify %x : {x} -> {codes}, {x}\n"
+            f"  return {results} : {types}\n}}\n")
 
 
 def complaint(compiler, ptxas, disassembler, chip, text, folder):
@@ -112,6 +113,9 @@ def main():
                 "bf16", d, dv, mask, softmax, splits=splits)
         for d, k, form in [(64, 8, ""), (128, 32, ""), (256, 32, ""), (256, 100, ""), (128, 8, ", two_four")]:
             modules[f"sparsify d={d} k={k}{form}"] = sparsify(d, k, form)
+        for d, k, form, results in [(64, 8, "", "%dense"), (128, 8, "", "%codes, %dense"),
+                                    (256, 32, "", "%codes, %dense"), (256, 100, ", two_four", "%dense")]:
+            modules[f"sparsify d={d} k={k}{form} {results}"] = sparsify(d, k, form, results)
         wrong = {name: complaint(compiler, ptxas, disassembler, chip, text, Path(folder)) for name, text in modules.items()}
         for name, text in wrong.items():
             if text:

@@ -1,12 +1,19 @@
-// What a block of sfa.sparsify needs of a GPU, for a CPU: its threads run one after the other.
+// What a block of sfa.sparsify needs of a GPU, for a CPU: its threads take turns, each until the
+// next barrier.
 
+#define _GNU_SOURCE
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <ucontext.h>
 
-enum { numThreads = 128 };
+enum { numThreads = 128, stackBytes = 256 * 1024 };
 
 _Alignas(1024) char sfa_shared[256 * 1024];
 static uint32_t thread, block[3], numBlocks;
+static char stacks[numThreads][stackBytes];
+static ucontext_t threads[numThreads], scheduler;
+static bool isDone[numThreads];
 
 uint32_t read_tid_x(void) { return thread; }
 uint32_t read_nctaid_x(void) { return numBlocks; }
@@ -17,7 +24,10 @@ uint32_t read_ctaid_z(void) { return block[2]; }
 void cp_async(void *target, const void *source) { memcpy(target, source, 16); }
 void cp_async_commit(void) {}
 void cp_async_wait(uint32_t groups) { (void)groups; }
-void bar_warp_sync(uint32_t lanes) { (void)lanes; }
+void bar_warp_sync(uint32_t lanes) {
+  (void)lanes;
+  swapcontext(&threads[thread], &scheduler);
+}
 
 uint32_t prmt(uint32_t low, uint32_t high, uint32_t selector) {
   uint64_t bytes = (uint64_t)high << 32 | low;
@@ -42,18 +52,45 @@ typedef struct {
   int64_t rows, batchStride, headStride, rowStride;
 } Memory;
 
-void sparsify(void *, int64_t, int64_t, int64_t, int64_t, void *, int64_t, int64_t, int64_t,
-              int64_t, void *, int64_t, int64_t, int64_t, int64_t);
+static const Memory *memories;
 
-void launch(uint32_t batches, uint32_t heads, Memory x, Memory v, Memory i) {
-  numBlocks = (x.rows + numThreads - 1) / numThreads;
+#define WORDS(i)                                                                                   \
+  memories[i].data, memories[i].rows, memories[i].batchStride, memories[i].headStride,             \
+      memories[i].rowStride
+#if NUM_MEMORIES == 2
+#define ARGUMENTS WORDS(0), WORDS(1)
+#elif NUM_MEMORIES == 3
+#define ARGUMENTS WORDS(0), WORDS(1), WORDS(2)
+#else
+#define ARGUMENTS WORDS(0), WORDS(1), WORDS(2), WORDS(3)
+#endif
+
+void sparsify();
+
+static void runThread(void) {
+  sparsify(ARGUMENTS);
+  isDone[thread] = true;
+}
+
+static void runBlock(void) {
+  for (thread = 0; thread < numThreads; ++thread) {
+    getcontext(&threads[thread]);
+    threads[thread].uc_stack = (stack_t){.ss_sp = stacks[thread], .ss_size = stackBytes};
+    threads[thread].uc_link = &scheduler;
+    makecontext(&threads[thread], runThread, 0);
+    isDone[thread] = false;
+  }
+  // All of them come to the same barriers.
+  while (!isDone[0])
+    for (thread = 0; thread < numThreads; ++thread)
+      swapcontext(&scheduler, &threads[thread]);
+}
+
+void launch(uint32_t batches, uint32_t heads, const Memory *arguments) {
+  memories = arguments;
+  numBlocks = (memories[0].rows + numThreads - 1) / numThreads;
   for (block[2] = 0; block[2] < batches; ++block[2])
     for (block[1] = 0; block[1] < heads; ++block[1])
       for (block[0] = 0; block[0] < numBlocks; ++block[0])
-        // The first time all threads copy, which is what the second time finds.
-        for (int turn = 0; turn < 2; ++turn)
-          for (thread = 0; thread < numThreads; ++thread)
-            sparsify(x.data, x.rows, x.batchStride, x.headStride, x.rowStride, v.data, v.rows,
-                     v.batchStride, v.headStride, v.rowStride, i.data, i.rows, i.batchStride,
-                     i.headStride, i.rowStride);
+        runBlock();
 }

@@ -1,0 +1,332 @@
+//===- TopKRows.cpp - Rows and codes of the kernel that selects features --===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "TopK.h"
+
+#include <numeric>
+
+using namespace mlir;
+using namespace sfa::tile;
+using namespace sfa::gpu;
+
+using Values = Emitter::Values;
+
+/// Up to so many codes of a row a warp stores together: they are unrolled, and every row of
+/// features has room for them.
+static constexpr int64_t maxTogether = 32;
+/// Of the list of masks: a mask and its first feature, for each lane.
+static constexpr int64_t bytesOfEntry = 8, bytesOfEntries = 32 * bytesOfEntry;
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+TopkKernel::Turns TopkKernel::takeTurns(int64_t bytesOfRow) {
+  int64_t chunksInRow = bytesOfRow / bytesOfChunk;
+  return {rowsOfWarp / chunksInRow, emit.rem(kernel.lane, chunksInRow),
+          emit.div(kernel.lane, chunksInRow)};
+}
+
+Value TopkKernel::firstRowOfWarp(Value firstRow) {
+  return emit.add(emit.toI64(kernel.scalar(firstRow)),
+                  emit.toI64(emit.mul(kernel.warp, rowsOfWarp)));
+}
+
+Value TopkKernel::chunkInShared(const Turns &turns, Value row, int64_t byte) {
+  Value place = emit.add(emit.mul(turns.first, stride), emit.mul(turns.chunk, bytesOfChunk));
+  Value start = emit.offset(emit.offset(rowsInShared, place, emit.getI8Type()), byte);
+  return emit.offset(start, emit.mul(row, stride), emit.getI8Type());
+}
+
+std::function<Value(Value)> TopkKernel::chunkAddresses(const Turns &turns, const Memory &memory,
+                                                       Value batch, Value head, Value first) {
+  Type i8 = emit.getI8Type();
+  Value base = kernel.address(memory, kernel.scalar(batch), kernel.scalar(head), first);
+  base = emit.offset(base, emit.mul(turns.chunk, bytesOfChunk), i8);
+  Value bytesOfRow =
+      emit.mul(memory.rowStride, memory.type.getElementType().getIntOrFloatBitWidth() / 8);
+  return [=](Value row) {
+    // Without a sign: fewer instructions multiply it.
+    Value rows = emit.make<arith::ExtUIOp>(emit.getI64Type(), row);
+    return emit.offset(base, emit.mul(rows, bytesOfRow), i8);
+  };
+}
+
+void TopkKernel::storeChunks(const Turns &turns, const Memory &memory, Value batch, Value head,
+                             Value firstRow, Value limit, llvm::function_ref<Value(Value)> chunk) {
+  auto address = chunkAddresses(turns, memory, batch, head, firstRowOfWarp(firstRow));
+  Value numRows = emit.sub(kernel.rowsLeft(memory, kernel.scalar(firstRow), limit),
+                           emit.toI64(emit.mul(kernel.warp, rowsOfWarp)));
+  numRows = emit.toI32(emit.minSigned(numRows, emit.i64(rowsOfWarp)));
+  auto storeChunk = [&](Value row) {
+    emit.store(chunk(row), address(emit.add(turns.first, row)), bytesOfChunk);
+  };
+  emit.choose(
+      emit.equal(numRows, emit.i32(rowsOfWarp)),
+      [&]() -> Values {
+        for (int64_t row = 0; row < rowsOfWarp; row += turns.atOnce)
+          storeChunk(emit.i32(row));
+        return {};
+      },
+      [&]() -> Values {
+        emit.loop(emit.i32(0), numRows, emit.i32(turns.atOnce), {}, [&](Value row, ValueRange) {
+          emit.when(emit.less(emit.add(turns.first, row), numRows), [&] { storeChunk(row); });
+          return Values();
+        });
+        return {};
+      });
+}
+
+LogicalResult TopkKernel::lower(LoadOp op) {
+  auto tile = cast<TileType>(op.getTile().getType());
+  Type element = tile.getElementType();
+  features = tile.getColumns();
+  if ((features != 64 && features != 128 && features != 256) ||
+      element.getIntOrFloatBitWidth() != 16)
+    return op.emitOpError() << "gives " << tile
+                            << "; a GPU needs f16 or bf16 and 64, 128 or 256 features";
+  if (tile.getRows() != rowKernelThreads)
+    return op.emitOpError() << "gives " << tile.getRows() << " rows; a GPU selects features of "
+                            << rowKernelThreads << " rows at once";
+  nanKey = element.isBF16() ? 0x7F81 : 0x7C01;
+
+  const Memory &memory = kernel.memory(op.getMemory());
+  // 16 bytes more than a row: 8 lanes that read 16 bytes of their rows find them in all the banks.
+  stride = features * bytesOfElement + bytesOfChunk;
+  Value shared = kernel.allocateShared(rowKernelThreads * stride);
+  rowsInShared = emit.offset(shared, emit.mul(kernel.warp, rowsOfWarp * stride), emit.getI8Type());
+  rowInShared = emit.offset(rowsInShared, emit.mul(kernel.lane, stride), emit.getI8Type());
+
+  // Each warp loads its own rows. What stands in the place of rows after the last one is the last.
+  Value end = emit.sub(memory.rows, 1);
+  Value first = emit.minSigned(firstRowOfWarp(op.getRow()), end);
+  Value last = emit.toI32(emit.minSigned(emit.sub(end, first), emit.i64(rowsOfWarp - 1)));
+  Turns turns = takeTurns(features * bytesOfElement);
+  auto address = chunkAddresses(turns, memory, op.getBatch(), op.getHead(), first);
+  for (int64_t row = 0; row < rowsOfWarp; row += turns.atOnce)
+    emit.make<NVVM::CpAsyncOp>(chunkInShared(turns, emit.i32(row), 0),
+                               address(min(emit.add(turns.first, row), last)), bytesOfChunk,
+                               NVVM::LoadCacheModifierKind::CG, Value());
+  emit.make<NVVM::CpAsyncCommitGroupOp>();
+  emit.make<NVVM::CpAsyncWaitGroupOp>(0u);
+  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+  loaded = op.getTile();
+  return success();
+}
+
+Value TopkKernel::vectorOf(ArrayRef<Value> elements) {
+  Value vector = emit.make<LLVM::PoisonOp>(
+      VectorType::get(static_cast<int64_t>(elements.size()), elements[0].getType()));
+  for (auto [i, element] : llvm::enumerate(elements))
+    vector = emit.make<LLVM::InsertElementOp>(vector, element, emit.i32(i));
+  return vector;
+}
+
+LogicalResult TopkKernel::lower(ExpandOp op) {
+  expanded = op.getTile();
+  return success();
+}
+
+Value TopkKernel::clearUnset(Value words, Value mask) {
+  // Bits 7, 6, 5 and 4 in the highest bits of four bytes, in order; then bits 3, 2, 1 and 0.
+  Value signs[] = {emit.mul(mask, 0x08040201), emit.mul(mask, 0x80402010)};
+  Values cleared;
+  for (int64_t i = 0; i < 4; ++i) {
+    Value word = emit.make<LLVM::ExtractElementOp>(words, emit.i32(i));
+    Value sign = signs[i / 2];
+    cleared.push_back(emit.bitAnd(word, emit.permute(sign, sign, i % 2 == 0 ? 0x9988 : 0xBBAA)));
+  }
+  return vectorOf(cleared);
+}
+
+void TopkKernel::shareMasks() {
+  Value mine = emit.offset(scratch, emit.mul(kernel.lane, features / 8), emit.getI8Type());
+  int64_t atOnce = std::min<int64_t>(nonZero.size(), 4);
+  for (size_t word = 0; word < nonZero.size(); word += atOnce)
+    emit.store(vectorOf(ArrayRef(nonZero).slice(word, atOnce)), emit.offset(mine, 4 * word),
+               4 * atOnce);
+  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+}
+
+LogicalResult TopkKernel::lower(StoreOp op) {
+  shareMasks();
+  Type i8 = emit.getI8Type(), i32 = emit.getI32Type();
+  int64_t bytesOfMasks = features / 8;
+  Turns turns = takeTurns(features * bytesOfElement);
+  // The first features of a word are in its highest byte, which is the last one.
+  Value firstMask = emit.offset(
+      scratch, emit.add(emit.mul(turns.first, bytesOfMasks), emit.bitXor(turns.chunk, 3)), i8);
+  storeChunks(turns, kernel.memory(op.getMemory()), op.getBatch(), op.getHead(), op.getRow(),
+              op.getLimit(), [&](Value row) {
+                Value mask = emit.load(i8, emit.offset(firstMask, emit.mul(row, bytesOfMasks), i8));
+                Value words =
+                    emit.load(VectorType::get(4, i32), chunkInShared(turns, row, 0), bytesOfChunk);
+                return clearUnset(words, emit.make<arith::ExtUIOp>(i32, mask));
+              });
+  // What is in shared memory has been read.
+  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Codes
+//===----------------------------------------------------------------------===//
+
+LogicalResult TopkKernel::lower(StoreCodesOp op) {
+  codesAreStored = true;
+  listMasks();
+  // Values and features both in whole pieces of 16 bytes.
+  if (k % bytesOfChunk == 0 && k <= maxTogether)
+    storeCodesTogether(op);
+  else
+    storeOwnCodes(op);
+  return success();
+}
+
+void TopkKernel::listMasks() {
+  // Each with its first feature: the next one is found in one step, however many have no bits.
+  Value list = emit.offset(scratch, emit.mul(kernel.lane, bytesOfEntry), emit.getI8Type());
+  Value end = emit.i32(0), zero = emit.i32(0);
+  for (auto [word, mask] : llvm::enumerate(masks)) {
+    emit.store(vectorOf({mask, emit.i32(word * featuresOfMask)}),
+               emit.offset(list, end, emit.getI8Type()), bytesOfEntry);
+    Value isEmpty = emit.equal(mask, zero);
+    end = emit.select(isEmpty, end, emit.add(end, bytesOfEntries));
+  }
+}
+
+TopkKernel::Codes TopkKernel::nextCodes(int64_t count, Values &state) {
+  Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i32 = emit.getI32Type();
+  Type entry = VectorType::get(2, i32);
+  Value list = emit.offset(scratch, emit.mul(kernel.lane, bytesOfEntry), i8), zero = emit.i32(0);
+  Codes codes;
+  for (int64_t i = 0; i < count; ++i) {
+    state = emit.choose(
+        emit.equal(state[0], zero),
+        [&]() -> Values {
+          Value words = emit.load(entry, emit.offset(list, state[2], i8), bytesOfEntry);
+          return {emit.make<LLVM::ExtractElementOp>(words, zero),
+                  emit.make<LLVM::ExtractElementOp>(words, emit.i32(1)),
+                  emit.add(state[2], bytesOfEntries)};
+        },
+        [&]() -> Values { return state; });
+    Value place = emit.make<LLVM::CountLeadingZerosOp>(i32, state[0], /*is_zero_poison=*/false);
+    state[0] = emit.bitAnd(state[0], shiftRight(emit.i32(0x7FFFFFFF), place));
+    Value feature = emit.add(state[1], place);
+    codes.bits.push_back(emit.load(i16, emit.offset(rowInShared, feature, i16)));
+    codes.numbers.push_back(emit.make<arith::TruncIOp>(i8, feature));
+  }
+  return codes;
+}
+
+/// Whether all of `numbers` are multiples of `unit`, a power of two.
+static Value areMultiples(Emitter &emit, ArrayRef<Value> numbers, int64_t unit) {
+  Value bits = emit.i64(0);
+  for (Value number : numbers)
+    bits = emit.bitOr(bits, emit.bitAnd(number, unit - 1));
+  return emit.equal(bits, emit.i64(0));
+}
+
+void TopkKernel::storeOwnCodes(StoreCodesOp op) {
+  const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
+  Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i64 = emit.getI64Type();
+  Value row = emit.add(emit.toI64(kernel.scalar(op.getRow())), emit.toI64(kernel.thread));
+  int64_t atOnce = std::gcd<int64_t>(k, 8);
+  emit.when(emit.less(row, values.rows), [&] {
+    Value batch = kernel.scalar(op.getBatch()), head = kernel.scalar(op.getHead());
+    Value valueRow = kernel.address(values, batch, head, row);
+    Value indexRow = kernel.address(indices, batch, head, row);
+    // Rows of codes may start anywhere.
+    Value isAligned = emit.make<arith::AndIOp>(
+        areMultiples(emit, emit.make<LLVM::PtrToIntOp>(i64, valueRow).getResult(), 2 * atOnce),
+        areMultiples(emit, emit.make<LLVM::PtrToIntOp>(i64, indexRow).getResult(), atOnce));
+    Values init(3, emit.i32(0));
+    emit.loop(emit.i32(0), emit.i32(k), emit.i32(atOnce), init, [&](Value start, ValueRange in) {
+      Values state(in);
+      Codes codes = nextCodes(atOnce, state);
+      Value valueStart = emit.offset(valueRow, start, i16);
+      Value indexStart = emit.offset(indexRow, start, i8);
+      emit.choose(
+          isAligned,
+          [&]() -> Values {
+            emit.store(vectorOf(codes.bits), valueStart, 2 * atOnce);
+            emit.store(vectorOf(codes.numbers), indexStart, atOnce);
+            return {};
+          },
+          [&]() -> Values {
+            for (int64_t i = 0; i < atOnce; ++i) {
+              emit.store(codes.bits[i], emit.offset(valueStart, 2 * i), 2);
+              emit.store(codes.numbers[i], emit.offset(indexStart, i), 1);
+            }
+            return {};
+          });
+      return state;
+    });
+  });
+}
+
+void TopkKernel::storeCodesTogether(StoreCodesOp op) {
+  const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
+  Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i64 = emit.getI64Type();
+  constexpr int64_t atOnce = 8;
+  int64_t bytesOfValues = k * bytesOfElement;
+  // They take the place of the row: values behind the features that are read, which come in order;
+  // the numbers of features after them, once all are read.
+  Values state(3, emit.i32(0)), numbers;
+  for (int64_t start = 0; start < k; start += atOnce) {
+    Codes codes = nextCodes(atOnce, state);
+    emit.store(vectorOf(codes.bits), emit.offset(rowInShared, start * bytesOfElement),
+               atOnce * bytesOfElement);
+    numbers.push_back(vectorOf(codes.numbers));
+  }
+  for (auto [i, eight] : llvm::enumerate(numbers))
+    emit.store(eight, emit.offset(rowInShared, bytesOfValues + atOnce * i), atOnce);
+  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+
+  Value batch = kernel.scalar(op.getBatch()), head = kernel.scalar(op.getHead());
+  auto start = [&](const Memory &memory) -> Value {
+    return emit.make<LLVM::PtrToIntOp>(
+        i64, kernel.address(memory, batch, head, firstRowOfWarp(op.getRow())));
+  };
+  // Rows of codes may start anywhere.
+  Value isAligned = areMultiples(emit,
+                                 {start(values), emit.mul(values.rowStride, bytesOfElement),
+                                  start(indices), indices.rowStride},
+                                 bytesOfChunk);
+  auto storeAll = [&](const Memory &memory, int64_t bytesOfRow, int64_t byte) {
+    Turns turns = takeTurns(bytesOfRow);
+    storeChunks(turns, memory, op.getBatch(), op.getHead(), op.getRow(), /*limit=*/Value(),
+                [&](Value row) {
+                  return emit.load(VectorType::get(4, emit.getI32Type()),
+                                   chunkInShared(turns, row, byte), bytesOfChunk);
+                });
+  };
+  emit.choose(
+      isAligned,
+      [&]() -> Values {
+        storeAll(values, bytesOfValues, 0);
+        storeAll(indices, k, bytesOfValues);
+        return {};
+      },
+      [&]() -> Values {
+        Value row = emit.add(emit.toI64(kernel.scalar(op.getRow())), emit.toI64(kernel.thread));
+        emit.when(emit.less(row, values.rows), [&] {
+          Value valueRow = kernel.address(values, batch, head, row);
+          Value indexRow = kernel.address(indices, batch, head, row);
+          Value numbersInShared = emit.offset(rowInShared, bytesOfValues);
+          emit.loop(emit.i32(0), emit.i32(k), emit.i32(1), {}, [&](Value place, ValueRange) {
+            emit.store(emit.load(i16, emit.offset(rowInShared, place, i16)),
+                       emit.offset(valueRow, place, i16), 2);
+            emit.store(emit.load(i8, emit.offset(numbersInShared, place, i8)),
+                       emit.offset(indexRow, place, i8), 1);
+            return Values();
+          });
+        });
+        return {};
+      });
+}

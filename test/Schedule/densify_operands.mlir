@@ -1,0 +1,36 @@
+// RUN: sfa-opt %s -sfa-densify-operands | FileCheck %s
+
+!dense = tensor<1x2x?x128xf16>
+!codes = tensor<1x2x?x128xf16, #sfa.codes<k = 8>>
+
+// CHECK-LABEL: @arguments(
+// CHECK-SAME: %[[Q:.*]]: tensor<1x2x?x128xf16, #sfa.codes<k = 8>>, %[[K:.*]]: tensor<1x2x?x128xf16>)
+// CHECK: %[[ROWS:.*]] = sfa.densify %[[Q]]
+// CHECK: sfa.attention %[[ROWS]], %[[K]]
+func.func @arguments(%q: !codes, %k: !dense) -> !dense {
+  %o = sfa.attention %q, %k, %k schedule <strategy = dense> : !codes, !dense, !dense -> !dense
+  return %o : !dense
+}
+
+// One pass over the source gives the rows, which attentions share; other uses keep the codes.
+// CHECK-LABEL: @sparsified(
+// CHECK: %[[CODES:.*]], %[[ROWS:.*]] = sfa.sparsify %{{.*}} {note = 1 : i64}
+// CHECK-NOT: sfa.densify
+// CHECK: sfa.attention %[[ROWS]], %[[ROWS]]
+// CHECK: sfa.attention %{{[^,]*}}, %[[ROWS]]
+// CHECK: return %{{.*}}, %{{.*}}, %[[CODES]]
+func.func @sparsified(%x: !dense) -> (!dense, !dense, !codes) {
+  %c = sfa.sparsify %x {note = 1 : i64} : !dense -> !codes
+  %o = sfa.attention %c, %c, %x schedule <strategy = dense> : !codes, !codes, !dense -> !dense
+  %p = sfa.attention %x, %c, %x schedule <strategy = dense> : !dense, !codes, !dense -> !dense
+  return %o, %p, %c : !dense, !dense, !codes
+}
+
+// CHECK-LABEL: @other_strategy(
+// CHECK: %[[CODES:.*]] = sfa.sparsify %{{.*}} -> tensor<1x2x?x128xf16, #sfa.codes<k = 8>>{{$}}
+// CHECK: sfa.attention %[[CODES]], %[[CODES]]
+func.func @other_strategy(%x: !dense) -> !dense {
+  %c = sfa.sparsify %x : !dense -> !codes
+  %o = sfa.attention %c, %c, %x schedule <strategy = gather> : !codes, !codes, !dense -> !dense
+  return %o : !dense
+}

@@ -85,27 +85,24 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, co
   int64_t d = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(3);
   int64_t dv = op.getValue().getType().getDimSize(3);
   int64_t width = std::max(d, dv);
+  bool isLazy = softmax == Softmax::Lazy, hasWindow = op.getMaskOrNone().leftBound().has_value();
   if (chip.hasWarpgroups) {
-    // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax has a
-    // step more in its loop, the one where its guard trips, and a second sum for the log-sum-exp; a
-    // window has two bounds to compare with. Splits have a log-sum-exp whether it is asked for or
-    // not, and more bounds to keep.
-    bool isLazy = softmax == Softmax::Lazy, hasWindow = op.getMaskOrNone().leftBound().has_value();
-    bool hasLse = op.getLse() || isSplit;
+    // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax has columns
+    // of sums; a window has two bounds to compare with, and splits have more bounds to keep.
     if (width <= 64)
-      return {192, isLazy ? 96 : 128, 3};
+      return {192, !isLazy ? 128 : hasWindow || isSplit ? 96 : 112, 3};
     if (width <= 128)
       return {128, 128, 2};
-    if (isLazy && isSplit && hasWindow)
-      return {128, 16, 2};
-    if (isLazy)
-      return {128, hasLse || hasWindow ? 32 : 48, 2};
-    return {128, hasWindow || isSplit ? 64 : 80, 2};
+    return {128, isLazy || hasWindow || isSplit ? 64 : 80, 2};
   }
-  // 16 rows a warp; the accumulator takes dv / 2 registers, the scores k_tile / 2.
+  // A thread has 255 registers, of which the accumulator of a warp with 32 rows takes dv, the scores
+  // k_tile.
+  if (width <= 64)
+    return {128, 64, 1};
   if (width <= 128)
-    return {128, 64, 2};
-  return {64, 32, 1};
+    return isLazy && !hasWindow && !isSplit && !op.hasSequences() ? GpuTiles{128, 32, 1}
+                                                                  : GpuTiles{64, 64, 1};
+  return {64, isLazy ? 16 : 32, 1};
 }
 
 /// A split with fewer keys, some four tiles, hardly gets going.
@@ -133,19 +130,23 @@ static int64_t chooseSplits(AttentionOp op, int64_t qTile, const Chip &chip) {
 ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
   auto given = op.getScheduleAttr();
   Softmax softmax = given ? given.getSoftmax().value_or(Softmax::Online) : Softmax::Online;
-  GpuTiles tiles = chooseGpuTiles(op, softmax, /*isSplit=*/false, chip);
-  // A consumer has 64 rows; who gives one of the two leaves the other to follow.
-  if (given && given.getQTile() && !given.getConsumers())
-    tiles.consumers = std::clamp<int64_t>(*given.getQTile() / 64, 1, 3);
-  if (given && given.getConsumers() && !given.getQTile())
-    tiles.qTile = 64 * *given.getConsumers();
-  if (given && given.getQTile())
-    tiles.qTile = *given.getQTile();
+  auto chooseTiles = [&](bool isSplit) {
+    GpuTiles tiles = chooseGpuTiles(op, softmax, isSplit, chip);
+    // A consumer has 64 rows; who gives one of the two leaves the other to follow.
+    if (given && given.getQTile() && !given.getConsumers())
+      tiles.consumers = std::clamp<int64_t>(*given.getQTile() / 64, 1, 3);
+    if (given && given.getConsumers() && !given.getQTile())
+      tiles.qTile = 64 * *given.getConsumers();
+    if (given && given.getQTile())
+      tiles.qTile = *given.getQTile();
+    return tiles;
+  };
+  GpuTiles tiles = chooseTiles(/*isSplit=*/false);
   int64_t splits = given ? given.getSplits().value_or(0) : 0;
   if (splits == 0)
     splits = chooseSplits(op, tiles.qTile, chip);
   if (splits > 1)
-    tiles.kTile = chooseGpuTiles(op, softmax, /*isSplit=*/true, chip).kTile;
+    tiles = chooseTiles(/*isSplit=*/true);
   std::optional<int64_t> lookahead;
   std::optional<Turns> turns;
   if (chip.hasWarpgroups) {

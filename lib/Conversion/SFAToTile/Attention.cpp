@@ -166,7 +166,7 @@ std::pair<Value, Value> AttentionKernel::keyRange(const Rows &rows) {
 }
 
 std::pair<Value, Value> AttentionKernel::shareOf(std::pair<Value, Value> keys, Value split) {
-  auto [lower, upper] = keys;
+  Value lower = keys.first, upper = keys.second;
   Value length = create<arith::MaxSIOp>(create<arith::SubIOp>(upper, lower), constant(0));
   Value tiles = create<arith::CeilDivUIOp>(length, constant(kTile));
   auto begin = [&](Value share) -> Value {
@@ -238,7 +238,7 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
   std::pair<Value, Value> keys = keyRange(rows);
   if (splits > 1)
     keys = shareOf(keys, create<arith::RemUIOp>(gridHead, constant(splits)));
-  auto [lower, upper] = keys;
+  Value lower = keys.first, upper = keys.second;
   constexpr float negativeInfinity = -std::numeric_limits<float>::infinity();
   auto loop =
       create<KeyLoopOp>(TypeRange{accType, rowType, rowType}, lower, upper, kTile,

@@ -125,7 +125,7 @@ private:
   KernelLowering::Values leftOperands;
   /// Of the value tile at hand, where rows of it may be beyond a limit: those before it, i64.
   Value numValueRows;
-  /// With lookahead, a condition that holds; see packOver.
+  /// A condition that holds; see keepUntilHere.
   Value always;
   /// Registers of scores that are not needed any more: the next scores take their place.
   KernelLowering::Values spent;
@@ -274,11 +274,8 @@ Fragment WarpgroupPath::dot(const SharedTile &, const SharedTile &) {
 Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
                                    const SharedTile &value) {
   KernelLowering::Values left;
-  for (size_t pair = 0; pair < probabilities.elements.size() / 2; ++pair) {
-    Value low = probabilities.elements[2 * pair], high = probabilities.elements[2 * pair + 1];
-    left.push_back(always ? packOver(emit, leftOperands[pair], low, high, element, always)
-                          : emit.pack(low, high, element));
-  }
+  for (int64_t step = 0; step < value.rows / 16; ++step)
+    llvm::append_range(left, kernel.packLeft(probabilities, /*repeat=*/0, step));
   pin(emit, left);
   spent = probabilities.elements;
   if (issueAhead)
@@ -423,6 +420,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
     KernelLowering::Values registers = current.acc.elements;
     llvm::append_range(registers, left.probabilities.elements);
     emitWgmmaWait(emit, 0, registers);
+    keepUntilHere(emit, leftOperands, always, barriers->at(queryBarrier));
     ArrayRef<Value> waited = registers;
     size_t numAcc = current.acc.elements.size();
     llvm::copy(waited.take_front(numAcc), current.acc.elements.begin());
@@ -582,7 +580,6 @@ LogicalResult WarpgroupPath::repeatKeyLoop(KeyLoopOp loop, Value condition,
   }
   LogicalResult result = success();
   takesTurns = false;
-  always = nullptr;
   emit.when(anyOfBlock(emit, condition), [&] {
     spent.assign(kernel.geometry.kTile / 2, emit.f32(0.0f));
     auto state = emitInSequence(loop, kernel.initialState(loop), start());

@@ -113,14 +113,19 @@ void sfa::gpu::emitWgmmaWait(Emitter &emit, unsigned pending, MutableArrayRef<Va
   emitTied(emit, fmt::format("wgmma.wait_group.sync.aligned {};", pending), acc, {}, "");
 }
 
-Value sfa::gpu::packOver(Emitter &emit, Value old, Value low, Value high, Type element,
-                         Value always) {
-  const char *type = element.isBF16() ? "bf16x2" : "f16x2";
-  return emit
-      .make<LLVM::InlineAsmOp>(
-          emit.getI32Type(), ValueRange{old, high, low, always},
-          fmt::format("@$4 cvt.rn.{}.f32 $0, $2, $3;", type), "=r,0,f,f,b",
-          /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
-          LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr())
-      .getResult(0);
+void sfa::gpu::keepUntilHere(Emitter &emit, ArrayRef<Value> registers, Value always,
+                             Value anywhere) {
+  // One branch for all, and an address for each: the last store to an address would be the only one.
+  std::string text = "{ @$0 bra.uni kept;", constraints = "b,r";
+  Emitter::Values operands{always, anywhere};
+  for (size_t i = 0; i < registers.size(); i += 4)
+    text += fmt::format(" st.shared.v4.b32 [$1+{}], {};", 4 * i, registerList(2 + i, 4));
+  for (Value value : registers) {
+    operands.push_back(value);
+    constraints += ",r";
+  }
+  emit.make<LLVM::InlineAsmOp>(
+      TypeRange(), operands, text + " kept: }", constraints,
+      /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+      LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
 }

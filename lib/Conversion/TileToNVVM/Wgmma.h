@@ -45,14 +45,13 @@ void emitWgmmaCommit(Emitter &emit);
 /// Waits until at most `pending` groups are under way; `acc` are the results of those that are not.
 void emitWgmmaWait(Emitter &emit, unsigned pending, llvm::MutableArrayRef<mlir::Value> acc);
 
-/// Two f32, rounded to `element`, take the place of `old`, a left operand of products that were under
-/// way: until here nothing else is in its register. The assembler takes registers for free as soon
-/// as the last product that reads them has been issued (seen with CUDA 13.0; PTX ISA,
-/// "wgmma.wait_group": registers must not be changed before the wait). So something has to need them
-/// after the wait: a conversion under `always`, a condition that holds and that the assembler cannot
-/// know, which would otherwise leave the old number.
-mlir::Value packOver(Emitter &emit, mlir::Value old, mlir::Value low, mlir::Value high,
-                     mlir::Type element, mlir::Value always);
+/// Until here nothing else is in `registers`, the left operands of products that were under way.
+/// The assembler takes registers for free as soon as the last product that reads them has been
+/// issued (seen with CUDA 13.0; PTX ISA, "wgmma.wait_group": registers must not be changed before
+/// the wait). So something has to read them after the wait: stores to the shared memory at `anywhere`
+/// behind a branch that is never taken, by a condition `always` that the assembler cannot know.
+void keepUntilHere(Emitter &emit, llvm::ArrayRef<mlir::Value> registers, mlir::Value always,
+                   mlir::Value anywhere);
 
 } // namespace sfa::gpu
 

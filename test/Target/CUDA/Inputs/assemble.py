@@ -18,15 +18,16 @@ from pathlib import Path
 MASKS = {"none": "", "causal": "mask <causal>", "window": "mask <window, left = 100, right = 30>"}
 
 
-def module(dtype, d, dv, mask, softmax, has_sequences=False, splits=1):
+def module(dtype, d, dv, mask, softmax, has_sequences=False, splits=1, has_lse=True):
     b = "1" if has_sequences else "?"
     q, k, v = f"tensor<{b}x4x?x{d}x{dtype}>", f"tensor<{b}x2x?x{d}x{dtype}>", f"tensor<{b}x2x?x{dv}x{dtype}>"
     o, lse, c = f"tensor<{b}x4x?x{dv}x{dtype}>", f"tensor<{b}x4x?xf32>", "tensor<?xi32>"
     offsets = f", %c: {c}" if has_sequences else ""
     sequences = f"sequences(%c, %c : {c}, {c})" if has_sequences else ""
-    return (f"func.func @f(%q: {q}, %k: {k}, %v: {v}{offsets}) -> ({o}, {lse}) {{\n"
-            f"  %o, %l = sfa.attention %q, %k, %v {sequences} {MASKS[mask]} schedule <softmax = {softmax}, splits = {splits}>\n"
-            f"    : {q}, {k}, {v} -> {o}, {lse}\n  return %o, %l : {o}, {lse}\n}}\n")
+    results, types = ("%o, %l", f"{o}, {lse}") if has_lse else ("%o", o)
+    return (f"func.func @f(%q: {q}, %k: {k}, %v: {v}{offsets}) -> ({types}) {{\n"
+            f"  {results} = sfa.attention %q, %k, %v {sequences} {MASKS[mask]} schedule <softmax = {softmax}, splits = {splits}>\n"
+            f"    : {q}, {k}, {v} -> {types}\n  return {results} : {types}\n}}\n")
 
 
 def sparsify(d, k, form, results="%codes"):
@@ -105,8 +106,9 @@ def main():
         for (d, dv), mask, softmax, has_sequences in kernels:
             # Types differ in the instructions' names only.
             dtype = "f16" if mask == "none" else "bf16"
-            name = f"{dtype} d={d} dv={dv} {mask} {softmax}{' sequences' * has_sequences}"
-            modules[name] = module(dtype, d, dv, mask, softmax, has_sequences)
+            for has_lse in (True, False) if softmax == "lazy" else (True,):
+                name = f"{dtype} d={d} dv={dv} {mask} {softmax}{' sequences' * has_sequences}{' lse' * has_lse}"
+                modules[name] = module(dtype, d, dv, mask, softmax, has_sequences, has_lse=has_lse)
         for (d, dv), softmax, (mask, splits) in itertools.product(
                 widths, ["online", "lazy"], [("causal", 4), ("window", 100)]):
             modules[f"bf16 d={d} dv={dv} {mask} {softmax} {splits} splits"] = module(

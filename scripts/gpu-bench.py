@@ -15,7 +15,10 @@ import time
 PART_SECONDS = 110
 """A part starts no further measurement after this; what is left is skipped."""
 REPEATS = 9
+FORWARD_REPEATS = 6
 STUDY_ROUNDS = 3
+REST_SECONDS = 0.2
+"""Before a sample that is compared with the studies, which rest before theirs."""
 
 PARTS = ("forward", "long", "guard", "short", "flash2", "sparsify")
 
@@ -199,7 +202,7 @@ def run_parts(options):
                     everyone = [c for group in contestants.values() for c in group.values()]
                     failure = studies.missing(d)
                     for _ in range(STUDY_ROUNDS):
-                        measure(everyone, max(1, REPEATS // STUDY_ROUNDS))
+                        measure(everyone, FORWARD_REPEATS // STUDY_ROUNDS, REST_SECONDS)
                         try:
                             studies.run(d, n, causal)
                         except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:

@@ -81,11 +81,22 @@ struct GpuTiles {
 };
 } // namespace
 
+static int64_t widthOf(AttentionOp op) {
+  return std::max(cast<RankedTensorType>(op.getQuery().getType()).getDimSize(3),
+                  op.getValue().getType().getDimSize(3));
+}
+
+/// Faster where values are bf16, whose exponents leave references room.
+static Softmax chooseSoftmax(AttentionOp op, const Chip &chip) {
+  bool isFaster = !chip.hasWarpgroups || widthOf(op) <= 128;
+  return op.getValue().getType().getElementType().isBF16() && isFaster ? Softmax::Lazy
+                                                                       : Softmax::Online;
+}
+
 static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, const Chip &chip) {
-  int64_t d = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(3);
-  int64_t dv = op.getValue().getType().getDimSize(3);
-  int64_t width = std::max(d, dv);
+  int64_t width = widthOf(op);
   bool isLazy = softmax == Softmax::Lazy, hasWindow = op.getMaskOrNone().leftBound().has_value();
+  bool hasLse = op.getLse() || isSplit;
   if (chip.hasWarpgroups) {
     // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax has columns
     // of sums; a window has two bounds to compare with, and splits have more bounds to keep.
@@ -100,8 +111,8 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, co
   if (width <= 64)
     return {128, 64, 1};
   if (width <= 128)
-    return isLazy && !hasWindow && !isSplit && !op.hasSequences() ? GpuTiles{128, 32, 1}
-                                                                  : GpuTiles{64, 64, 1};
+    return isLazy && !hasWindow && !hasLse && !op.hasSequences() ? GpuTiles{128, 32, 1}
+                                                                 : GpuTiles{64, 64, 1};
   return {64, isLazy ? 16 : 32, 1};
 }
 
@@ -129,7 +140,9 @@ static int64_t chooseSplits(AttentionOp op, int64_t qTile, const Chip &chip) {
 
 ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
   auto given = op.getScheduleAttr();
-  Softmax softmax = given ? given.getSoftmax().value_or(Softmax::Online) : Softmax::Online;
+  Softmax softmax = chooseSoftmax(op, chip);
+  if (given)
+    softmax = given.getSoftmax().value_or(softmax);
   auto chooseTiles = [&](bool isSplit) {
     GpuTiles tiles = chooseGpuTiles(op, softmax, isSplit, chip);
     // A consumer has 64 rows; who gives one of the two leaves the other to follow.
@@ -151,7 +164,9 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
   std::optional<Turns> turns;
   if (chip.hasWarpgroups) {
     lookahead = given ? given.getLookahead().value_or(1) : 1;
-    turns = tiles.consumers > 1 && *lookahead != 0 ? Turns::PingPong : Turns::Free;
+    // Turns pay where products are short beside the softmax.
+    bool isShort = widthOf(op) <= 64 || (softmax == Softmax::Online && widthOf(op) > 128);
+    turns = tiles.consumers > 1 && *lookahead != 0 && isShort ? Turns::PingPong : Turns::Free;
   }
   auto chosen = ScheduleAttr::get(op.getContext(), Strategy::Dense, softmax, tiles.qTile,
                                   tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns,

@@ -340,6 +340,9 @@ KernelLowering::Values KernelLowering::flatten(const State &state) {
   llvm::append_range(values, state.max.elements);
   llvm::append_range(values, state.sum.elements);
   llvm::append_range(values, state.laneSum.elements);
+  llvm::append_range(values, state.pending.elements);
+  if (state.isPending)
+    values.append({state.isPending, state.looksNext});
   return values;
 }
 
@@ -354,6 +357,9 @@ KernelLowering::State KernelLowering::unflatten(const State &shape, ValueRange v
   state.max.elements = take(shape.max.elements);
   state.sum.elements = take(shape.sum.elements);
   state.laneSum.elements = take(shape.laneSum.elements);
+  state.pending.elements = take(shape.pending.elements);
+  if (shape.isPending)
+    state.isPending = values[0], state.looksNext = values[1];
   return state;
 }
 

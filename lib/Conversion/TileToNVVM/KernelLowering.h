@@ -139,8 +139,10 @@ public:
     /// Of a lazy softmax the sum is the limit beyond which the guard raises the reference, and
     /// laneSum, where the log-sum-exp needs it, the sum of the probabilities before they were rounded.
     RowVector max, sum, laneSum = {};
-    /// Whether a row of the warp has no reference, where that is known; i1, not carried.
-    Value someUnset = nullptr;
+    /// Of a lazy softmax: what the accumulator has to be multiplied with since the reference has been
+    /// raised; i1, of a warp: whether some row's has, and whether the next tile is to be looked at.
+    RowVector pending = {};
+    Value isPending = nullptr, looksNext = nullptr;
   };
   /// As a list of values, and back.
   static Values flatten(const State &state);
@@ -217,6 +219,10 @@ private:
   /// Raises the references of rows whose last product has added much, and scales the state and the
   /// probabilities at hand. The last product is there.
   void raiseReferences(State &state, Fragment &probabilities);
+  /// exp2 of what the scaled reference of a row has sunk by.
+  Value referenceRatio(Value before, Value after);
+  /// Raises references to the maxima of the scores at hand.
+  void lookAtMaxima(State &state);
   void finishLazy(tile::KeyLoopOp loop, const State &state);
   /// Of the softmax the full step, for any tile.
   mlir::LogicalResult lowerFullStep(tile::KeyLoopOp loop);

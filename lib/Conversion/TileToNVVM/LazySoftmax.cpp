@@ -22,7 +22,11 @@
 // tile later, rows whose tile added more than the guard's threshold raise their reference, and the
 // accumulator and the probabilities at hand are scaled: a few instructions a tile where no row does.
 //
-// Where scores grow faster than that within a tile, and an accumulator is not finite in the end, the
+// That is late where scores grow by more than 80 orders from each tile to the next. So a warp looks
+// at the maxima of a tile before its exponentials when the tile before it raised references by much,
+// and at those of the second tile: scores that grow all along cost what they cost an online softmax.
+//
+// Where they begin to grow so fast after a while, and an accumulator is not finite in the end, the
 // block computes its rows again with the full step for every tile: a second pass.
 //
 //===----------------------------------------------------------------------===//
@@ -108,44 +112,80 @@ static std::pair<Fragment, RowVector> splitSumColumns(const Fragment &wide) {
 
 KernelLowering::State KernelLowering::initialLazyState(const State &state) {
   State lazyState = state;
+  size_t numRows = state.max.elements.size();
   lazyState.acc = addSumColumns(emit, state.acc, geometry.repeats);
-  lazyState.sum.elements.assign(state.max.elements.size(), emit.f32(lazy->threshold));
+  lazyState.sum.elements.assign(numRows, emit.f32(lazy->threshold));
   if (lazy->hasLse)
     lazyState.laneSum = spread(state.sum);
+  lazyState.pending.elements.assign(numRows, emit.f32(1.0f));
+  lazyState.isPending = emit.i1(false);
+  lazyState.looksNext = emit.i1(true);
   return lazyState;
 }
 
-/// Whether a row of the warp has no reference.
-static Value someAreUnset(Emitter &emit, const RowVector &references) {
-  Value some;
-  for (Value row : references.elements) {
-    Value unset = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(-infinity));
-    some = some ? emit.bitOr(some, unset) : unset;
+Value KernelLowering::referenceRatio(Value before, Value after) {
+  Value scale = emit.f32(lazy->powers.getScale().convertToFloat()), raise = emit.f32(lazy->raise);
+  Value ratio =
+      emit.exp2(emit.sub(emit.fma(before, scale, raise), emit.fma(after, scale, raise)));
+  Value unset = emit.compare(arith::CmpFPredicate::OEQ, after, emit.f32(-infinity));
+  return emit.select(unset, emit.f32(1.0f), ratio);
+}
+
+void KernelLowering::lookAtMaxima(State &state) {
+  RowMaxOp rowMax = *lazy->choice.thenBlock()->getOps<RowMaxOp>().begin();
+  lower(rowMax);
+  RowVector before = state.max;
+  state.max = rowVectors.at(rowMax.getResult());
+  Value raisesMuch;
+  for (auto [row, after] : llvm::enumerate(state.max.elements)) {
+    Value factor = referenceRatio(before.elements[row], after);
+    state.pending.elements[row] = factor;
+    if (lazy->hasLse)
+      state.laneSum.elements[row] = emit.mul(state.laneSum.elements[row], factor);
+    Value much = emit.compare(arith::CmpFPredicate::OLT, factor,
+                              emit.f32(std::exp2(-(valueType.isBF16() ? 16.0f : 4.0f))));
+    raisesMuch = raisesMuch ? emit.bitOr(raisesMuch, much) : much;
   }
-  return emit.any(some);
+  state.isPending = emit.i1(true);
+  state.looksNext = emit.any(raisesMuch);
 }
 
 FailureOr<KernelLowering::Weights> KernelLowering::lowerLazySoftmax(KeyLoopOp loop, State &state) {
-  // Rows without a reference take the maximum of this tile.
   Value reference = loop.getSoftmax().getArgument(1);
-  RowMaxOp rowMax = *lazy->choice.thenBlock()->getOps<RowMaxOp>().begin();
   rowVectors[reference] = state.max;
-  auto takeMaxima = [&] {
-    lower(rowMax);
-    Values references;
-    for (auto [old, max] :
-         llvm::zip_equal(state.max.elements, rowVectors.at(rowMax.getResult()).elements)) {
-      Value unset = emit.compare(arith::CmpFPredicate::OEQ, old, emit.f32(-infinity));
-      references.push_back(emit.select(unset, max, old));
-    }
-    return references;
+  // All but the accumulator, which products may be writing.
+  State shape = state;
+  shape.acc.elements.clear();
+  auto withoutAcc = [&](State of) {
+    of.acc.elements.clear();
+    return flatten(of);
   };
-  if (llvm::all_of(state.max.elements, [](Value row) { return matchPattern(row, m_NegInfFloat()); })) {
-    state.max.elements = takeMaxima();
+  State looked = state, kept = state;
+  bool isFirst = llvm::all_of(state.max.elements,
+                              [](Value row) { return matchPattern(row, m_NegInfFloat()); });
+  if (isFirst) {
+    // There is nothing to scale yet.
+    lookAtMaxima(looked);
+    looked.pending = state.pending;
+    looked.isPending = emit.i1(false);
+    looked.looksNext = emit.i1(true);
   } else {
-    Value condition = state.someUnset ? state.someUnset : someAreUnset(emit, state.max);
-    state.max.elements = emit.choose(condition, takeMaxima, [&] { return state.max.elements; });
+    Values results = emit.choose(
+        state.looksNext,
+        [&] {
+          lookAtMaxima(looked);
+          return withoutAcc(looked);
+        },
+        [&] {
+          kept.pending.elements.assign(kept.pending.elements.size(), emit.f32(1.0f));
+          kept.isPending = emit.i1(false);
+          return withoutAcc(kept);
+        });
+    looked = unflatten(shape, results);
   }
+  looked.acc = state.acc;
+  state = looked;
+
   rowVectors[reference] = state.max;
   lower(lazy->powers);
   if (lazy->hasLse) {
@@ -159,16 +199,15 @@ FailureOr<KernelLowering::Weights> KernelLowering::lowerLazySoftmax(KeyLoopOp lo
 
 void KernelLowering::raiseReferences(State &state, Fragment &probabilities) {
   float exponent = lazy->powers.getScale().convertToFloat();
-  Value scale = emit.f32(exponent), raise = emit.f32(lazy->raise),
-        threshold = emit.f32(lazy->threshold), most = emit.f32(mostOrders);
+  Value raise = emit.f32(lazy->raise), threshold = emit.f32(lazy->threshold),
+        most = emit.f32(mostOrders), one = emit.f32(1.0f);
   RowVector sums = splitSumColumns(state.acc).second, limits = state.sum;
-  Values trips;
-  Value some;
+  Value someTrip;
   State current = state;
   for (auto [limit, sum, next] :
        llvm::zip_equal(limits.elements, sums.elements, current.sum.elements)) {
-    trips.push_back(emit.compare(arith::CmpFPredicate::OGT, sum, limit));
-    some = some ? emit.bitOr(some, trips.back()) : trips.back();
+    Value trips = emit.compare(arith::CmpFPredicate::OGT, sum, limit);
+    someTrip = someTrip ? emit.bitOr(someTrip, trips) : trips;
     // A number of its own: registers of the accumulator are not to be read during products.
     next = emit.add(sum, threshold);
   }
@@ -178,33 +217,35 @@ void KernelLowering::raiseReferences(State &state, Fragment &probabilities) {
     llvm::append_range(values, tile.elements);
     return values;
   };
+  Value tripped = emit.any(someTrip);
   Values results = emit.choose(
-      emit.any(some),
+      emit.bitOr(tripped, state.isPending),
       [&] {
         State raised = current;
-        Values factors;
-        for (auto [row, trip] : llvm::enumerate(trips)) {
-          // So that what the tile has added becomes as much as one key at the reference.
-          Value &max = raised.max.elements[row];
-          Value before = emit.sub(limits.elements[row], threshold);
-          Value partial = emit.max(emit.sub(sums.elements[row], before), threshold);
-          Value orders = emit.add(emit.log2(partial), raise);
+        Values accFactors, factors;
+        for (size_t row = 0; row < sums.elements.size(); ++row) {
+          // What the last tile added, at the references that the scores at hand have.
+          Value pending = state.pending.elements[row], &max = raised.max.elements[row];
+          Value sum = emit.mul(sums.elements[row], pending);
+          Value before = emit.mul(emit.sub(limits.elements[row], threshold), pending);
+          Value partial = emit.sub(sum, before);
+          Value trips = emit.compare(arith::CmpFPredicate::OGT, partial, threshold);
+          // So that it becomes as much as one key at the reference.
+          Value orders = emit.add(emit.log2(emit.max(partial, threshold)), raise);
           orders = emit.select(emit.compare(arith::CmpFPredicate::OLT, orders, most), orders, most);
           Value above = emit.fma(orders, emit.f32(1 / exponent), max);
-          // The ratio of what the tiles have subtracted and will subtract.
-          Value ratio = emit.exp2(
-              emit.sub(emit.fma(max, scale, raise), emit.fma(above, scale, raise)));
-          factors.push_back(emit.select(trip, ratio, emit.f32(1.0f)));
-          max = emit.select(trip, above, max);
-          raised.sum.elements[row] = emit.fma(sums.elements[row], factors.back(), threshold);
+          factors.push_back(emit.select(trips, referenceRatio(max, above), one));
+          max = emit.select(trips, above, max);
+          accFactors.push_back(emit.mul(pending, factors.back()));
+          raised.sum.elements[row] = emit.fma(sum, factors.back(), threshold);
         }
-        auto scaleRows = [&](Fragment &tile) {
+        auto scaleRows = [&](Fragment &tile, const Values &by) {
           for (auto [i, element] : llvm::enumerate(tile.elements))
-            element = emit.mul(element, factors[tile.rowOf(i)]);
+            element = emit.mul(element, by[tile.rowOf(i)]);
         };
-        scaleRows(raised.acc);
+        scaleRows(raised.acc, accFactors);
         Fragment scaled = probabilities;
-        scaleRows(scaled);
+        scaleRows(scaled, factors);
         for (auto [row, element] : llvm::enumerate(raised.laneSum.elements))
           element = emit.mul(element, factors[row]);
         return pack(raised, scaled);
@@ -212,9 +253,16 @@ void KernelLowering::raiseReferences(State &state, Fragment &probabilities) {
       [&] { return pack(current, probabilities); });
   ValueRange rest = results;
   probabilities.elements = Values(rest.take_back(numProbabilities));
-  // Before the scores are there: nobody waits for it.
-  current.someUnset = someAreUnset(emit, state.max);
   state = unflatten(current, rest.drop_back(numProbabilities));
+  // A row without a reference takes the maximum of the next tile. Known before its scores are there:
+  // nobody waits for it.
+  Value someUnset;
+  for (Value row : state.max.elements) {
+    Value unset = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(-infinity));
+    someUnset = someUnset ? emit.bitOr(someUnset, unset) : unset;
+  }
+  state.looksNext =
+      emit.bitOr(emit.bitOr(state.looksNext, tripped), emit.any(someUnset));
 }
 
 //===----------------------------------------------------------------------===//

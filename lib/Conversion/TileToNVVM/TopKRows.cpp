@@ -17,8 +17,8 @@ using namespace sfa::gpu;
 using Values = Emitter::Values;
 
 /// Up to so many codes of a row a warp stores together: they are unrolled, and every row of
-/// features has room for them.
-static constexpr int64_t maxTogether = 32;
+/// features has room for them. Of more features than this selecting takes longer than storing.
+static constexpr int64_t maxTogether = 32, maxFeaturesTogether = 128;
 /// Of the list of masks: a mask and its first feature, for each lane.
 static constexpr int64_t bytesOfEntry = 8, bytesOfEntries = 32 * bytesOfEntry;
 
@@ -181,7 +181,7 @@ LogicalResult TopkKernel::lower(StoreCodesOp op) {
   codesAreStored = true;
   listMasks();
   // Values and features both in whole pieces of 16 bytes.
-  if (k % bytesOfChunk == 0 && k <= maxTogether)
+  if (k % bytesOfChunk == 0 && k <= maxTogether && features <= maxFeaturesTogether)
     storeCodesTogether(op);
   else
     storeOwnCodes(op);

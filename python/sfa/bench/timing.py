@@ -2,6 +2,7 @@
 
 import math
 import statistics
+import time
 
 import torch
 
@@ -37,8 +38,9 @@ def _elapsed(function, calls):
     return start.elapsed_time(end) / calls
 
 
-def measure(contestants, repeats):
-    """Fills in the samples, in ms a call; those that fail get a reason instead."""
+def measure(contestants, repeats, rest=0.0):
+    """Fills in the samples, in ms a call; those that fail get a reason instead. Before each the GPU rests
+    for `rest` seconds: at its limit of power it is slower after long work than at first."""
     for contestant in contestants:
         try:
             contestant.function = contestant.make()
@@ -58,6 +60,9 @@ def measure(contestants, repeats):
         for contestant in contestants:
             if contestant.function is not None:
                 try:
+                    if rest:
+                        torch.cuda.synchronize()
+                        time.sleep(rest)
                     flush.zero_()
                     contestant.samples.append(_elapsed(contestant.function, contestant.calls))
                 except Exception as error:

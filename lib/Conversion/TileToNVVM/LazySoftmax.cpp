@@ -33,6 +33,7 @@
 
 #include "KernelLowering.h"
 #include "mlir/IR/Matchers.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace sfa;
@@ -229,7 +230,8 @@ void KernelLowering::raiseReferences(State &state, Fragment &probabilities) {
           Value sum = emit.mul(sums.elements[row], pending);
           Value before = emit.mul(emit.sub(limits.elements[row], threshold), pending);
           Value partial = emit.sub(sum, before);
-          Value trips = emit.compare(arith::CmpFPredicate::OGT, partial, threshold);
+          Value trips = emit.bitAnd(
+              tripped, emit.compare(arith::CmpFPredicate::OGT, partial, threshold));
           // So that it becomes as much as one key at the reference.
           Value orders = emit.add(emit.log2(emit.max(partial, threshold)), raise);
           orders = emit.select(emit.compare(arith::CmpFPredicate::OLT, orders, most), orders, most);
@@ -239,13 +241,17 @@ void KernelLowering::raiseReferences(State &state, Fragment &probabilities) {
           accFactors.push_back(emit.mul(pending, factors.back()));
           raised.sum.elements[row] = emit.fma(sum, factors.back(), threshold);
         }
-        auto scaleRows = [&](Fragment &tile, const Values &by) {
+        auto scaleRows = [&](const Fragment &tile, const Values &by) {
+          Values scaled;
           for (auto [i, element] : llvm::enumerate(tile.elements))
-            element = emit.mul(element, by[tile.rowOf(i)]);
+            scaled.push_back(emit.mul(element, by[tile.rowOf(i)]));
+          return scaled;
         };
-        scaleRows(raised.acc, accFactors);
+        raised.acc.elements = scaleRows(raised.acc, accFactors);
         Fragment scaled = probabilities;
-        scaleRows(scaled, factors);
+        scaled.elements = emit.choose(
+            tripped, [&] { return scaleRows(probabilities, factors); },
+            [&] { return probabilities.elements; });
         for (auto [row, element] : llvm::enumerate(raised.laneSum.elements))
           element = emit.mul(element, factors[row]);
         return pack(raised, scaled);

@@ -8,6 +8,7 @@
 
 #include "KernelLowering.h"
 #include "mlir/IR/Matchers.h"
+#include <cmath>
 #include <limits>
 
 using namespace mlir;
@@ -288,11 +289,20 @@ void KernelLowering::lower(LseOp op) {
   RowVector reference = gather(rowVectors.at(op.getReference())), result;
   // Probabilities, and with them the sums, are smaller where references were raised.
   RowVector sum = gather(isOptimistic ? laneSum : rowVectors.at(op.getSum()));
-  float raise = isOptimistic ? std::exp2(lazy->raise) : 1.0f;
+  float raise = isOptimistic ? lazy->raise : 0.0f;
   for (auto [max, total] : llvm::zip_equal(reference.elements, sum.elements)) {
     Value empty = emit.compare(arith::CmpFPredicate::OEQ, total, emit.f32(0.0f));
-    Value log = raise == 1.0f ? total : emit.mul(total, emit.f32(raise));
-    log = emit.mul(emit.log2(log), emit.f32(ln2));
+    Value log;
+    if (raise == 0.0f) {
+      log = emit.log2(total);
+    } else {
+      // Small sums are made large first, rather than their logarithm: that would cancel.
+      Value isLarge = emit.compare(arith::CmpFPredicate::OGT, total, emit.f32(1.0f));
+      Value large = emit.mul(total, emit.f32(std::exp2(raise)));
+      log = emit.add(emit.log2(emit.select(isLarge, total, large)),
+                     emit.select(isLarge, emit.f32(raise), emit.f32(0.0f)));
+    }
+    log = emit.mul(log, emit.f32(ln2));
     result.elements.push_back(
         emit.select(empty, emit.f32(-infinity), emit.fma(max, scale, log)));
   }

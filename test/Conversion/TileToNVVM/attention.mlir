@@ -5,7 +5,7 @@
 
 // BOTH-LABEL: func.func @attention
 // BOTH: gpu.launch_func @sfa_kernels::@attention_dense_online blocks in
-// SM80-SAME: threads in (%c256, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c98304_i32
+// SM80-SAME: threads in (%c128, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c81920_i32
 // SM90-SAME: threads in (%c384, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c163912_i32
 // BOTH-SAME: sfa.aligned = array<i64: 0, 1, 2, 3>
 // SM90-SAME: sfa.tensor_maps = array<i64: 0, 128, 1, 128, 2, 128>
@@ -14,9 +14,9 @@
 // SM90: gpu.module @sfa_kernels [#nvvm.target<{{.*}}chip = "sm_90a"
 // BOTH: llvm.mlir.global external @sfa_shared() {addr_space = 3 : i32, alignment = 1024 : i64}
 
-// Four warps a consumer own 16 rows each: 8 warps for 128 rows.
+// Four warps own 16 rows each.
 // SM80: llvm.func @attention_dense_online(
-// SM80-SAME: nvvm.reqntid = array<i32: 256, 1, 1>
+// SM80-SAME: nvvm.reqntid = array<i32: 128, 1, 1>
 // Queries and the first stage before the loop, the others ahead in it.
 // SM80: nvvm.cp.async.shared.global
 // SM80: nvvm.cp.async.commit.group
@@ -53,7 +53,7 @@
 
 func.func @attention(%q: tensor<?x8x?x128xbf16>, %k: tensor<?x2x?x128xbf16>, %v: tensor<?x2x?x128xbf16>)
     -> (tensor<?x8x?x128xbf16>, tensor<?x8x?xf32>) {
-  %o, %lse = sfa.attention %q, %k, %v mask <causal>
+  %o, %lse = sfa.attention %q, %k, %v mask <causal> schedule <softmax = online>
     : tensor<?x8x?x128xbf16>, tensor<?x2x?x128xbf16>, tensor<?x2x?x128xbf16> -> tensor<?x8x?x128xbf16>, tensor<?x8x?xf32>
   return %o, %lse : tensor<?x8x?x128xbf16>, tensor<?x8x?xf32>
 }

@@ -29,6 +29,6 @@
 !k = tensor<?x4x?x128xbf16>
 !lse = tensor<?x16x?xf32>
 func.func @decode(%q: !q, %k: !k, %v: !k) -> (!q, !lse) {
-  %o, %lse = sfa.attention %q, %k, %v schedule <splits = 40> : !q, !k, !k -> !q, !lse
+  %o, %lse = sfa.attention %q, %k, %v schedule <softmax = online, splits = 40> : !q, !k, !k -> !q, !lse
   return %o, %lse : !q, !lse
 }

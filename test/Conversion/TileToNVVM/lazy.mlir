@@ -1,32 +1,48 @@
-// RUN: sfa-opt %s -sfa-to-nvvm="chip=sm_80" | FileCheck %s --check-prefix=WARP
-// RUN: sfa-opt %s -sfa-to-nvvm="chip=sm_90a" | FileCheck %s --check-prefix=GROUP
+// RUN: sfa-opt %s -sfa-to-nvvm="chip=sm_80" | FileCheck %s --check-prefixes=BOTH,WARP
+// RUN: sfa-opt %s -sfa-to-nvvm="chip=sm_90a" | FileCheck %s --check-prefixes=BOTH,GROUP
 
-// The guard: a vote of the warp. Only where it trips row maxima are looked for.
+// The sums are 8 columns of ones behind those of the values: in registers, or in shared memory behind the values.
 
-// WARP: llvm.func @attention_dense_lazy(
+// BOTH: llvm.func @attention_dense_lazy(
+// GROUP: llvm.store {{.*}} {alignment = 16 : i64} : vector<4xi32>, !llvm.ptr<3>
+// GROUP: nvvm.fence.proxy
+// GROUP: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
+
+// A warp looks at the maxima where it has to; otherwise a score is an exponential.
 // WARP: nvvm.mma.sync
-// WARP-NOT: llvm.intr.maxnum
-// WARP: nvvm.vote.sync ballot
 // WARP: llvm.cond_br
 // WARP: llvm.intr.maxnum
+// WARP: llvm.nvvm.ex2.approx.ftz.f32
 
-// A warpgroup looks for the maxima of the first tile right away. In the loop it votes as a whole; where the guard
-// trips, probabilities have taken the place of scores, which are formed again.
-
-// GROUP: llvm.func @attention_dense_lazy(
-// GROUP: wgmma.mma_async.sync.aligned.m64n128k16.f32.f16.f16
-// GROUP-NOT: bar.red
-// GROUP: llvm.intr.maxnum
-// GROUP: wgmma.wait_group.sync.aligned 1;
-// GROUP-NOT: llvm.intr.maxnum
-// GROUP: bar.red.or.pred
-// GROUP: llvm.cond_br
-// GROUP: wgmma.mma_async.sync.aligned.m64n128k16.f32.f16.f16
+// The loop: the guard asks the sums of the last product before this one is issued.
 // GROUP: wgmma.wait_group.sync.aligned 0;
-// GROUP: llvm.intr.maxnum
-func.func @attention(%q: tensor<1x8x?x128xf16>, %k: tensor<1x8x?x128xf16>, %v: tensor<1x8x?x128xf16>)
-    -> tensor<1x8x?x128xf16> {
+// GROUP: nvvm.vote.sync ballot
+// GROUP: llvm.cond_br
+// GROUP: llvm.nvvm.lg2.approx.ftz.f
+// GROUP: wgmma.mma_async.sync.aligned.m64n136k16.f32.bf16.bf16
+// GROUP: wgmma.wait_group.sync.aligned 1;
+
+// The second pass, where the block finds something that is not finite: online, without columns of sums.
+// BOTH: nvvm.barrier #nvvm.reduction<or>
+// BOTH: llvm.cond_br
+// GROUP: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
+// GROUP-NOT: m64n136k16
+// WARP: nvvm.mma.sync
+// BOTH: llvm.return
+func.func @attention(%q: tensor<1x8x?x128xbf16>, %k: tensor<1x8x?x128xbf16>, %v: tensor<1x8x?x128xbf16>)
+    -> tensor<1x8x?x128xbf16> {
   %o = sfa.attention %q, %k, %v schedule <softmax = lazy>
-    : tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16>, tensor<1x8x?x128xf16> -> tensor<1x8x?x128xf16>
-  return %o : tensor<1x8x?x128xf16>
+    : tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16> -> tensor<1x8x?x128xbf16>
+  return %o : tensor<1x8x?x128xbf16>
+}
+
+// 256 columns and those of the sums are more than a product has: two halves.
+
+// GROUP: llvm.func @attention_dense_lazy_0(
+// GROUP: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
+// GROUP: wgmma.mma_async.sync.aligned.m64n136k16.f32.bf16.bf16
+func.func @wide(%q: tensor<1x8x?x64xbf16>, %v: tensor<1x8x?x256xbf16>) -> tensor<1x8x?x256xbf16> {
+  %o = sfa.attention %q, %q, %v schedule <softmax = lazy>
+    : tensor<1x8x?x64xbf16>, tensor<1x8x?x64xbf16>, tensor<1x8x?x256xbf16> -> tensor<1x8x?x256xbf16>
+  return %o : tensor<1x8x?x256xbf16>
 }

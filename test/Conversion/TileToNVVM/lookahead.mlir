@@ -19,7 +19,7 @@
 // CHECK: wgmma.wait_group.sync.aligned 1;
 func.func @ahead(%q: tensor<1x8x?x128xbf16>, %k: tensor<1x8x?x128xbf16>, %v: tensor<1x8x?x128xbf16>)
     -> tensor<1x8x?x128xbf16> {
-  %o = sfa.attention %q, %k, %v
+  %o = sfa.attention %q, %k, %v schedule <softmax = online, turns = ping_pong>
     : tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16> -> tensor<1x8x?x128xbf16>
   return %o : tensor<1x8x?x128xbf16>
 }
@@ -32,7 +32,7 @@ func.func @ahead(%q: tensor<1x8x?x128xbf16>, %k: tensor<1x8x?x128xbf16>, %v: ten
 // CHECK: llvm.return
 func.func @in_sequence(%q: tensor<1x8x?x128xbf16>, %k: tensor<1x8x?x128xbf16>, %v: tensor<1x8x?x128xbf16>)
     -> tensor<1x8x?x128xbf16> {
-  %o = sfa.attention %q, %k, %v schedule <lookahead = 0>
+  %o = sfa.attention %q, %k, %v schedule <softmax = online, lookahead = 0>
     : tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16> -> tensor<1x8x?x128xbf16>
   return %o : tensor<1x8x?x128xbf16>
 }

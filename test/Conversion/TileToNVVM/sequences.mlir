@@ -22,7 +22,7 @@
 // Products of the values follow.
 // BOTH: llvm.return
 func.func @f(%q: tensor<1x4x?x128xbf16>, %k: tensor<1x2x?x128xbf16>, %offsets: tensor<?xi32>) -> tensor<1x4x?x128xbf16> {
-  %o = sfa.attention %q, %k, %k sequences(%offsets, %offsets : tensor<?xi32>, tensor<?xi32>) mask <causal>
+  %o = sfa.attention %q, %k, %k sequences(%offsets, %offsets : tensor<?xi32>, tensor<?xi32>) mask <causal> schedule <softmax = online>
     : tensor<1x4x?x128xbf16>, tensor<1x2x?x128xbf16>, tensor<1x2x?x128xbf16> -> tensor<1x4x?x128xbf16>
   return %o : tensor<1x4x?x128xbf16>
 }

@@ -50,8 +50,8 @@ void sfa::gpu::arriveExpecting(Emitter &emit, Value barrier, int64_t bytes) {
 Value sfa::gpu::anyOfBlock(Emitter &emit, Value condition) {
   Value word = emit.make<arith::ExtUIOp>(emit.getI32Type(), condition);
   auto any = NVVM::BarrierReductionAttr::get(emit.getContext(), NVVM::BarrierReduction::OR);
-  Value result = emit.make<NVVM::BarrierOp>(emit.getI32Type(), Value(), Value(), any, word)
-                     .getRes();
+  Value result =
+      emit.make<NVVM::BarrierOp>(emit.getI32Type(), Value(), Value(), any, word).getRes();
   return emit.compare(arith::CmpIPredicate::ne, result, emit.i32(0));
 }
 

@@ -69,8 +69,8 @@ LogicalResult KernelLowering::chooseGeometry() {
 void KernelLowering::createFunction(Block *module) {
   emit.setInsertionPointToEnd(module);
   Type nothing = LLVM::LLVMVoidType::get(emit.getContext());
-  function = emit.make<LLVM::LLVMFuncOp>(kernel.getSymName(),
-                                         LLVM::LLVMFunctionType::get(nothing, {}));
+  function =
+      emit.make<LLVM::LLVMFuncOp>(kernel.getSymName(), LLVM::LLVMFunctionType::get(nothing, {}));
   Block *entry = function.addEntryBlock(emit);
   emit.setInsertionPointToStart(entry);
   Location loc = kernel.getLoc();
@@ -79,8 +79,7 @@ void KernelLowering::createFunction(Block *module) {
     memory.type = cast<MemRefType>(argument.getType());
     memory.number = number;
     memory.pointer = entry->addArgument(emit.globalPointer(), loc);
-    for (Value *field :
-         {&memory.rows, &memory.batchStride, &memory.headStride, &memory.rowStride})
+    for (Value *field : {&memory.rows, &memory.batchStride, &memory.headStride, &memory.rowStride})
       *field = entry->addArgument(emit.getI64Type(), loc);
     memories[argument] = memory;
   }
@@ -116,8 +115,8 @@ FailureOr<LLVM::LLVMFuncOp> KernelLowering::run(Block *module) {
   Value last = emit.sub(emit.make<NVVM::GridDimXOp>(i32), 1);
   Value tile = emit.sub(last, emit.make<NVVM::BlockIdXOp>(i32));
   Value head = emit.make<NVVM::BlockIdYOp>(i32), batch = emit.make<NVVM::BlockIdZOp>(i32);
-  mapping.map(kernel.getCoordinates(), Values{emit.toIndex(batch), emit.toIndex(head),
-                                              emit.toIndex(tile)});
+  mapping.map(kernel.getCoordinates(),
+              Values{emit.toIndex(batch), emit.toIndex(head), emit.toIndex(tile)});
 
   Block &entry = function.getBody().front();
   if (failed(path ? lower(kernel.getBody().front()) : lowerRowKernel(*this)))
@@ -140,7 +139,8 @@ FailureOr<LLVM::LLVMFuncOp> KernelLowering::run(Block *module) {
     auto bytes = LLVM::LLVMArrayType::get(emit.getI8Type(), 128);
     unsigned argument = numScalars + map;
     function.setArgAttr(argument, LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(bytes));
-    function.setArgAttr(argument, LLVM::LLVMDialect::getAlignAttrName(), emit.getI64IntegerAttr(64));
+    function.setArgAttr(argument, LLVM::LLVMDialect::getAlignAttrName(),
+                        emit.getI64IntegerAttr(64));
     function.setArgAttr(argument, NVVM::NVVMDialect::getGridConstantAttrName(), emit.getUnitAttr());
   }
   function->setAttr(::mlir::gpu::GPUDialect::getKernelFuncAttrName(), emit.getUnitAttr());
@@ -176,8 +176,8 @@ LogicalResult KernelLowering::lower(Operation *op) {
         if (index == 2)
           mapping.map(dim.getResult(), emit.toIndex(source.rows));
         else if (index && !source.type.isDynamicDim(*index))
-          mapping.map(dim.getResult(), emit.make<arith::ConstantIndexOp>(
-                                           source.type.getDimSize(*index)));
+          mapping.map(dim.getResult(),
+                      emit.make<arith::ConstantIndexOp>(source.type.getDimSize(*index)));
         else
           return dim.emitOpError("asks for a size that a kernel of a GPU does not know");
         return success();
@@ -305,8 +305,8 @@ Value KernelLowering::allocateShared(int64_t bytes) {
       emit.setInsertionPointToStart(module);
       auto type = LLVM::LLVMArrayType::get(emit.getI8Type(), 0);
       sharedMemory = emit.make<LLVM::GlobalOp>(type, /*isConstant=*/false, LLVM::Linkage::External,
-                                               sharedMemoryName, Attribute(),
-                                               SharedTile::alignment, /*addrSpace=*/3);
+                                               sharedMemoryName, Attribute(), SharedTile::alignment,
+                                               /*addrSpace=*/3);
     }
   }
   emit.setInsertionPointToStart(&function.getBody().front());
@@ -470,8 +470,7 @@ LogicalResult KernelLowering::lower(LoadOp op) {
 //===----------------------------------------------------------------------===//
 
 void KernelLowering::lower(DotOp op) {
-  fragments[op.getScores()] =
-      path->dot(sharedTiles.at(op.getQuery()), sharedTiles.at(op.getKey()));
+  fragments[op.getScores()] = path->dot(sharedTiles.at(op.getQuery()), sharedTiles.at(op.getKey()));
 }
 
 void KernelLowering::lower(AccumulateOp op) {

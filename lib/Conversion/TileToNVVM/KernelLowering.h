@@ -137,10 +137,12 @@ public:
   struct State {
     Fragment acc;
     /// Of a lazy softmax the sum is the limit beyond which the guard raises the reference, and
-    /// laneSum, where the log-sum-exp needs it, the sum of the probabilities before they were rounded.
+    /// laneSum, where the log-sum-exp needs it, the sum of the probabilities before they were
+    /// rounded.
     RowVector max, sum, laneSum = {};
-    /// Of a lazy softmax: what the accumulator has to be multiplied with since the reference has been
-    /// raised; i1, of a warp: whether some row's has, and whether the next tile is to be looked at.
+    /// Of a lazy softmax: what the accumulator has to be multiplied with since the reference has
+    /// been raised; i1, of a warp: whether some row's has, and whether the next tile is to be
+    /// looked at.
     RowVector pending = {};
     Value isPending = nullptr, looksNext = nullptr;
   };
@@ -169,8 +171,8 @@ public:
   /// Lowers what the stage `load` computes besides loading, for the key tile at `key`.
   mlir::LogicalResult lowerStageScalars(tile::KeyLoopOp loop, Value key);
 
-  /// What a matrix unit takes as its left operand: 16 columns of probabilities from 16 `step` on, of
-  /// block `repeat` of rows.
+  /// What a matrix unit takes as its left operand: 16 columns of probabilities from 16 `step` on,
+  /// of block `repeat` of rows.
   std::array<Value, 4> packLeft(const Fragment &fragment, int64_t repeat, int64_t step);
 
 private:
@@ -243,7 +245,8 @@ private:
   mlir::LLVM::LLVMFuncOp function;
   mlir::LLVM::GlobalOp sharedMemory;
   llvm::DenseMap<Value, Memory> memories;
-  /// After the first pass of a lazy softmax: whether some row of the thread has to be computed again.
+  /// After the first pass of a lazy softmax: whether some row of the thread has to be computed
+  /// again.
   Value overflows;
   /// After it: the state's laneSum.
   RowVector laneSum;
@@ -256,8 +259,8 @@ private:
 void clearRows(Emitter &emit, const SharedTile &tile, mlir::Value numRows, mlir::Value thread,
                mlir::Value barrier);
 
-/// Lowers the body of a kernel without a key loop: rows that come from memory, change their form and
-/// go to memory (RowKernel.cpp).
+/// Lowers the body of a kernel without a key loop: rows that come from memory, change their form
+/// and go to memory (RowKernel.cpp).
 mlir::LogicalResult lowerRowKernel(KernelLowering &lowering);
 /// The same of one that selects the k features of largest magnitude (TopK.cpp).
 mlir::LogicalResult lowerTopkKernel(KernelLowering &lowering);

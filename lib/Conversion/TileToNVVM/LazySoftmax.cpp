@@ -20,11 +20,13 @@
 // Guard: bf16 has the exponents of f32; references are raised by 32 binary orders, which leaves
 // probabilities some 150 orders to grow and 90 to shrink. When the sums of a product are there, one
 // tile later, rows whose tile added more than the guard's threshold raise their reference, and the
-// accumulator and the probabilities at hand are scaled: a few instructions a tile where no row does.
+// accumulator and the probabilities at hand are scaled: a few instructions a tile where no row
+// does.
 //
 // That is late where scores grow by more than 80 orders from each tile to the next. So a warp looks
-// at the maxima of a tile before its exponentials when the tile before it raised references by much,
-// and at those of the second tile: scores that grow all along cost what they cost an online softmax.
+// at the maxima of a tile before its exponentials when the tile before it raised references by
+// much, and at those of the second tile: scores that grow all along cost what they cost an online
+// softmax.
 //
 // Where they begin to grow so fast after a while, and an accumulator is not finite in the end, the
 // block computes its rows again with the full step for every tile: a second pass.
@@ -41,8 +43,8 @@ using namespace sfa::tile;
 using namespace sfa::gpu;
 
 static constexpr float infinity = std::numeric_limits<float>::infinity();
-/// By how many binary orders a reference is raised at once: so that the factors of what there is are
-/// no denormals.
+/// By how many binary orders a reference is raised at once: so that the factors of what there is
+/// are no denormals.
 static constexpr float mostOrders = 96.0f;
 
 LogicalResult KernelLowering::findGuard(KeyLoopOp loop) {
@@ -57,9 +59,10 @@ LogicalResult KernelLowering::findGuard(KeyLoopOp loop) {
   auto sum = guard.getSum().getDefiningOp<RowSumOp>();
   auto powers = sum ? sum.getTile().getDefiningOp<Exp2Op>() : Exp2Op();
   if (choices.empty() || !powers || (*choices.begin()).thenBlock()->getOps<RowMaxOp>().empty())
-    return guard.emitOpError("has to guard row sums of probabilities and to decide an scf.if in the "
-                             "same block, whose first branch forms row maxima; a GPU supports no "
-                             "other use");
+    return guard.emitOpError(
+        "has to guard row sums of probabilities and to decide an scf.if in the "
+        "same block, whose first branch forms row maxima; a GPU supports no "
+        "other use");
   // f16 has no exponents to spare.
   int raise = valueType.isBF16() ? 32 : 0;
   lazy = LazySoftmax{guard,
@@ -126,8 +129,7 @@ KernelLowering::State KernelLowering::initialLazyState(const State &state) {
 
 Value KernelLowering::referenceRatio(Value before, Value after) {
   Value scale = emit.f32(lazy->powers.getScale().convertToFloat()), raise = emit.f32(lazy->raise);
-  Value ratio =
-      emit.exp2(emit.sub(emit.fma(before, scale, raise), emit.fma(after, scale, raise)));
+  Value ratio = emit.exp2(emit.sub(emit.fma(before, scale, raise), emit.fma(after, scale, raise)));
   Value unset = emit.compare(arith::CmpFPredicate::OEQ, after, emit.f32(-infinity));
   return emit.select(unset, emit.f32(1.0f), ratio);
 }
@@ -230,8 +232,8 @@ void KernelLowering::raiseReferences(State &state, Fragment &probabilities) {
           Value sum = emit.mul(sums.elements[row], pending);
           Value before = emit.mul(emit.sub(limits.elements[row], threshold), pending);
           Value partial = emit.sub(sum, before);
-          Value trips = emit.bitAnd(
-              tripped, emit.compare(arith::CmpFPredicate::OGT, partial, threshold));
+          Value trips =
+              emit.bitAnd(tripped, emit.compare(arith::CmpFPredicate::OGT, partial, threshold));
           // So that it becomes as much as one key at the reference.
           Value orders = emit.add(emit.log2(emit.max(partial, threshold)), raise);
           orders = emit.select(emit.compare(arith::CmpFPredicate::OLT, orders, most), orders, most);
@@ -260,15 +262,14 @@ void KernelLowering::raiseReferences(State &state, Fragment &probabilities) {
   ValueRange rest = results;
   probabilities.elements = Values(rest.take_back(numProbabilities));
   state = unflatten(current, rest.drop_back(numProbabilities));
-  // A row without a reference takes the maximum of the next tile. Known before its scores are there:
-  // nobody waits for it.
+  // A row without a reference takes the maximum of the next tile. Known before its scores are
+  // there: nobody waits for it.
   Value someUnset;
   for (Value row : state.max.elements) {
     Value unset = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(-infinity));
     someUnset = someUnset ? emit.bitOr(someUnset, unset) : unset;
   }
-  state.looksNext =
-      emit.bitOr(emit.bitOr(state.looksNext, tripped), emit.any(someUnset));
+  state.looksNext = emit.bitOr(emit.bitOr(state.looksNext, tripped), emit.any(someUnset));
 }
 
 //===----------------------------------------------------------------------===//
@@ -309,7 +310,8 @@ LogicalResult KernelLowering::lowerSecondPass() {
   KeyLoopOp loop = lazy->guard->getParentOfType<KeyLoopOp>();
   isOptimistic = false;
   return path->repeatKeyLoop(loop, overflows, [&]() -> LogicalResult {
-    for (Operation &op : llvm::make_range(std::next(Block::iterator(loop)), loop->getBlock()->end()))
+    for (Operation &op :
+         llvm::make_range(std::next(Block::iterator(loop)), loop->getBlock()->end()))
       if (!op.hasTrait<OpTrait::IsTerminator>() && failed(lower(&op)))
         return failure();
     return success();

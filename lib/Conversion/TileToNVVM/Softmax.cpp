@@ -303,8 +303,7 @@ void KernelLowering::lower(LseOp op) {
                      emit.select(isLarge, emit.f32(raise), emit.f32(0.0f)));
     }
     log = emit.mul(log, emit.f32(ln2));
-    result.elements.push_back(
-        emit.select(empty, emit.f32(-infinity), emit.fma(max, scale, log)));
+    result.elements.push_back(emit.select(empty, emit.f32(-infinity), emit.fma(max, scale, log)));
   }
   rowVectors[op.getResult()] = result;
 }

@@ -5,133 +5,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-//
-// The first warpgroup produces: one of its threads copies keys into a ring in shared memory, one of
-// another warp values. The others consume: each owns 64 rows of the query tile. A tile of the ring has two mbarriers:
-// "full", on which the bytes of a copy arrive, and "empty", on which every warp that consumes
-// arrives when it has read the tile.
-//
-// With lookahead a consumer works on two key tiles at once:
-//
-//   tensor cores | Q K[i+1], P[i] V[i]           | Q K[i+2], P[i+1] V[i+1]
-//   other units  |         softmax of tile i+1   |         softmax of tile i+2
-//
-// The product with V[i] is waited for before the accumulator is scaled for tile i+1. With turns
-// (ping-pong) one consumer issues its products while the others are in their softmax.
-//
-//===----------------------------------------------------------------------===//
 
-#include "Barriers.h"
-#include "KernelLowering.h"
-#include "Wgmma.h"
-#include <functional>
+#include "WarpgroupPath.h"
 
 using namespace mlir;
 using namespace sfa;
 using namespace sfa::tile;
 using namespace sfa::gpu;
-
-namespace {
-
-class WarpgroupPath : public CodePath {
-public:
-  explicit WarpgroupPath(KernelLowering &kernel) : CodePath(kernel), emit(kernel.emit) {}
-
-  int64_t numThreads(const Geometry &geometry) const override {
-    return 128 * (geometry.consumers + 1);
-  }
-  int64_t firstConsumer() const override { return 128; }
-  LogicalResult check(const Geometry &geometry) const override;
-  LogicalResult lowerKeyLoop(KeyLoopOp loop) override;
-  Fragment dot(const SharedTile &query, const SharedTile &key) override;
-  Fragment accumulate(Fragment acc, const Fragment &probabilities,
-                      const SharedTile &value) override;
-  LogicalResult repeatKeyLoop(KeyLoopOp loop, Value condition,
-                              function_ref<LogicalResult()> rest) override;
-
-private:
-  /// One ring for each load of the stage `load`: keys, then the value.
-  struct Ring {
-    LoadOp load;
-    SharedTile tiles; // the first stage
-    int64_t stageBytes;
-    int64_t firstFull, firstEmpty;
-  };
-  SharedTile tileAt(const Ring &ring, Value stage) {
-    SharedTile tile = ring.tiles;
-    tile.base = emit.offset(tile.base, emit.mul(stage, ring.stageBytes), emit.getI8Type());
-    return tile;
-  }
-  Value full(const Ring &ring, Value stage) {
-    return barriers->at(emit.add(stage, ring.firstFull));
-  }
-  Value empty(const Ring &ring, Value stage) {
-    return barriers->at(emit.add(stage, ring.firstEmpty));
-  }
-  /// Starts the copy of a load's tile, whose bytes arrive on `barrier`.
-  void startCopy(LoadOp load, const SharedTile &tile, Value barrier);
-  /// The panel behind a value tile, by all threads.
-  void fillOnes(const SharedTile &value);
-  /// Copies the key and value tiles of the loop from `start` of the rings on, and before them queries.
-  void emitProducer(KeyLoopOp loop, ArrayRef<LoadOp> queries, const RingPosition &start);
-  LogicalResult emitConsumers(KeyLoopOp loop);
-  /// The tiles of a consumer one after the other, from `start` of the rings on; nothing overlaps
-  /// within it.
-  FailureOr<KernelLowering::State> emitInSequence(KeyLoopOp loop, KernelLowering::State state,
-                                                  const RingPosition &start);
-  /// The tiles of a consumer, of which there is one at least, with lookahead.
-  FailureOr<KernelLowering::State> emitWithLookahead(KeyLoopOp loop, KernelLowering::State state);
-  /// The value tile at hand is that of the key tile at `key`, which may reach beyond a limit.
-  void limitValues(KeyLoopOp loop, Value key);
-  /// Scores and softmax of the key tile at `key`.
-  FailureOr<KernelLowering::Weights> lowerTile(KeyLoopOp loop, Value key,
-                                               KernelLowering::State &state);
-  /// Waits for the key tile at `scorePosition`, and issues its scores.
-  void issueScores(KeyLoopOp loop);
-  /// Issues the scores of a key tile that is there, into the registers `spent`.
-  void multiplyScores(KeyLoopOp loop);
-  /// Waits for the tile at `position` of a ring; gives it back.
-  void acquire(const Ring &ring, RingPosition position);
-  void release(const Ring &ring, Value stage);
-  /// Waits for the turn of this consumer; passes it on.
-  void awaitTurn();
-  void passTurn();
-  Value consumer() { return emit.shiftRight(kernel.warp, 2); }
-  Value turnBarrier(Value consumer) { return emit.add(consumer, firstTurnBarrier); }
-
-  Emitter &emit;
-  Type element;
-  int64_t stages = 2;
-  std::optional<BarrierArray> barriers;
-  SmallVector<Ring> rings;
-  /// First the producer, then the consumers.
-  scf::IfOp roles;
-  /// The first barrier is that of the queries.
-  static constexpr int64_t queryBarrier = 0;
-  /// Named barriers of consumers that take turns, and of each consumer; 0 is that of the block.
-  static constexpr int64_t firstTurnBarrier = 2, turnThreads = 256, firstWarpgroupBarrier = 6;
-  bool takesTurns = false;
-
-  //===--- Of the consumers, for the tile at hand ---------------------------===//
-
-  /// Of the tile whose scores are next, and of the tile whose values are.
-  RingPosition scorePosition, valuePosition;
-  /// The scores under way, and how many groups of products may be when they are there.
-  Fragment scores;
-  unsigned pendingProducts = 0;
-  /// What is issued between the left operands of the product with the values and that product.
-  std::function<void()> issueAhead;
-  /// The left operands of the product with the values that may be under way.
-  KernelLowering::Values leftOperands;
-  /// Of the value tile at hand, where rows of it may be beyond a limit: those before it, i64.
-  Value numValueRows;
-  /// A condition that holds; see keepUntilHere.
-  Value always;
-  /// Registers of scores that are not needed any more: the next scores take their place.
-  KernelLowering::Values spent;
-};
-
-} // namespace
 
 LogicalResult WarpgroupPath::check(const Geometry &geometry) const {
   auto refuse = [&] { return kernel.kernel.emitOpError(); };
@@ -139,8 +19,8 @@ LogicalResult WarpgroupPath::check(const Geometry &geometry) const {
     return refuse() << "has consumers = " << geometry.consumers << "; " << kernel.chip.name
                     << " allows 1 to 3";
   if (geometry.repeats != 1)
-    return refuse() << "has q_tile = " << geometry.qTile << " and consumers = "
-                    << geometry.consumers << "; on " << kernel.chip.name
+    return refuse() << "has q_tile = " << geometry.qTile
+                    << " and consumers = " << geometry.consumers << "; on " << kernel.chip.name
                     << " q_tile has to be 64 consumers";
   ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
   if (schedule && schedule.getLookahead() == 0 && schedule.getTurns() == Turns::PingPong)
@@ -183,7 +63,8 @@ void WarpgroupPath::fillOnes(const SharedTile &value) {
   Value step = emit.i32(numThreads(kernel.geometry) * bytesEach);
   emit.loop(emit.mul(kernel.thread, bytesEach), emit.i32(value.panelBytes()), step, {},
             [&](Value at, ValueRange) {
-              emit.store(ones, emit.offset(value.base, emit.add(at, value.bytes()), emit.getI8Type()),
+              emit.store(ones,
+                         emit.offset(value.base, emit.add(at, value.bytes()), emit.getI8Type()),
                          bytesEach);
               return KernelLowering::Values();
             });
@@ -360,114 +241,6 @@ FailureOr<KernelLowering::Weights> WarpgroupPath::lowerTile(KeyLoopOp loop, Valu
   if (failed(kernel.lowerScores(loop, tileAt(rings.front(), scorePosition.stage))))
     return failure();
   return kernel.lowerSoftmax(loop, key, state);
-}
-
-FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop,
-                                                                  KernelLowering::State state) {
-  Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());
-  Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
-  Value second = emit.add(lower, step), hasSecond = emit.less(second, upper);
-  int64_t consumers = kernel.geometry.consumers;
-
-  // The first tile.
-  bool turns = std::exchange(takesTurns, false);
-  scorePosition = RingPosition::start(emit);
-  pendingProducts = 0;
-  issueScores(loop);
-  auto weights = lowerTile(loop, lower, state);
-  if (failed(weights))
-    return failure();
-  takesTurns = turns;
-  if (takesTurns) {
-    // The last one lets the first one begin.
-    Value isLast = emit.equal(consumer(), emit.i32(consumers - 1));
-    emit.when(emit.bitAnd(isLast, hasSecond), [&] { passTurn(); });
-  }
-
-  // What a tile leaves to the next: probabilities, in the registers of their scores, that have not
-  // been multiplied yet.
-  leftOperands.assign(kernel.geometry.kTile / 4, emit.i32(0));
-  Value rows = kernel.memory(kernel.kernel.getMemories().front()).rows;
-  always = emit.compare(arith::CmpIPredicate::sge, rows, emit.i64(0));
-  auto pack = [&](const KernelLowering::State &current, const KernelLowering::Weights &left) {
-    KernelLowering::Values values = KernelLowering::flatten(current);
-    llvm::append_range(values, left.probabilities.elements);
-    llvm::append_range(values, leftOperands);
-    llvm::append_range(values, left.factors.elements);
-    values.append({scorePosition.stage, scorePosition.parity});
-    return values;
-  };
-  size_t numState = KernelLowering::flatten(state).size();
-  auto unpack = [&](ValueRange values) {
-    auto take = [&](size_t count) {
-      KernelLowering::Values taken(values.take_front(count));
-      values = values.drop_front(count);
-      return taken;
-    };
-    KernelLowering::State current = KernelLowering::unflatten(state, take(numState));
-    KernelLowering::Weights left = *weights;
-    left.probabilities.elements = take(left.probabilities.elements.size());
-    leftOperands = take(leftOperands.size());
-    left.factors.elements = take(left.factors.elements.size());
-    KernelLowering::Values position = take(2);
-    valuePosition = {position[0], position[1]};
-    return std::pair(current, left);
-  };
-  // Waits for the product before this one, and issues this one.
-  auto accumulate = [&](KernelLowering::State &current, KernelLowering::Weights &left,
-                        Value isFirst) {
-    // Probabilities are packed after the wait: into the registers that it frees.
-    KernelLowering::Values registers = current.acc.elements;
-    llvm::append_range(registers, left.probabilities.elements);
-    emitWgmmaWait(emit, 0, registers);
-    keepUntilHere(emit, leftOperands, always, barriers->at(queryBarrier));
-    ArrayRef<Value> waited = registers;
-    size_t numAcc = current.acc.elements.size();
-    llvm::copy(waited.take_front(numAcc), current.acc.elements.begin());
-    llvm::copy(waited.drop_front(numAcc), left.probabilities.elements.begin());
-    Value before = emit.sub(valuePosition.stage, 1);
-    before = emit.select(emit.less(before, emit.i32(0)), emit.i32(stages - 1), before);
-    Value gives =
-        emit.bitAnd(emit.equal(kernel.lane, emit.i32(0)), emit.bitXor(isFirst, emit.i1(true)));
-    emit.when(gives, [&] { arrive(emit, empty(rings.back(), before)); });
-    return kernel.lowerAccumulate(loop, left, tileAt(rings.back(), valuePosition.stage), current);
-  };
-
-  LogicalResult result = success();
-  pendingProducts = 1;
-  KernelLowering::Values results =
-      emit.loop(second, upper, step, pack(state, *weights), [&](Value key, ValueRange values) {
-        auto [current, left] = unpack(values);
-        scorePosition = valuePosition.next(emit, stages);
-        issueAhead = [&] { issueScores(loop); };
-        result = accumulate(current, left, emit.equal(key, second));
-        issueAhead = nullptr;
-        if (failed(result))
-          return KernelLowering::Values(values);
-        // Nobody waits for a turn after the last one.
-        Value isOver = emit.bitAnd(
-            emit.compare(arith::CmpIPredicate::sge, emit.add(key, step), upper),
-            emit.equal(emit.toIndex(consumer()), emit.toIndex(emit.i32(consumers - 1))));
-        if (takesTurns)
-          emit.when(emit.bitXor(isOver, emit.i1(true)), [&] { passTurn(); });
-        auto next = lowerTile(loop, key, current);
-        if (failed(next)) {
-          result = failure();
-          return KernelLowering::Values(values);
-        }
-        return pack(current, *next);
-      });
-  if (failed(result))
-    return failure();
-  auto [current, left] = unpack(results);
-  // Only the last tile reaches beyond a limit: the one before it ends where it begins.
-  Value before = emit.sub(upper, emit.make<arith::ConstantIndexOp>(1));
-  limitValues(loop, emit.sub(before, emit.make<arith::RemUIOp>(emit.sub(before, lower), step)));
-  if (failed(accumulate(current, left, emit.bitXor(hasSecond, emit.i1(true)))))
-    return failure();
-  emitWgmmaWait(emit, 0, current.acc.elements);
-  release(rings.back(), valuePosition.stage);
-  return current;
 }
 
 LogicalResult WarpgroupPath::emitConsumers(KeyLoopOp loop) {

@@ -115,7 +115,8 @@ void sfa::gpu::emitWgmmaWait(Emitter &emit, unsigned pending, MutableArrayRef<Va
 
 void sfa::gpu::keepUntilHere(Emitter &emit, ArrayRef<Value> registers, Value always,
                              Value anywhere) {
-  // One branch for all, and an address for each: the last store to an address would be the only one.
+  // One branch for all, and an address for each: the last store to an address would be the only
+  // one.
   std::string text = "{ @$0 bra.uni kept;", constraints = "b,r";
   Emitter::Values operands{always, anywhere};
   for (size_t i = 0; i < registers.size(); i += 4)

@@ -298,6 +298,9 @@ void KernelLowering::finishLazy(KeyLoopOp loop, const State &state) {
 
 LogicalResult KernelLowering::lowerFullStep(KeyLoopOp loop) {
   mapping.map(lazy->guard.getResult(), emit.i1(true));
+  for (Operation &op : loop.getSoftmax().front().without_terminator())
+    if (&op != lazy->choice && !isa<Exp2Op, RowSumOp, TripsOp>(op) && failed(lower(&op)))
+      return failure();
   if (failed(lower(*lazy->choice.thenBlock())))
     return failure();
   for (auto [result, value] :

@@ -234,7 +234,7 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    std::optional<int64_t> qTile, std::optional<int64_t> kTile,
                                    std::optional<int64_t> stages, std::optional<int64_t> consumers,
                                    std::optional<int64_t> lookahead, std::optional<Turns>,
-                                   std::optional<int64_t> splits) {
+                                   std::optional<Grid>, std::optional<int64_t> splits) {
   if (lookahead && *lookahead != 0 && *lookahead != 1)
     return emitError() << "'lookahead' is " << *lookahead << ", allowed is 0 or 1";
   auto check = [&](StringRef name, std::optional<int64_t> value, int64_t most) -> LogicalResult {
@@ -252,15 +252,16 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
   std::optional<Strategy> strategy;
   std::optional<Softmax> softmax;
   std::optional<Turns> turns;
+  std::optional<Grid> grid;
   std::optional<int64_t> qTile, kTile, stages, consumers, lookahead, splits;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess())
     return {};
   if (succeeded(parser.parseOptionalGreater()))
     return get(parser.getContext(), strategy, softmax, qTile, kTile, stages, consumers, lookahead,
-               turns, splits);
+               turns, grid, splits);
   if (parseParameters(
-          parser, "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns, splits",
+          parser, "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns, grid, splits",
           [&](StringRef key) -> std::optional<ParseResult> {
             if (key == "strategy")
               return parseCase(parser, "strategy", strategy);
@@ -278,6 +279,8 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
               return parseInteger(parser, lookahead);
             if (key == "turns")
               return parseCase(parser, "value of turns", turns);
+            if (key == "grid")
+              return parseCase(parser, "grid", grid);
             if (key == "splits")
               return parseInteger(parser, splits);
             return std::nullopt;
@@ -285,7 +288,7 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
       parser.parseGreater())
     return {};
   return parser.getChecked<ScheduleAttr>(loc, parser.getContext(), strategy, softmax, qTile, kTile,
-                                         stages, consumers, lookahead, turns, splits);
+                                         stages, consumers, lookahead, turns, grid, splits);
 }
 
 void ScheduleAttr::print(AsmPrinter &printer) const {
@@ -308,6 +311,7 @@ void ScheduleAttr::print(AsmPrinter &printer) const {
   print("consumers", getConsumers());
   print("lookahead", getLookahead());
   print("turns", getTurns());
+  print("grid", getGrid());
   print("splits", getSplits());
   printer << ">";
 }
@@ -323,5 +327,5 @@ ScheduleAttr ScheduleAttr::orElse(ScheduleAttr other) const {
              choose(getKTile(), other.getKTile()), choose(getStages(), other.getStages()),
              choose(getConsumers(), other.getConsumers()),
              choose(getLookahead(), other.getLookahead()), choose(getTurns(), other.getTurns()),
-             choose(getSplits(), other.getSplits()));
+             choose(getGrid(), other.getGrid()), choose(getSplits(), other.getSplits()));
 }

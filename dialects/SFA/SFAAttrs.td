@@ -120,6 +120,14 @@ def SFA_Turns : I32EnumAttr<"Turns", "whether consumer warpgroups take turns", [
   let genSpecializedAttr = 0;
 }
 
+def SFA_Grid : I32EnumAttr<"Grid", "which tiles of queries a block works on", [
+    I32EnumAttrCase<"Tiles", 0, "tiles">,
+    I32EnumAttrCase<"Persistent", 1, "persistent">
+  ]> {
+  let cppNamespace = "::sfa";
+  let genSpecializedAttr = 0;
+}
+
 def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
   let summary = "how a kernel computes an op";
   let description = [{
@@ -135,6 +143,7 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     | `consumers` | consumer warpgroups (GPU) |
     | `lookahead` | key tiles whose scores are under way during the softmax of the tile before, 0 or 1 (warpgroups of a GPU) |
     | `turns` | `free`: a consumer issues its products when it can. `ping_pong`: consumers take turns, so that one has the tensor cores while others are in their softmax (warpgroups of a GPU) |
+    | `grid` | `tiles`: a block for each tile of queries. `persistent`: a block for each multiprocessor, which works on one tile after the other and copies what the next one needs meanwhile (warpgroups of a GPU) |
     | `splits` | shares of a query tile's keys, 1 to 256, each of which is worked on by itself; a second kernel combines them. Worth it where there are fewer query tiles than processors, and many keys. 1 where not given |
 
     Example:
@@ -149,7 +158,7 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     "std::optional<int64_t>":$qTile, "std::optional<int64_t>":$kTile,
     "std::optional<int64_t>":$stages, "std::optional<int64_t>":$consumers,
     "std::optional<int64_t>":$lookahead, "std::optional<::sfa::Turns>":$turns,
-    "std::optional<int64_t>":$splits);
+    "std::optional<::sfa::Grid>":$grid, "std::optional<int64_t>":$splits);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{

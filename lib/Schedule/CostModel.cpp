@@ -70,7 +70,7 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
   auto given = op.getScheduleAttr();
   auto chosen =
       ScheduleAttr::get(op.getContext(), best, Softmax::Online, qTile, kTile, /*stages=*/2,
-                        /*consumers=*/2, /*lookahead=*/{}, /*turns=*/{}, /*splits=*/{});
+                        /*consumers=*/2, /*lookahead=*/{}, /*turns=*/{}, /*grid=*/{}, /*splits=*/{});
   return given ? given.orElse(chosen) : chosen;
 }
 
@@ -162,14 +162,17 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
     tiles = chooseTiles(/*isSplit=*/true);
   std::optional<int64_t> lookahead;
   std::optional<Turns> turns;
+  std::optional<Grid> grid;
   if (chip.hasWarpgroups) {
     lookahead = given ? given.getLookahead().value_or(1) : 1;
     // Turns pay where products are short beside the softmax.
     bool isShort = widthOf(op) <= 64 || (softmax == Softmax::Online && widthOf(op) > 128);
     turns = tiles.consumers > 1 && *lookahead != 0 && isShort ? Turns::PingPong : Turns::Free;
+    // A block of its own for each tile lets the hardware balance sequences of any lengths.
+    grid = op.hasSequences() ? Grid::Tiles : Grid::Persistent;
   }
   auto chosen = ScheduleAttr::get(op.getContext(), Strategy::Dense, softmax, tiles.qTile,
-                                  tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns,
+                                  tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns, grid,
                                   splits > 1 ? std::optional(splits) : std::nullopt);
   return given ? given.orElse(chosen) : chosen;
 }

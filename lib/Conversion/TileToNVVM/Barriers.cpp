@@ -55,10 +55,6 @@ Value sfa::gpu::anyOfBlock(Emitter &emit, Value condition) {
   return emit.compare(arith::CmpIPredicate::ne, result, emit.i32(0));
 }
 
-RingPosition RingPosition::after(Emitter &emit, Value numTiles, int64_t stages) {
-  return {emit.rem(numTiles, stages), emit.bitAnd(emit.div(numTiles, stages), 1)};
-}
-
 RingPosition RingPosition::next(Emitter &emit, int64_t stages) const {
   Value following = emit.add(stage, 1);
   Value wraps = emit.equal(following, emit.i32(stages));

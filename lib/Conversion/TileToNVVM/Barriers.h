@@ -49,8 +49,6 @@ struct RingPosition {
   mlir::Value stage, parity;
 
   static RingPosition start(Emitter &emit) { return {emit.i32(0), emit.i32(0)}; }
-  /// After `numTiles` (i32) tiles.
-  static RingPosition after(Emitter &emit, mlir::Value numTiles, int64_t stages);
   RingPosition next(Emitter &emit, int64_t stages) const;
 };
 

@@ -47,8 +47,11 @@ public:
   Value add(Value a, int64_t b) { return b == 0 ? a : add(a, like(a, b)); }
   Value sub(Value a, int64_t b) { return b == 0 ? a : sub(a, like(a, b)); }
   Value mul(Value a, int64_t b) { return b == 1 ? a : mul(a, like(a, b)); }
-  Value div(Value a, int64_t b) { return make<mlir::arith::DivUIOp>(a, like(a, b)); }
-  Value rem(Value a, int64_t b) { return make<mlir::arith::RemUIOp>(a, like(a, b)); }
+  /// Unsigned.
+  Value div(Value a, Value b) { return make<mlir::arith::DivUIOp>(a, b); }
+  Value rem(Value a, Value b) { return make<mlir::arith::RemUIOp>(a, b); }
+  Value div(Value a, int64_t b) { return div(a, like(a, b)); }
+  Value rem(Value a, int64_t b) { return rem(a, like(a, b)); }
   Value bitAnd(Value a, Value b) { return make<mlir::arith::AndIOp>(a, b); }
   Value bitAnd(Value a, int64_t b) { return bitAnd(a, like(a, b)); }
   Value bitOr(Value a, Value b) { return make<mlir::arith::OrIOp>(a, b); }

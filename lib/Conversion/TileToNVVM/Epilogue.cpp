@@ -12,6 +12,59 @@ using namespace mlir;
 using namespace sfa::tile;
 using namespace sfa::gpu;
 
+/// The transpose of a 4 x 4 matrix of words: lane t of a quad has column t and gets row t.
+static void transposeInQuad(Emitter &emit, MutableArrayRef<Value> words, Value t) {
+  for (int64_t distance : {1, 2}) {
+    Value isUpper = emit.compare(arith::CmpIPredicate::ne, emit.bitAnd(t, distance), emit.i32(0));
+    for (int64_t i = 0; i < 4; ++i) {
+      if (i & distance)
+        continue;
+      Value &low = words[i], &high = words[i + distance];
+      Value received = emit.shuffleXor(emit.select(isUpper, low, high), distance);
+      low = emit.select(isUpper, received, low);
+      high = emit.select(isUpper, high, received);
+    }
+  }
+}
+
+static Value toVector(Emitter &emit, ValueRange elements) {
+  auto type = VectorType::get(static_cast<int64_t>(elements.size()), elements.front().getType());
+  Value vector = emit.make<LLVM::PoisonOp>(type);
+  for (auto [i, element] : llvm::enumerate(elements))
+    vector = emit.make<LLVM::InsertElementOp>(vector, element, emit.i32(static_cast<int64_t>(i)));
+  return vector;
+}
+
+namespace {
+/// What a lane stores of a row at once, and at which byte of the row.
+struct Piece {
+  Value vector, byte;
+};
+} // namespace
+
+/// The pieces of a row, of which the lanes of a quad have pairs of neighbours: of the columns 8 j +
+/// 2 t and the next for each j. Together the lanes write whole sectors of 32 bytes: pairs of f32 as
+/// they are; of 16-bit elements a lane puts the 8 columns of every fourth j together.
+static SmallVector<Piece> piecesOf(Emitter &emit, ArrayRef<std::pair<Value, Value>> pairs,
+                                   Type element, Value t) {
+  SmallVector<Piece> pieces;
+  if (element.isF32()) {
+    for (auto [j, pair] : llvm::enumerate(pairs))
+      pieces.push_back({toVector(emit, {pair.first, pair.second}),
+                        emit.add(emit.mul(t, 8), static_cast<int64_t>(32 * j))});
+    return pieces;
+  }
+  for (size_t first = 0; first < pairs.size(); first += 4) {
+    Emitter::Values words;
+    for (auto [low, high] : pairs.slice(first, 4))
+      words.push_back(emit.pack(low, high, element));
+    transposeInQuad(emit, words, t);
+    pieces.push_back(
+        {toVector(emit, words), emit.add(emit.mul(t, 16), static_cast<int64_t>(16 * first))});
+  }
+  return pieces;
+}
+
 void KernelLowering::lower(StoreOp op) {
   const Memory &target = memory(op.getMemory());
   Value first = emit.toI64(scalar(op.getRow()));
@@ -20,36 +73,32 @@ void KernelLowering::lower(StoreOp op) {
   Type element = target.type.getElementType();
   auto tile = cast<TileType>(op.getTile().getType());
 
-  auto forEachRow = [&](function_ref<void(size_t, Value)> body) {
-    for (size_t number = 0; number < 2 * static_cast<size_t>(geometry.repeats); ++number) {
-      Value row = emit.toI64(rowInTile(number));
-      emit.when(emit.less(row, left),
-                [&] { body(number, emit.offset(base, emit.mul(row, target.rowStride), element)); });
-    }
+  auto whenRowExists = [&](size_t number, function_ref<void(Value)> store) {
+    Value row = emit.toI64(rowInTile(number));
+    emit.when(emit.less(row, left),
+              [&] { store(emit.offset(base, emit.mul(row, target.rowStride), element)); });
   };
+  size_t numRows = 2 * static_cast<size_t>(geometry.repeats);
   if (tile.isRowVector()) {
     RowVector rows = gather(rowVectors.at(op.getTile()));
     emit.when(emit.equal(t, emit.i32(0)), [&] {
-      forEachRow([&](size_t number, Value row) { emit.store(rows.elements[number], row); });
+      for (size_t number = 0; number < numRows; ++number)
+        whenRowExists(number, [&](Value row) { emit.store(rows.elements[number], row); });
     });
     return;
   }
   const Fragment &fragment = fragments.at(op.getTile());
-  forEachRow([&](size_t number, Value row) {
-    Value pairs = emit.offset(row, emit.mul(t, 2), element);
-    auto store = [&](Value low, Value high, Value address) {
-      if (!element.isF32())
-        return emit.store(emit.pack(low, high, element), address);
-      Value pair = emit.make<LLVM::PoisonOp>(VectorType::get(2, element));
-      pair = emit.make<LLVM::InsertElementOp>(pair, low, emit.i32(0));
-      emit.store(emit.make<LLVM::InsertElementOp>(pair, high, emit.i32(1)), address);
-    };
-    int64_t bytes = element.getIntOrFloatBitWidth() / 8;
-    for (size_t i = 0; i < fragment.elements.size(); i += 2) {
-      if (fragment.rowOf(i) != number)
-        continue;
-      auto column = static_cast<int64_t>(i % (fragment.columns / 2) / 4 * 8);
-      store(fragment.elements[i], fragment.elements[i + 1], emit.offset(pairs, bytes * column));
-    }
-  });
+  for (size_t number = 0; number < numRows; ++number) {
+    SmallVector<std::pair<Value, Value>> pairs;
+    for (size_t i = 0; i < fragment.elements.size(); i += 2)
+      if (fragment.rowOf(i) == number)
+        pairs.emplace_back(fragment.elements[i], fragment.elements[i + 1]);
+    // Lanes of rows that do not exist take part in the exchange.
+    SmallVector<Piece> pieces = piecesOf(emit, pairs, element, t);
+    whenRowExists(number, [&](Value row) {
+      for (auto [vector, byte] : pieces)
+        emit.store(vector, emit.offset(row, byte, emit.getI8Type()),
+                   cast<VectorType>(vector.getType()).getNumElements() * 4);
+    });
+  }
 }

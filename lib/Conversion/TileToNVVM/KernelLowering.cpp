@@ -40,10 +40,10 @@ static LogicalResult checkMemories(KernelOp kernel) {
 }
 
 LogicalResult KernelLowering::chooseGeometry() {
-  KeyLoopOp loop;
-  kernel.walk([&](KeyLoopOp op) { loop = op; });
-  if (!loop)
+  kernel.walk([&](KeyLoopOp op) { keyLoop = op; });
+  if (!keyLoop)
     return success();
+  KeyLoopOp loop = keyLoop;
   geometry.qTile = loop.getMax().getType().getRows();
   geometry.kTile = loop.getStep();
   valueType = cast<TileType>(loop.getAccumulate().getArgument(2).getType()).getElementType();
@@ -62,6 +62,8 @@ LogicalResult KernelLowering::chooseGeometry() {
     return kernel.emitOpError() << "has k_tile = " << geometry.kTile
                                 << "; a GPU needs a multiple of 16";
   geometry.repeats = geometry.qTile / (64 * geometry.consumers);
+  resources.isPersistent =
+      chip.hasWarpgroups && schedule && schedule.getGrid() == Grid::Persistent;
   path = chip.hasWarpgroups ? createWarpgroupPath(*this) : createWarpPath(*this);
   return path->check(geometry);
 }
@@ -83,16 +85,18 @@ void KernelLowering::createFunction(Block *module) {
       *field = entry->addArgument(emit.getI64Type(), loc);
     memories[argument] = memory;
   }
+  if (isPersistent())
+    for (int i = 0; i < 3; ++i)
+      extents.push_back(entry->addArgument(emit.getI32Type(), loc));
 }
 
 Value KernelLowering::tensorMap(const Memory &memory, int64_t rows) {
   // Parameters are bytes to the function; the launch encodes them.
   Block &entry = function.getBody().front();
-  unsigned numScalars = 5 * kernel.getMemories().size();
   std::pair<unsigned, int64_t> wanted = {memory.number, rows};
   for (auto [number, map] : llvm::enumerate(resources.tensorMaps))
     if (map == wanted)
-      return entry.getArgument(numScalars + number);
+      return entry.getArgument(numScalars() + number);
   resources.tensorMaps.push_back(wanted);
   return entry.addArgument(LLVM::LLVMPointerType::get(emit.getContext()), kernel.getLoc());
 }
@@ -110,18 +114,17 @@ FailureOr<LLVM::LLVMFuncOp> KernelLowering::run(Block *module) {
     warp = emit.uniform(warp);
   g = emit.shiftRight(lane, 2);
   t = emit.bitAnd(lane, 3);
-  // The last row tiles first: they have the most keys under a causal mask.
-  Type i32 = emit.getI32Type();
-  Value last = emit.sub(emit.make<NVVM::GridDimXOp>(i32), 1);
-  Value tile = emit.sub(last, emit.make<NVVM::BlockIdXOp>(i32));
-  Value head = emit.make<NVVM::BlockIdYOp>(i32), batch = emit.make<NVVM::BlockIdZOp>(i32);
-  mapping.map(kernel.getCoordinates(),
-              Values{emit.toIndex(batch), emit.toIndex(head), emit.toIndex(tile)});
 
   Block &entry = function.getBody().front();
-  if (failed(path ? lower(kernel.getBody().front()) : lowerRowKernel(*this)))
-    return failure();
-  if (lazy && failed(lowerSecondPass()))
+  LogicalResult lowered = success();
+  if (path)
+    lowered = path->lowerKernel(keyLoop);
+  else
+    forEachPoint({}, [&](Value, ValueRange) {
+      lowered = lowerRowKernel(*this);
+      return Values();
+    });
+  if (failed(lowered))
     return failure();
   emit.setInsertionPointToEnd(&entry);
   emit.make<LLVM::ReturnOp>(ValueRange());
@@ -134,10 +137,9 @@ FailureOr<LLVM::LLVMFuncOp> KernelLowering::run(Block *module) {
 
   function.setFunctionType(LLVM::LLVMFunctionType::get(
       LLVM::LLVMVoidType::get(emit.getContext()), SmallVector<Type>(entry.getArgumentTypes())));
-  unsigned numScalars = 5 * kernel.getMemories().size();
   for (unsigned map = 0; map < resources.tensorMaps.size(); ++map) {
     auto bytes = LLVM::LLVMArrayType::get(emit.getI8Type(), 128);
-    unsigned argument = numScalars + map;
+    unsigned argument = numScalars() + map;
     function.setArgAttr(argument, LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(bytes));
     function.setArgAttr(argument, LLVM::LLVMDialect::getAlignAttrName(),
                         emit.getI64IntegerAttr(64));
@@ -168,7 +170,6 @@ LogicalResult KernelLowering::lower(Operation *op) {
         return success();
       })
       .Case([&](LoadOp load) { return lower(load); })
-      .Case([&](KeyLoopOp loop) { return path->lowerKeyLoop(loop); })
       .Case([&](scf::IfOp choice) { return lowerIf(choice); })
       .Case([&](memref::DimOp dim) -> LogicalResult {
         const Memory &source = memory(dim.getSource());

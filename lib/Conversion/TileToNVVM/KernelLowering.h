@@ -33,19 +33,14 @@ public:
   virtual int64_t firstConsumer() const = 0;
   /// Diagnoses schedules that the path cannot honour.
   virtual mlir::LogicalResult check(const Geometry &geometry) const = 0;
-  /// Lowers the loop, and leaves the builder where the warps that own its results go on.
-  virtual mlir::LogicalResult lowerKeyLoop(tile::KeyLoopOp loop) = 0;
+  /// Lowers a kernel with this key loop: for the points of the grid that the block works on what is
+  /// before the loop, the loop, and what is behind it in the warps that own its results.
+  virtual mlir::LogicalResult lowerKernel(tile::KeyLoopOp loop) = 0;
   /// S = Q K^T. A path that has issued the product before waits for it.
   virtual Fragment dot(const SharedTile &query, const SharedTile &key) = 0;
   /// acc + P V; may be under way when the path waits for it itself.
   virtual Fragment accumulate(Fragment acc, const Fragment &probabilities,
                               const SharedTile &value) = 0;
-
-  /// Where `condition` holds for some thread of those that own results: goes through the loop once
-  /// more, with the same queries, and then lowers `rest`, in all of them. The builder is where
-  /// `lowerKeyLoop` has left it, or further on.
-  virtual mlir::LogicalResult repeatKeyLoop(tile::KeyLoopOp loop, mlir::Value condition,
-                                            llvm::function_ref<mlir::LogicalResult()> rest) = 0;
 
 protected:
   KernelLowering &kernel;
@@ -59,6 +54,9 @@ std::unique_ptr<CodePath> createWarpgroupPath(KernelLowering &kernel);
 /// What a launch has to know of a kernel.
 struct KernelResources {
   int64_t numThreads = 0, sharedBytes = 0;
+  /// Whether a launch has as many blocks as there are multiprocessors, at most, and the kernel takes
+  /// the extents of its grid.
+  bool isPersistent = false;
   /// Bulk tensor copies: the memory and the rows of a box; it is 64 columns wide.
   llvm::SmallVector<std::pair<unsigned, int64_t>> tensorMaps;
 };
@@ -132,7 +130,24 @@ public:
   /// The parameter that holds the tensor map of boxes of `rows` rows of `memory`.
   Value tensorMap(const Memory &memory, int64_t rows);
 
+  //===--- Grid (Grid.cpp) --------------------------------------------------===//
+
+  /// Whether a block works on several points of the grid.
+  bool isPersistent() const { return resources.isPersistent; }
+  /// Emits `body` for each point of the grid that the block works on, one after the other, with
+  /// values that it carries along. `round` (i32) counts them.
+  Values
+  forEachPoint(ValueRange init,
+               llvm::function_ref<Values(Value round, ValueRange carried)> body);
+  /// The operations before the key loop, and those behind it, for the point at hand.
+  mlir::LogicalResult lowerBefore(tile::KeyLoopOp loop);
+  mlir::LogicalResult lowerBehind(tile::KeyLoopOp loop);
+
   mlir::LogicalResult lower(mlir::Block &block);
+  /// After the first pass of a lazy softmax over a point: whether some row of the thread has to be
+  /// computed again, with the full step for every tile; `startSecondPass` begins with that.
+  Value overflows;
+  void startSecondPass() { isOptimistic = false; }
   /// What the key loop carries.
   struct State {
     Fragment acc;
@@ -179,9 +194,25 @@ private:
   //===--- Kernel and control flow (KernelLowering.cpp) ---------------------===//
 
   mlir::LogicalResult chooseGeometry();
+  /// Of the kernel without parameters for memories: those of the grid, and tensor maps.
+  unsigned numScalars() const {
+    return static_cast<unsigned>(5 * memories.size() + extents.size());
+  }
   void createFunction(mlir::Block *module);
   mlir::LogicalResult lower(mlir::Operation *op);
   mlir::LogicalResult lowerIf(mlir::scf::IfOp op);
+  /// Where the point at hand is in the grid; i32.
+  void setPoint(Value batch, Value head, Value tile);
+  struct Point {
+    Value tile, head, exists;
+  };
+  /// Of a persistent grid the block's point of `round`: heads are those of all batches.
+  Point pointOf(Value round);
+  Value numRounds();
+  /// Whether the block's points are pairs of a long and a short row of tiles.
+  Value takesPairs();
+  /// Whether tiles of queries differ in the keys that they see.
+  bool pointsDiffer();
   /// From the scores that the stage `score` yields to those that the stage `softmax` gets.
   mlir::LogicalResult lowerMask(tile::KeyLoopOp loop);
   /// The registers of a tile or a scalar, one after the other.
@@ -228,7 +259,6 @@ private:
   void finishLazy(tile::KeyLoopOp loop, const State &state);
   /// Of the softmax the full step, for any tile.
   mlir::LogicalResult lowerFullStep(tile::KeyLoopOp loop);
-  mlir::LogicalResult lowerSecondPass();
 
   //===--- Sequences of several lengths (Sequences.cpp) ---------------------===//
 
@@ -245,9 +275,9 @@ private:
   mlir::LLVM::LLVMFuncOp function;
   mlir::LLVM::GlobalOp sharedMemory;
   llvm::DenseMap<Value, Memory> memories;
-  /// After the first pass of a lazy softmax: whether some row of the thread has to be computed
-  /// again.
-  Value overflows;
+  tile::KeyLoopOp keyLoop;
+  /// Of a persistent grid: tiles, heads and batches; i32.
+  Values extents;
   /// After it: the state's laneSum.
   RowVector laneSum;
   KernelResources resources;

@@ -308,15 +308,3 @@ LogicalResult KernelLowering::lowerFullStep(KeyLoopOp loop) {
     setRegisters(result, registersOf(value, isSpread(value)), isSpread(value));
   return success();
 }
-
-LogicalResult KernelLowering::lowerSecondPass() {
-  KeyLoopOp loop = lazy->guard->getParentOfType<KeyLoopOp>();
-  isOptimistic = false;
-  return path->repeatKeyLoop(loop, overflows, [&]() -> LogicalResult {
-    for (Operation &op :
-         llvm::make_range(std::next(Block::iterator(loop)), loop->getBlock()->end()))
-      if (!op.hasTrait<OpTrait::IsTerminator>() && failed(lower(&op)))
-        return failure();
-    return success();
-  });
-}

@@ -80,7 +80,8 @@ LogicalResult WarpgroupPath::accumulateBehind(KeyLoopOp loop, KernelLowering::St
 }
 
 FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop,
-                                                                  KernelLowering::State state) {
+                                                                  KernelLowering::State state,
+                                                                  RingPosition &position) {
   Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());
   Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
   Value second = emit.add(lower, step), hasSecond = emit.less(second, upper);
@@ -88,8 +89,9 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
 
   // The first tile.
   bool turns = std::exchange(takesTurns, false);
-  scorePosition = RingPosition::start(emit);
+  scorePosition = position;
   pendingProducts = 0;
+  isLastTile = emit.bitXor(hasSecond, emit.i1(true));
   issueScores(loop);
   auto weights = lowerTile(loop, lower, state);
   if (failed(weights))
@@ -123,9 +125,10 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
         issueAhead = nullptr;
         if (failed(result))
           return KernelLowering::Values(values);
+        isLastTile = emit.compare(arith::CmpIPredicate::sge, emit.add(key, step), upper);
         // Nobody waits for a turn after the last one.
         Value isOver = emit.bitAnd(
-            emit.compare(arith::CmpIPredicate::sge, emit.add(key, step), upper),
+            isLastTile,
             emit.equal(emit.toIndex(consumer()), emit.toIndex(emit.i32(consumers - 1))));
         if (takesTurns)
           emit.when(emit.bitXor(isOver, emit.i1(true)), [&] { passTurn(); });
@@ -147,5 +150,6 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
     return failure();
   emitWgmmaWait(emit, 0, last.state.acc.elements);
   release(rings.back(), valuePosition.stage);
+  position = valuePosition.next(emit, stages);
   return last.state;
 }

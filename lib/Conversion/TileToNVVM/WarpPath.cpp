@@ -29,14 +29,13 @@ public:
   int64_t numThreads(const Geometry &geometry) const override { return 128 * geometry.consumers; }
   int64_t firstConsumer() const override { return 0; }
   LogicalResult check(const Geometry &geometry) const override;
-  LogicalResult lowerKeyLoop(KeyLoopOp loop) override;
+  LogicalResult lowerKernel(KeyLoopOp loop) override;
   Fragment dot(const SharedTile &query, const SharedTile &key) override;
   Fragment accumulate(Fragment acc, const Fragment &probabilities,
                       const SharedTile &value) override;
-  LogicalResult repeatKeyLoop(KeyLoopOp loop, Value condition,
-                              function_ref<LogicalResult()> rest) override;
 
 private:
+  LogicalResult lowerPoint(KeyLoopOp loop);
   /// Starts copies of rows [row, row + tile.rows) of the load's memory; rows beyond its end and its
   /// limit are 0.
   void startCopy(LoadOp load, const SharedTile &tile);
@@ -230,7 +229,18 @@ Fragment WarpPath::accumulate(Fragment acc, const Fragment &probabilities,
 // Loop
 //===----------------------------------------------------------------------===//
 
-LogicalResult WarpPath::lowerKeyLoop(KeyLoopOp loop) {
+LogicalResult WarpPath::lowerKernel(KeyLoopOp loop) {
+  LogicalResult result = success();
+  kernel.forEachPoint({}, [&](Value, ValueRange) {
+    result = lowerPoint(loop);
+    return KernelLowering::Values();
+  });
+  return result;
+}
+
+LogicalResult WarpPath::lowerPoint(KeyLoopOp loop) {
+  if (failed(kernel.lowerBefore(loop)))
+    return failure();
   auto stageLoads = kernel.stageLoads(loop);
   auto queries = kernel.outerLoads(loop);
   if (failed(stageLoads) || failed(queries))
@@ -252,16 +262,12 @@ LogicalResult WarpPath::lowerKeyLoop(KeyLoopOp loop) {
     ring.push_back({kernel.allocateShared(stages * type.getRows() * type.getColumns() * 2),
                     type.getRows(), type.getColumns()});
   }
-  return emitLoop(loop);
-}
-
-LogicalResult WarpPath::repeatKeyLoop(KeyLoopOp loop, Value condition,
-                                      function_ref<LogicalResult()> rest) {
-  LogicalResult result = success();
-  emit.when(anyOfBlock(emit, condition), [&] {
-    if (failed(emitLoop(loop)) || failed(rest()))
-      result = failure();
-  });
+  auto emitPass = [&] { return success(succeeded(emitLoop(loop)) && succeeded(kernel.lowerBehind(loop))); };
+  LogicalResult result = emitPass();
+  if (succeeded(result) && kernel.lazy) {
+    kernel.startSecondPass();
+    emit.when(anyOfBlock(emit, kernel.overflows), [&] { result = emitPass(); });
+  }
   return result;
 }
 

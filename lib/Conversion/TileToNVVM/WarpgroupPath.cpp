@@ -66,30 +66,71 @@ void WarpgroupPath::fillOnes(const SharedTile &value) {
               emit.store(ones,
                          emit.offset(value.base, emit.add(at, value.bytes()), emit.getI8Type()),
                          bytesEach);
-              return KernelLowering::Values();
+              return Values();
             });
 }
 
-void WarpgroupPath::emitProducer(KeyLoopOp loop, ArrayRef<LoadOp> queries,
-                                 const RingPosition &start) {
-  Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());
-  Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
-  // A warp for each ring, so that keys do not wait until there is room for values.
-  for (const Ring &ring : rings)
-    emit.when(emit.equal(kernel.thread, emit.i32(&ring == &rings.front() ? 0 : 32)), [&] {
-      if (&ring == &rings.front())
+WarpgroupPath::Values WarpgroupPath::emitProducer(KeyLoopOp loop, ValueRange start) {
+  Values behind;
+  // A warp for each ring, so that keys do not wait until there is room for values. The first one
+  // copies queries, too; it carries the parity of their barrier along.
+  for (auto [number, ring] : llvm::enumerate(rings)) {
+    bool isFirst = number == 0;
+    ValueRange carried = isFirst ? start.take_front(3) : start.drop_front(3);
+    auto copyPoint = [&](Value, ValueRange in) {
+      // Index arithmetic: what could fail has been refused.
+      (void)kernel.lowerBefore(loop);
+      if (isFirst) {
+        waitFor(emit, barriers->at(emptyQueryBarrier), emit.bitXor(in[2], 1));
         for (LoadOp query : queries)
           startCopy(query, kernel.sharedTiles.at(query.getTile()), barriers->at(queryBarrier));
-      emit.loop(lower, upper, step, {start.stage, start.parity}, [&](Value key, ValueRange in) {
-        RingPosition at{in[0], in[1]};
-        // Index arithmetic: what could fail has been refused.
-        (void)kernel.lowerStageScalars(loop, key);
-        waitFor(emit, empty(ring, at.stage), emit.bitXor(at.parity, 1));
-        startCopy(ring.load, tileAt(ring, at.stage), full(ring, at.stage));
-        RingPosition next = at.next(emit, stages);
-        return KernelLowering::Values{next.stage, next.parity};
-      });
-    });
+      }
+      Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
+      Values next = emit.loop(
+          kernel.scalar(loop.getLower()), kernel.scalar(loop.getUpper()), step, in.take_front(2),
+          [&](Value key, ValueRange position) {
+            RingPosition at{position[0], position[1]};
+            (void)kernel.lowerStageScalars(loop, key);
+            waitFor(emit, empty(ring, at.stage), emit.bitXor(at.parity, 1));
+            startCopy(ring.load, tileAt(ring, at.stage), full(ring, at.stage));
+            RingPosition following = at.next(emit, stages);
+            return Values{following.stage, following.parity};
+          });
+      if (isFirst)
+        next.push_back(emit.bitXor(in[2], 1));
+      return next;
+    };
+    Value copies = emit.equal(kernel.thread, emit.i32(static_cast<int64_t>(32 * number)));
+    llvm::append_range(
+        behind, emit.choose(
+                    copies, [&] { return forEachPoint(carried, copyPoint); },
+                    [&] { return Values(carried); }));
+  }
+  return behind;
+}
+
+//===----------------------------------------------------------------------===//
+// Points of the grid
+//===----------------------------------------------------------------------===//
+
+Value WarpgroupPath::markOf(Value round) {
+  return emit.offset(marks, emit.bitAnd(round, numMarks - 1), emit.getI8Type());
+}
+
+void WarpgroupPath::markPoint(Value round) {
+  emit.store(emit.make<arith::ConstantIntOp>(emit.getI8Type(), 1), markOf(round));
+}
+
+WarpgroupPath::Values
+WarpgroupPath::forEachPoint(ValueRange init, function_ref<Values(Value, ValueRange)> body) {
+  if (!isSecondPass || !kernel.isPersistent())
+    return kernel.forEachPoint(init, body);
+  return kernel.forEachPoint(init, [&](Value round, ValueRange in) {
+    Value mark = emit.load(emit.getI8Type(), markOf(round));
+    Value isMarked = emit.compare(arith::CmpIPredicate::ne, mark, emit.like(mark, 0));
+    return emit.choose(
+        isMarked, [&] { return body(round, in); }, [&] { return Values(in); });
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -102,6 +143,11 @@ void WarpgroupPath::acquire(const Ring &ring, RingPosition position) {
 
 void WarpgroupPath::release(const Ring &ring, Value stage) {
   emit.when(emit.equal(kernel.lane, emit.i32(0)), [&] { arrive(emit, empty(ring, stage)); });
+}
+
+void WarpgroupPath::releaseQueries(Value condition) {
+  emit.when(emit.bitAnd(condition, emit.equal(kernel.lane, emit.i32(0))),
+            [&] { arrive(emit, barriers->at(emptyQueryBarrier)); });
 }
 
 void WarpgroupPath::awaitTurn() {
@@ -149,12 +195,13 @@ void WarpgroupPath::multiplyScores(KeyLoopOp loop) {
 Fragment WarpgroupPath::dot(const SharedTile &, const SharedTile &) {
   emitWgmmaWait(emit, pendingProducts, scores.elements);
   release(rings.front(), scorePosition.stage);
+  releaseQueries(isLastTile);
   return scores;
 }
 
 Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
                                    const SharedTile &value) {
-  KernelLowering::Values left;
+  Values left;
   for (int64_t step = 0; step < value.rows / 16; ++step)
     llvm::append_range(left, kernel.packLeft(probabilities, /*repeat=*/0, step));
   pin(emit, left);
@@ -191,39 +238,40 @@ Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
 
 FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
                                                                KernelLowering::State state,
-                                                               const RingPosition &start) {
+                                                               RingPosition &position) {
   Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());
   Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
-  KernelLowering::Values carried = KernelLowering::flatten(state);
+  releaseQueries(emit.compare(arith::CmpIPredicate::sge, lower, upper));
+  Values carried = KernelLowering::flatten(state);
   size_t numState = carried.size(), numSpent = spent.size();
   llvm::append_range(carried, spent);
-  carried.append({start.stage, start.parity});
+  carried.append({position.stage, position.parity});
   pendingProducts = 0;
   LogicalResult result = success();
-  KernelLowering::Values results =
-      emit.loop(lower, upper, step, carried, [&](Value key, ValueRange values) {
-        KernelLowering::State after = KernelLowering::unflatten(state, values.take_front(numState));
-        spent = KernelLowering::Values(values.slice(numState, numSpent));
-        scorePosition =
-            valuePosition = {values[numState + numSpent], values[numState + numSpent + 1]};
-        limitValues(loop, key);
-        issueScores(loop);
-        auto weights = lowerTile(loop, key, after);
-        SharedTile value = tileAt(rings.back(), valuePosition.stage);
-        if (failed(weights) || failed(kernel.lowerAccumulate(loop, *weights, value, after))) {
-          result = failure();
-          return KernelLowering::Values(values);
-        }
-        emitWgmmaWait(emit, 0, after.acc.elements);
-        release(rings.back(), valuePosition.stage);
-        KernelLowering::Values next = KernelLowering::flatten(after);
-        llvm::append_range(next, spent);
-        RingPosition position = scorePosition.next(emit, stages);
-        next.append({position.stage, position.parity});
-        return next;
-      });
+  Values results = emit.loop(lower, upper, step, carried, [&](Value key, ValueRange values) {
+    KernelLowering::State after = KernelLowering::unflatten(state, values.take_front(numState));
+    spent = Values(values.slice(numState, numSpent));
+    scorePosition = valuePosition = {values[numState + numSpent], values[numState + numSpent + 1]};
+    isLastTile = emit.compare(arith::CmpIPredicate::sge, emit.add(key, step), upper);
+    limitValues(loop, key);
+    issueScores(loop);
+    auto weights = lowerTile(loop, key, after);
+    SharedTile value = tileAt(rings.back(), valuePosition.stage);
+    if (failed(weights) || failed(kernel.lowerAccumulate(loop, *weights, value, after))) {
+      result = failure();
+      return Values(values);
+    }
+    emitWgmmaWait(emit, 0, after.acc.elements);
+    release(rings.back(), valuePosition.stage);
+    Values next = KernelLowering::flatten(after);
+    llvm::append_range(next, spent);
+    RingPosition following = scorePosition.next(emit, stages);
+    next.append({following.stage, following.parity});
+    return next;
+  });
   if (failed(result))
     return failure();
+  position = {results[numState + numSpent], results[numState + numSpent + 1]};
   return KernelLowering::unflatten(state, ValueRange(results).take_front(numState));
 }
 
@@ -243,54 +291,98 @@ FailureOr<KernelLowering::Weights> WarpgroupPath::lowerTile(KeyLoopOp loop, Valu
   return kernel.lowerSoftmax(loop, key, state);
 }
 
-LogicalResult WarpgroupPath::emitConsumers(KeyLoopOp loop) {
+FailureOr<KernelLowering::State> WarpgroupPath::emitLoop(KeyLoopOp loop, RingPosition &position) {
   KernelLowering::State initial = kernel.initialState(loop);
+  spent.assign(kernel.geometry.kTile / 2, emit.f32(0.0f));
   ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
-  bool looksAhead = !schedule || schedule.getLookahead().value_or(1) == 1;
+  bool looksAhead = !isSecondPass && (!schedule || schedule.getLookahead().value_or(1) == 1);
   takesTurns = looksAhead && kernel.geometry.consumers > 1 && schedule &&
                schedule.getTurns() == Turns::PingPong;
-  spent.assign(kernel.geometry.kTile / 2, emit.f32(0.0f));
-  waitFor(emit, barriers->at(queryBarrier), emit.i32(0));
-  if (!looksAhead) {
-    auto state = emitInSequence(loop, initial, RingPosition::start(emit));
-    if (succeeded(state))
-      kernel.finish(loop, *state);
-    return state;
-  }
+  if (!looksAhead)
+    return emitInSequence(loop, initial, position);
   LogicalResult result = success();
+  auto flatten = [](const KernelLowering::State &state, RingPosition at) {
+    Values values = KernelLowering::flatten(state);
+    values.append({at.stage, at.parity});
+    return values;
+  };
   Value hasKeys = emit.less(kernel.scalar(loop.getLower()), kernel.scalar(loop.getUpper()));
-  KernelLowering::Values results = emit.choose(
+  Values results = emit.choose(
       hasKeys,
       [&] {
-        auto state = emitWithLookahead(loop, initial);
+        RingPosition behind = position;
+        auto state = emitWithLookahead(loop, initial, behind);
         result = state;
-        return KernelLowering::flatten(succeeded(state) ? *state : initial);
+        return flatten(succeeded(state) ? *state : initial, behind);
       },
-      [&] { return KernelLowering::flatten(initial); });
-  kernel.finish(loop, KernelLowering::unflatten(initial, results));
-  return result;
+      [&] {
+        releaseQueries(emit.i1(true));
+        return flatten(initial, position);
+      });
+  if (failed(result))
+    return failure();
+  ValueRange values = results;
+  position = {values[values.size() - 2], values.back()};
+  return KernelLowering::unflatten(initial, values.drop_back(2));
 }
 
-LogicalResult WarpgroupPath::lowerKeyLoop(KeyLoopOp loop) {
-  auto loads = kernel.stageLoads(loop);
-  auto queries = kernel.outerLoads(loop);
-  if (failed(loads) || failed(queries))
+FailureOr<RingPosition> WarpgroupPath::consumePoint(KeyLoopOp loop, RingPosition position,
+                                                    Value queryParity) {
+  if (failed(kernel.lowerBefore(loop)))
     return failure();
+  waitFor(emit, barriers->at(queryBarrier), queryParity);
+  auto state = emitLoop(loop, position);
+  if (failed(state))
+    return failure();
+  kernel.finish(loop, *state);
+  if (failed(kernel.lowerBehind(loop)))
+    return failure();
+  return position;
+}
+
+FailureOr<WarpgroupPath::Values> WarpgroupPath::emitConsumers(KeyLoopOp loop, ValueRange start) {
+  LogicalResult result = success();
+  bool mayRepeat = kernel.lazy && !isSecondPass;
+  Values behind = forEachPoint(start, [&](Value round, ValueRange in) {
+    auto position = consumePoint(loop, {in[0], in[1]}, in[2]);
+    if (failed(position)) {
+      result = failure();
+      return Values(in);
+    }
+    Value repeats = in[3];
+    if (mayRepeat) {
+      repeats = emit.bitOr(repeats, kernel.overflows);
+      if (kernel.isPersistent())
+        emit.when(kernel.overflows, [&] { markPoint(round); });
+    }
+    return Values{position->stage, position->parity, emit.bitXor(in[2], 1), repeats};
+  });
+  if (failed(result))
+    return failure();
+  return behind;
+}
+
+LogicalResult WarpgroupPath::prepare(KeyLoopOp loop) {
+  auto loads = kernel.stageLoads(loop);
+  auto outerLoads = kernel.outerLoads(loop);
+  if (failed(loads) || failed(outerLoads))
+    return failure();
+  queries = *outerLoads;
   if (loads->size() != 2)
     return loop.emitOpError("loads more than a key and a value tile, which the warpgroup path does "
                             "not support");
-  for (LoadOp load : llvm::concat<LoadOp>(*queries, MutableArrayRef(*loads).drop_back()))
+  for (LoadOp load : llvm::concat<LoadOp>(queries, MutableArrayRef(*loads).drop_back()))
     if (load.getLimit())
       return load.emitOpError("has a limit, which the warpgroup path supports for values only");
   element = loads->back().getTile().getType().getElementType();
   ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
   stages = schedule ? schedule.getStages().value_or(2) : 2;
 
-  for (LoadOp load : *queries) {
+  for (LoadOp load : queries) {
     TileType type = load.getTile().getType();
     kernel.sharedTiles[load.getTile()] = kernel.allocateTile(type.getRows(), type.getColumns());
   }
-  int64_t numBarriers = queryBarrier + 1;
+  int64_t numBarriers = emptyQueryBarrier + 1;
   for (LoadOp load : *loads) {
     TileType type = load.getTile().getType();
     SharedTile tile{Value(), type.getRows(), type.getColumns()};
@@ -306,64 +398,78 @@ LogicalResult WarpgroupPath::lowerKeyLoop(KeyLoopOp loop) {
       fillOnes(tileAt(rings.back(), emit.i32(stage)));
     fenceStores(emit);
   }
+  if (kernel.lazy && kernel.isPersistent()) {
+    marks = kernel.allocateShared(numMarks);
+    emit.loop(emit.mul(kernel.thread, 4), emit.i32(numMarks),
+              emit.i32(4 * numThreads(kernel.geometry)), {}, [&](Value at, ValueRange) {
+                emit.store(emit.i32(0), emit.offset(marks, at, emit.getI8Type()));
+                return Values();
+              });
+  }
   barriers.emplace(emit, kernel.allocateShared(numBarriers * BarrierArray::bytesEach));
-  int64_t consumers = kernel.geometry.consumers;
+  int64_t consumerWarps = 4 * kernel.geometry.consumers;
   emit.when(emit.equal(kernel.thread, emit.i32(0)), [&] {
-    barriers->init(queryBarrier, static_cast<int64_t>(queries->size()));
+    barriers->init(queryBarrier, static_cast<int64_t>(queries.size()));
+    barriers->init(emptyQueryBarrier, consumerWarps);
     for (const Ring &ring : rings)
       for (int64_t stage = 0; stage < stages; ++stage) {
         barriers->init(ring.firstFull + stage, 1);
-        barriers->init(ring.firstEmpty + stage, 4 * consumers);
+        barriers->init(ring.firstEmpty + stage, consumerWarps);
       }
     fenceInits(emit);
   });
   emit.barrier();
+  return success();
+}
 
-  // What is lowered after the loop belongs to the consumers, too.
+LogicalResult WarpgroupPath::lowerKernel(KeyLoopOp loop) {
+  if (failed(prepare(loop)))
+    return failure();
   Value isProducer = emit.equal(emit.shiftRight(kernel.thread, 7), emit.i32(0));
-  roles = emit.make<scf::IfOp>(isProducer, /*withElseRegion=*/true);
+  auto roles = emit.make<scf::IfOp>(isProducer, /*withElseRegion=*/true);
   // 64 K registers for all: what the producer gives up the consumers get.
   constexpr std::array<std::pair<uint32_t, uint32_t>, 4> registers = {
       {{0, 0}, {0, 0}, {24, 240}, {32, 160}}};
-  auto [few, many] = registers[consumers];
-  emit.setInsertionPoint(roles.thenYield());
-  if (few)
-    emit.make<NVVM::SetMaxRegisterOp>(few, NVVM::SetMaxRegisterAction::decrease);
-  emitProducer(loop, *queries, RingPosition::start(emit));
-  emit.setInsertionPoint(roles.elseYield());
-  if (many)
-    emit.make<NVVM::SetMaxRegisterOp>(many, NVVM::SetMaxRegisterAction::increase);
-  return emitConsumers(loop);
-}
+  auto [few, many] = registers[kernel.geometry.consumers];
+  Value zero = emit.i32(0), no = emit.i1(false);
 
-LogicalResult WarpgroupPath::repeatKeyLoop(KeyLoopOp loop, Value condition,
-                                           function_ref<LogicalResult()> rest) {
-  auto start = [&] {
-    // The rings go on where they are.
-    Value lower = emit.toI32(kernel.scalar(loop.getLower())),
-          upper = emit.toI32(kernel.scalar(loop.getUpper()));
-    Value keys = emit.maxSigned(emit.sub(upper, lower), emit.i32(0));
-    return RingPosition::after(emit, emit.div(emit.add(keys, loop.getStep() - 1), loop.getStep()),
-                               stages);
-  };
-  {
-    OpBuilder::InsertionGuard guard(emit);
-    emit.setInsertionPoint(roles.thenYield());
-    emit.when(anyOfBlock(emit, emit.i1(false)), [&] { emitProducer(loop, {}, start()); });
+  // The first pass in both roles, then the second: it lowers the same operations in another way.
+  Values producer(2 * rings.size() + 1, zero), consumers{zero, zero, zero, no};
+  OpBuilder::InsertPoint producerEnd(roles.thenBlock(), Block::iterator(roles.thenYield())),
+      consumersEnd(roles.elseBlock(), Block::iterator(roles.elseYield()));
+  for (bool isSecond : {false, true}) {
+    if (isSecond && !kernel.lazy)
+      break;
+    isSecondPass = isSecond;
+    if (isSecond)
+      kernel.startSecondPass();
+    auto emitProducerPass = [&] { producer = emitProducer(loop, producer); };
+    emit.restoreInsertionPoint(producerEnd);
+    if (!isSecond && few)
+      emit.make<NVVM::SetMaxRegisterOp>(few, NVVM::SetMaxRegisterAction::decrease);
+    if (isSecond)
+      emit.when(anyOfBlock(emit, no), emitProducerPass);
+    else
+      emitProducerPass();
+
+    LogicalResult result = success();
+    auto emitConsumersPass = [&] {
+      auto behind = emitConsumers(loop, consumers);
+      result = behind;
+      if (succeeded(behind))
+        consumers = *behind;
+    };
+    emit.restoreInsertionPoint(consumersEnd);
+    if (!isSecond && many)
+      emit.make<NVVM::SetMaxRegisterOp>(many, NVVM::SetMaxRegisterAction::increase);
+    if (isSecond)
+      emit.when(anyOfBlock(emit, consumers.back()), emitConsumersPass);
+    else
+      emitConsumersPass();
+    if (failed(result))
+      return failure();
   }
-  LogicalResult result = success();
-  takesTurns = false;
-  emit.when(anyOfBlock(emit, condition), [&] {
-    spent.assign(kernel.geometry.kTile / 2, emit.f32(0.0f));
-    auto state = emitInSequence(loop, kernel.initialState(loop), start());
-    if (succeeded(state)) {
-      kernel.finish(loop, *state);
-      result = rest();
-    } else {
-      result = failure();
-    }
-  });
-  return result;
+  return success();
 }
 
 std::unique_ptr<CodePath> sfa::gpu::createWarpgroupPath(KernelLowering &kernel) {

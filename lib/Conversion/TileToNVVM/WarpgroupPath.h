@@ -6,10 +6,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The first warpgroup produces: one of its threads copies keys into a ring in shared memory, one of
-// another warp values. The others consume: each owns 64 rows of the query tile. A tile of the ring
-// has two mbarriers: "full", on which the bytes of a copy arrive, and "empty", on which every warp
-// that consumes arrives when it has read the tile.
+// The first warpgroup produces: one of its threads copies queries, and keys into a ring in shared
+// memory, one of another warp values. The others consume: each owns 64 rows of the query tile. A tile
+// of the ring, and the tile of queries, has two mbarriers: "full", on which the bytes of a copy
+// arrive, and "empty", on which every warp that consumes arrives when it has read the tile. Rings go
+// on from one point of the grid to the next.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,14 +34,16 @@ public:
   }
   int64_t firstConsumer() const override { return 128; }
   mlir::LogicalResult check(const Geometry &geometry) const override;
-  mlir::LogicalResult lowerKeyLoop(tile::KeyLoopOp loop) override;
+  mlir::LogicalResult lowerKernel(tile::KeyLoopOp loop) override;
   Fragment dot(const SharedTile &query, const SharedTile &key) override;
   Fragment accumulate(Fragment acc, const Fragment &probabilities,
                       const SharedTile &value) override;
-  mlir::LogicalResult repeatKeyLoop(tile::KeyLoopOp loop, mlir::Value condition,
-                                    llvm::function_ref<mlir::LogicalResult()> rest) override;
 
 private:
+  using Value = mlir::Value;
+  using ValueRange = mlir::ValueRange;
+  using Values = KernelLowering::Values;
+
   /// One ring for each load of the stage `load`: keys, then the value.
   struct Ring {
     tile::LoadOp load;
@@ -63,18 +66,31 @@ private:
   void startCopy(tile::LoadOp load, const SharedTile &tile, mlir::Value barrier);
   /// The panel behind a value tile, by all threads.
   void fillOnes(const SharedTile &value);
-  /// Copies the key and value tiles of the loop from `start` of the rings on, and before them
-  /// queries.
-  void emitProducer(tile::KeyLoopOp loop, llvm::ArrayRef<tile::LoadOp> queries,
-                    const RingPosition &start);
-  mlir::LogicalResult emitConsumers(tile::KeyLoopOp loop);
-  /// The tiles of a consumer one after the other, from `start` of the rings on; nothing overlaps
-  /// within it.
+  /// Tiles in shared memory and barriers, ready for use.
+  mlir::LogicalResult prepare(tile::KeyLoopOp loop);
+  /// `KernelLowering::forEachPoint`; in the second pass of a lazy softmax for those only that have to
+  /// be computed again.
+  Values forEachPoint(ValueRange init, llvm::function_ref<Values(Value, ValueRange)> body);
+  /// Remembers that a point has to be computed again.
+  void markPoint(Value round);
+  Value markOf(Value round);
+  /// Copies the queries, keys and values of all points. Takes and gives what it carries along from
+  /// one pass to the next.
+  Values emitProducer(tile::KeyLoopOp loop, ValueRange start);
+  /// The tiles of all points, and what is behind the loop. The same.
+  mlir::FailureOr<Values> emitConsumers(tile::KeyLoopOp loop, ValueRange start);
+  /// One point, whose queries are there at parity `queryParity` of their barrier, from `position` of
+  /// the rings on; gives the position behind it.
+  mlir::FailureOr<RingPosition> consumePoint(tile::KeyLoopOp loop, RingPosition position,
+                                             Value queryParity);
+  /// The loop of a consumer from `position` on, which it moves.
+  mlir::FailureOr<KernelLowering::State> emitLoop(tile::KeyLoopOp loop, RingPosition &position);
+  /// Its tiles one after the other; nothing overlaps within it.
   mlir::FailureOr<KernelLowering::State>
-  emitInSequence(tile::KeyLoopOp loop, KernelLowering::State state, const RingPosition &start);
-  /// The tiles of a consumer, of which there is one at least, with lookahead (Lookahead.cpp).
-  mlir::FailureOr<KernelLowering::State> emitWithLookahead(tile::KeyLoopOp loop,
-                                                           KernelLowering::State state);
+  emitInSequence(tile::KeyLoopOp loop, KernelLowering::State state, RingPosition &position);
+  /// Its tiles, of which there is one at least, with lookahead (Lookahead.cpp).
+  mlir::FailureOr<KernelLowering::State>
+  emitWithLookahead(tile::KeyLoopOp loop, KernelLowering::State state, RingPosition &position);
   /// Waits for the product before that of `weights`, and issues this one (Lookahead.cpp).
   mlir::LogicalResult accumulateBehind(tile::KeyLoopOp loop, KernelLowering::State &state,
                                        KernelLowering::Weights weights, mlir::Value isFirst);
@@ -90,6 +106,8 @@ private:
   /// Waits for the tile at `position` of a ring; gives it back.
   void acquire(const Ring &ring, RingPosition position);
   void release(const Ring &ring, mlir::Value stage);
+  /// Gives the queries back where `condition` holds.
+  void releaseQueries(mlir::Value condition);
   /// Waits for the turn of this consumer; passes it on.
   void awaitTurn();
   void passTurn();
@@ -101,10 +119,14 @@ private:
   int64_t stages = 2;
   std::optional<BarrierArray> barriers;
   llvm::SmallVector<Ring> rings;
-  /// First the producer, then the consumers.
-  mlir::scf::IfOp roles;
-  /// The first barrier is that of the queries.
-  static constexpr int64_t queryBarrier = 0;
+  /// Loads of queries, and the first barriers, which are theirs.
+  llvm::SmallVector<tile::LoadOp> queries;
+  static constexpr int64_t queryBarrier = 0, emptyQueryBarrier = 1;
+  /// Whether this is the second pass of a lazy softmax. A byte for each round, modulo their number,
+  /// says whether it has to be computed again: more than that is no harm.
+  bool isSecondPass = false;
+  static constexpr int64_t numMarks = 1024;
+  Value marks;
   /// Named barriers of consumers that take turns, and of each consumer; 0 is that of the block.
   static constexpr int64_t firstTurnBarrier = 2, turnThreads = 256, firstWarpgroupBarrier = 6;
   bool takesTurns = false;
@@ -113,6 +135,8 @@ private:
 
   /// Of the tile whose scores are next, and of the tile whose values are.
   RingPosition scorePosition, valuePosition;
+  /// Whether its scores are the last ones of the point.
+  Value isLastTile;
   /// The scores under way, and how many groups of products may be when they are there.
   Fragment scores;
   unsigned pendingProducts = 0;

@@ -1,0 +1,143 @@
+//===- Grid.cpp - Which points of a kernel's grid a block works on ------------ ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A block for each point, or (`grid = persistent`) a block for each multiprocessor, which goes from
+// one point to the next: what it has prepared once serves all of them, and its producer copies the
+// next point's tiles while its consumers finish the one at hand.
+//
+// Who works on what follows from the numbers of the block and the round, so no memory is shared and
+// results do not depend on time. Where all tiles of queries cost the same, rounds go through the
+// tiles of one head after the other: blocks share the keys of a head in the second-level cache. Under
+// a causal mask tile t of T costs about t + 1, and either
+//
+// - tiles are dealt out in the order of their costs, all heads' longest ones first, in a direction
+//   that changes with every round: few heads, whose keys many blocks read at the same time; or
+// - two rounds in a row are a pair of tiles t and T - 1 - t of two neighbouring heads, T + 1 together,
+//   and pairs go through the heads in their order: many heads, whose keys would not fit into the cache
+//   at once.
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelLowering.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::tile;
+using namespace sfa::gpu;
+
+/// Blocks that read the keys of a head at the same time, at least, where all heads are worked on at
+/// once: that many times fewer bytes come from memory than go to multiprocessors.
+static constexpr int64_t leastReaders = 4;
+
+void KernelLowering::setPoint(Value batch, Value head, Value tile) {
+  mapping.map(kernel.getCoordinates(),
+              Values{emit.toIndex(batch), emit.toIndex(head), emit.toIndex(tile)});
+}
+
+bool KernelLowering::pointsDiffer() {
+  auto masks = keyLoop.getMask().front().getOps<MaskOp>();
+  return llvm::any_of(masks, [](MaskOp op) {
+    return op.getMask().rightBound().has_value() && !op.getMask().leftBound().has_value();
+  });
+}
+
+static Value numBlocks(Emitter &emit) { return emit.make<NVVM::GridDimXOp>(emit.getI32Type()); }
+
+static Value blockNumber(Emitter &emit) { return emit.make<NVVM::BlockIdXOp>(emit.getI32Type()); }
+
+/// Pairs of heads, times the tiles of a head.
+static Value numPairs(Emitter &emit, Value tiles, Value heads) {
+  return emit.mul(emit.div(emit.add(heads, 1), 2), tiles);
+}
+
+Value KernelLowering::takesPairs() {
+  Value heads = emit.mul(extents[1], extents[2]), blocks = numBlocks(emit);
+  Value hasManyHeads = emit.compare(arith::CmpIPredicate::ugt, emit.mul(heads, leastReaders), blocks);
+  // Fewer pairs than blocks would leave blocks without work.
+  Value fill = emit.compare(arith::CmpIPredicate::uge, numPairs(emit, extents[0], heads), blocks);
+  return emit.bitAnd(hasManyHeads, fill);
+}
+
+Value KernelLowering::numRounds() {
+  Value heads = emit.mul(extents[1], extents[2]), blocks = numBlocks(emit);
+  auto roundsOf = [&](Value points) {
+    return emit.div(emit.add(points, emit.sub(blocks, 1)), blocks);
+  };
+  Value rounds = roundsOf(emit.mul(extents[0], heads));
+  if (!pointsDiffer())
+    return rounds;
+  return emit.choose(
+      takesPairs(),
+      [&] { return Values{emit.mul(roundsOf(numPairs(emit, extents[0], heads)), 2)}; },
+      [&] { return Values{rounds}; })[0];
+}
+
+KernelLowering::Point KernelLowering::pointOf(Value round) {
+  Value tiles = extents[0], heads = emit.mul(extents[1], extents[2]);
+  Value blocks = numBlocks(emit), block = blockNumber(emit);
+  Value lastTile = emit.sub(tiles, 1);
+  auto isBelow = [&](Value a, Value b) { return emit.compare(arith::CmpIPredicate::ult, a, b); };
+  if (!pointsDiffer()) {
+    Value number = emit.add(emit.mul(round, blocks), block);
+    return {emit.sub(lastTile, emit.rem(number, tiles)), emit.div(number, tiles),
+            isBelow(number, emit.mul(tiles, heads))};
+  }
+  Value isOdd = emit.compare(arith::CmpIPredicate::ne, emit.bitAnd(round, 1), emit.i32(0));
+  Values found = emit.choose(
+      takesPairs(),
+      [&] {
+        Value number = emit.add(emit.mul(emit.shiftRight(round, 1), blocks), block);
+        Value place = emit.rem(number, tiles), pair = emit.div(number, tiles);
+        Value head = emit.add(emit.mul(pair, 2), emit.bitAnd(round, 1));
+        return Values{emit.select(isOdd, place, emit.sub(lastTile, place)), head,
+                      isBelow(head, heads)};
+      },
+      [&] {
+        Value place = emit.select(isOdd, emit.sub(emit.sub(blocks, 1), block), block);
+        Value number = emit.add(emit.mul(round, blocks), place);
+        return Values{emit.sub(lastTile, emit.div(number, heads)), emit.rem(number, heads),
+                      isBelow(number, emit.mul(tiles, heads))};
+      });
+  return {found[0], found[1], found[2]};
+}
+
+KernelLowering::Values
+KernelLowering::forEachPoint(ValueRange init, function_ref<Values(Value, ValueRange)> body) {
+  Type i32 = emit.getI32Type();
+  if (!isPersistent()) {
+    // The last row tiles first: they have the most keys under a causal mask.
+    Value last = emit.sub(emit.make<NVVM::GridDimXOp>(i32), 1);
+    setPoint(emit.make<NVVM::BlockIdZOp>(i32), emit.make<NVVM::BlockIdYOp>(i32),
+             emit.sub(last, blockNumber(emit)));
+    return body(emit.i32(0), init);
+  }
+  return emit.loop(emit.i32(0), numRounds(), emit.i32(1), init, [&](Value round, ValueRange in) {
+    Point point = pointOf(round);
+    return emit.choose(
+        point.exists,
+        [&] {
+          setPoint(emit.div(point.head, extents[1]), emit.rem(point.head, extents[1]), point.tile);
+          return body(round, in);
+        },
+        [&] { return Values(in); });
+  });
+}
+
+LogicalResult KernelLowering::lowerBefore(KeyLoopOp loop) {
+  for (Operation &op : llvm::make_range(loop->getBlock()->begin(), Block::iterator(loop)))
+    if (failed(lower(&op)))
+      return failure();
+  return success();
+}
+
+LogicalResult KernelLowering::lowerBehind(KeyLoopOp loop) {
+  for (Operation &op : llvm::make_range(std::next(Block::iterator(loop)), loop->getBlock()->end()))
+    if (!op.hasTrait<OpTrait::IsTerminator>() && failed(lower(&op)))
+      return failure();
+  return success();
+}

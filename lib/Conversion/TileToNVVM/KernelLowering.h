@@ -56,11 +56,22 @@ std::unique_ptr<CodePath> createWarpPath(KernelLowering &kernel);
 /// wgmma and bulk tensor copies: sm_90a.
 std::unique_ptr<CodePath> createWarpgroupPath(KernelLowering &kernel);
 
+/// Of bulk tensor copies: the number of a memory, and the box, which is 64 columns wide.
+struct TensorMapBox {
+  unsigned memory;
+  int64_t rows, heads;
+
+  bool operator==(const TensorMapBox &other) const {
+    return memory == other.memory && rows == other.rows && heads == other.heads;
+  }
+};
+
 /// What a launch has to know of a kernel.
 struct KernelResources {
   int64_t numThreads = 0, sharedBytes = 0;
-  /// Bulk tensor copies: the memory and the rows of a box; it is 64 columns wide.
-  llvm::SmallVector<std::pair<unsigned, int64_t>> tensorMaps;
+  llvm::SmallVector<TensorMapBox> tensorMaps;
+  /// Whether the grid is one of work items, which the blocks share.
+  bool isPersistent = false;
 };
 
 /// Lowers one kernel to a function of one thread, in the llvm, nvvm, arith and scf dialects.
@@ -129,8 +140,9 @@ public:
   SharedTile allocateTile(int64_t rows, int64_t columns) {
     return {allocateShared(rows * columns * 2), rows, columns};
   }
-  /// The parameter that holds the tensor map of boxes of `rows` rows of `memory`.
-  Value tensorMap(const Memory &memory, int64_t rows);
+  /// The parameter that holds the tensor map of boxes of `rows` rows of each of `heads` heads of
+  /// `memory`.
+  Value tensorMap(const Memory &memory, int64_t rows, int64_t heads = 1);
 
   mlir::LogicalResult lower(mlir::Block &block);
   /// What the key loop carries.

@@ -68,9 +68,12 @@ def ConvertTileToNVVMPass : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
     tensor copies; on all other chips products are `mma.sync` and tiles come by `cp.async`. Expects bufferized launches.
 
     For each memory a function takes its address, its rows and its strides of batch, head and row (i64, in elements);
-    after them the tensor maps of bulk copies, which the attribute `sfa.tensor_maps` of the launch lists as pairs
-    (number of the memory, rows of a box of 64 columns). The attribute `sfa.aligned` lists the memories whose strides have
-    to be multiples of 16 bytes: those of dense rows.
+    after them the tensor maps of bulk copies, which the attribute `sfa.tensor_maps` of the launch lists as triples
+    (number of the memory, rows and heads of a box of 64 columns). The attribute `sfa.aligned` lists the memories whose
+    strides have to be multiples of 16 bytes: those of dense rows.
+
+    The unit attribute `sfa.persistent` makes the grid of a launch one of work items, which at most as many blocks as
+    the device has multiprocessors share. Its kernel takes the sizes of the grid in x, y and z (i32) before tensor maps.
   }];
   let options = [
     Option<"chip", "chip", "std::string", /*default=*/"\"sm_80\"",

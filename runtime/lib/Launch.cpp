@@ -108,19 +108,38 @@ static bool getStandIn(const Launch &launch, const Bindings &bindings, TensorMap
   return false;
 }
 
+static bool isEmpty(const Grid &grid) { return !grid[0] || !grid[1] || !grid[2]; }
+
+/// The work items of a persistent launch; fails where they are too many.
+static uint32_t countItems(const Launch &launch, const Grid &grid) {
+  if (isEmpty(grid))
+    return 0;
+  int64_t items = int64_t(grid[0]) * grid[1]; // no overflow: each is below 2^31
+  if (items <= maxItems)
+    items *= grid[2];
+  if (items > maxItems)
+    fail(SFA_ERROR_INVALID_ARGUMENT,
+         "the kernel {} has {} x {} x {} work items for these arguments; a launch takes up to {}: "
+         "split the call",
+         launch.kernel, grid[0], grid[1], grid[2], maxItems);
+  return static_cast<uint32_t>(items);
+}
+
+/// The blocks of a launch, or its work items where it is persistent.
 static Grid getGrid(const Launch &launch, const Bindings &bindings) {
   Grid grid;
   for (int axis = 0; axis < 3; ++axis) {
+    int64_t max = launch.isPersistent ? maxItems : maxGrid[axis];
     int64_t size = 0;
     for (const Expression &term : launch.grid[axis])
       if (__builtin_add_overflow(size, bindings.evaluate(term), &size))
         size = INT64_MAX;
-    if (size > maxGrid[axis])
-      fail(
-          SFA_ERROR_INVALID_ARGUMENT,
-          "the grid of the kernel {} has {} blocks in {} for these arguments; a device takes up to "
-          "{}: split the call",
-          launch.kernel, size, "xyz"[axis], maxGrid[axis]);
+    if (size > max)
+      fail(SFA_ERROR_INVALID_ARGUMENT,
+           "the grid of the kernel {} has {} {} in {} for these arguments; a {} takes up to {}: "
+           "split the call",
+           launch.kernel, size, launch.isPersistent ? "work items" : "blocks", "xyz"[axis],
+           launch.isPersistent ? "launch" : "device", max);
     grid[axis] = static_cast<uint32_t>(size);
   }
   if (grid[0] % launch.cluster != 0)
@@ -132,7 +151,10 @@ static Grid getGrid(const Launch &launch, const Bindings &bindings) {
   return grid;
 }
 
-static bool isEmpty(const Grid &grid) { return !grid[0] || !grid[1] || !grid[2]; }
+/// The blocks that share the work items of `grid`: one to a multiprocessor, as far as there are.
+static Grid getPersistentGrid(const Launch &launch, const Grid &grid, uint32_t multiprocessors) {
+  return {std::min(countItems(launch, grid), multiprocessors), 1, 1};
+}
 
 /// Fails unless the kernel can take the rows of buffer `index` in pieces of 16 bytes.
 static void requireAlignedRows(const Program &program, const Launch &launch,
@@ -153,8 +175,11 @@ static void requireAlignedRows(const Program &program, const Launch &launch,
 
 /// Fails where a launch cannot be put into a stream with these tensors.
 static void checkLaunch(const Program &program, const Launch &launch, const Bindings &bindings) {
-  if (isEmpty(getGrid(launch, bindings)))
+  Grid grid = getGrid(launch, bindings);
+  if (isEmpty(grid))
     return;
+  if (launch.isPersistent)
+    countItems(launch, grid);
   for (int32_t position : launch.aligned)
     requireAlignedRows(program, launch, bindings, launch.memories[position]);
   for (const TensorMapBox &box : launch.tensorMaps)
@@ -166,7 +191,7 @@ static void encode(const Driver &driver, const Program &program, const Launch &l
                    const TensorMapBox &box, const Bindings &bindings, cu::TensorMap &map) {
   int32_t index = launch.memories[box.memory];
   TensorMapView view;
-  uint32_t sizes[4] = {box.columns, box.rows, 1, 1};
+  uint32_t sizes[4] = {box.columns, box.rows, box.heads, 1};
   if (!bindings[index].isEmpty) {
     view = getView(program, bindings, index);
   } else if (getStandIn(launch, bindings, view)) {
@@ -184,20 +209,23 @@ static void encode(const Driver &driver, const Program &program, const Launch &l
     driver.failCall(
         result, "cuTensorMapEncodeTiled",
         fmt::format("cannot describe memory {} of the kernel {} to the tensor memory accelerator: "
-                    "address {:#x}, sizes [{}], strides in bytes [{}], box {} x {}",
+                    "address {:#x}, sizes [{}], strides in bytes [{}], box [{}]",
                     box.memory, launch.kernel, view.address, fmt::join(view.sizes, ", "),
-                    fmt::join(view.strides, ", "), box.rows, box.columns),
+                    fmt::join(view.strides, ", "), fmt::join(sizes, ", ")),
         "");
 }
 
-static void launchKernel(const Driver &driver, const Program &program, const Launch &launch,
-                         const Bindings &bindings, cu::Function function, cu::Stream stream) {
+static void launchKernel(const Driver &driver, const Program &program, const LoadedProgram &loaded,
+                         size_t index, const Bindings &bindings, cu::Stream stream) {
+  const Launch &launch = program.launches[index];
   Grid grid = getGrid(launch, bindings);
   if (isEmpty(grid))
     return;
+  Grid blocks =
+      launch.isPersistent ? getPersistentGrid(launch, grid, loaded.multiprocessors()) : grid;
 
   cu::TensorMap maps[maxTensorMaps];
-  void *parameters[5 * maxMemories + maxTensorMaps];
+  void *parameters[5 * maxMemories + 3 + maxTensorMaps];
   void **next = parameters;
   auto pass = [&](const void *value) { *next++ = const_cast<void *>(value); };
   for (int32_t memory : launch.memories) {
@@ -207,28 +235,31 @@ static void launchKernel(const Driver &driver, const Program &program, const Lau
     for (const int64_t &stride : binding.strides)
       pass(&stride);
   }
-  for (size_t index = 0; index < launch.tensorMaps.size(); ++index) {
-    encode(driver, program, launch, launch.tensorMaps[index], bindings, maps[index]);
-    pass(&maps[index]);
+  if (launch.isPersistent)
+    for (const uint32_t &items : grid)
+      pass(&items);
+  for (size_t map = 0; map < launch.tensorMaps.size(); ++map) {
+    encode(driver, program, launch, launch.tensorMaps[map], bindings, maps[map]);
+    pass(&maps[map]);
   }
 
   cu::LaunchAttribute cluster = {cu::clusterDimension, 0, {}};
   cluster.value.clusterDim[0] = launch.cluster;
   cluster.value.clusterDim[1] = cluster.value.clusterDim[2] = 1;
-  cu::LaunchConfig config = {{grid[0], grid[1], grid[2]},
+  cu::LaunchConfig config = {{blocks[0], blocks[1], blocks[2]},
                              {launch.block, 1, 1},
                              launch.sharedBytes,
                              stream,
                              launch.cluster > 1 ? &cluster : nullptr,
                              launch.cluster > 1 ? 1u : 0u};
-  cu::Result result = driver.launchKernelEx(&config, function, parameters, nullptr);
+  cu::Result result = driver.launchKernelEx(&config, loaded.function(index), parameters, nullptr);
   if (result != cu::success)
     driver.failCall(
         result, "cuLaunchKernelEx",
         fmt::format("cannot launch the kernel {} (grid {} x {} x {}, {} threads a block, "
                     "{} bytes of dynamic shared memory, clusters of {})",
-                    launch.kernel, grid[0], grid[1], grid[2], launch.block, launch.sharedBytes,
-                    launch.cluster),
+                    launch.kernel, blocks[0], blocks[1], blocks[2], launch.block,
+                    launch.sharedBytes, launch.cluster),
         "");
 }
 
@@ -251,7 +282,6 @@ sfa_status sfa_program_launch(sfa_program *handle, int32_t device, void *stream,
     const LoadedProgram &loaded = handle->loaded.get(driver, program, device);
     ScopedContext scope(driver, loaded.context());
     for (size_t index = 0; index < program.launches.size(); ++index)
-      launchKernel(driver, program, program.launches[index], bindings, loaded.function(index),
-                   stream);
+      launchKernel(driver, program, loaded, index, bindings, stream);
   });
 }

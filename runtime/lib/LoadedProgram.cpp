@@ -69,22 +69,27 @@ void sfa::runtime::impl::requireSupport(const Program &program, int32_t device,
 static void requireParameters(const Driver &driver, cu::Function function, const Launch &launch) {
   if (!driver.functionGetParamInfo)
     return;
-  size_t numScalars = 5 * launch.memories.size();
-  size_t count = numScalars + launch.tensorMaps.size();
+  size_t numWords = 5 * launch.memories.size();
+  size_t numExtents = launch.isPersistent ? 3 : 0;
+  size_t count = numWords + numExtents + launch.tensorMaps.size();
   for (size_t index = 0; index <= count; ++index) {
     size_t offset = 0, size = 0;
     cu::Result result = driver.functionGetParamInfo(function, index, &offset, &size);
     if (result != cu::success && result != cu::invalidValue)
       driver.failCall(result, "cuFuncGetParamInfo", "cannot load the program", "");
     bool isThere = result == cu::success;
-    size_t wanted = index < numScalars ? sizeof(uint64_t) : sizeof(cu::TensorMap);
+    size_t wanted = index < numWords                ? sizeof(uint64_t)
+                    : index < numWords + numExtents ? sizeof(uint32_t)
+                                                    : sizeof(cu::TensorMap);
     if (isThere != (index < count) || (isThere && size != wanted))
       fail(SFA_ERROR_INVALID_PROGRAM,
-           "invalid program: the kernel {} {} parameter {}{}; its launch has {} memories and {} "
-           "tensor maps, which are {} parameters of 8 bytes and {} of 128",
+           "invalid program: the kernel {} {} parameter {}{}; its launch {}has {} memories and {} "
+           "tensor maps, which are {} parameters of 8 bytes{} and {} of 128",
            launch.kernel, isThere ? "has" : "has no", index,
-           isThere ? fmt::format(" of {} bytes", size) : "", launch.memories.size(),
-           launch.tensorMaps.size(), numScalars, launch.tensorMaps.size());
+           isThere ? fmt::format(" of {} bytes", size) : "",
+           launch.isPersistent ? "is persistent and " : "", launch.memories.size(),
+           launch.tensorMaps.size(), numWords, launch.isPersistent ? ", 3 of 4" : "",
+           launch.tensorMaps.size());
   }
 }
 
@@ -98,15 +103,22 @@ static void requireEntries(const Driver &driver, const Program &program) {
            launch.kernel, Driver::versionName(12000), Driver::versionName(driver.version));
 }
 
-/// The device, where it can run the program.
-static cu::Device getSupported(const Driver &driver, const Program &program, int32_t device) {
-  requireSupport(program, device, getProperties(driver, device));
+/// The properties of the device, where it can run the program.
+static sfa_device_properties getSupported(const Driver &driver, const Program &program,
+                                          int32_t device) {
+  sfa_device_properties properties = getProperties(driver, device);
+  requireSupport(program, device, properties);
   requireEntries(driver, program);
-  return getDevice(driver, device);
+  return properties;
 }
 
 LoadedProgram::LoadedProgram(const Driver &driver, const Program &program, int32_t device)
-    : primary(driver, getSupported(driver, program, device)), module{driver, primary.get()} {
+    : LoadedProgram(driver, program, device, getSupported(driver, program, device)) {}
+
+LoadedProgram::LoadedProgram(const Driver &driver, const Program &program, int32_t device,
+                             const sfa_device_properties &properties)
+    : numMultiprocessors(static_cast<uint32_t>(properties.multiprocessors)),
+      primary(driver, getDevice(driver, device)), module{driver, primary.get()} {
   std::string what = fmt::format("cannot load the program onto device {}", device);
   ScopedContext scope(driver, primary.get());
   RelaxedCapture capture(driver);

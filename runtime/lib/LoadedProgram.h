@@ -28,8 +28,13 @@ public:
   cu::Context context() const { return primary.get(); }
   /// The kernel of launch `index`.
   cu::Function function(size_t index) const { return functions[index]; }
+  /// Of the device.
+  uint32_t multiprocessors() const { return numMultiprocessors; }
 
 private:
+  LoadedProgram(const Driver &driver, const Program &program, int32_t device,
+                const sfa_device_properties &properties);
+
   struct Module {
     ~Module();
     const Driver &driver;
@@ -37,6 +42,7 @@ private:
     cu::Module handle = nullptr;
   };
 
+  uint32_t numMultiprocessors;
   PrimaryContext primary;
   Module module;
   std::vector<cu::Function> functions;

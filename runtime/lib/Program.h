@@ -28,12 +28,16 @@ constexpr int maxMemories = 32;
 constexpr int maxTensorMaps = 16;
 constexpr int maxLaunches = 64;
 constexpr int maxTerms = 4;
+/// Work items of a persistent launch, so that a kernel can count them in 32 bits.
+constexpr int64_t maxItems = 2147483647;
 /// Of CUDA, for any chip that is supported.
 constexpr int64_t maxBlock = 1024;
 constexpr int64_t maxSharedBytes = 227 * 1024;
 constexpr int64_t maxCluster = 8;
 constexpr int64_t maxGrid[3] = {2147483647, 65535, 65535};
 constexpr int64_t maxBox = 256;
+/// Of all heads of a box, so that it stays small in shared memory.
+constexpr int64_t maxBoxRows = 256;
 /// The span of the swizzle, which a row of a box must not exceed.
 constexpr int64_t maxBoxRowBytes = 128;
 
@@ -61,7 +65,7 @@ struct Expression {
   }
 };
 
-/// Blocks of a grid in one direction: the sum of these.
+/// Blocks or work items of a grid in one direction: the sum of these.
 using Extent = std::vector<Expression>;
 
 struct BufferType {
@@ -78,12 +82,15 @@ std::string toString(const int64_t *shape, int32_t rank);
 struct TensorMapBox {
   /// The position in `memories` of the launch.
   int32_t memory;
-  uint32_t rows, columns;
+  uint32_t rows, columns, heads;
 };
 
 struct Launch {
   std::string kernel;
   Extent grid[3];
+  /// Whether the grid is one of work items, which at most as many blocks as the device has
+  /// multiprocessors share.
+  bool isPersistent;
   uint32_t block, sharedBytes, cluster;
   /// Numbers of buffers: arguments, then results, then temporaries.
   std::vector<int32_t> memories;

@@ -96,6 +96,12 @@ public:
     return value.get_ref<const std::string &>();
   }
 
+  bool boolean() const {
+    if (!value.is_boolean())
+      refuse("true or false");
+    return value.get<bool>();
+  }
+
   int64_t integer(int64_t min, int64_t max) const {
     bool fits = value.is_number_integer() &&
                 (!value.is_number_unsigned() || value.get<uint64_t>() <= uint64_t(INT64_MAX));
@@ -135,6 +141,8 @@ private:
   BufferType readBuffer(const Value &value, size_t numArguments, bool mayBeAny);
   std::vector<BufferType> readBuffers(const Value &value, bool areArguments);
   Launch readLaunch(const Value &value);
+  /// How many blocks, or work items, the launch has.
+  void readBlocks(const Value &value, Launch &launch);
   TensorMapBox readTensorMap(const Value &value, const Launch &launch);
   bool imageHas(const std::string &kernel) const;
 
@@ -277,7 +285,7 @@ std::vector<BufferType> Reader::readBuffers(const Value &value, bool areArgument
 }
 
 TensorMapBox Reader::readTensorMap(const Value &value, const Launch &launch) {
-  value.requireFields({"memory", "box_rows", "box_columns"});
+  value.requireFields({"memory", "box_rows", "box_columns", "box_heads"});
   if (program.chip.major < 9)
     invalid("{} needs sm_90 or later; the chip of the program is {}", value.where(),
             program.chip.name());
@@ -296,6 +304,12 @@ TensorMapBox Reader::readTensorMap(const Value &value, const Launch &launch) {
   if (map.columns * bytes % 16 != 0)
     columns.refuse(
         fmt::format("a multiple of {}, 16 bytes of {}", 16 / bytes, typeName(buffer.dtype)));
+  Value heads = value.field("box_heads");
+  map.heads = heads.integer(1, maxBox);
+  if (map.rows * map.heads > maxBoxRows)
+    heads.refuse(fmt::format("at most {} with box_rows {}, since a box has at most {} rows of all "
+                             "its heads together",
+                             maxBoxRows / map.rows, map.rows, maxBoxRows));
   return map;
 }
 
@@ -320,25 +334,18 @@ bool Reader::imageHas(const std::string &kernel) const {
   return false;
 }
 
-Launch Reader::readLaunch(const Value &value) {
-  value.requireFields(
-      {"kernel", "grid", "block", "shared_bytes", "cluster", "memories", "aligned", "tensor_maps"});
-  Launch launch;
-  Value kernel = value.field("kernel");
-  launch.kernel = kernel.string();
-  if (launch.kernel.empty() || launch.kernel.find('\0') != std::string::npos ||
-      !imageHas(launch.kernel))
-    invalid("{} is {}; the image has no kernel of this name", kernel.where(), kernel.describe());
-
+void Reader::readBlocks(const Value &value, Launch &launch) {
+  launch.isPersistent = value.field("persistent").boolean();
   std::vector<Value> grid = value.field("grid").array(3, 3);
   for (int axis = 0; axis < 3; ++axis)
-    launch.grid[axis] = readExtent(grid[axis], maxGrid[axis]);
-  launch.block = value.field("block").integer(1, maxBlock);
-  launch.sharedBytes = value.field("shared_bytes").integer(0, maxSharedBytes);
+    launch.grid[axis] = readExtent(grid[axis], launch.isPersistent ? maxItems : maxGrid[axis]);
+
   launch.cluster = value.field("cluster").integer(1, maxCluster);
   if (launch.cluster > 1 && program.chip.major < 9)
     invalid("{} is {}; it has to be 1 for {}, since clusters need sm_90 or later",
             value.field("cluster").where(), launch.cluster, program.chip.name());
+  if (launch.cluster > 1 && launch.isPersistent)
+    value.field("cluster").refuse("1 for a persistent launch, whose blocks share work items");
   bool isFixed = true;
   int64_t blocks = 0;
   for (const Expression &term : launch.grid[0]) {
@@ -347,6 +354,21 @@ Launch Reader::readLaunch(const Value &value) {
   }
   if (isFixed && blocks % launch.cluster != 0)
     grid[0].refuse(fmt::format("a multiple of the cluster, {}", launch.cluster));
+}
+
+Launch Reader::readLaunch(const Value &value) {
+  value.requireFields({"kernel", "grid", "persistent", "block", "shared_bytes", "cluster",
+                       "memories", "aligned", "tensor_maps"});
+  Launch launch;
+  Value kernel = value.field("kernel");
+  launch.kernel = kernel.string();
+  if (launch.kernel.empty() || launch.kernel.find('\0') != std::string::npos ||
+      !imageHas(launch.kernel))
+    invalid("{} is {}; the image has no kernel of this name", kernel.where(), kernel.describe());
+
+  readBlocks(value, launch);
+  launch.block = value.field("block").integer(1, maxBlock);
+  launch.sharedBytes = value.field("shared_bytes").integer(0, maxSharedBytes);
 
   auto numBuffers = static_cast<int64_t>(program.numBuffers());
   for (const Value &memory : value.field("memories").array(0, maxMemories)) {
@@ -374,8 +396,8 @@ Program Reader::read(const Value &document) {
   if (!document.has("version"))
     invalid("the document has no field \"version\"");
   document.field("version").integer(1, INT64_MAX);
-  if (int64_t version = document.field("version").integer(1, INT64_MAX); version != 2)
-    invalid("its format has version {}; this runtime (FlashSFA {}) reads version 2: compile the "
+  if (int64_t version = document.field("version").integer(1, INT64_MAX); version != 3)
+    invalid("its format has version {}; this runtime (FlashSFA {}) reads version 3: compile the "
             "program with a compiler of the same release",
             version, SFA_RUNTIME_VERSION);
   document.requireFields({"format", "version", "compiler", "chip", "image", "arguments", "results",

@@ -53,6 +53,7 @@ static ordered_json write(const Launch &launch) {
   value["kernel"] = launch.kernel;
   for (const Extent &extent : launch.grid)
     value["grid"].push_back(write(extent));
+  value["persistent"] = launch.isPersistent;
   value["block"] = launch.block;
   value["shared_bytes"] = launch.sharedBytes;
   value["cluster"] = launch.cluster;
@@ -60,15 +61,17 @@ static ordered_json write(const Launch &launch) {
   value["aligned"] = launch.aligned;
   value["tensor_maps"] = ordered_json::array();
   for (const TensorMapBox &map : launch.tensorMaps)
-    value["tensor_maps"].push_back(
-        {{"memory", map.memory}, {"box_rows", map.rows}, {"box_columns", map.columns}});
+    value["tensor_maps"].push_back({{"memory", map.memory},
+                                    {"box_rows", map.rows},
+                                    {"box_columns", map.columns},
+                                    {"box_heads", map.heads}});
   return value;
 }
 
 std::string sfa::runtime::impl::writeProgram(const Program &program) {
   ordered_json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 2;
+  document["version"] = 3;
   document["compiler"] = program.compiler;
   document["chip"] = program.chipName;
   if (program.image.isPTX)

@@ -90,10 +90,10 @@ void KernelLowering::createFunction(Block *module) {
       extents.push_back(entry->addArgument(emit.getI32Type(), loc));
 }
 
-Value KernelLowering::tensorMap(const Memory &memory, int64_t rows) {
+Value KernelLowering::tensorMap(const Memory &memory, int64_t rows, int64_t heads) {
   // Parameters are bytes to the function; the launch encodes them.
   Block &entry = function.getBody().front();
-  std::pair<unsigned, int64_t> wanted = {memory.number, rows};
+  TensorMapBox wanted = {memory.number, rows, heads};
   for (auto [number, map] : llvm::enumerate(resources.tensorMaps))
     if (map == wanted)
       return entry.getArgument(numScalars() + number);

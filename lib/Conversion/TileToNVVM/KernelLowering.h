@@ -51,14 +51,23 @@ std::unique_ptr<CodePath> createWarpPath(KernelLowering &kernel);
 /// wgmma and bulk tensor copies: sm_90a.
 std::unique_ptr<CodePath> createWarpgroupPath(KernelLowering &kernel);
 
+/// Of bulk tensor copies: the number of a memory, and the box, which is 64 columns wide.
+struct TensorMapBox {
+  unsigned memory;
+  int64_t rows, heads;
+
+  bool operator==(const TensorMapBox &other) const {
+    return memory == other.memory && rows == other.rows && heads == other.heads;
+  }
+};
+
 /// What a launch has to know of a kernel.
 struct KernelResources {
   int64_t numThreads = 0, sharedBytes = 0;
   /// Whether a launch has as many blocks as there are multiprocessors, at most, and the kernel takes
   /// the extents of its grid.
   bool isPersistent = false;
-  /// Bulk tensor copies: the memory and the rows of a box; it is 64 columns wide.
-  llvm::SmallVector<std::pair<unsigned, int64_t>> tensorMaps;
+  llvm::SmallVector<TensorMapBox> tensorMaps;
 };
 
 /// Lowers one kernel to a function of one thread, in the llvm, nvvm, arith and scf dialects.
@@ -127,8 +136,9 @@ public:
   SharedTile allocateTile(int64_t rows, int64_t columns) {
     return {allocateShared(rows * columns * 2), rows, columns};
   }
-  /// The parameter that holds the tensor map of boxes of `rows` rows of `memory`.
-  Value tensorMap(const Memory &memory, int64_t rows);
+  /// The parameter that holds the tensor map of boxes of `rows` rows of each of `heads` heads of
+  /// `memory`.
+  Value tensorMap(const Memory &memory, int64_t rows, int64_t heads = 1);
 
   //===--- Grid (Grid.cpp) --------------------------------------------------===//
 

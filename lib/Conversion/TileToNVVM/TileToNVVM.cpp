@@ -108,10 +108,12 @@ struct ConvertTileToNVVM : sfa::impl::ConvertTileToNVVMPassBase<ConvertTileToNVV
     llvm::append_range(memories, launch.getOutputs());
     auto call = ::mlir::gpu::LaunchFuncOp::create(builder, symbol, grid, block, shared, memories);
     SmallVector<int64_t> maps;
-    for (auto [memory, rows] : kernel.resources.tensorMaps)
-      maps.append({memory, rows});
+    for (auto [memory, rows, heads] : kernel.resources.tensorMaps)
+      maps.append({memory, rows, heads});
     if (!maps.empty())
       call->setAttr(tensorMapsAttrName, builder.getDenseI64ArrayAttr(maps));
+    if (kernel.resources.isPersistent)
+      call->setAttr(persistentAttrName, builder.getUnitAttr());
     call->setAttr(alignedAttrName, builder.getDenseI64ArrayAttr(kernel.alignedMemories));
     launch.erase();
   }

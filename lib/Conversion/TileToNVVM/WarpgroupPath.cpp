@@ -74,7 +74,8 @@ WarpgroupPath::Values WarpgroupPath::emitProducer(KeyLoopOp loop, ValueRange sta
   Values behind;
   // A warp for each ring, so that keys do not wait until there is room for values. The first one
   // copies queries, too; it carries the parity of their barrier along.
-  for (auto [number, ring] : llvm::enumerate(rings)) {
+  for (const Ring &ring : rings) {
+    auto number = static_cast<int64_t>(&ring - rings.begin());
     bool isFirst = number == 0;
     ValueRange carried = isFirst ? start.take_front(3) : start.drop_front(3);
     auto copyPoint = [&](Value, ValueRange in) {
@@ -100,7 +101,7 @@ WarpgroupPath::Values WarpgroupPath::emitProducer(KeyLoopOp loop, ValueRange sta
         next.push_back(emit.bitXor(in[2], 1));
       return next;
     };
-    Value copies = emit.equal(kernel.thread, emit.i32(static_cast<int64_t>(32 * number)));
+    Value copies = emit.equal(kernel.thread, emit.i32(32 * number));
     llvm::append_range(
         behind, emit.choose(
                     copies, [&] { return forEachPoint(carried, copyPoint); },

@@ -162,10 +162,12 @@ llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
       return refuse(launch, "takes a memory that is neither an argument nor allocated here");
     memories.push_back(found->second);
   }
-  if (auto pairs = launch->getAttrOfType<DenseI64ArrayAttr>(tensorMapsAttrName))
-    for (int64_t i = 0; i < pairs.size(); i += 2)
-      maps.push_back(json::Object{
-          {"memory", pairs[i]}, {"box_rows", pairs[i + 1]}, {"box_columns", 64}});
+  if (auto triples = launch->getAttrOfType<DenseI64ArrayAttr>(tensorMapsAttrName))
+    for (int64_t i = 0; i < triples.size(); i += 3)
+      maps.push_back(json::Object{{"memory", triples[i]},
+                                  {"box_rows", triples[i + 1]},
+                                  {"box_columns", 64},
+                                  {"box_heads", triples[i + 2]}});
   if (auto positions = launch->getAttrOfType<DenseI64ArrayAttr>(alignedAttrName))
     for (int64_t position : positions.asArrayRef())
       aligned.push_back(position);
@@ -174,6 +176,7 @@ llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
   matchPattern(launch.getDynamicSharedMemorySize(), m_ConstantInt(&shared));
   launches.push_back(json::Object{{"kernel", launch.getKernelName().getValue()},
                                   {"grid", std::move(grid)},
+                                  {"persistent", launch->hasAttr(persistentAttrName)},
                                   {"block", block.getSExtValue()},
                                   {"shared_bytes", shared.getSExtValue()},
                                   {"cluster", 1},
@@ -276,7 +279,7 @@ llvm::Expected<Program> sfa::gpu::compileProgram(ModuleOp module, StringRef entr
 
   Program program;
   program.document = json::Object{{"format", "flashsfa-program"},
-                                  {"version", 2},
+                                  {"version", 3},
                                   {"compiler", SFA_VERSION},
                                   {"chip", chip.name}};
   if (llvm::Error error =

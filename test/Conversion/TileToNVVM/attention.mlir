@@ -8,7 +8,7 @@
 // SM80-SAME: threads in (%c128, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c81920_i32
 // SM90-SAME: threads in (%c384, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c163912_i32
 // BOTH-SAME: sfa.aligned = array<i64: 0, 1, 2, 3>
-// SM90-SAME: sfa.tensor_maps = array<i64: 0, 128, 1, 128, 2, 128>
+// SM90-SAME: sfa.tensor_maps = array<i64: 0, 128, 1, 1, 128, 1, 2, 128, 1>
 
 // SM80: gpu.module @sfa_kernels [#nvvm.target<{{.*}}chip = "sm_80"
 // SM90: gpu.module @sfa_kernels [#nvvm.target<{{.*}}chip = "sm_90a"

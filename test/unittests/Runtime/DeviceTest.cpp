@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <dlfcn.h>
 
 using namespace sfa;
@@ -171,11 +172,41 @@ chunk:
 }
 )";
 
+/// Persistent: blocks of one thread write of each work item its number and how many blocks there
+/// are, 8 bytes.
+const char itemsKernel[] = R"(
+.visible .entry items(.param .u64 a, .param .u64 an, .param .u64 a0, .param .u64 a1, .param .u64 a2,
+                      .param .u32 nx, .param .u32 ny, .param .u32 nz)
+{
+  .reg .pred %p<2>;
+  .reg .b32 %r<6>;
+  .reg .b64 %d<3>;
+  ld.param.u64 %d1, [a];
+  ld.param.u32 %r1, [nx];
+  ld.param.u32 %r2, [ny];
+  ld.param.u32 %r3, [nz];
+  mul.lo.u32 %r1, %r1, %r2;
+  mul.lo.u32 %r1, %r1, %r3;
+  mov.u32 %r4, %ctaid.x;
+  mov.u32 %r5, %nctaid.x;
+item:
+  setp.ge.u32 %p1, %r4, %r1;
+  @%p1 bra done;
+  mul.wide.u32 %d2, %r4, 8;
+  add.u64 %d2, %d1, %d2;
+  st.global.v2.u32 [%d2], {%r4, %r5};
+  add.u32 %r4, %r4, %r5;
+  bra item;
+done:
+  ret;
+}
+)";
+
 json makeDocument(const std::string &chip, const std::string &kernel, const json &arguments,
                   const json &results, const json &launch) {
   json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 2;
+  document["version"] = 3;
   document["compiler"] = "0.1.0";
   document["chip"] = chip;
   document["image"] = {{"kind", "ptx"}, {"text", makePTX(chip, {kernel})}};
@@ -189,6 +220,7 @@ json makeDocument(const std::string &chip, const std::string &kernel, const json
 json makeCopy() {
   json launch = {{"kernel", "copy"}, {"block", 128}, {"shared_bytes", 0}, {"cluster", 1}};
   launch["grid"] = {{{"dim", {0, 0}}, {"ceildiv", 128}}, 1, 1};
+  launch["persistent"] = false;
   launch["memories"] = {0, 1};
   launch["aligned"] = json::array();
   launch["tensor_maps"] = json::array();
@@ -202,18 +234,35 @@ json makeBox() {
   json rows = {{"dim", {1, 0}}};
   json launch = {{"kernel", "box"}, {"block", 128}, {"shared_bytes", 65536}, {"cluster", 1}};
   launch["grid"] = {{{"dim", {1, 0}}, {"ceildiv", 64}}, 1, 1};
+  launch["persistent"] = false;
   launch["memories"] = {0, 2};
   launch["aligned"] = {1};
-  launch["tensor_maps"] = {{{"memory", 0}, {"box_rows", 64}, {"box_columns", 64}}};
+  launch["tensor_maps"] = {
+      {{"memory", 0}, {"box_rows", 64}, {"box_columns", 64}, {"box_heads", 1}}};
   return makeDocument("sm_90a", boxKernel,
                       json::array({{{"type", "bf16"}, {"shape", {1, 1, -1, 64}}},
                                    {{"type", "u8"}, {"shape", json::array({-1})}}}),
                       json::array({{{"type", "bf16"}, {"shape", {1, 1, rows, 64}}}}), launch);
 }
 
+/// Argument 0 says by its size how many work items there are in x; there are 3 in y and 2 in z.
+json makeItems() {
+  json numX = {{"dim", {0, 0}}};
+  json launch = {{"kernel", "items"}, {"block", 1}, {"shared_bytes", 0}, {"cluster", 1}};
+  launch["grid"] = {numX, 3, 2};
+  launch["persistent"] = true;
+  launch["memories"] = {1};
+  launch["aligned"] = json::array();
+  launch["tensor_maps"] = json::array();
+  return makeDocument("sm_80", itemsKernel,
+                      json::array({{{"type", "u8"}, {"shape", json::array({-1})}}}),
+                      json::array({{{"type", "i32"}, {"shape", {2, 3, numX, 2}}}}), launch);
+}
+
 TEST(DeviceDocuments, AreRight) {
   EXPECT_EQ(load(makeCopy()).results()[0].shape, (std::vector<int64_t>{-1}));
   EXPECT_EQ(load(makeBox()).results()[0].shape, (std::vector<int64_t>{1, 1, -1, 64}));
+  EXPECT_EQ(load(makeItems()).results()[0].shape, (std::vector<int64_t>{2, 3, -1, 2}));
 }
 
 class Device : public testing::Test {
@@ -229,6 +278,7 @@ protected:
     if (properties->capability_major < 8)
       GTEST_SKIP() << properties->name << " is too old";
     isHopper = properties->capability_major == 9;
+    multiprocessors = properties->multiprocessors;
     ASSERT_TRUE(caller.open());
     void *context;
     ASSERT_EQ(caller.retain(&context, 0), 0);
@@ -281,6 +331,7 @@ protected:
 
   Caller caller;
   bool isHopper = false;
+  int32_t multiprocessors = 0;
   Stream stream = nullptr;
   uint64_t input = 0, output = 0;
   std::vector<uint8_t> content;
@@ -322,6 +373,28 @@ TEST_F(Device, RefusesOtherParameters) {
   json document = makeCopy();
   document["launches"][0]["memories"] = {0};
   expectHas(messageOf(load(document).prepare(0), SFA_ERROR_INVALID_PROGRAM), "has parameter 5");
+}
+
+TEST_F(Device, SharesWorkItemsBetweenMultiprocessors) {
+  runtime::Program program = load(makeItems());
+  for (int64_t numX : {0, 1, 100, 1300}) {
+    clear();
+    runtime::Tensor counter(at(input), SFA_DTYPE_U8, {numX});
+    runtime::Tensor to(at(output), SFA_DTYPE_I32, {2, 3, numX, 2});
+    runtime::Status status = program.launch(0, stream, {counter.tensor()}, {to.tensor()});
+    ASSERT_TRUE(bool(status)) << status.error().message;
+
+    std::vector<uint8_t> result = read();
+    std::vector<uint32_t> words(bytes / 4);
+    std::memcpy(words.data(), result.data(), bytes);
+    auto numItems = static_cast<uint32_t>(6 * numX);
+    uint32_t numBlocks = std::min(numItems, static_cast<uint32_t>(multiprocessors));
+    for (uint32_t item = 0; item < numItems; ++item) {
+      ASSERT_EQ(words[2 * item], item) << "of " << numItems;
+      ASSERT_EQ(words[2 * item + 1], numBlocks) << "of " << numItems;
+    }
+    EXPECT_EQ(words[2 * numItems], 0xEEEEEEEEu) << "of " << numItems;
+  }
 }
 
 TEST_F(Device, ReadsTensorMaps) {

@@ -95,6 +95,10 @@ void useOldDriver() {
   std::cerr << status.error().message << '\n';
   document["launches"][1]["tensor_maps"] = json::array();
   status = load(document).prepare(0);
+  std::cerr << (status ? "prepared" : status.error().message) << '\n';
+  // Whose parameters such a driver does not tell.
+  document["launches"][1]["persistent"] = true;
+  status = load(document).prepare(0);
   std::cerr << (status ? "prepared" : status.error().message);
 }
 
@@ -106,7 +110,7 @@ TEST_F(DriverDeathTest, ThatIsOld) {
       },
       testing::ExitedWithCode(0),
       "the kernel attend uses the tensor memory accelerator, which needs a driver of CUDA 12.0 or "
-      "later; this one is of CUDA 12.4: update the NVIDIA driver\nprepared");
+      "later; this one is of CUDA 12.4: update the NVIDIA driver\nprepared\nprepared");
 }
 
 /// A try that failed is not the last one.

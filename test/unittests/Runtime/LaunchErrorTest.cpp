@@ -237,6 +237,40 @@ TEST_F(LaunchError, SaysWhereAGridIsNotOfClusters) {
             "multiple of its cluster, 3");
 }
 
+TEST_F(LaunchError, SaysWhereWorkItemsAreTooMany) {
+  json document = makePersistentProgram();
+  json &grid = document["launches"][1]["grid"];
+  auto errorOf = [&](const json &x, const json &y, const json &z) {
+    grid = {x, y, z};
+    std::string message = messageOf(launch(load(document)), SFA_ERROR_INVALID_ARGUMENT);
+    EXPECT_TRUE(fake->launches.empty()) << "of " << grid;
+    return message;
+  };
+  json queryTiles = {{"dim", {0, 2}}, {"ceildiv", 128}}; // 8
+  const std::string most = " work items for these arguments; a launch takes up to 2147483647: "
+                           "split the call";
+  EXPECT_EQ(errorOf(queryTiles, 16384, 16384), "the kernel attend has 8 x 16384 x 16384" + most);
+  EXPECT_EQ(errorOf(2147483647, 2147483647, queryTiles),
+            "the kernel attend has 2147483647 x 2147483647 x 8" + most);
+  EXPECT_EQ(errorOf({{"sum", {2147483640, queryTiles}}}, 1, 1),
+            "the grid of the kernel attend has 2147483648 work items in x for these arguments; a "
+            "launch takes up to 2147483647: split the call");
+  EXPECT_EQ(errorOf(1, {{"sum", {2147483640, queryTiles}}}, 1),
+            "the grid of the kernel attend has 2147483648 work items in y for these arguments; a "
+            "launch takes up to 2147483647: split the call");
+}
+
+TEST_F(LaunchError, SaysHowManyBlocksShareWorkItems) {
+  runtime::Program program = load(makePersistentProgram());
+  ASSERT_TRUE(bool(program.prepare(0)));
+  call.keys = {nullptr, SFA_DTYPE_BF16, {2, 3, 0, 64}}; // no blocks of `split`
+  fake->failures = {{"cuLaunchKernelEx", 1}};
+  EXPECT_EQ(messageOf(launch(program), SFA_ERROR_DRIVER),
+            "cannot launch the kernel attend (grid 48 x 1 x 1, 384 threads a block, 200000 bytes "
+            "of dynamic shared memory, clusters of 1): cuLaunchKernelEx failed with "
+            "CUDA_ERROR_FAKE (1): made to fail");
+}
+
 TEST_F(LaunchError, SaysWhichCallOfTheDriverFailed) {
   const std::string cannotLaunch =
       "cannot launch the kernel split (grid 3 x 3 x 2, 128 threads a block, 0 bytes of dynamic "
@@ -246,7 +280,8 @@ TEST_F(LaunchError, SaysWhichCallOfTheDriverFailed) {
       {"cuCtxPushCurrent", "cannot switch to the device's context: "},
       {"cuTensorMapEncodeTiled",
        "cannot describe memory 1 of the kernel attend to the tensor memory accelerator: address "
-       "0x20000, sizes [64, 257, 3, 2], strides in bytes [128, 32896, 98688], box 128 x 64: "},
+       "0x20000, sizes [64, 257, 3, 2], strides in bytes [128, 32896, 98688], box [64, "
+       "128, 1, 1]: "},
       {"cuLaunchKernelEx", cannotLaunch}};
   runtime::Program program = load(makeProgram());
   ASSERT_TRUE(bool(program.prepare(0)));

@@ -26,6 +26,13 @@ public:
     return *this;
   }
 
+  /// The sizes of the grid of a persistent launch.
+  Parameters &items(std::vector<uint32_t> sizes) {
+    for (uint32_t size : sizes)
+      add(&size, 4);
+    return *this;
+  }
+
   /// Tensor map number `index` of the fake driver.
   Parameters &map(size_t index) {
     bytes.resize((bytes.size() + 63) / 64 * 64);
@@ -61,6 +68,16 @@ protected:
   runtime::Status launch(const runtime::Program &program, int32_t device = 0) {
     return program.launch(device, at(0x5000), {queries.tensor(), keys.tensor()},
                           {output.tensor(), lse.tensor()}, at(0x40000), 1 << 16);
+  }
+
+  /// What `attend` takes before its tensor map.
+  static Parameters memoriesOfAttend() {
+    return Parameters()
+        .memory(0x10000, {1000, 192000, 64000, 64})
+        .memory(0x20000, {257, 3 * 257 * 64, 257 * 64, 64})
+        .memory(0x30000, {1000, 192000, 64000, 64})
+        .memory(0x38000, {1000, 3000, 1000, 1})
+        .memory(0x40000, {3, 9, 3, 1});
   }
 
   runtime::Tensor queries = {at(0x10000), SFA_DTYPE_BF16, {2, 3, 1000, 64}};
@@ -247,6 +264,81 @@ TEST_F(LaunchTest, LaunchesClusters) {
   EXPECT_EQ(fake->launches[1].cluster, 2u);
 }
 
+TEST_F(LaunchTest, PassesBoxesOfHeads) {
+  json document = makeProgram();
+  document["launches"][1]["tensor_maps"][0]["box_rows"] = 32;
+  document["launches"][1]["tensor_maps"][0]["box_heads"] = 8; // of 3: the others are zeros
+  // It survives being written.
+  auto saved = load(document).save();
+  ASSERT_TRUE(bool(saved));
+  ASSERT_TRUE(bool(launch(load(json::parse(*saved)))));
+  ASSERT_EQ(fake->tensorMaps.size(), 1u);
+  EXPECT_EQ(fake->tensorMaps[0].box, (Grid{64, 32, 8, 1}));
+  EXPECT_EQ(fake->tensorMaps[0].sizes, (std::vector<uint64_t>{64, 257, 3, 2}));
+
+  // Also where the memory is empty: the kernel waits for as many bytes.
+  keys = {nullptr, SFA_DTYPE_BF16, {2, 3, 0, 64}};
+  ASSERT_TRUE(bool(launch(load(document))));
+  ASSERT_EQ(fake->tensorMaps.size(), 2u);
+  EXPECT_EQ(fake->tensorMaps[1].sizes, (std::vector<uint64_t>{1, 1, 1, 1}));
+  EXPECT_EQ(fake->tensorMaps[1].box, (Grid{64, 32, 8, 1}));
+}
+
+TEST_F(LaunchTest, GivesFewItemsABlockEach) {
+  ASSERT_TRUE(bool(launch(load(makePersistentProgram()))));
+  ASSERT_EQ(fake->launches.size(), 2u);
+  EXPECT_EQ(fake->launches[0].grid, (Grid{3, 3, 2}));
+  EXPECT_EQ(fake->launches[1].grid, (Grid{8 * 3 * 2, 1, 1}));
+  EXPECT_EQ(fake->launches[1].cluster, 1u);
+  EXPECT_EQ(fake->launches[1].parameters, memoriesOfAttend().items({8, 3, 2}).map(0));
+}
+
+TEST_F(LaunchTest, SharesManyItemsBetweenMultiprocessors) {
+  json document = makePersistentProgram();
+  json tiles = {{"dim", {0, 2}}, {"ceildiv", 128}}; // 8
+  // Exactly as many as there are multiprocessors, one more; more in y and z than a grid of blocks
+  // can have; and as many as there can be.
+  const std::pair<json, Grid> grids[] = {{{11, 4, 3}, {11, 4, 3}},
+                                         {{19, 1, 7}, {19, 1, 7}},
+                                         {{tiles, 70000, 2}, {8, 70000, 2}},
+                                         {{1, tiles, 80000}, {1, 8, 80000}},
+                                         {{1, 2147483647, 1}, {1, 2147483647, 1}}};
+  for (const auto &[grid, items] : grids) {
+    fake->launches.clear();
+    fake->tensorMaps.clear();
+    document["launches"][1]["grid"] = grid;
+    // It survives being written.
+    auto saved = load(document).save();
+    ASSERT_TRUE(bool(saved));
+    runtime::Status status = launch(load(json::parse(*saved)));
+    ASSERT_TRUE(bool(status)) << status.error().message;
+    ASSERT_EQ(fake->launches.size(), 2u);
+    EXPECT_EQ(fake->launches[1].grid, (Grid{132, 1, 1})) << grid;
+    EXPECT_EQ(fake->launches[1].parameters, memoriesOfAttend().items(items).map(0)) << grid;
+  }
+}
+
+TEST_F(LaunchTest, LeavesOutPersistentLaunchesOfNothing) {
+  json document = makePersistentProgram();
+  json &grid = document["launches"][1]["grid"];
+  // A 0 leaves it out, however large the other sizes are.
+  const json queryTiles = grid[0], grids[] = {{0, 2147483647, 2147483647},
+                                              {2147483647, 2147483647, 0},
+                                              {queryTiles, 3, 2}};
+  queries = {nullptr, SFA_DTYPE_BF16, {2, 3, 0, 64}};
+  output = {nullptr, SFA_DTYPE_BF16, {2, 3, 0, 64}};
+  lse = {nullptr, SFA_DTYPE_F32, {2, 3, 0}};
+  for (const json &empty : grids) {
+    fake->launches.clear();
+    grid = empty;
+    runtime::Status status = launch(load(document));
+    ASSERT_TRUE(bool(status)) << status.error().message;
+    ASSERT_EQ(fake->launches.size(), 1u) << empty;
+    EXPECT_EQ(fake->launches[0].kernel, "split");
+  }
+  EXPECT_TRUE(fake->tensorMaps.empty());
+}
+
 TEST_F(LaunchTest, LoadsOnceForEachDevice) {
   {
     runtime::Program program = load(makeProgram());
@@ -268,7 +360,7 @@ TEST_F(LaunchTest, LoadsOnceForEachDevice) {
 }
 
 TEST_F(LaunchTest, SwitchesContextsOnlyWhereNeeded) {
-  runtime::Program program = load(makeProgram());
+  runtime::Program program = load(makePersistentProgram());
   ASSERT_TRUE(bool(program.prepare(0)));
   EXPECT_EQ(fake->captureModeAtLoad, runtime::impl::cu::relaxed);
   EXPECT_EQ(fake->numCalls["cuThreadExchangeStreamCaptureMode"], 2);

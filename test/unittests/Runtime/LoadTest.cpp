@@ -185,6 +185,32 @@ TEST_F(LoadTest, RefusesKernelsOfOtherParameters) {
   EXPECT_EQ(fake->numModules, 0);
 }
 
+TEST_F(LoadTest, RefusesPersistentKernelsOfOtherParameters) {
+  auto errorOf = [&](const std::string &kernel) {
+    json document = makePersistentProgram();
+    document["image"]["text"] = makePTX("sm_90a", {makeKernel("split", 2), kernel});
+    return prepareError(document, SFA_ERROR_INVALID_PROGRAM);
+  };
+  const std::string launch = "; its launch is persistent and has 5 memories and 1 tensor maps, "
+                             "which are 25 parameters of 8 bytes, 3 of 4 and 1 of 128";
+  EXPECT_EQ(errorOf(makeKernel("attend", 5, 1)),
+            "invalid program: the kernel attend has parameter 25 of 128 bytes" + launch);
+  EXPECT_EQ(errorOf(makeKernel("attend", 6, 1)),
+            "invalid program: the kernel attend has parameter 25 of 8 bytes" + launch);
+  EXPECT_EQ(errorOf(makeKernel("attend", 5, 0, true)),
+            "invalid program: the kernel attend has no parameter 28" + launch);
+  EXPECT_EQ(errorOf(makeKernel("attend", 5, 2, true)),
+            "invalid program: the kernel attend has parameter 29 of 128 bytes" + launch);
+  EXPECT_TRUE(bool(load(makePersistentProgram()).prepare(0)));
+
+  // Nor may another launch use such a kernel.
+  json document = makePersistentProgram();
+  document["launches"][1]["persistent"] = false;
+  EXPECT_EQ(prepareError(document, SFA_ERROR_INVALID_PROGRAM),
+            "invalid program: the kernel attend has parameter 25 of 4 bytes; its launch has 5 "
+            "memories and 1 tensor maps, which are 25 parameters of 8 bytes and 1 of 128");
+}
+
 TEST_F(LoadTest, RefusesKernelsThatOnlySeemToBeThere) {
   json document = makeProgram();
   document["image"]["text"] =

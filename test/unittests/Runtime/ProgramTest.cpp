@@ -82,11 +82,12 @@ TEST(Program, RefusesWorkspacesThatCannotBeCounted) {
 }
 
 TEST(Program, IsTheSameAfterSaving) {
-  json document = makeProgram();
-  runtime::Program program = load(document);
-  auto saved = program.save();
-  ASSERT_TRUE(bool(saved));
-  EXPECT_EQ(json::parse(*saved), document);
+  for (const json &document : {makeProgram(), makePersistentProgram()}) {
+    runtime::Program program = load(document);
+    auto saved = program.save();
+    ASSERT_TRUE(bool(saved));
+    EXPECT_EQ(json::parse(*saved), document);
+  }
 }
 
 /// A change of the document that is right, and what the message has to say.
@@ -114,8 +115,8 @@ const Wrong wrongPrograms[] = {
     {"NotAnObject", [](json &d) { d = json::array({1}); },
      "the document is not an object with the field \"format\": \"flashsfa-program\""},
     {"NoVersion", [](json &d) { d.erase("version"); }, "the document has no field \"version\""},
-    {"OtherVersion", [](json &d) { d["version"] = 1; },
-     "its format has version 1; this runtime (FlashSFA 0.1.0) reads version 2: compile the program "
+    {"OtherVersion", [](json &d) { d["version"] = 2; },
+     "its format has version 2; this runtime (FlashSFA 0.1.0) reads version 3: compile the program "
      "with a compiler of the same release"},
     {"VersionIsText", [](json &d) { d["version"] = "1"; },
      "version is \"1\"; it has to be an integer of at least 1"},
@@ -229,9 +230,13 @@ const Wrong wrongPrograms[] = {
     {"LaunchesAreObject", [](json &d) { d["launches"] = d["launches"][0]; },
      "launches is an object; it has to be an array of 0 to 64"},
     {"NoBlock", [](json &d) { d["launches"][1].erase("block"); },
-     "launches[1] has no field \"block\"; it has to have kernel, grid, block, shared_bytes, "
-     "cluster, "
-     "memories, aligned, tensor_maps"},
+     "launches[1] has no field \"block\"; it has to have kernel, grid, persistent, block, "
+     "shared_bytes, cluster, memories, aligned, tensor_maps"},
+    {"NotSaidToBePersistent", [](json &d) { d["launches"][1].erase("persistent"); },
+     "launches[1] has no field \"persistent\"; it has to have kernel, grid, persistent, block, "
+     "shared_bytes, cluster, memories, aligned, tensor_maps"},
+    {"PersistentIsNumber", [](json &d) { d["launches"][1]["persistent"] = 1; },
+     "launches[1].persistent is 1; it has to be true or false"},
     {"KernelNotInPTX", [](json &d) { d["launches"][0]["kernel"] = "spli"; },
      "launches[0].kernel is \"spli\"; the image has no kernel of this name"},
     {"EmptyKernel", [](json &d) { d["launches"][0]["kernel"] = ""; },
@@ -286,6 +291,25 @@ const Wrong wrongPrograms[] = {
        d["launches"][0]["cluster"] = 2;
      },
      "launches[0].cluster is 2; it has to be 1 for sm_80, since clusters need sm_90 or later"},
+    {"PersistentCluster",
+     [](json &d) {
+       d["launches"][0]["persistent"] = true;
+       d["launches"][0]["cluster"] = 2;
+     },
+     "launches[0].cluster is 2; it has to be 1 for a persistent launch, whose blocks share work "
+     "items"},
+    {"HugePersistentGrid",
+     [](json &d) {
+       d["launches"][0]["persistent"] = true;
+       d["launches"][0]["grid"][2] = int64_t(1) << 31;
+     },
+     "launches[0].grid[2] is 2147483648; it has to be an integer from 0 to 2147483647"},
+    {"HugePersistentSum",
+     [](json &d) {
+       d["launches"][0]["persistent"] = true;
+       d["launches"][0]["grid"][1] = {{"sum", {2147483647, 1}}};
+     },
+     "launches[0].grid[1] is at least 2147483648; it has to be at most 2147483647"},
     {"NoSuchBuffer", [](json &d) { d["launches"][0]["memories"][1] = 5; },
      "launches[0].memories[1] is 5; it has to be an integer from 0 to 4"},
     {"TooManyMemories", [](json &d) { d["launches"][0]["memories"] = std::vector<int>(33, 0); },
@@ -311,6 +335,16 @@ const Wrong wrongPrograms[] = {
      "bf16"},
     {"TallBox", [](json &d) { d["launches"][1]["tensor_maps"][0]["box_rows"] = 257; },
      "launches[1].tensor_maps[0].box_rows is 257; it has to be an integer from 1 to 256"},
+    {"NoHeads", [](json &d) { d["launches"][1]["tensor_maps"][0].erase("box_heads"); },
+     "launches[1].tensor_maps[0] has no field \"box_heads\"; it has to have memory, box_rows, "
+     "box_columns, box_heads"},
+    {"ZeroHeads", [](json &d) { d["launches"][1]["tensor_maps"][0]["box_heads"] = 0; },
+     "launches[1].tensor_maps[0].box_heads is 0; it has to be an integer from 1 to 256"},
+    {"ManyHeads", [](json &d) { d["launches"][1]["tensor_maps"][0]["box_heads"] = 257; },
+     "launches[1].tensor_maps[0].box_heads is 257; it has to be an integer from 1 to 256"},
+    {"ManyRowsOfHeads", [](json &d) { d["launches"][1]["tensor_maps"][0]["box_heads"] = 3; },
+     "launches[1].tensor_maps[0].box_heads is 3; it has to be at most 2 with box_rows 128, since a "
+     "box has at most 256 rows of all its heads together"},
 };
 
 INSTANTIATE_TEST_SUITE_P(All, WrongProgram, testing::ValuesIn(wrongPrograms),

@@ -14,13 +14,16 @@
 using namespace sfa;
 using namespace sfa::test;
 
-std::string sfa::test::makeKernel(const std::string &name, int numMemories, int numTensorMaps) {
+std::string sfa::test::makeKernel(const std::string &name, int numMemories, int numTensorMaps,
+                                  bool isPersistent) {
   std::string parameters;
   auto add = [&](const std::string &parameter) {
     parameters += (parameters.empty() ? "" : ", ") + parameter;
   };
   for (int index = 0; index < 5 * numMemories; ++index)
     add(".param .u64 p" + std::to_string(index));
+  for (int index = 0; index < (isPersistent ? 3 : 0); ++index)
+    add(".param .u32 n" + std::to_string(index));
   for (int index = 0; index < numTensorMaps; ++index)
     add(".param .align 64 .b8 m" + std::to_string(index) + "[128]");
   return "\n.entry " + name + "(" + parameters + ") { ret; }\n";
@@ -39,7 +42,7 @@ json sfa::test::makeProgram() {
   json queryTiles = {{"dim", {0, 2}}, {"ceildiv", 128}};
   json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 2;
+  document["version"] = 3;
   document["compiler"] = "0.1.0";
   document["chip"] = "sm_90a";
   document["image"] = {
@@ -53,6 +56,7 @@ json sfa::test::makeProgram() {
   json split, attend;
   split["kernel"] = "split";
   split["grid"] = {keyTiles, 3, 2};
+  split["persistent"] = false;
   split["block"] = 128;
   split["shared_bytes"] = 0;
   split["cluster"] = 1;
@@ -61,13 +65,23 @@ json sfa::test::makeProgram() {
   split["tensor_maps"] = json::array();
   attend["kernel"] = "attend";
   attend["grid"] = {queryTiles, 3, 2};
+  attend["persistent"] = false;
   attend["block"] = 384;
   attend["shared_bytes"] = 200000;
   attend["cluster"] = 1;
   attend["memories"] = {0, 1, 2, 3, 4};
   attend["aligned"] = {0, 2};
-  attend["tensor_maps"] = {{{"memory", 1}, {"box_rows", 128}, {"box_columns", 64}}};
+  attend["tensor_maps"] = {
+      {{"memory", 1}, {"box_rows", 128}, {"box_columns", 64}, {"box_heads", 1}}};
   document["launches"] = {split, attend};
+  return document;
+}
+
+json sfa::test::makePersistentProgram() {
+  json document = makeProgram();
+  document["launches"][1]["persistent"] = true;
+  document["image"]["text"] =
+      makePTX("sm_90a", {makeKernel("split", 2), makeKernel("attend", 5, 1, true)});
   return document;
 }
 

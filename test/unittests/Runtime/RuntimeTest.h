@@ -20,7 +20,8 @@ namespace sfa::test {
 using json = nlohmann::ordered_json;
 
 /// A kernel in PTX that takes what a launch passes.
-std::string makeKernel(const std::string &name, int numMemories, int numTensorMaps = 0);
+std::string makeKernel(const std::string &name, int numMemories, int numTensorMaps = 0,
+                       bool isPersistent = false);
 
 /// PTX for a chip.
 std::string makePTX(const std::string &chip, const std::vector<std::string> &kernels);
@@ -29,6 +30,9 @@ std::string makePTX(const std::string &chip, const std::vector<std::string> &ker
 /// Arguments: queries and keys, bf16 [2, 3, ?, 64]. Results: bf16 [2, 3, queries, 64] and f32
 /// [2, 3, queries]. Temporary: f32 [2, 3, keys / 128].
 json makeProgram();
+
+/// The same where `attend` is persistent.
+json makePersistentProgram();
 
 /// The program of a document that is right.
 runtime::Program load(const json &document);

@@ -171,11 +171,11 @@ static llvm::Error overrideSchedules(ModuleOp module) {
     ++count;
     auto emitError = [&] { return op.emitOpError(); };
     isValid &= succeeded(
-        ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {}, {}, {}, splits));
+        ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {}, {}, {}, {}, splits));
     if (!isValid)
       return;
     auto schedule =
-        ScheduleAttr::get(op.getContext(), strategy, softmax, qTile, kTile, {}, {}, {}, {}, splits);
+        ScheduleAttr::get(op.getContext(), strategy, softmax, qTile, kTile, {}, {}, {}, {}, {}, splits);
     ScheduleAttr given = op.getScheduleAttr();
     op.setScheduleAttr(given ? schedule.orElse(given) : schedule);
   });

@@ -19,11 +19,14 @@
 //   that changes with every round: few heads, whose keys many blocks read at the same time; or
 // - two rounds in a row are a pair of tiles t and T - 1 - t of two neighbouring heads, T + 1 together,
 //   and pairs go through the heads in their order: many heads, whose keys would not fit into the cache
-//   at once.
+//   at once. A last head without a neighbour is one of its own.
+//
+// A block has all of its points in its first rounds: after one that does not exist there is none.
 //
 //===----------------------------------------------------------------------===//
 
 #include "KernelLowering.h"
+#include "Wgmma.h"
 
 using namespace mlir;
 using namespace sfa;
@@ -39,6 +42,10 @@ void KernelLowering::setPoint(Value batch, Value head, Value tile) {
               Values{emit.toIndex(batch), emit.toIndex(head), emit.toIndex(tile)});
 }
 
+void KernelLowering::setPoint(Value tile, Value head) {
+  setPoint(emit.div(head, extents[1]), emit.rem(head, extents[1]), tile);
+}
+
 bool KernelLowering::pointsDiffer() {
   auto masks = keyLoop.getMask().front().getOps<MaskOp>();
   return llvm::any_of(masks, [](MaskOp op) {
@@ -50,9 +57,9 @@ static Value numBlocks(Emitter &emit) { return emit.make<NVVM::GridDimXOp>(emit.
 
 static Value blockNumber(Emitter &emit) { return emit.make<NVVM::BlockIdXOp>(emit.getI32Type()); }
 
-/// Pairs of heads, times the tiles of a head.
+/// Of tiles.
 static Value numPairs(Emitter &emit, Value tiles, Value heads) {
-  return emit.mul(emit.div(emit.add(heads, 1), 2), tiles);
+  return emit.div(emit.add(emit.mul(tiles, heads), 1), 2);
 }
 
 Value KernelLowering::takesPairs() {
@@ -94,8 +101,13 @@ KernelLowering::Point KernelLowering::pointOf(Value round) {
         Value number = emit.add(emit.mul(emit.shiftRight(round, 1), blocks), block);
         Value place = emit.rem(number, tiles), pair = emit.div(number, tiles);
         Value head = emit.add(emit.mul(pair, 2), emit.bitAnd(round, 1));
-        return Values{emit.select(isOdd, place, emit.sub(lastTile, place)), head,
-                      isBelow(head, heads)};
+        Value mirrored = emit.sub(lastTile, place);
+        // In the middle of a head that is its own neighbour.
+        Value isTwice = emit.bitAnd(emit.equal(head, heads), emit.equal(place, mirrored));
+        Value exists = emit.bitAnd(isBelow(number, numPairs(emit, tiles, heads)),
+                                   emit.bitXor(isTwice, emit.i1(true)));
+        return Values{emit.select(isOdd, place, mirrored),
+                      emit.minSigned(head, emit.sub(heads, 1)), exists};
       },
       [&] {
         Value place = emit.select(isOdd, emit.sub(emit.sub(blocks, 1), block), block);
@@ -121,11 +133,22 @@ KernelLowering::forEachPoint(ValueRange init, function_ref<Values(Value, ValueRa
     return emit.choose(
         point.exists,
         [&] {
-          setPoint(emit.div(point.head, extents[1]), emit.rem(point.head, extents[1]), point.tile);
+          setPoint(point.tile, point.head);
           return body(round, in);
         },
         [&] { return Values(in); });
   });
+}
+
+void KernelLowering::enterPointAgain(KeyLoopOp loop, Value round) {
+  if (!isPersistent())
+    return;
+  // A number of which nobody knows where it comes from.
+  pin(emit, round);
+  Point point = pointOf(round);
+  setPoint(point.tile, point.head);
+  // It has been lowered before.
+  (void)lowerBefore(loop);
 }
 
 LogicalResult KernelLowering::lowerBefore(KeyLoopOp loop) {

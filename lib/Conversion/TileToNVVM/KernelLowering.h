@@ -149,6 +149,9 @@ public:
   Values
   forEachPoint(ValueRange init,
                llvm::function_ref<Values(Value round, ValueRange carried)> body);
+  /// Forms what is known of the point of `round` from before the loop once more, so that nothing but
+  /// the round has to be kept in registers meanwhile.
+  void enterPointAgain(tile::KeyLoopOp loop, Value round);
   /// The operations before the key loop, and those behind it, for the point at hand.
   mlir::LogicalResult lowerBefore(tile::KeyLoopOp loop);
   mlir::LogicalResult lowerBehind(tile::KeyLoopOp loop);
@@ -213,6 +216,8 @@ private:
   mlir::LogicalResult lowerIf(mlir::scf::IfOp op);
   /// Where the point at hand is in the grid; i32.
   void setPoint(Value batch, Value head, Value tile);
+  /// Of heads of all batches.
+  void setPoint(Value tile, Value head);
   struct Point {
     Value tile, head, exists;
   };

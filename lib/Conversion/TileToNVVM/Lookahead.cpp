@@ -66,7 +66,7 @@ LogicalResult WarpgroupPath::accumulateBehind(KeyLoopOp loop, KernelLowering::St
   KernelLowering::Values registers = state.acc.elements;
   llvm::append_range(registers, weights.probabilities.elements);
   emitWgmmaWait(emit, 0, registers);
-  keepUntilHere(emit, leftOperands, always, barriers->at(queryBarrier));
+  keepUntilHere(emit, leftOperands, always, fullQueries());
   ArrayRef<Value> waited = registers;
   size_t numAcc = state.acc.elements.size();
   llvm::copy(waited.take_front(numAcc), state.acc.elements.begin());
@@ -82,8 +82,8 @@ LogicalResult WarpgroupPath::accumulateBehind(KeyLoopOp loop, KernelLowering::St
 FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop,
                                                                   KernelLowering::State state,
                                                                   RingPosition &position) {
-  Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());
-  Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
+  Bounds keys = boundsOf(loop);
+  Value lower = keys.lower, upper = keys.upper, step = keys.step;
   Value second = emit.add(lower, step), hasSecond = emit.less(second, upper);
   int64_t consumers = kernel.geometry.consumers;
 
@@ -93,7 +93,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
   pendingProducts = 0;
   isLastTile = emit.bitXor(hasSecond, emit.i1(true));
   issueScores(loop);
-  auto weights = lowerTile(loop, lower, state);
+  auto weights = lowerTile(loop, emit.toIndex(lower), state);
   if (failed(weights))
     return failure();
   takesTurns = turns;
@@ -129,10 +129,10 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
         // Nobody waits for a turn after the last one.
         Value isOver = emit.bitAnd(
             isLastTile,
-            emit.equal(emit.toIndex(consumer()), emit.toIndex(emit.i32(consumers - 1))));
+            emit.equal(consumer(), emit.i32(consumers - 1)));
         if (takesTurns)
           emit.when(emit.bitXor(isOver, emit.i1(true)), [&] { passTurn(); });
-        auto next = lowerTile(loop, key, carried.state);
+        auto next = lowerTile(loop, emit.toIndex(key), carried.state);
         if (failed(next)) {
           result = failure();
           return KernelLowering::Values(values);
@@ -143,8 +143,8 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
     return failure();
   Carried last = enter(results);
   // Only the last tile reaches beyond a limit: the one before it ends where it begins.
-  Value before = emit.sub(upper, emit.make<arith::ConstantIndexOp>(1));
-  limitValues(loop, emit.sub(before, emit.make<arith::RemUIOp>(emit.sub(before, lower), step)));
+  Value before = emit.sub(upper, 1);
+  limitValues(loop, emit.toIndex(emit.sub(before, emit.rem(emit.sub(before, lower), step))));
   if (failed(
           accumulateBehind(loop, last.state, last.weights, emit.bitXor(hasSecond, emit.i1(true)))))
     return failure();

@@ -71,42 +71,42 @@ void WarpgroupPath::fillOnes(const SharedTile &value) {
 }
 
 WarpgroupPath::Values WarpgroupPath::emitProducer(KeyLoopOp loop, ValueRange start) {
+  // A warp for each ring and one for queries: keys do not wait until there is room for values, nor
+  // those of the next point until its queries have room.
   Values behind;
-  // A warp for each ring, so that keys do not wait until there is room for values. The first one
-  // copies queries, too; it carries the parity of their barrier along.
+  auto isWarp = [&](int64_t number) {
+    return emit.equal(kernel.thread, emit.i32(32 * number));
+  };
+  int64_t number = 0;
   for (const Ring &ring : rings) {
-    auto number = static_cast<int64_t>(&ring - rings.begin());
-    bool isFirst = number == 0;
-    ValueRange carried = isFirst ? start.take_front(3) : start.drop_front(3);
-    auto copyPoint = [&](Value, ValueRange in) {
-      // Index arithmetic: what could fail has been refused.
-      (void)kernel.lowerBefore(loop);
-      if (isFirst) {
-        waitFor(emit, barriers->at(emptyQueryBarrier), emit.bitXor(in[2], 1));
-        for (LoadOp query : queries)
-          startCopy(query, kernel.sharedTiles.at(query.getTile()), barriers->at(queryBarrier));
-      }
-      Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
-      Values next = emit.loop(
-          kernel.scalar(loop.getLower()), kernel.scalar(loop.getUpper()), step, in.take_front(2),
-          [&](Value key, ValueRange position) {
-            RingPosition at{position[0], position[1]};
-            (void)kernel.lowerStageScalars(loop, key);
-            waitFor(emit, empty(ring, at.stage), emit.bitXor(at.parity, 1));
-            startCopy(ring.load, tileAt(ring, at.stage), full(ring, at.stage));
-            RingPosition following = at.next(emit, stages);
-            return Values{following.stage, following.parity};
-          });
-      if (isFirst)
-        next.push_back(emit.bitXor(in[2], 1));
-      return next;
+    ValueRange position = start.slice(2 * number, 2);
+    auto copyTiles = [&] {
+      return forEachPoint(position, [&](Value, Value, ValueRange in) {
+        // Index arithmetic: what could fail has been refused.
+        (void)kernel.lowerBefore(loop);
+        Bounds keys = boundsOf(loop);
+        return emit.loop(keys.lower, keys.upper, keys.step, in, [&](Value key, ValueRange carried) {
+          RingPosition at{carried[0], carried[1]};
+          (void)kernel.lowerStageScalars(loop, emit.toIndex(key));
+          waitFor(emit, empty(ring, at.stage), emit.bitXor(at.parity, 1));
+          startCopy(ring.load, tileAt(ring, at.stage), full(ring, at.stage));
+          RingPosition next = at.next(emit, stages);
+          return Values{next.stage, next.parity};
+        });
+      });
     };
-    Value copies = emit.equal(kernel.thread, emit.i32(32 * number));
     llvm::append_range(
-        behind, emit.choose(
-                    copies, [&] { return forEachPoint(carried, copyPoint); },
-                    [&] { return Values(carried); }));
+        behind, emit.choose(isWarp(number++), copyTiles, [&] { return Values(position); }));
   }
+  emit.when(isWarp(number), [&] {
+    forEachPoint({}, [&](Value, Value parity, ValueRange) {
+      (void)kernel.lowerBefore(loop);
+      waitFor(emit, emptyQueries(), emit.bitXor(parity, 1));
+      for (LoadOp query : queries)
+        startCopy(query, kernel.sharedTiles.at(query.getTile()), fullQueries());
+      return Values();
+    });
+  });
   return behind;
 }
 
@@ -119,24 +119,45 @@ Value WarpgroupPath::markOf(Value round) {
 }
 
 void WarpgroupPath::markPoint(Value round) {
-  emit.store(emit.make<arith::ConstantIntOp>(emit.getI8Type(), 1), markOf(round));
+  Value one = emit.make<arith::ConstantIntOp>(emit.getI8Type(), 1);
+  emit.store(one, markOf(round));
+  emit.store(one, emit.offset(marks, numMarks));
 }
 
 WarpgroupPath::Values
-WarpgroupPath::forEachPoint(ValueRange init, function_ref<Values(Value, ValueRange)> body) {
-  if (!isSecondPass || !kernel.isPersistent())
-    return kernel.forEachPoint(init, body);
-  return kernel.forEachPoint(init, [&](Value round, ValueRange in) {
+WarpgroupPath::forEachPoint(ValueRange init,
+                            function_ref<Values(Value, Value, ValueRange)> body) {
+  // All rounds before one of the first pass have taken their turns.
+  if (!isSecondPass)
+    return kernel.forEachPoint(init, [&](Value round, ValueRange in) {
+      return body(round, emit.bitAnd(round, 1), in);
+    });
+  Values carried(init);
+  carried.push_back(emit.i32(0));
+  Values behind = kernel.forEachPoint(carried, [&](Value round, ValueRange in) {
     Value mark = emit.load(emit.getI8Type(), markOf(round));
     Value isMarked = emit.compare(arith::CmpIPredicate::ne, mark, emit.like(mark, 0));
     return emit.choose(
-        isMarked, [&] { return body(round, in); }, [&] { return Values(in); });
+        isMarked,
+        [&] {
+          Values next = body(round, in.back(), in.drop_back());
+          next.push_back(emit.bitXor(in.back(), 1));
+          return next;
+        },
+        [&] { return Values(in); });
   });
+  behind.pop_back();
+  return behind;
 }
 
 //===----------------------------------------------------------------------===//
 // Consumers
 //===----------------------------------------------------------------------===//
+
+WarpgroupPath::Bounds WarpgroupPath::boundsOf(KeyLoopOp loop) {
+  return {emit.toI32(kernel.scalar(loop.getLower())), emit.toI32(kernel.scalar(loop.getUpper())),
+          emit.i32(loop.getStep())};
+}
 
 void WarpgroupPath::acquire(const Ring &ring, RingPosition position) {
   waitFor(emit, full(ring, position.stage), position.parity);
@@ -148,7 +169,7 @@ void WarpgroupPath::release(const Ring &ring, Value stage) {
 
 void WarpgroupPath::releaseQueries(Value condition) {
   emit.when(emit.bitAnd(condition, emit.equal(kernel.lane, emit.i32(0))),
-            [&] { arrive(emit, barriers->at(emptyQueryBarrier)); });
+            [&] { arrive(emit, emptyQueries()); });
 }
 
 void WarpgroupPath::awaitTurn() {
@@ -240,20 +261,20 @@ Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
 FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
                                                                KernelLowering::State state,
                                                                RingPosition &position) {
-  Value lower = kernel.scalar(loop.getLower()), upper = kernel.scalar(loop.getUpper());
-  Value step = emit.make<arith::ConstantIndexOp>(loop.getStep());
-  releaseQueries(emit.compare(arith::CmpIPredicate::sge, lower, upper));
+  Bounds keys = boundsOf(loop);
+  releaseQueries(emit.compare(arith::CmpIPredicate::sge, keys.lower, keys.upper));
   Values carried = KernelLowering::flatten(state);
   size_t numState = carried.size(), numSpent = spent.size();
   llvm::append_range(carried, spent);
   carried.append({position.stage, position.parity});
   pendingProducts = 0;
   LogicalResult result = success();
-  Values results = emit.loop(lower, upper, step, carried, [&](Value key, ValueRange values) {
+  Values results = emit.loop(keys.lower, keys.upper, keys.step, carried, [&](Value first, ValueRange values) {
     KernelLowering::State after = KernelLowering::unflatten(state, values.take_front(numState));
     spent = Values(values.slice(numState, numSpent));
     scorePosition = valuePosition = {values[numState + numSpent], values[numState + numSpent + 1]};
-    isLastTile = emit.compare(arith::CmpIPredicate::sge, emit.add(key, step), upper);
+    isLastTile = emit.compare(arith::CmpIPredicate::sge, emit.add(first, keys.step), keys.upper);
+    Value key = emit.toIndex(first);
     limitValues(loop, key);
     issueScores(loop);
     auto weights = lowerTile(loop, key, after);
@@ -327,36 +348,30 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitLoop(KeyLoopOp loop, RingPos
   return KernelLowering::unflatten(initial, values.drop_back(2));
 }
 
-FailureOr<RingPosition> WarpgroupPath::consumePoint(KeyLoopOp loop, RingPosition position,
-                                                    Value queryParity) {
-  if (failed(kernel.lowerBefore(loop)))
-    return failure();
-  waitFor(emit, barriers->at(queryBarrier), queryParity);
+FailureOr<RingPosition> WarpgroupPath::consumePoint(KeyLoopOp loop, Value round,
+                                                    RingPosition position) {
   auto state = emitLoop(loop, position);
   if (failed(state))
     return failure();
+  kernel.enterPointAgain(loop, round);
   kernel.finish(loop, *state);
   if (failed(kernel.lowerBehind(loop)))
     return failure();
+  if (kernel.lazy && !isSecondPass)
+    emit.when(kernel.overflows, [&] { markPoint(round); });
   return position;
 }
 
 FailureOr<WarpgroupPath::Values> WarpgroupPath::emitConsumers(KeyLoopOp loop, ValueRange start) {
   LogicalResult result = success();
-  bool mayRepeat = kernel.lazy && !isSecondPass;
-  Values behind = forEachPoint(start, [&](Value round, ValueRange in) {
-    auto position = consumePoint(loop, {in[0], in[1]}, in[2]);
-    if (failed(position)) {
-      result = failure();
-      return Values(in);
-    }
-    Value repeats = in[3];
-    if (mayRepeat) {
-      repeats = emit.bitOr(repeats, kernel.overflows);
-      if (kernel.isPersistent())
-        emit.when(kernel.overflows, [&] { markPoint(round); });
-    }
-    return Values{position->stage, position->parity, emit.bitXor(in[2], 1), repeats};
+  Values behind = forEachPoint(start, [&](Value round, Value queryParity, ValueRange in) {
+    result = kernel.lowerBefore(loop);
+    waitFor(emit, fullQueries(), queryParity);
+    FailureOr<RingPosition> position = failure();
+    if (succeeded(result))
+      position = consumePoint(loop, round, {in[0], in[1]});
+    result = position;
+    return succeeded(position) ? Values{position->stage, position->parity} : Values(in);
   });
   if (failed(result))
     return failure();
@@ -383,7 +398,7 @@ LogicalResult WarpgroupPath::prepare(KeyLoopOp loop) {
     TileType type = load.getTile().getType();
     kernel.sharedTiles[load.getTile()] = kernel.allocateTile(type.getRows(), type.getColumns());
   }
-  int64_t numBarriers = emptyQueryBarrier + 1;
+  int64_t numBarriers = numQueryBarriers;
   for (LoadOp load : *loads) {
     TileType type = load.getTile().getType();
     SharedTile tile{Value(), type.getRows(), type.getColumns()};
@@ -399,9 +414,9 @@ LogicalResult WarpgroupPath::prepare(KeyLoopOp loop) {
       fillOnes(tileAt(rings.back(), emit.i32(stage)));
     fenceStores(emit);
   }
-  if (kernel.lazy && kernel.isPersistent()) {
-    marks = kernel.allocateShared(numMarks);
-    emit.loop(emit.mul(kernel.thread, 4), emit.i32(numMarks),
+  if (kernel.lazy) {
+    marks = kernel.allocateShared(numMarks + 4);
+    emit.loop(emit.mul(kernel.thread, 4), emit.i32(numMarks + 4),
               emit.i32(4 * numThreads(kernel.geometry)), {}, [&](Value at, ValueRange) {
                 emit.store(emit.i32(0), emit.offset(marks, at, emit.getI8Type()));
                 return Values();
@@ -410,8 +425,10 @@ LogicalResult WarpgroupPath::prepare(KeyLoopOp loop) {
   barriers.emplace(emit, kernel.allocateShared(numBarriers * BarrierArray::bytesEach));
   int64_t consumerWarps = 4 * kernel.geometry.consumers;
   emit.when(emit.equal(kernel.thread, emit.i32(0)), [&] {
-    barriers->init(queryBarrier, static_cast<int64_t>(queries.size()));
-    barriers->init(emptyQueryBarrier, consumerWarps);
+    for (int64_t barrier = 0; barrier < numQueryBarriers; barrier += 2) {
+      barriers->init(barrier, static_cast<int64_t>(queries.size()));
+      barriers->init(barrier + 1, consumerWarps);
+    }
     for (const Ring &ring : rings)
       for (int64_t stage = 0; stage < stages; ++stage) {
         barriers->init(ring.firstFull + stage, 1);
@@ -431,46 +448,44 @@ LogicalResult WarpgroupPath::lowerKernel(KeyLoopOp loop) {
   // 64 K registers for all: what the producer gives up the consumers get.
   constexpr std::array<std::pair<uint32_t, uint32_t>, 4> registers = {
       {{0, 0}, {0, 0}, {24, 240}, {32, 160}}};
-  auto [few, many] = registers[kernel.geometry.consumers];
-  Value zero = emit.i32(0), no = emit.i1(false);
-
-  // The first pass in both roles, then the second: it lowers the same operations in another way.
-  Values producer(2 * rings.size() + 1, zero), consumers{zero, zero, zero, no};
-  OpBuilder::InsertPoint producerEnd(roles.thenBlock(), Block::iterator(roles.thenYield())),
-      consumersEnd(roles.elseBlock(), Block::iterator(roles.elseYield()));
-  for (bool isSecond : {false, true}) {
-    if (isSecond && !kernel.lazy)
-      break;
-    isSecondPass = isSecond;
-    if (isSecond)
-      kernel.startSecondPass();
-    auto emitProducerPass = [&] { producer = emitProducer(loop, producer); };
-    emit.restoreInsertionPoint(producerEnd);
-    if (!isSecond && few)
-      emit.make<NVVM::SetMaxRegisterOp>(few, NVVM::SetMaxRegisterAction::decrease);
-    if (isSecond)
-      emit.when(anyOfBlock(emit, no), emitProducerPass);
-    else
-      emitProducerPass();
-
-    LogicalResult result = success();
-    auto emitConsumersPass = [&] {
-      auto behind = emitConsumers(loop, consumers);
-      result = behind;
-      if (succeeded(behind))
-        consumers = *behind;
-    };
-    emit.restoreInsertionPoint(consumersEnd);
-    if (!isSecond && many)
-      emit.make<NVVM::SetMaxRegisterOp>(many, NVVM::SetMaxRegisterAction::increase);
-    if (isSecond)
-      emit.when(anyOfBlock(emit, consumers.back()), emitConsumersPass);
-    else
-      emitConsumersPass();
-    if (failed(result))
-      return failure();
+  if (auto [few, many] = registers[kernel.geometry.consumers]; few) {
+    emit.setInsertionPoint(roles.thenYield());
+    emit.make<NVVM::SetMaxRegisterOp>(few, NVVM::SetMaxRegisterAction::decrease);
+    emit.setInsertionPoint(roles.elseYield());
+    emit.make<NVVM::SetMaxRegisterOp>(many, NVVM::SetMaxRegisterAction::increase);
   }
-  return success();
+  // Rings go on from one pass to the next.
+  Values producer(2 * rings.size(), emit.i32(0)), consumers(2, emit.i32(0));
+  if (failed(emitPass(loop, producer, consumers, roles)))
+    return failure();
+  if (!kernel.lazy)
+    return success();
+  isSecondPass = true;
+  kernel.startSecondPass();
+  return emitPass(loop, producer, consumers, roles);
+}
+
+LogicalResult WarpgroupPath::emitPass(KeyLoopOp loop, Values &producer, Values &consumers,
+                                      scf::IfOp roles) {
+  auto whenNeeded = [&](function_ref<void()> pass) {
+    if (!isSecondPass)
+      return pass();
+    // What consumers have marked is there for all.
+    emit.barrier();
+    Value some = emit.load(emit.getI8Type(), emit.offset(marks, numMarks));
+    emit.when(emit.compare(arith::CmpIPredicate::ne, some, emit.like(some, 0)), pass);
+  };
+  emit.setInsertionPoint(roles.thenYield());
+  whenNeeded([&] { producer = emitProducer(loop, producer); });
+  emit.setInsertionPoint(roles.elseYield());
+  LogicalResult result = success();
+  whenNeeded([&] {
+    auto behind = emitConsumers(loop, consumers);
+    result = behind;
+    if (succeeded(behind))
+      consumers = *behind;
+  });
+  return result;
 }
 
 std::unique_ptr<CodePath> sfa::gpu::createWarpgroupPath(KernelLowering &kernel) {

@@ -70,19 +70,22 @@ private:
   mlir::LogicalResult prepare(tile::KeyLoopOp loop);
   /// `KernelLowering::forEachPoint`; in the second pass of a lazy softmax for those only that have to
   /// be computed again.
-  Values forEachPoint(ValueRange init, llvm::function_ref<Values(Value, ValueRange)> body);
+  /// `body` gets the round, the parity of the barriers of its queries, and what is carried along.
+  Values forEachPoint(ValueRange init, llvm::function_ref<Values(Value, Value, ValueRange)> body);
   /// Remembers that a point has to be computed again.
   void markPoint(Value round);
   Value markOf(Value round);
-  /// Copies the queries, keys and values of all points. Takes and gives what it carries along from
-  /// one pass to the next.
+  /// Copies the queries, keys and values of all points. Takes and gives the positions of the rings.
   Values emitProducer(tile::KeyLoopOp loop, ValueRange start);
-  /// The tiles of all points, and what is behind the loop. The same.
+  /// The tiles of all points, and what is behind the loop. The same, of the one position that all
+  /// rings have.
   mlir::FailureOr<Values> emitConsumers(tile::KeyLoopOp loop, ValueRange start);
-  /// One point, whose queries are there at parity `queryParity` of their barrier, from `position` of
-  /// the rings on; gives the position behind it.
-  mlir::FailureOr<RingPosition> consumePoint(tile::KeyLoopOp loop, RingPosition position,
-                                             Value queryParity);
+  /// One point, from `position` of the rings on; gives the position behind it.
+  mlir::FailureOr<RingPosition> consumePoint(tile::KeyLoopOp loop, Value round,
+                                             RingPosition position);
+  /// Both roles, one pass.
+  mlir::LogicalResult emitPass(tile::KeyLoopOp loop, Values &producer, Values &consumers,
+                               mlir::scf::IfOp roles);
   /// The loop of a consumer from `position` on, which it moves.
   mlir::FailureOr<KernelLowering::State> emitLoop(tile::KeyLoopOp loop, RingPosition &position);
   /// Its tiles one after the other; nothing overlaps within it.
@@ -103,6 +106,11 @@ private:
   void issueScores(tile::KeyLoopOp loop);
   /// Issues the scores of a key tile that is there, into the registers `spent`.
   void multiplyScores(tile::KeyLoopOp loop);
+  /// The keys of a loop, i32: bulk copies take no larger ones, and registers are few.
+  struct Bounds {
+    Value lower, upper, step;
+  };
+  Bounds boundsOf(tile::KeyLoopOp loop);
   /// Waits for the tile at `position` of a ring; gives it back.
   void acquire(const Ring &ring, RingPosition position);
   void release(const Ring &ring, mlir::Value stage);
@@ -119,11 +127,14 @@ private:
   int64_t stages = 2;
   std::optional<BarrierArray> barriers;
   llvm::SmallVector<Ring> rings;
-  /// Loads of queries, and the first barriers, which are theirs.
+  /// Loads of queries, and the first barriers, which are theirs: "full" and "empty" of either pass.
   llvm::SmallVector<tile::LoadOp> queries;
-  static constexpr int64_t queryBarrier = 0, emptyQueryBarrier = 1;
+  static constexpr int64_t numQueryBarriers = 4;
+  Value fullQueries() { return barriers->at(isSecondPass ? 2 : 0); }
+  Value emptyQueries() { return barriers->at(isSecondPass ? 3 : 1); }
   /// Whether this is the second pass of a lazy softmax. A byte for each round, modulo their number,
-  /// says whether it has to be computed again: more than that is no harm.
+  /// says whether it has to be computed again (more than that is no harm); one behind them whether
+  /// some round has to.
   bool isSecondPass = false;
   static constexpr int64_t numMarks = 1024;
   Value marks;

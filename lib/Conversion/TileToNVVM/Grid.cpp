@@ -53,79 +53,106 @@ bool KernelLowering::pointsDiffer() {
   });
 }
 
-static Value numBlocks(Emitter &emit) { return emit.make<NVVM::GridDimXOp>(emit.getI32Type()); }
+//===----------------------------------------------------------------------===//
+// Blocks that stay
+//===----------------------------------------------------------------------===//
 
-static Value blockNumber(Emitter &emit) { return emit.make<NVVM::BlockIdXOp>(emit.getI32Type()); }
+namespace {
+/// The numbers that decide which points a block works on; i32.
+struct Shares {
+  Value tiles, heads, blocks, block;
 
-/// Of tiles.
-static Value numPairs(Emitter &emit, Value tiles, Value heads) {
-  return emit.div(emit.add(emit.mul(tiles, heads), 1), 2);
-}
+  Value numPoints(Emitter &emit) const { return emit.mul(tiles, heads); }
+  /// Of tiles.
+  Value numPairs(Emitter &emit) const { return emit.div(emit.add(numPoints(emit), 1), 2); }
+  /// Rounds in which as many things are dealt out to the blocks.
+  Value rounds(Emitter &emit, Value things) const {
+    return emit.div(emit.add(things, emit.sub(blocks, 1)), blocks);
+  }
+  /// Whether two rounds in a row are a pair of tiles, where tiles differ.
+  Value takesPairs(Emitter &emit) const {
+    Value hasManyHeads =
+        emit.compare(arith::CmpIPredicate::ugt, emit.mul(heads, leastReaders), blocks);
+    // Fewer pairs than blocks would leave blocks without work.
+    Value fill = emit.compare(arith::CmpIPredicate::uge, numPairs(emit), blocks);
+    return emit.bitAnd(hasManyHeads, fill);
+  }
+};
+} // namespace
 
-Value KernelLowering::takesPairs() {
-  Value heads = emit.mul(extents[1], extents[2]), blocks = numBlocks(emit);
-  Value hasManyHeads = emit.compare(arith::CmpIPredicate::ugt, emit.mul(heads, leastReaders), blocks);
-  // Fewer pairs than blocks would leave blocks without work.
-  Value fill = emit.compare(arith::CmpIPredicate::uge, numPairs(emit, extents[0], heads), blocks);
-  return emit.bitAnd(hasManyHeads, fill);
+static Shares getShares(Emitter &emit, ValueRange extents) {
+  Type i32 = emit.getI32Type();
+  return {extents[0], emit.mul(extents[1], extents[2]), emit.make<NVVM::GridDimXOp>(i32),
+          emit.make<NVVM::BlockIdXOp>(i32)};
 }
 
 Value KernelLowering::numRounds() {
-  Value heads = emit.mul(extents[1], extents[2]), blocks = numBlocks(emit);
-  auto roundsOf = [&](Value points) {
-    return emit.div(emit.add(points, emit.sub(blocks, 1)), blocks);
-  };
-  Value rounds = roundsOf(emit.mul(extents[0], heads));
+  Shares shares = getShares(emit, extents);
+  Value rounds = shares.rounds(emit, shares.numPoints(emit));
   if (!pointsDiffer())
     return rounds;
   return emit.choose(
-      takesPairs(),
-      [&] { return Values{emit.mul(roundsOf(numPairs(emit, extents[0], heads)), 2)}; },
+      shares.takesPairs(emit),
+      [&] { return Values{emit.mul(shares.rounds(emit, shares.numPairs(emit)), 2)}; },
       [&] { return Values{rounds}; })[0];
 }
 
 KernelLowering::Point KernelLowering::pointOf(Value round) {
-  Value tiles = extents[0], heads = emit.mul(extents[1], extents[2]);
-  Value blocks = numBlocks(emit), block = blockNumber(emit);
+  Shares shares = getShares(emit, extents);
+  // Nothing of what follows is to be kept in registers from one round to the next.
+  for (Value *number : {&shares.tiles, &shares.heads, &shares.blocks, &shares.block})
+    pin(emit, *number);
+  auto [tiles, heads, blocks, block] = shares;
   Value lastTile = emit.sub(tiles, 1);
   auto isBelow = [&](Value a, Value b) { return emit.compare(arith::CmpIPredicate::ult, a, b); };
   if (!pointsDiffer()) {
     Value number = emit.add(emit.mul(round, blocks), block);
     return {emit.sub(lastTile, emit.rem(number, tiles)), emit.div(number, tiles),
-            isBelow(number, emit.mul(tiles, heads))};
+            isBelow(number, shares.numPoints(emit))};
   }
   Value isOdd = emit.compare(arith::CmpIPredicate::ne, emit.bitAnd(round, 1), emit.i32(0));
-  Values found = emit.choose(
-      takesPairs(),
-      [&] {
-        Value number = emit.add(emit.mul(emit.shiftRight(round, 1), blocks), block);
-        Value place = emit.rem(number, tiles), pair = emit.div(number, tiles);
-        Value head = emit.add(emit.mul(pair, 2), emit.bitAnd(round, 1));
-        Value mirrored = emit.sub(lastTile, place);
-        // In the middle of a head that is its own neighbour.
-        Value isTwice = emit.bitAnd(emit.equal(head, heads), emit.equal(place, mirrored));
-        Value exists = emit.bitAnd(isBelow(number, numPairs(emit, tiles, heads)),
-                                   emit.bitXor(isTwice, emit.i1(true)));
-        return Values{emit.select(isOdd, place, mirrored),
-                      emit.minSigned(head, emit.sub(heads, 1)), exists};
-      },
-      [&] {
-        Value place = emit.select(isOdd, emit.sub(emit.sub(blocks, 1), block), block);
-        Value number = emit.add(emit.mul(round, blocks), place);
-        return Values{emit.sub(lastTile, emit.div(number, heads)), emit.rem(number, heads),
-                      isBelow(number, emit.mul(tiles, heads))};
-      });
+  auto pairs = [&, tiles = tiles, heads = heads, blocks = blocks, block = block] {
+    Value number = emit.add(emit.mul(emit.shiftRight(round, 1), blocks), block);
+    Value place = emit.rem(number, tiles), pair = emit.div(number, tiles);
+    Value head = emit.add(emit.mul(pair, 2), emit.bitAnd(round, 1));
+    Value mirrored = emit.sub(lastTile, place);
+    // In the middle of a head that is its own neighbour.
+    Value isTwice = emit.bitAnd(emit.equal(head, heads), emit.equal(place, mirrored));
+    Value exists = emit.bitAnd(isBelow(number, shares.numPairs(emit)),
+                               emit.bitXor(isTwice, emit.i1(true)));
+    return Values{emit.select(isOdd, place, mirrored),
+                  emit.minSigned(head, emit.sub(heads, 1)), exists};
+  };
+  auto byCost = [&, heads = heads, blocks = blocks, block = block] {
+    Value place = emit.select(isOdd, emit.sub(emit.sub(blocks, 1), block), block);
+    Value number = emit.add(emit.mul(round, blocks), place);
+    return Values{emit.sub(lastTile, emit.div(number, heads)), emit.rem(number, heads),
+                  isBelow(number, shares.numPoints(emit))};
+  };
+  Values found = emit.choose(shares.takesPairs(emit), pairs, byCost);
   return {found[0], found[1], found[2]};
+}
+
+//===----------------------------------------------------------------------===//
+// Points
+//===----------------------------------------------------------------------===//
+
+void KernelLowering::enterOwnPoint() {
+  // The last row tiles first: they have the most keys under a causal mask.
+  Type i32 = emit.getI32Type();
+  Value last = emit.sub(emit.make<NVVM::GridDimXOp>(i32), 1);
+  Value tile = emit.sub(last, emit.make<NVVM::BlockIdXOp>(i32));
+  Value head = emit.make<NVVM::BlockIdYOp>(i32), batch = emit.make<NVVM::BlockIdZOp>(i32);
+  for (Value *number : {&tile, &head, &batch})
+    pin(emit, *number);
+  setPoint(batch, head, tile);
 }
 
 KernelLowering::Values
 KernelLowering::forEachPoint(ValueRange init, function_ref<Values(Value, ValueRange)> body) {
-  Type i32 = emit.getI32Type();
+  placeLane(lane);
   if (!isPersistent()) {
-    // The last row tiles first: they have the most keys under a causal mask.
-    Value last = emit.sub(emit.make<NVVM::GridDimXOp>(i32), 1);
-    setPoint(emit.make<NVVM::BlockIdZOp>(i32), emit.make<NVVM::BlockIdYOp>(i32),
-             emit.sub(last, blockNumber(emit)));
+    enterOwnPoint();
     return body(emit.i32(0), init);
   }
   return emit.loop(emit.i32(0), numRounds(), emit.i32(1), init, [&](Value round, ValueRange in) {
@@ -140,13 +167,23 @@ KernelLowering::forEachPoint(ValueRange init, function_ref<Values(Value, ValueRa
   });
 }
 
+void KernelLowering::placeLane(Value number) {
+  g = emit.shiftRight(number, 2);
+  t = emit.bitAnd(number, 3);
+}
+
 void KernelLowering::enterPointAgain(KeyLoopOp loop, Value round) {
-  if (!isPersistent())
-    return;
-  // A number of which nobody knows where it comes from.
-  pin(emit, round);
-  Point point = pointOf(round);
-  setPoint(point.tile, point.head);
+  Value number = lane;
+  pin(emit, number);
+  placeLane(number);
+  if (isPersistent()) {
+    // A number of which nobody knows where it comes from.
+    pin(emit, round);
+    Point point = pointOf(round);
+    setPoint(point.tile, point.head);
+  } else {
+    enterOwnPoint();
+  }
   // It has been lowered before.
   (void)lowerBefore(loop);
 }

@@ -112,8 +112,6 @@ FailureOr<LLVM::LLVMFuncOp> KernelLowering::run(Block *module) {
   warp = emit.shiftRight(path ? emit.sub(thread, path->firstConsumer()) : thread, 5);
   if (path)
     warp = emit.uniform(warp);
-  g = emit.shiftRight(lane, 2);
-  t = emit.bitAnd(lane, 3);
 
   Block &entry = function.getBody().front();
   LogicalResult lowered = success();
@@ -402,11 +400,12 @@ FailureOr<KernelLowering::Weights> KernelLowering::lowerSoftmax(KeyLoopOp loop, 
 }
 
 LogicalResult KernelLowering::lowerAccumulate(KeyLoopOp loop, const Weights &weights,
-                                              const SharedTile &valueTile, State &state) {
+                                              const SharedTile &valueTile, State &state,
+                                              Value isFirstStage) {
   Region &accumulate = loop.getAccumulate();
   Fragment probabilities = weights.probabilities;
   if (isOptimistic)
-    raiseReferences(state, probabilities);
+    raiseReferences(state, probabilities, isFirstStage);
   fragments[accumulate.getArgument(0)] = state.acc;
   fragments[accumulate.getArgument(1)] = probabilities;
   sharedTiles[accumulate.getArgument(2)] = valueTile;

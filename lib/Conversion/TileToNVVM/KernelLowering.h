@@ -190,8 +190,10 @@ public:
   };
   /// Takes the scores of the key tile at `key`, and raises the maxima and sums of `state`.
   mlir::FailureOr<Weights> lowerSoftmax(tile::KeyLoopOp loop, Value key, State &state);
+  /// `isFirstStage`: whether the value tile is in the first place of its ring.
   mlir::LogicalResult lowerAccumulate(tile::KeyLoopOp loop, const Weights &weights,
-                                      const SharedTile &valueTile, State &state);
+                                      const SharedTile &valueTile, State &state,
+                                      Value isFirstStage);
   /// The loads whose tiles the stage `load` yields, in order.
   mlir::FailureOr<llvm::SmallVector<tile::LoadOp>> stageLoads(tile::KeyLoopOp loop);
   /// The loads before the loop whose tiles its stages read: queries.
@@ -218,14 +220,16 @@ private:
   void setPoint(Value batch, Value head, Value tile);
   /// Of heads of all batches.
   void setPoint(Value tile, Value head);
+  /// Sets g and t of lane `number`.
+  void placeLane(Value number);
+  /// The point of a block that works on one.
+  void enterOwnPoint();
   struct Point {
     Value tile, head, exists;
   };
   /// Of a persistent grid the block's point of `round`: heads are those of all batches.
   Point pointOf(Value round);
   Value numRounds();
-  /// Whether the block's points are pairs of a long and a short row of tiles.
-  Value takesPairs();
   /// Whether tiles of queries differ in the keys that they see.
   bool pointsDiffer();
   /// From the scores that the stage `score` yields to those that the stage `softmax` gets.
@@ -264,9 +268,9 @@ private:
   State initialLazyState(const State &state);
   /// The part of `lowerSoftmax` that differs.
   mlir::FailureOr<Weights> lowerLazySoftmax(tile::KeyLoopOp loop, State &state);
-  /// Raises the references of rows whose last product has added much, and scales the state and the
-  /// probabilities at hand. The last product is there.
-  void raiseReferences(State &state, Fragment &probabilities);
+  /// Where `isDue` raises the references of rows to which the products since have added much, and
+  /// scales the state and the probabilities at hand. The last product is there.
+  void raiseReferences(State &state, Fragment &probabilities, Value isDue);
   /// exp2 of what the scaled reference of a row has sunk by.
   Value referenceRatio(Value before, Value after);
   /// Raises references to the maxima of the scores at hand.

@@ -19,9 +19,9 @@
 //
 // Guard: bf16 has the exponents of f32; references are raised by 32 binary orders, which leaves
 // probabilities some 150 orders to grow and 90 to shrink. When the sums of a product are there, one
-// tile later, rows whose tile added more than the guard's threshold raise their reference, and the
-// accumulator and the probabilities at hand are scaled: a few instructions a tile where no row
-// does.
+// tile later, rows whose tiles have added more than the guard's threshold raise their reference, and
+// the accumulator and the probabilities at hand are scaled. Nobody asks in every tile but in those
+// of the first stage of the ring, for the tiles since; f16, which has few exponents, asks always.
 //
 // That is late where scores grow by more than 80 orders from each tile to the next. So a warp looks
 // at the maxima of a tile before its exponentials when the tile before it raised references by
@@ -139,7 +139,7 @@ void KernelLowering::lookAtMaxima(State &state) {
   lower(rowMax);
   RowVector before = state.max;
   state.max = rowVectors.at(rowMax.getResult());
-  Value raisesMuch;
+  Value looks;
   for (auto [row, after] : llvm::enumerate(state.max.elements)) {
     Value factor = referenceRatio(before.elements[row], after);
     state.pending.elements[row] = factor;
@@ -147,10 +147,13 @@ void KernelLowering::lookAtMaxima(State &state) {
       state.laneSum.elements[row] = emit.mul(state.laneSum.elements[row], factor);
     Value much = emit.compare(arith::CmpFPredicate::OLT, factor,
                               emit.f32(std::exp2(-(valueType.isBF16() ? 16.0f : 4.0f))));
-    raisesMuch = raisesMuch ? emit.bitOr(raisesMuch, much) : much;
+    // A row without a reference takes the maximum of the next tile.
+    Value unset = emit.compare(arith::CmpFPredicate::OEQ, after, emit.f32(-infinity));
+    much = emit.bitOr(much, unset);
+    looks = looks ? emit.bitOr(looks, much) : much;
   }
   state.isPending = emit.i1(true);
-  state.looksNext = emit.any(raisesMuch);
+  state.looksNext = emit.any(looks);
 }
 
 FailureOr<KernelLowering::Weights> KernelLowering::lowerLazySoftmax(KeyLoopOp loop, State &state) {
@@ -200,76 +203,78 @@ FailureOr<KernelLowering::Weights> KernelLowering::lowerLazySoftmax(KeyLoopOp lo
   return Weights{fragments.at(lazy->powers.getResult()), RowVector(), emit.i1(false)};
 }
 
-void KernelLowering::raiseReferences(State &state, Fragment &probabilities) {
+void KernelLowering::raiseReferences(State &state, Fragment &probabilities, Value isDue) {
+  if (!valueType.isBF16())
+    isDue = emit.i1(true);
   float exponent = lazy->powers.getScale().convertToFloat();
   Value raise = emit.f32(lazy->raise), threshold = emit.f32(lazy->threshold),
         most = emit.f32(mostOrders), one = emit.f32(1.0f);
   RowVector sums = splitSumColumns(state.acc).second, limits = state.sum;
-  Value someTrip;
-  State current = state;
-  for (auto [limit, sum, next] :
-       llvm::zip_equal(limits.elements, sums.elements, current.sum.elements)) {
-    Value trips = emit.compare(arith::CmpFPredicate::OGT, sum, limit);
-    someTrip = someTrip ? emit.bitOr(someTrip, trips) : trips;
-    // A number of its own: registers of the accumulator are not to be read during products.
-    next = emit.add(sum, threshold);
-  }
   size_t numProbabilities = probabilities.elements.size();
   auto pack = [&](const State &of, const Fragment &tile) {
     Values values = flatten(of);
     llvm::append_range(values, tile.elements);
     return values;
   };
-  Value tripped = emit.any(someTrip);
+
+  // The branch of rows that trip, and of factors that are pending.
+  auto raiseAll = [&](State raised, Value tripped) {
+    Values accFactors, factors;
+    for (size_t row = 0; row < sums.elements.size(); ++row) {
+      // What the tiles since have added, at the references that the scores at hand have.
+      Value pending = state.pending.elements[row], &max = raised.max.elements[row];
+      Value sum = emit.mul(sums.elements[row], pending);
+      Value before = emit.mul(emit.sub(limits.elements[row], threshold), pending);
+      Value partial = emit.sub(sum, before);
+      Value trips =
+          emit.bitAnd(tripped, emit.compare(arith::CmpFPredicate::OGT, partial, threshold));
+      // So that it becomes as much as one key at the reference.
+      Value orders = emit.add(emit.log2(emit.max(partial, threshold)), raise);
+      orders = emit.select(emit.compare(arith::CmpFPredicate::OLT, orders, most), orders, most);
+      Value above = emit.fma(orders, emit.f32(1 / exponent), max);
+      factors.push_back(emit.select(trips, referenceRatio(max, above), one));
+      max = emit.select(trips, above, max);
+      accFactors.push_back(emit.mul(pending, factors.back()));
+      raised.sum.elements[row] = emit.fma(sum, factors.back(), threshold);
+    }
+    auto scaleRows = [&](const Fragment &tile, const Values &by) {
+      Values scaled;
+      for (auto [i, element] : llvm::enumerate(tile.elements))
+        scaled.push_back(emit.mul(element, by[tile.rowOf(i)]));
+      return scaled;
+    };
+    raised.acc.elements = scaleRows(raised.acc, accFactors);
+    Fragment scaled = probabilities;
+    scaled.elements = emit.choose(
+        tripped, [&] { return scaleRows(probabilities, factors); },
+        [&] { return probabilities.elements; });
+    for (auto [row, element] : llvm::enumerate(raised.laneSum.elements))
+      element = emit.mul(element, factors[row]);
+    raised.looksNext = emit.bitOr(raised.looksNext, tripped);
+    return pack(raised, scaled);
+  };
+
   Values results = emit.choose(
-      emit.bitOr(tripped, state.isPending),
+      emit.bitOr(isDue, state.isPending),
       [&] {
-        State raised = current;
-        Values accFactors, factors;
-        for (size_t row = 0; row < sums.elements.size(); ++row) {
-          // What the last tile added, at the references that the scores at hand have.
-          Value pending = state.pending.elements[row], &max = raised.max.elements[row];
-          Value sum = emit.mul(sums.elements[row], pending);
-          Value before = emit.mul(emit.sub(limits.elements[row], threshold), pending);
-          Value partial = emit.sub(sum, before);
-          Value trips =
-              emit.bitAnd(tripped, emit.compare(arith::CmpFPredicate::OGT, partial, threshold));
-          // So that it becomes as much as one key at the reference.
-          Value orders = emit.add(emit.log2(emit.max(partial, threshold)), raise);
-          orders = emit.select(emit.compare(arith::CmpFPredicate::OLT, orders, most), orders, most);
-          Value above = emit.fma(orders, emit.f32(1 / exponent), max);
-          factors.push_back(emit.select(trips, referenceRatio(max, above), one));
-          max = emit.select(trips, above, max);
-          accFactors.push_back(emit.mul(pending, factors.back()));
-          raised.sum.elements[row] = emit.fma(sum, factors.back(), threshold);
+        Value someTrip;
+        State current = state;
+        for (auto [limit, sum, next] :
+             llvm::zip_equal(limits.elements, sums.elements, current.sum.elements)) {
+          Value trips = emit.compare(arith::CmpFPredicate::OGT, sum, limit);
+          someTrip = someTrip ? emit.bitOr(someTrip, trips) : trips;
+          // A number of its own: registers of the accumulator are not to be read during products.
+          next = emit.add(sum, threshold);
         }
-        auto scaleRows = [&](const Fragment &tile, const Values &by) {
-          Values scaled;
-          for (auto [i, element] : llvm::enumerate(tile.elements))
-            scaled.push_back(emit.mul(element, by[tile.rowOf(i)]));
-          return scaled;
-        };
-        raised.acc.elements = scaleRows(raised.acc, accFactors);
-        Fragment scaled = probabilities;
-        scaled.elements = emit.choose(
-            tripped, [&] { return scaleRows(probabilities, factors); },
-            [&] { return probabilities.elements; });
-        for (auto [row, element] : llvm::enumerate(raised.laneSum.elements))
-          element = emit.mul(element, factors[row]);
-        return pack(raised, scaled);
+        Value tripped = emit.any(someTrip);
+        return emit.choose(
+            emit.bitOr(tripped, state.isPending), [&] { return raiseAll(current, tripped); },
+            [&] { return pack(current, probabilities); });
       },
-      [&] { return pack(current, probabilities); });
+      [&] { return pack(state, probabilities); });
   ValueRange rest = results;
   probabilities.elements = Values(rest.take_back(numProbabilities));
-  state = unflatten(current, rest.drop_back(numProbabilities));
-  // A row without a reference takes the maximum of the next tile. Known before its scores are
-  // there: nobody waits for it.
-  Value someUnset;
-  for (Value row : state.max.elements) {
-    Value unset = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(-infinity));
-    someUnset = someUnset ? emit.bitOr(someUnset, unset) : unset;
-  }
-  state.looksNext = emit.bitOr(emit.bitOr(state.looksNext, tripped), emit.any(someUnset));
+  state = unflatten(state, rest.drop_back(numProbabilities));
 }
 
 //===----------------------------------------------------------------------===//

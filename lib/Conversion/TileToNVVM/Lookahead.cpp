@@ -12,7 +12,8 @@
 //   other units  |         softmax of tile i+1   |         softmax of tile i+2
 //
 // The product with V[i] is waited for before the accumulator is scaled for tile i+1. With turns
-// (ping-pong) one consumer issues its products while the others are in their softmax.
+// (ping-pong) a consumer issues its products when the scores of the one before it are there, so that
+// one is in its softmax while the products of others fill the tensor cores.
 //
 //===----------------------------------------------------------------------===//
 
@@ -76,7 +77,8 @@ LogicalResult WarpgroupPath::accumulateBehind(KeyLoopOp loop, KernelLowering::St
   Value gives =
       emit.bitAnd(emit.equal(kernel.lane, emit.i32(0)), emit.bitXor(isFirst, emit.i1(true)));
   emit.when(gives, [&] { arrive(emit, empty(rings.back(), before)); });
-  return kernel.lowerAccumulate(loop, weights, tileAt(rings.back(), valuePosition.stage), state);
+  return kernel.lowerAccumulate(loop, weights, tileAt(rings.back(), valuePosition.stage), state,
+                                emit.equal(valuePosition.stage, emit.i32(0)));
 }
 
 FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop,
@@ -130,8 +132,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
         Value isOver = emit.bitAnd(
             isLastTile,
             emit.equal(consumer(), emit.i32(consumers - 1)));
-        if (takesTurns)
-          emit.when(emit.bitXor(isOver, emit.i1(true)), [&] { passTurn(); });
+        givesTurn = emit.bitXor(isOver, emit.i1(true));
         auto next = lowerTile(loop, emit.toIndex(key), carried.state);
         if (failed(next)) {
           result = failure();

@@ -41,6 +41,11 @@ private:
   void startCopy(LoadOp load, const SharedTile &tile);
   /// 16 bytes from chunk `chunk` of row `row`.
   Value chunkAddress(const SharedTile &tile, Value row, Value chunk);
+  /// The same of row `laneRow` + `firstRow`, chunk `laneChunk` + `firstChunk`, where the last are
+  /// multiples of 8 and 2, `laneChunk` 0 or 1: what differs between steps is a constant, so that one
+  /// register serves all of them.
+  Value matrixAddress(const SharedTile &tile, Value laneRow, Value laneChunk, int64_t firstRow,
+                      int64_t firstChunk);
   /// Four 8 x 8 matrices: lane l gives the address of row l % 8 of matrix l / 8.
   std::array<Value, 4> loadMatrices(Value address, bool transpose);
   /// Chunks 2 `step` and 2 `step` + 1 of 16 rows from `firstRow` on as the left operand of a
@@ -85,6 +90,15 @@ Value WarpPath::chunkAddress(const SharedTile &tile, Value row, Value chunk) {
   Value offset = emit.add(emit.mul(panel, tile.panelBytes()),
                           emit.add(emit.mul(row, SharedTile::rowBytes), emit.mul(swizzled, 16)));
   return emit.offset(tile.base, offset, emit.getI8Type());
+}
+
+Value WarpPath::matrixAddress(const SharedTile &tile, Value laneRow, Value laneChunk,
+                              int64_t firstRow, int64_t firstChunk) {
+  Value swizzled = emit.bitXor(laneChunk, emit.bitAnd(laneRow, 7));
+  Value offset = emit.add(emit.mul(laneRow, SharedTile::rowBytes), emit.mul(swizzled, 16));
+  offset = emit.bitXor(offset, firstChunk % 8 * 16);
+  return emit.offset(emit.offset(tile.base, offset, emit.getI8Type()),
+                     firstChunk / 8 * tile.panelBytes() + firstRow * SharedTile::rowBytes);
 }
 
 void WarpPath::startCopy(LoadOp load, const SharedTile &tile) {
@@ -142,24 +156,23 @@ std::array<Value, 4> WarpPath::loadMatrices(Value address, bool transpose) {
 std::array<Value, 4> WarpPath::loadLeft(const SharedTile &tile, Value firstRow, int64_t step) {
   // Matrices: rows 0 to 7 and 8 to 15 of the first chunk, then of the second.
   Value row = emit.add(firstRow, emit.bitAnd(kernel.lane, 15));
-  Value chunk = emit.add(emit.shiftRight(kernel.lane, 4), 2 * step);
-  return loadMatrices(chunkAddress(tile, row, chunk), /*transpose=*/false);
+  Value chunk = emit.shiftRight(kernel.lane, 4);
+  return loadMatrices(matrixAddress(tile, row, chunk, 0, 2 * step), /*transpose=*/false);
 }
 
 std::array<Value, 4> WarpPath::loadRight(const SharedTile &tile, int64_t firstRow, int64_t step) {
   // Matrices: both chunks of rows 0 to 7, then of rows 8 to 15.
   Value half = emit.shiftLeft(emit.shiftRight(kernel.lane, 4), 3);
-  Value row = emit.add(emit.add(emit.bitAnd(kernel.lane, 7), half), firstRow);
-  Value chunk = emit.add(emit.bitAnd(emit.shiftRight(kernel.lane, 3), 1), 2 * step);
-  return loadMatrices(chunkAddress(tile, row, chunk), /*transpose=*/false);
+  Value row = emit.add(emit.bitAnd(kernel.lane, 7), half);
+  Value chunk = emit.bitAnd(emit.shiftRight(kernel.lane, 3), 1);
+  return loadMatrices(matrixAddress(tile, row, chunk, firstRow, 2 * step), /*transpose=*/false);
 }
 
 std::array<Value, 4> WarpPath::loadRightTransposed(const SharedTile &tile, int64_t step,
                                                    int64_t pair) {
   // Matrices: rows 0 to 7 and 8 to 15 of the first chunk, then of the second.
-  Value row = emit.add(emit.bitAnd(kernel.lane, 15), 16 * step);
-  Value chunk = emit.add(emit.shiftRight(kernel.lane, 4), 2 * pair);
-  return loadMatrices(chunkAddress(tile, row, chunk), /*transpose=*/true);
+  Value row = emit.bitAnd(kernel.lane, 15), chunk = emit.shiftRight(kernel.lane, 4);
+  return loadMatrices(matrixAddress(tile, row, chunk, 16 * step, 2 * pair), /*transpose=*/true);
 }
 
 void WarpPath::multiply(MutableArrayRef<Value> acc, ArrayRef<Value> left, ArrayRef<Value> right) {
@@ -262,7 +275,9 @@ LogicalResult WarpPath::lowerPoint(KeyLoopOp loop) {
     ring.push_back({kernel.allocateShared(stages * type.getRows() * type.getColumns() * 2),
                     type.getRows(), type.getColumns()});
   }
-  auto emitPass = [&] { return success(succeeded(emitLoop(loop)) && succeeded(kernel.lowerBehind(loop))); };
+  auto emitPass = [&] {
+    return success(succeeded(emitLoop(loop)) && succeeded(kernel.lowerBehind(loop)));
+  };
   LogicalResult result = emitPass();
   if (succeeded(result) && kernel.lazy) {
     kernel.startSecondPass();
@@ -334,7 +349,8 @@ LogicalResult WarpPath::emitLoop(KeyLoopOp loop) {
         if (succeeded(kernel.lowerScores(loop, ArrayRef(tiles).drop_back())))
           weights = kernel.lowerSoftmax(loop, key, after);
         if (failed(weights) ||
-            failed(kernel.lowerAccumulate(loop, *weights, tiles.back(), after))) {
+            failed(kernel.lowerAccumulate(loop, *weights, tiles.back(), after,
+                                          emit.equal(stage, emit.i32(0))))) {
           result = failure();
           return KernelLowering::Values(values);
         }
@@ -342,6 +358,7 @@ LogicalResult WarpPath::emitLoop(KeyLoopOp loop) {
         carriedOn.push_back(next(stage));
         return carriedOn;
       });
+  kernel.enterPointAgain(loop, emit.i32(0));
   kernel.finish(loop, KernelLowering::unflatten(state, ValueRange(results).drop_back()));
   return result;
 }

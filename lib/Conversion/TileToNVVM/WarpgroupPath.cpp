@@ -216,6 +216,8 @@ void WarpgroupPath::multiplyScores(KeyLoopOp loop) {
 
 Fragment WarpgroupPath::dot(const SharedTile &, const SharedTile &) {
   emitWgmmaWait(emit, pendingProducts, scores.elements);
+  if (takesTurns)
+    emit.when(givesTurn, [&] { passTurn(); });
   release(rings.front(), scorePosition.stage);
   releaseQueries(isLastTile);
   return scores;
@@ -279,7 +281,8 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
     issueScores(loop);
     auto weights = lowerTile(loop, key, after);
     SharedTile value = tileAt(rings.back(), valuePosition.stage);
-    if (failed(weights) || failed(kernel.lowerAccumulate(loop, *weights, value, after))) {
+    Value isFirstStage = emit.equal(valuePosition.stage, emit.i32(0));
+    if (failed(weights) || failed(kernel.lowerAccumulate(loop, *weights, value, after, isFirstStage))) {
       result = failure();
       return Values(values);
     }
@@ -443,6 +446,8 @@ LogicalResult WarpgroupPath::prepare(KeyLoopOp loop) {
 LogicalResult WarpgroupPath::lowerKernel(KeyLoopOp loop) {
   if (failed(prepare(loop)))
     return failure();
+  // Rings go on from one pass to the next.
+  Values producer(2 * rings.size(), emit.i32(0)), consumers(2, emit.i32(0));
   Value isProducer = emit.equal(emit.shiftRight(kernel.thread, 7), emit.i32(0));
   auto roles = emit.make<scf::IfOp>(isProducer, /*withElseRegion=*/true);
   // 64 K registers for all: what the producer gives up the consumers get.
@@ -454,8 +459,6 @@ LogicalResult WarpgroupPath::lowerKernel(KeyLoopOp loop) {
     emit.setInsertionPoint(roles.elseYield());
     emit.make<NVVM::SetMaxRegisterOp>(many, NVVM::SetMaxRegisterAction::increase);
   }
-  // Rings go on from one pass to the next.
-  Values producer(2 * rings.size(), emit.i32(0)), consumers(2, emit.i32(0));
   if (failed(emitPass(loop, producer, consumers, roles)))
     return failure();
   if (!kernel.lazy)

@@ -146,6 +146,8 @@ private:
 
   /// Of the tile whose scores are next, and of the tile whose values are.
   RingPosition scorePosition, valuePosition;
+  /// Whether somebody waits for the next turn.
+  Value givesTurn;
   /// Whether its scores are the last ones of the point.
   Value isLastTile;
   /// The scores under way, and how many groups of products may be when they are there.

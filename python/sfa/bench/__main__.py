@@ -1,4 +1,4 @@
-"""python -m sfa.bench [--op attention|varlen|decode|sparsify|overhead] ...; --help says the rest."""
+"""python -m sfa.bench [--op attention|schedules|varlen|decode|sparsify|overhead] ...; --help says the rest."""
 
 import argparse
 import json
@@ -13,8 +13,10 @@ def parse(arguments=None):
         prog="python -m sfa.bench", description="Measure FlashSFA against other implementations of "
         "attention on this GPU. All get the same data: N(0, 1), queries and keys with all but k "
         "features of each row 0.")
-    parser.add_argument("--op", choices=("attention", "varlen", "decode", "sparsify", "overhead"),
+    parser.add_argument("--op", choices=("attention", "schedules", "varlen", "decode", "sparsify", "overhead"),
                         default="attention")
+    parser.add_argument("--schedule", action="append", default=[], metavar="TEXT", help="with --op schedules, any "
+                        'number of them: parameters such as "grid = tiles, turns = free"; what is not given is as chosen')
     parser.add_argument("--n", type=int, nargs="+", default=[4096, 16384], help="tokens")
     parser.add_argument("--queries", type=int, nargs="+", default=[1, 16],
                         help="with --op decode: queries of a head, against n keys")
@@ -61,6 +63,7 @@ def _print_table(title, rows, failure, columns):
 
 ATTENTION_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x best peer", "best_peer", 2),
                      ("x cuDNN", "cudnn", 2))
+SCHEDULES_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x chosen", "chosen", 3), ("x cuDNN", "cudnn", 2))
 VARLEN_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x equal", "equal", 2))
 DECODE_COLUMNS = (("ms", "ms", 4), ("GB/s", "gbytes", 0), ("x best peer", "best_peer", 2))
 SPARSIFY_COLUMNS = (("ms", "ms", 3), ("GB/s", "gbytes", 0), ("x copy", "copy", 2))
@@ -121,6 +124,7 @@ def _run_gpu(options):
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, flashsfa {__version__}; median of "
           f"{options.repeats} interleaved samples, N(0, 1), seed {options.seed}")
     measure, columns = {"attention": (gpu.attention, ATTENTION_COLUMNS),
+                        "schedules": (gpu.schedules, SCHEDULES_COLUMNS),
                         "varlen": (gpu.varlen, VARLEN_COLUMNS),
                         "decode": (gpu.decode, DECODE_COLUMNS),
                         "sparsify": (gpu.sparsify, SPARSIFY_COLUMNS)}[options.op]

@@ -1,4 +1,4 @@
-"""The measurements on a GPU: attention, sequences of several lengths, decoding, sparsify."""
+"""The measurements on a GPU: attention, its schedules, sequences of several lengths, decoding, sparsify."""
 
 import contextlib
 import itertools
@@ -129,6 +129,41 @@ def _attention_table(options, chips, heads, n, d, causal):
             tflops=time and flops / time / 1e9, best_peer=time and best and best / time,
             cudnn=time and cudnn and cudnn / time,
             samples=contestant.samples))
+    return title, record, rows, None
+
+
+def schedules(options):
+    """Yields a table for each n, d and mask: what the compiler chooses against the schedules given, on dense
+    operands, to tell what a technique is worth."""
+    return _each_size(options, _schedules_table)
+
+
+def _schedules_table(options, chips, heads, n, d, causal):
+    dtype = DTYPES[options.dtype]
+    title = (f"schedules, batch {options.batch}, {heads} heads, {n} tokens, d = dv = {d}, "
+             f"{options.dtype}, {'causal' if causal else 'no mask'}, dense")
+    record = dict(op="schedules", batch=options.batch, heads=heads, n=n, d=d, causal=causal, dtype=options.dtype)
+    try:
+        generator = torch.Generator("cuda").manual_seed(options.seed)
+        q, k, v = (torch.randn(options.batch, heads, n, d, generator=generator, device="cuda").to(dtype)
+                   for _ in range(3))
+        check = _checker(_last_rows(q, k, v)(causal))
+    except Exception as error:
+        return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
+    contestants = []
+    for chip in chips:
+        for schedule in ["", *options.schedule]:
+            call = lambda s=schedule or None: sfa.attention(q, k, v, causal=causal, schedule=s)
+            contestants.append(Contestant(f"{schedule or 'as chosen'}, {chip.name}",
+                                          lambda c=chip, f=call: c.bound(f), check, chip.name))
+    contestants.append(Contestant(CUDNN, lambda: PEERS[CUDNN](q, k, v, causal), check))
+    measure(contestants, options.repeats)
+    flops = 4 * options.batch * heads * n * n * d / (2 if causal else 1)
+    chosen = {c.group: c.milliseconds for c in reversed(contestants)}
+    rows = [dict(name=c.name, ms=c.milliseconds, reason=c.reason, samples=c.samples,
+                 tflops=c.milliseconds and flops / c.milliseconds / 1e9,
+                 chosen=c.milliseconds and c.group != "peer" and chosen[c.group] and chosen[c.group] / c.milliseconds or None,
+                 cudnn=c.milliseconds and chosen["peer"] and chosen["peer"] / c.milliseconds) for c in contestants]
     return title, record, rows, None
 
 

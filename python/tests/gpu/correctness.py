@@ -276,6 +276,76 @@ def _check_many_keys(n_q, d, **options):
     judged.verdict()
 
 
+# Batch, heads of queries and of keys, queries, keys: more query tiles than multiprocessors, in one round or two and in
+# many, whole and not; few heads, many, an odd number; queries that see no key.
+GRIDS = ((1, 6, 3, 4000, 4000), (3, 15, 5, 1000, 1000), (2, 40, 40, 513, 700), (3, 33, 33, 300, 100),
+         (1, 1, 1, 33_000, 500), (13, 11, 1, 140, 1500), (1, 8, 2, 9000, 9000))
+
+
+@group("grid", each_chip=False)
+def grid(run):
+    """Blocks that stay, against a block for each tile: the same bits. And against the oracle."""
+    kernels = itertools.product(
+        (64, 128, 256), ("online", "lazy", "online, turns = ping_pong", "lazy, turns = ping_pong", "lazy, lookahead = 0"),
+        (dict(causal=True), dict(), dict(window=(700, 30))))
+    # Two sizes for each kernel, all for those that the compiler chooses most.
+    cases = []
+    for number, kernel in enumerate(kernels):
+        chosen = kernel[:2] in ((64, "lazy"), (128, "lazy"), (128, "online")) and "window" not in kernel[2]
+        cases += [(kernel, sizes) for place, sizes in enumerate(GRIDS) if chosen or (place < 4 and (place - number) % 4 < 2)]
+    run.compile_ahead([lambda kernel=kernel, sizes=sizes, name=name, lse=lse: _attend_grid(
+                           kernel, name, _problem_of((*sizes[:3], 1, 1), kernel[0], 8), lse)
+                       for kernel, sizes in cases for name in ("tiles", "persistent") for lse in (True, False)])
+    for kernel, sizes in cases:
+        run.case(f"{sizes}, d {kernel[0]}, {kernel[1]}, {kernel[2]}", _check_grid, kernel, sizes)
+    for d, softmax in itertools.product((64, 128, 256), ("lazy", "lazy, lookahead = 0")):
+        run.case(f"some points twice, d {d}, {softmax}", _check_second_pass, d, softmax)
+
+
+def _problem_of(sizes, d, seed):
+    batch, h_q, h_kv, n_q, n_k = sizes
+    return (normal(batch, h_q, n_q, d, dtype=torch.bfloat16, seed=seed),
+            normal(batch, h_kv, n_k, d, dtype=torch.bfloat16, seed=seed + 1),
+            normal(batch, h_kv, n_k, d, dtype=torch.bfloat16, seed=seed + 2))
+
+
+def _attend_grid(kernel, grid_name, problem, return_lse):
+    _, softmax, mask = kernel
+    with poisoned():
+        results = sfa.attention(*problem, schedule=f"splits = 1, grid = {grid_name}, softmax = {softmax}",
+                                return_lse=return_lse, **mask)
+    return results if return_lse else (results,)
+
+
+def _check_grid(kernel, sizes):
+    problem = _problem_of(sizes, kernel[0], sizes[3])
+    for return_lse in (True, False):
+        expected = _attend_grid(kernel, "tiles", problem, return_lse)
+        for _ in range(3):
+            results = _attend_grid(kernel, "persistent", problem, return_lse)
+            require(all(same_bits(a, b) for a, b in zip(expected, results)), "other results than with a block for each tile")
+    if sizes[3] < 2000:
+        judged = Judge()
+        judge(judged, "dense", *problem, schedule=f"grid = persistent, softmax = {kernel[1]}", **kernel[2])
+        judged.verdict()
+
+
+def _check_second_pass(d, softmax):
+    """Scores of some heads rise so late and so fast that their rows are computed again."""
+    judged = Judge()
+    for causal in (False, True):
+        q, k, v = _problem_of((3, 20, 20, 900, 900), d, d)
+        for batch, head in ((0, 3), (1, 0), (2, 19)):
+            q[batch, head] = 1
+            k[batch, head, 500:] += (40 * torch.arange(400, device="cuda") / d ** 0.5)[:, None].to(k.dtype)
+        judge(judged, "dense", q, k, v, causal=causal, schedule=f"grid = persistent, softmax = {softmax}")
+        kernel = (d, softmax, dict(causal=causal))
+        for return_lse in (True, False):
+            a, b = (_attend_grid(kernel, name, (q, k, v), return_lse) for name in ("tiles", "persistent"))
+            require(all(same_bits(x, y) for x, y in zip(a, b)), "other results than with a block for each tile")
+    judged.verdict()
+
+
 @group("softmax")
 def softmax(run):
     """Scores for which lazy has to raise its reference, or finds none in the first tile."""
@@ -364,6 +434,7 @@ def random_configurations(run):
 def _random_kernel(source):
     h_kv = source.choice((1, 2, 3))
     schedule = [source.choice(("", "softmax = online", "softmax = lazy")),
+                source.choice(("", "", "grid = tiles", "grid = persistent")),
                 f"splits = {source.randint(1, 12)}" if source.random() < 0.3 else ""]
     options = dict(
         dtype=source.choice((torch.bfloat16, torch.float16)), d=source.choice((64, 128, 256)),

@@ -85,6 +85,11 @@
 
 // -----
 
+// expected-error @+1 {{unknown value of grid 'blocks', allowed are tiles, persistent}}
+"a.op"() {schedule = #sfa.schedule<grid = blocks>} : () -> ()
+
+// -----
+
 // expected-error @+1 {{'splits' is 0, allowed is 1 to 256}}
 "a.op"() {schedule = #sfa.schedule<splits = 0>} : () -> ()
 

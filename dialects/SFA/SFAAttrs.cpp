@@ -234,7 +234,8 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    std::optional<int64_t> qTile, std::optional<int64_t> kTile,
                                    std::optional<int64_t> stages, std::optional<int64_t> consumers,
                                    std::optional<int64_t> lookahead, std::optional<Turns>,
-                                   std::optional<int64_t> splits) {
+                                   std::optional<int64_t> splits,
+                                   std::optional<int64_t> packedHeads) {
   if (lookahead && *lookahead != 0 && *lookahead != 1)
     return emitError() << "'lookahead' is " << *lookahead << ", allowed is 0 or 1";
   auto check = [&](StringRef name, std::optional<int64_t> value, int64_t most) -> LogicalResult {
@@ -245,22 +246,25 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success(
       succeeded(check("q_tile", qTile, 4096)) && succeeded(check("k_tile", kTile, 4096)) &&
       succeeded(check("stages", stages, 16)) && succeeded(check("consumers", consumers, 8)) &&
-      succeeded(check("splits", splits, maxSplits)));
+      succeeded(check("splits", splits, maxSplits)) &&
+      succeeded(check("packed_heads", packedHeads, maxPackedHeads)));
 }
 
 Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
   std::optional<Strategy> strategy;
   std::optional<Softmax> softmax;
   std::optional<Turns> turns;
-  std::optional<int64_t> qTile, kTile, stages, consumers, lookahead, splits;
+  std::optional<int64_t> qTile, kTile, stages, consumers, lookahead, splits, packedHeads;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess())
     return {};
   if (succeeded(parser.parseOptionalGreater()))
     return get(parser.getContext(), strategy, softmax, qTile, kTile, stages, consumers, lookahead,
-               turns, splits);
+               turns, splits, packedHeads);
   if (parseParameters(
-          parser, "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns, splits",
+          parser,
+          "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns, splits, "
+          "packed_heads",
           [&](StringRef key) -> std::optional<ParseResult> {
             if (key == "strategy")
               return parseCase(parser, "strategy", strategy);
@@ -280,12 +284,14 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
               return parseCase(parser, "value of turns", turns);
             if (key == "splits")
               return parseInteger(parser, splits);
+            if (key == "packed_heads")
+              return parseInteger(parser, packedHeads);
             return std::nullopt;
           }) ||
       parser.parseGreater())
     return {};
   return parser.getChecked<ScheduleAttr>(loc, parser.getContext(), strategy, softmax, qTile, kTile,
-                                         stages, consumers, lookahead, turns, splits);
+                                         stages, consumers, lookahead, turns, splits, packedHeads);
 }
 
 void ScheduleAttr::print(AsmPrinter &printer) const {
@@ -309,6 +315,7 @@ void ScheduleAttr::print(AsmPrinter &printer) const {
   print("lookahead", getLookahead());
   print("turns", getTurns());
   print("splits", getSplits());
+  print("packed_heads", getPackedHeads());
   printer << ">";
 }
 
@@ -323,5 +330,6 @@ ScheduleAttr ScheduleAttr::orElse(ScheduleAttr other) const {
              choose(getKTile(), other.getKTile()), choose(getStages(), other.getStages()),
              choose(getConsumers(), other.getConsumers()),
              choose(getLookahead(), other.getLookahead()), choose(getTurns(), other.getTurns()),
-             choose(getSplits(), other.getSplits()));
+             choose(getSplits(), other.getSplits()),
+             choose(getPackedHeads(), other.getPackedHeads()));
 }

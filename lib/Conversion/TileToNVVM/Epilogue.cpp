@@ -15,14 +15,17 @@ using namespace sfa::gpu;
 void KernelLowering::lower(StoreOp op) {
   const Memory &target = memory(op.getMemory());
   Value first = emit.toI64(scalar(op.getRow()));
-  Value base = address(target, scalar(op.getBatch()), scalar(op.getHead()), first);
+  Value head = scalar(op.getHead());
+  if (Value number = warpRows(op.getHeads()).head)
+    head = emit.add(head, emit.toIndex(number));
+  Value base = address(target, scalar(op.getBatch()), head, first);
   Value left = rowsLeft(target, first, op.getLimit());
   Type element = target.type.getElementType();
   auto tile = cast<TileType>(op.getTile().getType());
 
   auto forEachRow = [&](function_ref<void(size_t, Value)> body) {
     for (size_t number = 0; number < 2 * static_cast<size_t>(geometry.repeats); ++number) {
-      Value row = emit.toI64(rowInTile(number));
+      Value row = emit.toI64(rowInTile(number, op.getHeads()));
       emit.when(emit.less(row, left),
                 [&] { body(number, emit.offset(base, emit.mul(row, target.rowStride), element)); });
     }

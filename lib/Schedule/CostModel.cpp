@@ -193,6 +193,10 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
     if (given && given.getConsumers())
       tiles.consumers = *given.getConsumers();
     bool isFree = !given || (!given.getQTile() && !given.getConsumers());
+    // Tiles of keys that are given may leave no room for more queries: nobody but who gives them
+    // knows.
+    if (given && !given.getPackedHeads() && (given.getKTile() || given.getStages()))
+      isFree = false;
     return isFree ? makeRoomFor(packedHeads, tiles, widthOf(op), chip) : tiles;
   };
   int64_t packedHeads = given ? given.getPackedHeads().value_or(0) : 0;

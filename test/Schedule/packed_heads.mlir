@@ -72,6 +72,14 @@ func.func @small_tile(%q: !q1, %k: !k) -> !q1 {
   %o = sfa.attention %q, %k, %k schedule <q_tile = 64> : !q1, !k, !k -> !q1
   return %o : !q1
 }
+// Key tiles that are given leave the query tile as it is.
+// CHECK-LABEL: @key_tile(
+// SM90: q_tile = 128, k_tile = 128, {{.*}}packed_heads = 8>
+// SM80: q_tile = 64, k_tile = 128, {{.*}}packed_heads = 4>
+func.func @key_tile(%q: !q1, %k: !k) -> !q1 {
+  %o = sfa.attention %q, %k, %k schedule <softmax = online, k_tile = 128> : !q1, !k, !k -> !q1
+  return %o : !q1
+}
 // Three heads of a group of three have 64 rows each of the three consumers' 192.
 !thin_q = tensor<1x6x1x64xbf16>
 !thin_k = tensor<1x2x1000x64xbf16>

@@ -234,7 +234,8 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    std::optional<int64_t> qTile, std::optional<int64_t> kTile,
                                    std::optional<int64_t> stages, std::optional<int64_t> consumers,
                                    std::optional<int64_t> lookahead, std::optional<Turns>,
-                                   std::optional<Grid>, std::optional<int64_t> splits) {
+                                   std::optional<Grid>, std::optional<int64_t> splits,
+                                   std::optional<int64_t> packedHeads) {
   if (lookahead && *lookahead != 0 && *lookahead != 1)
     return emitError() << "'lookahead' is " << *lookahead << ", allowed is 0 or 1";
   auto check = [&](StringRef name, std::optional<int64_t> value, int64_t most) -> LogicalResult {
@@ -245,7 +246,8 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success(
       succeeded(check("q_tile", qTile, 4096)) && succeeded(check("k_tile", kTile, 4096)) &&
       succeeded(check("stages", stages, 16)) && succeeded(check("consumers", consumers, 8)) &&
-      succeeded(check("splits", splits, maxSplits)));
+      succeeded(check("splits", splits, maxSplits)) &&
+      succeeded(check("packed_heads", packedHeads, maxPackedHeads)));
 }
 
 Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
@@ -253,15 +255,17 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
   std::optional<Softmax> softmax;
   std::optional<Turns> turns;
   std::optional<Grid> grid;
-  std::optional<int64_t> qTile, kTile, stages, consumers, lookahead, splits;
+  std::optional<int64_t> qTile, kTile, stages, consumers, lookahead, splits, packedHeads;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess())
     return {};
   if (succeeded(parser.parseOptionalGreater()))
     return get(parser.getContext(), strategy, softmax, qTile, kTile, stages, consumers, lookahead,
-               turns, grid, splits);
+               turns, grid, splits, packedHeads);
   if (parseParameters(
-          parser, "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns, grid, splits",
+          parser,
+          "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns, grid, splits, "
+          "packed_heads",
           [&](StringRef key) -> std::optional<ParseResult> {
             if (key == "strategy")
               return parseCase(parser, "strategy", strategy);
@@ -283,12 +287,15 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
               return parseCase(parser, "grid", grid);
             if (key == "splits")
               return parseInteger(parser, splits);
+            if (key == "packed_heads")
+              return parseInteger(parser, packedHeads);
             return std::nullopt;
           }) ||
       parser.parseGreater())
     return {};
   return parser.getChecked<ScheduleAttr>(loc, parser.getContext(), strategy, softmax, qTile, kTile,
-                                         stages, consumers, lookahead, turns, grid, splits);
+                                         stages, consumers, lookahead, turns, grid, splits,
+                                         packedHeads);
 }
 
 void ScheduleAttr::print(AsmPrinter &printer) const {
@@ -313,6 +320,7 @@ void ScheduleAttr::print(AsmPrinter &printer) const {
   print("turns", getTurns());
   print("grid", getGrid());
   print("splits", getSplits());
+  print("packed_heads", getPackedHeads());
   printer << ">";
 }
 
@@ -327,5 +335,6 @@ ScheduleAttr ScheduleAttr::orElse(ScheduleAttr other) const {
              choose(getKTile(), other.getKTile()), choose(getStages(), other.getStages()),
              choose(getConsumers(), other.getConsumers()),
              choose(getLookahead(), other.getLookahead()), choose(getTurns(), other.getTurns()),
-             choose(getGrid(), other.getGrid()), choose(getSplits(), other.getSplits()));
+             choose(getGrid(), other.getGrid()), choose(getSplits(), other.getSplits()),
+             choose(getPackedHeads(), other.getPackedHeads()));
 }

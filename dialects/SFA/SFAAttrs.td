@@ -144,13 +144,14 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     | `lookahead` | key tiles whose scores are under way during the softmax of the tile before, 0 or 1 (warpgroups of a GPU) |
     | `turns` | `free`: a consumer issues its products when it can. `ping_pong`: consumers take turns, so that one has the tensor cores while others are in their softmax (warpgroups of a GPU) |
     | `grid` | `tiles`: a block for each tile of queries. `persistent`: a block for each multiprocessor, which works on one tile after the other and copies what the next one needs meanwhile (warpgroups of a GPU) |
+    | `packed_heads` | query heads of a KV group that share a query tile, 1 to 256: a divisor of the group, of which q_tile is a multiple. Row r of a tile is the query at `r % (q_tile / packed_heads)` of the tile's, of head `r / (q_tile / packed_heads)` of the packed ones. Worth it where there are few queries, which leave most of a tile empty and whose heads read the same keys. 1 where not given |
     | `splits` | shares of a query tile's keys, 1 to 256, each of which is worked on by itself; a second kernel combines them. Worth it where there are fewer query tiles than processors, and many keys. 1 where not given |
 
     Example:
 
     ```mlir
     #sfa.schedule<strategy = gather, softmax = lazy, q_tile = 128, k_tile = 128, stages = 2, consumers = 2>
-    #sfa.schedule<splits = 8>
+    #sfa.schedule<packed_heads = 4, splits = 8>
     ```
   }];
   let parameters = (ins
@@ -158,7 +159,8 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     "std::optional<int64_t>":$qTile, "std::optional<int64_t>":$kTile,
     "std::optional<int64_t>":$stages, "std::optional<int64_t>":$consumers,
     "std::optional<int64_t>":$lookahead, "std::optional<::sfa::Turns>":$turns,
-    "std::optional<::sfa::Grid>":$grid, "std::optional<int64_t>":$splits);
+    "std::optional<::sfa::Grid>":$grid, "std::optional<int64_t>":$splits,
+    "std::optional<int64_t>":$packedHeads);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -168,6 +170,8 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     ScheduleAttr orElse(ScheduleAttr other) const;
     int64_t getSplitsOrDefault() const { return getSplits().value_or(1); }
     static constexpr int64_t maxSplits = 256;
+    int64_t getPackedHeadsOrDefault() const { return getPackedHeads().value_or(1); }
+    static constexpr int64_t maxPackedHeads = 256;
   }];
 }
 

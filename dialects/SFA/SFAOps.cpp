@@ -157,6 +157,22 @@ std::string AttentionOp::whyNot(Strategy strategy) {
   llvm_unreachable("a strategy without a case");
 }
 
+/// Diagnoses a schedule in which the heads that share a query tile do not fit the group or the
+/// tile.
+static LogicalResult checkPackedHeads(AttentionOp op, int64_t group) {
+  ScheduleAttr schedule = op.getScheduleAttr();
+  int64_t heads = schedule ? schedule.getPackedHeadsOrDefault() : 1;
+  if (group % heads != 0)
+    return op.emitOpError() << "has packed_heads = " << heads << ", but " << group << " query head"
+                            << (group == 1 ? "" : "s")
+                            << " to a head of the key; packed_heads has to divide that";
+  if (schedule && schedule.getQTile() && *schedule.getQTile() % heads != 0)
+    return op.emitOpError() << "has packed_heads = " << heads
+                            << " and q_tile = " << *schedule.getQTile()
+                            << "; q_tile has to be a multiple of packed_heads";
+  return success();
+}
+
 /// Diagnoses offsets of sequences that do not fit each other or the query.
 static LogicalResult checkSequences(AttentionOp op, RankedTensorType query) {
   if (!op.hasSequences())
@@ -228,6 +244,8 @@ LogicalResult AttentionOp::verify() {
       splits > 1 && queryHeads > maxGridHeads / splits)
     return emitOpError() << "has " << queryHeads << " heads in " << splits
                          << " splits; heads times splits may be at most " << maxGridHeads;
+  if (failed(checkPackedHeads(*this, queryHeads / keyHeads)))
+    return failure();
   if (schedule && schedule.getStrategy())
     if (std::string reason = whyNot(*schedule.getStrategy()); !reason.empty())
       return emitOpError() << "cannot use strategy '" << stringifyEnum(*schedule.getStrategy())

@@ -20,17 +20,21 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
     sequence follow: the probability of a masked key is 0, but 0 times a NaN is no 0. Keys and queries do not: scores of masked
     keys are replaced whatever they are, and rows of other queries are not stored.
 
+    With `heads H` the tile is of H heads from `head` on: rows `[row, row + rows / H)` of each, one head after the other.
+
     Example:
 
     ```mlir
     %q = sfa_tile.load %memory[%b, %h, %row] : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
     %v = sfa_tile.load %memory[%b, %h, %row] limit %end : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
+    %q = sfa_tile.load %memory[%b, %h, %row] heads 4 : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
     ```
   }];
-  let arguments = (ins Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, Optional<Index>:$limit);
+  let arguments = (ins Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, Optional<Index>:$limit,
+    Tile_Heads:$heads);
   let results = (outs Tile_Matrix:$tile);
   let assemblyFormat = [{
-    $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? attr-dict
+    $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? (`heads` $heads^)? attr-dict
     `:` type($memory) `->` qualified(type($tile))
   }];
   let hasVerifier = 1;
@@ -39,7 +43,8 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
 def Tile_LoadCodesOp : Tile_Op<"load_codes", [MemoryEffects<[MemRead]>]> {
   let summary = "read a tile of codes";
   let description = [{
-    Reads rows `[row, row + rows)` of the two memories that hold codes. Rows beyond the end hold the value 0.
+    Reads rows `[row, row + rows)` of the two memories that hold codes. Rows beyond the end hold the value 0. `heads` is
+    that of `sfa_tile.load`.
 
     Example:
 
@@ -48,10 +53,11 @@ def Tile_LoadCodesOp : Tile_Op<"load_codes", [MemoryEffects<[MemRead]>]> {
       : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xbf16, k = 8>
     ```
   }];
-  let arguments = (ins Tile_Memory:$values, Tile_Memory:$indices, Index:$batch, Index:$head, Index:$row);
+  let arguments = (ins Tile_Memory:$values, Tile_Memory:$indices, Index:$batch, Index:$head, Index:$row,
+    Tile_Heads:$heads);
   let results = (outs Tile_CodesType:$codes);
   let assemblyFormat = [{
-    $values `,` $indices `[` $batch `,` $head `,` $row `]` attr-dict
+    $values `,` $indices `[` $batch `,` $head `,` $row `]` (`heads` $heads^)? attr-dict
     `:` type($values) `,` type($indices) `->` qualified(type($codes))
   }];
   let hasVerifier = 1;
@@ -61,7 +67,8 @@ def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let summary = "write a tile of rows";
   let description = [{
     Writes rows `[row, row + rows)` of `memory[batch, head]`, rounding to its element type to nearest even. Rows beyond
-    the end of the memory are dropped, and so are rows of the memory from `limit` on where that is given.
+    the end of the memory are dropped, and so are rows of the memory from `limit` on where that is given. `heads` is that
+    of `sfa_tile.load`.
 
     Example:
 
@@ -71,9 +78,10 @@ def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
     ```
   }];
   let arguments = (ins
-    Tile_TileType:$tile, Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, Optional<Index>:$limit);
+    Tile_TileType:$tile, Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, Optional<Index>:$limit,
+    Tile_Heads:$heads);
   let assemblyFormat = [{
-    $tile `,` $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? attr-dict
+    $tile `,` $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? (`heads` $heads^)? attr-dict
     `:` qualified(type($tile)) `,` type($memory)
   }];
   let hasVerifier = 1;

@@ -23,6 +23,8 @@ def Tile_RowVector : Type<CPred<"::llvm::isa<::sfa::tile::TileType>($_self) && "
                                 "::llvm::cast<::sfa::tile::TileType>($_self).isRowVector()">,
                           "tile of one number a row", "::sfa::tile::TileType">;
 def Tile_Memory : MemRefRankOf<[F32, F16, BF16, I8, I16], [3, 4]>;
+/// How many heads, one after the other, the rows of a tile are of.
+def Tile_Heads : DefaultValuedAttr<I64Attr, "1">;
 def Tile_Offsets : MemRefRankOf<[I32], [1]>;
 
 #endif // DIALECTS_TILE_TILEOPBASE_TD

@@ -49,12 +49,30 @@ static LogicalResult checkCodesMemory(Operation *op, MemRefType values, MemRefTy
   return checkMemory(op, indices, codes.getK(), index);
 }
 
+/// `rows` rows of a tile, which are those of `heads` heads of `memory`.
+static LogicalResult checkHeads(Operation *op, int64_t heads, int64_t rows, MemRefType memory) {
+  if (heads < 1)
+    return op->emitOpError() << "has rows of " << heads << " heads, allowed is 1 or more";
+  if (rows % heads != 0)
+    return op->emitOpError() << "has a tile of " << rows << " rows of " << heads
+                             << " heads; the rows have to be a multiple of the heads";
+  if (memory && !memory.isDynamicDim(1) && memory.getDimSize(1) < heads)
+    return op->emitOpError() << "has rows of " << heads << " heads, but a memory of "
+                             << memory.getDimSize(1);
+  return success();
+}
+
 LogicalResult LoadOp::verify() {
   TileType tile = getTile().getType();
+  if (failed(checkHeads(*this, getHeadsAttr().getInt(), tile.getRows(), getMemory().getType())))
+    return failure();
   return checkMemory(*this, getMemory().getType(), tile.getColumns(), tile.getElementType());
 }
 
 LogicalResult LoadCodesOp::verify() {
+  if (failed(checkHeads(*this, getHeadsAttr().getInt(), getCodes().getType().getRows(),
+                        getValues().getType())))
+    return failure();
   return checkCodesMemory(*this, getValues().getType(), getIndices().getType(),
                           getCodes().getType());
 }
@@ -62,6 +80,8 @@ LogicalResult LoadCodesOp::verify() {
 LogicalResult StoreOp::verify() {
   TileType tile = getTile().getType();
   MemRefType memory = getMemory().getType();
+  if (failed(checkHeads(*this, getHeadsAttr().getInt(), tile.getRows(), memory)))
+    return failure();
   if (isa<IntegerType>(memory.getElementType()))
     return emitOpError() << "needs a memory of f32, f16 or bf16, given is "
                          << memory.getElementType();
@@ -204,6 +224,9 @@ static LogicalResult checkRows(Operation *op, TileType tile, TileType rows) {
                     rows.getRows());
 }
 
+LogicalResult MaskOp::verify() {
+  return checkHeads(*this, getHeadsAttr().getInt(), getScores().getType().getRows(), nullptr);
+}
 LogicalResult RowMaxOp::verify() {
   return checkRows(*this, getTile().getType(), getInit().getType());
 }
@@ -247,9 +270,17 @@ LogicalResult CombineOp::verify() {
   if (splits < 1 || splits > ScheduleAttr::maxSplits)
     return emitOpError() << "combines " << splits << " splits, allowed is 1 to "
                          << ScheduleAttr::maxSplits;
+  int64_t heads = getHeadsAttr().getInt();
+  if (heads < 1)
+    return emitOpError() << "has splits of " << heads << " heads, allowed is 1 or more";
   for (MemRefType memory : {getOutputs().getType(), sums})
-    if (!memory.isDynamicDim(1) && memory.getDimSize(1) % splits != 0)
-      return emitOpError() << "has memories of " << memory.getDimSize(1)
-                           << " heads, which is not a multiple of the " << splits << " splits";
+    if (!memory.isDynamicDim(1) && memory.getDimSize(1) % (splits * heads) != 0) {
+      InFlightDiagnostic diagnostic = emitOpError() << "has memories of " << memory.getDimSize(1)
+                                                    << " heads, which is not a multiple of the "
+                                                    << splits << " splits";
+      if (heads > 1)
+        diagnostic << " of " << heads << " heads";
+      return diagnostic;
+    }
   return success();
 }

@@ -17,18 +17,25 @@ def Tile_MaskOp : Tile_Op<"mask", [Pure, AllTypesMatch<["scores", "result"]>]> {
     The tile's first query is `row` of `n_q`, its first key `column` of `n_k`. Keys at or beyond `n_k` are invisible under
     every mask. A query at or beyond `n_q` sees what the mask lets it see; it is never stored.
 
+    With `heads H` the rows of the tile are those of H heads, one head after the other: row r is query `row + r % (rows /
+    H)`.
+
     Example:
 
     ```mlir
     %masked = sfa_tile.mask %s[%row, %column] of [%nq, %nk] by <causal> : !sfa_tile.tile<64x128xf32>
+    %packed = sfa_tile.mask %s[%row, %column] of [%nq, %nk] by <causal> heads 4 : !sfa_tile.tile<64x128xf32>
     ```
   }];
   let arguments = (ins
-    Tile_Matrix:$scores, Index:$row, Index:$column, Index:$numQueries, Index:$numKeys, SFA_MaskAttr:$mask);
+    Tile_Matrix:$scores, Index:$row, Index:$column, Index:$numQueries, Index:$numKeys, SFA_MaskAttr:$mask,
+    Tile_Heads:$heads);
   let results = (outs Tile_Matrix:$result);
   let assemblyFormat = [{
-    $scores `[` $row `,` $column `]` `of` `[` $numQueries `,` $numKeys `]` `by` $mask attr-dict `:` qualified(type($scores))
+    $scores `[` $row `,` $column `]` `of` `[` $numQueries `,` $numKeys `]` `by` $mask (`heads` $heads^)? attr-dict
+    `:` qualified(type($scores))
   }];
+  let hasVerifier = 1;
 }
 
 def Tile_ScaleOp : Tile_Op<"scale", [Pure, AllTypesMatch<["tile", "result"]>]> {
@@ -211,7 +218,8 @@ def Tile_CombineOp : Tile_Op<"combine", [MemoryEffects<[MemRead]>]> {
   let summary = "read what the splits of the keys gave for rows, and combine it";
   let description = [{
     Attention over some of the keys of a row gives an output `O_i` and a natural log-sum-exp `LSE_i`; that of split i of
-    `(batch, head)` is at head `head * splits + i` of the memories. Over all the keys of the row
+    `(batch, head)` is at head `head * splits + i` of the memories. With `heads H` the splits are those of H heads, one
+    split after the other: at head `(head / H * splits + i) * H + head % H`. Over all the keys of the row
 
     ```
     m = max LSE_i,  w_i = exp(LSE_i - m),  O = sum w_i O_i / sum w_i,  LSE = m + ln(sum w_i)
@@ -228,10 +236,11 @@ def Tile_CombineOp : Tile_Op<"combine", [MemoryEffects<[MemRead]>]> {
     ```
   }];
   let arguments = (ins
-    Tile_Memory:$outputs, Tile_Memory:$sums, Index:$batch, Index:$head, Index:$row, I64Attr:$splits);
+    Tile_Memory:$outputs, Tile_Memory:$sums, Index:$batch, Index:$head, Index:$row, I64Attr:$splits,
+    Tile_Heads:$heads);
   let results = (outs Tile_Matrix:$output, Tile_RowVector:$lse);
   let assemblyFormat = [{
-    $outputs `,` $sums `[` $batch `,` $head `,` $row `]` `of` $splits `splits` attr-dict
+    $outputs `,` $sums `[` $batch `,` $head `,` $row `]` `of` $splits `splits` (`heads` $heads^)? attr-dict
     `:` type($outputs) `,` type($sums) `->` qualified(type($output)) `,` qualified(type($lse))
   }];
   let hasVerifier = 1;

@@ -15,7 +15,8 @@ def SFAAssignSchedulePass : Pass<"sfa-assign-schedule"> {
   let summary = "Choose the parameters that schedules leave open";
   let description = [{
     Gives every `sfa.attention` a complete `#sfa.schedule`. Parameters that are given stay; the others come from the cost
-    model. For a GPU it gives `splits` where sizes are static and query tiles would leave half of the GPU idle. Does not change what is computed; another strategy rounds differently.
+    model. For a GPU it gives `splits` where sizes are static and query tiles would leave half of the GPU idle, and
+    `packed_heads` where the queries of several heads of a group fit into one tile. Does not change what is computed; another strategy rounds differently.
   }];
   let options = [
     Option<"chip", "chip", "std::string", /*default=*/"\"\"",

@@ -10,6 +10,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include <limits>
+#include <numeric>
 
 using namespace mlir;
 using namespace sfa;
@@ -61,16 +62,19 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   int64_t width = query.getDimSize(3) + op.getValue().getType().getDimSize(3);
   int64_t kTile = width <= 512 ? 128 : 64, qTile = 128;
+  auto given = op.getScheduleAttr();
+  int64_t packedHeads = given ? given.getPackedHeadsOrDefault() : 1;
   // Of several sequences the number of all queries says nothing about the length of one.
   if (!query.isDynamicDim(2) && !op.hasSequences()) {
-    int64_t queries = query.getDimSize(2);
+    int64_t queries = query.getDimSize(2) * packedHeads;
     qTile = queries >= 2048 ? 256 : std::clamp<int64_t>(llvm::alignTo(queries, 8), 8, qTile);
   }
+  qTile = static_cast<int64_t>(llvm::alignTo(qTile, std::lcm(int64_t(8), packedHeads)));
 
-  auto given = op.getScheduleAttr();
   auto chosen =
       ScheduleAttr::get(op.getContext(), best, Softmax::Online, qTile, kTile, /*stages=*/2,
-                        /*consumers=*/2, /*lookahead=*/{}, /*turns=*/{}, /*grid=*/{}, /*splits=*/{});
+                        /*consumers=*/2, /*lookahead=*/{}, /*turns=*/{}, /*grid=*/{}, /*splits=*/{},
+                        /*packedHeads=*/{});
   return given ? given.orElse(chosen) : chosen;
 }
 
@@ -78,6 +82,13 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
 namespace {
 struct GpuTiles {
   int64_t qTile, kTile, consumers;
+
+  /// Whether each warp, of which a consumer has four, has rows of one of `packedHeads` heads, and
+  /// of 16 at least.
+  bool fit(int64_t packedHeads) const {
+    int64_t warpRows = std::max<int64_t>(qTile / (4 * consumers), 16);
+    return qTile % (warpRows * packedHeads) == 0;
+  }
 };
 } // namespace
 
@@ -116,26 +127,53 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, co
   return {64, isLazy ? 16 : 32, 1};
 }
 
+/// `tiles`, or others with rows for `packedHeads` heads.
+static GpuTiles makeRoomFor(int64_t packedHeads, GpuTiles tiles, int64_t width, const Chip &chip) {
+  if (tiles.fit(packedHeads))
+    return tiles;
+  // Warps of 16 rows, of which two consumers leave each thread as many registers as one.
+  GpuTiles others{128, tiles.kTile, 2};
+  // Twice the queries leave room in shared memory for shorter tiles of keys only.
+  if (!chip.hasWarpgroups && width > 128)
+    others.kTile = 16;
+  return others.fit(packedHeads) ? others : tiles;
+}
+
 /// A split with fewer keys, some four tiles, hardly gets going.
 static constexpr int64_t leastKeysOfSplit = 512;
 
 /// Splits of the keys that give every multiprocessor work where query tiles alone would leave half
 /// of them without; 1 where sizes are not known.
-static int64_t chooseSplits(AttentionOp op, int64_t qTile, const Chip &chip) {
+static int64_t chooseSplits(AttentionOp op, int64_t qTile, int64_t packedHeads, const Chip &chip) {
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   int64_t numKeys = op.getValue().getType().getDimSize(2);
   if (!query.hasStaticShape() || ShapedType::isDynamic(numKeys) || op.hasSequences())
     return 1;
-  int64_t numTiles =
-      query.getDimSize(0) * query.getDimSize(1) * llvm::divideCeil(query.getDimSize(2), qTile);
+  int64_t positions = std::max<int64_t>(qTile / packedHeads, 1);
+  int64_t numTiles = query.getDimSize(0) * (query.getDimSize(1) / packedHeads) *
+                     llvm::divideCeil(query.getDimSize(2), positions);
   if (numTiles == 0)
     return 1;
   // What a query tile sees.
   MaskAttr mask = op.getMaskOrNone();
   if (mask.leftBound() && mask.rightBound())
-    numKeys = std::min(numKeys, *mask.leftBound() + *mask.rightBound() + qTile);
+    numKeys = std::min(numKeys, *mask.leftBound() + *mask.rightBound() + positions);
   int64_t most = std::clamp<int64_t>(numKeys / leastKeysOfSplit, 1, ScheduleAttr::maxSplits);
   return std::clamp<int64_t>(chip.multiprocessors / numTiles, 1, most);
+}
+
+/// The most query heads of a group that a query tile of `tilesFor(heads)` has room for, with all of
+/// their queries: each key is read once for all of them. 1 where sizes are not known.
+static int64_t choosePackedHeads(AttentionOp op, function_ref<GpuTiles(int64_t)> tilesFor) {
+  auto query = cast<RankedTensorType>(op.getQuery().getType());
+  if (query.isDynamicDim(2) || op.hasSequences())
+    return 1;
+  int64_t group = query.getDimSize(1) / op.getValue().getType().getDimSize(1);
+  for (int64_t heads = std::min<int64_t>(group, ScheduleAttr::maxPackedHeads); heads > 1; --heads)
+    if (GpuTiles tiles = tilesFor(heads);
+        group % heads == 0 && tiles.fit(heads) && query.getDimSize(2) <= tiles.qTile / heads)
+      return heads;
+  return 1;
 }
 
 ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
@@ -143,7 +181,7 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
   Softmax softmax = chooseSoftmax(op, chip);
   if (given)
     softmax = given.getSoftmax().value_or(softmax);
-  auto chooseTiles = [&](bool isSplit) {
+  auto chooseTiles = [&](bool isSplit, int64_t packedHeads) {
     GpuTiles tiles = chooseGpuTiles(op, softmax, isSplit, chip);
     // A consumer has 64 rows; who gives one of the two leaves the other to follow.
     if (given && given.getQTile() && !given.getConsumers())
@@ -152,14 +190,25 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
       tiles.qTile = 64 * *given.getConsumers();
     if (given && given.getQTile())
       tiles.qTile = *given.getQTile();
-    return tiles;
+    if (given && given.getConsumers())
+      tiles.consumers = *given.getConsumers();
+    bool isFree = !given || (!given.getQTile() && !given.getConsumers());
+    // Tiles of keys that are given may leave no room for more queries: nobody but who gives them
+    // knows.
+    if (given && !given.getPackedHeads() && (given.getKTile() || given.getStages()))
+      isFree = false;
+    return isFree ? makeRoomFor(packedHeads, tiles, widthOf(op), chip) : tiles;
   };
-  GpuTiles tiles = chooseTiles(/*isSplit=*/false);
+  int64_t packedHeads = given ? given.getPackedHeads().value_or(0) : 0;
+  if (packedHeads == 0)
+    packedHeads =
+        choosePackedHeads(op, [&](int64_t heads) { return chooseTiles(/*isSplit=*/false, heads); });
+  GpuTiles tiles = chooseTiles(/*isSplit=*/false, packedHeads);
   int64_t splits = given ? given.getSplits().value_or(0) : 0;
   if (splits == 0)
-    splits = chooseSplits(op, tiles.qTile, chip);
+    splits = chooseSplits(op, tiles.qTile, packedHeads, chip);
   if (splits > 1)
-    tiles = chooseTiles(/*isSplit=*/true);
+    tiles = chooseTiles(/*isSplit=*/true, packedHeads);
   std::optional<int64_t> lookahead;
   std::optional<Turns> turns;
   std::optional<Grid> grid;
@@ -173,6 +222,7 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
   }
   auto chosen = ScheduleAttr::get(op.getContext(), Strategy::Dense, softmax, tiles.qTile,
                                   tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns, grid,
-                                  splits > 1 ? std::optional(splits) : std::nullopt);
+                                  splits > 1 ? std::optional(splits) : std::nullopt,
+                                  packedHeads > 1 ? std::optional(packedHeads) : std::nullopt);
   return given ? given.orElse(chosen) : chosen;
 }

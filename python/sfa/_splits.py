@@ -10,21 +10,25 @@ _LEAST_KEYS = 512
 _MOST = 256
 
 
-def choose(num_heads, n_q, n_k, left, right, multiprocessors):
+def choose(num_heads, n_q, n_k, left, right, multiprocessors, packed_heads=1):
     """Splits that keep all multiprocessors busy where the query tiles would leave half of them idle;
-    1 for none. `num_heads` is batch times heads; left and right are the bounds of the window, None
-    where unbounded. A power of two, so that few kernels are compiled while n_k grows."""
-    query_tiles = num_heads * -(-n_q // _Q_TILE)
+    1 for none. `num_heads` is batch times heads, of which `packed_heads` share a query tile; left and
+    right are the bounds of the window, None where unbounded. A power of two, so that few kernels are
+    compiled while n_k grows."""
+    queries = max(_Q_TILE // packed_heads, 1)
+    query_tiles = -(-num_heads // packed_heads) * -(-n_q // queries)
     if left is not None and right is not None:
-        n_k = min(n_k, left + right + _Q_TILE)
+        n_k = min(n_k, left + right + queries)
     if query_tiles == 0:
         return 1
     most = min(multiprocessors // query_tiles, n_k // _LEAST_KEYS, _MOST)
     return 1 << max(most, 1).bit_length() - 1
 
 
-def add_to(schedule, splits):
-    """The text of a schedule, or None, with the splits where it gives none."""
-    if splits == 1 or (schedule and re.search(r"\bsplits\b", schedule)):
+def add_to(schedule, splits, parameter="splits"):
+    """The text of a schedule, or None, with the splits, or another parameter of which 1 is none, where it
+    gives none."""
+    if splits == 1 or (schedule and re.search(rf"\b{parameter}\b", schedule)):
         return schedule
-    return f"{schedule}, splits = {splits}" if schedule and schedule.strip() else f"splits = {splits}"
+    text = f"{parameter} = {splits}"
+    return f"{schedule}, {text}" if schedule and schedule.strip() else text

@@ -60,7 +60,8 @@ def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_s
     return_lse  also the log-sum-exp of the scores of each row, natural
     schedule    how to compute it, such as "strategy = dense, softmax = lazy, k_tile = 64"; the
                 compiler chooses what is not given. On a GPU, the keys of few queries are cut into
-                shares where not said otherwise, as "splits = 1" does
+                shares, and query heads of a group share a tile, where not said otherwise, as
+                "splits = 1, packed_heads = 1" does
 
     Returns the output [batch, h_q, n_q, dv], contiguous, of the kind and dtype of q; with return_lse
     also the log-sum-exp, [batch, h_q, n_q] in f32. A row that sees no key has output 0 and

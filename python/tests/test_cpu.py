@@ -77,6 +77,9 @@ class AttentionTest(PoisonedTest):
                          "splits = 3, k_tile = 16"):
             with self.subTest(schedule=schedule):
                 self.check(*_problem(), topk=4, schedule=schedule)
+        for schedule in ("packed_heads = 2", "packed_heads = 3, splits = 2, softmax = lazy, q_tile = 24"):
+            with self.subTest(schedule=schedule):
+                self.check(*_problem((6, 1)), topk=4, causal=True, schedule=schedule)
 
     def test_scales(self):
         for scale in (1, 0.3, -0.5, numpy.float64(0.1)):

@@ -1,10 +1,11 @@
-"""Into how many shares a GPU cuts the keys; needs no library and no GPU."""
+"""Into how many shares a GPU cuts the keys, and how many query heads share a tile; needs no library and no
+GPU."""
 
 import types
 import unittest
 from unittest import mock
 
-from sfa import _operations, _splits
+from sfa import _operations, _packing, _splits
 from sfa._plan import CPU, View
 
 
@@ -42,6 +43,26 @@ class SplitsTest(unittest.TestCase):
             with self.subTest(schedule=schedule, splits=splits):
                 self.assertEqual(_splits.add_to(schedule, splits), text)
 
+    def test_packed_heads_are_few_tiles(self):
+        for packed, n_q, splits in ((1, 1, 4), (4, 1, 16), (8, 16, 32), (8, 17, 16)):
+            with self.subTest(packed=packed, n_q=n_q):
+                self.assertEqual(_splits.choose(32, n_q, 65536, None, None, 132, packed), splits)
+
+    def test_heads_that_share_a_tile(self):
+        for group, n_q, heads in ((1, 1, 1), (2, 1, 2), (2, 64, 2), (2, 65, 1), (3, 1, 1), (4, 32, 4), (4, 33, 2),
+                                  (8, 1, 8), (8, 16, 8), (8, 17, 4), (16, 1, 8), (12, 1, 4), (71, 1, 1), (8, 0, 8)):
+            with self.subTest(group=group, n_q=n_q):
+                self.assertEqual(_packing.choose(group, n_q, None), heads)
+        self.assertEqual(_packing.choose(8, 1, "softmax = lazy"), 8)
+        self.assertEqual(_packing.choose(8, 1, "softmax = lazy, q_tile = 64"), 1)
+        self.assertEqual(_packing.choose(8, 1, "consumers = 1"), 1)
+
+    def test_packed_heads_of_a_schedule(self):
+        for schedule, heads in ((None, None), ("splits = 4", None), ("packed_heads = 4", 4),
+                                ("splits = 2, packed_heads=16", 16)):
+            with self.subTest(schedule=schedule):
+                self.assertEqual(_packing.given(schedule), heads)
+
     def schedule_of(self, n_q, n_k, device=0, offsets=None, **options):
         """What the module of a call says behind the word schedule, or None."""
         q, k = (View((1, heads, n, 128), None, "bf16", device) for heads, n in ((16, n_q), (4, n_k)))
@@ -55,10 +76,16 @@ class SplitsTest(unittest.TestCase):
         return rest.partition(">")[0] if found else None
 
     def test_calls(self):
-        self.assertEqual(self.schedule_of(1, 65536), "splits = 8")
-        self.assertEqual(self.schedule_of(1, 65536, schedule="softmax = lazy"), "softmax = lazy, splits = 8")
-        self.assertEqual(self.schedule_of(1, 65536, schedule="splits = 3"), "splits = 3")
-        self.assertEqual(self.schedule_of(1, 65536, causal=True, window=(2000, 7)), "splits = 4")
+        for schedule, text in (
+                (None, "packed_heads = 4, splits = 32"),
+                ("softmax = lazy", "softmax = lazy, packed_heads = 4, splits = 32"),
+                ("splits = 3", "splits = 3, packed_heads = 4"), ("packed_heads = 1", "packed_heads = 1, splits = 8"),
+                ("packed_heads = 2", "packed_heads = 2, splits = 16"), ("q_tile = 64", "q_tile = 64, splits = 8"),
+                ("packed_heads = 1, splits = 1", "packed_heads = 1, splits = 1")):
+            with self.subTest(schedule=schedule):
+                self.assertEqual(self.schedule_of(1, 65536, schedule=schedule), text)
+        self.assertEqual(self.schedule_of(1, 65536, causal=True, window=(2000, 7)), "packed_heads = 4, splits = 2")
+        self.assertEqual(self.schedule_of(40, 1000), "packed_heads = 2")
         self.assertIsNone(self.schedule_of(4096, 65536))
         self.assertIsNone(self.schedule_of(1, 65536, device=CPU))
         offsets = [View((2,), None, "i32", 0)] * 2

@@ -263,7 +263,8 @@ compileCandidate(MLIRContext *context, const Problem &problem, std::optional<Str
                                 problem.describe(), reason));
       return std::nullopt;
     }
-    op.setScheduleAttr(ScheduleAttr::get(context, strategy, softmax, {}, {}, {}, {}, {}, {}, {}, {}));
+    op.setScheduleAttr(
+        ScheduleAttr::get(context, strategy, softmax, {}, {}, {}, {}, {}, {}, {}, {}, {}));
   }
   ScheduleAttr schedule = chooseSchedule(op);
   op.setScheduleAttr(schedule);

@@ -80,6 +80,9 @@ static cl::opt<std::string> keyTile("k-tile", cl::desc("Likewise: keys in a tile
                                     cl::value_desc("n"), cl::cat(category));
 static cl::opt<std::string> splitsFlag("splits", cl::desc("Likewise: shares of the keys"),
                                        cl::value_desc("n"), cl::cat(category));
+static cl::opt<std::string>
+    packedHeadsFlag("packed-heads", cl::desc("Likewise: query heads that share a query tile"),
+                    cl::value_desc("n"), cl::cat(category));
 static cl::opt<std::string> cpuName("cpu",
                                     cl::desc("Compile for this processor, by LLVM's name, such as "
                                              "x86-64-v3 (default: this one)"),
@@ -140,7 +143,7 @@ static llvm::Expected<func::FuncOp> findEntry(ModuleOp module) {
 static llvm::Error overrideSchedules(ModuleOp module) {
   std::optional<Strategy> strategy;
   std::optional<Softmax> softmax;
-  std::optional<int64_t> qTile, kTile, splits;
+  std::optional<int64_t> qTile, kTile, splits, packedHeads;
   if (strategyName.getNumOccurrences()) {
     llvm::Expected<Strategy> parsed = parseStrategy(strategyName);
     if (!parsed)
@@ -153,8 +156,9 @@ static llvm::Error overrideSchedules(ModuleOp module) {
       return parsed.takeError();
     softmax = *parsed;
   }
-  for (auto [flag, number] : {std::pair(&queryTile, &qTile), std::pair(&keyTile, &kTile),
-                              std::pair(&splitsFlag, &splits)}) {
+  for (auto [flag, number] :
+       {std::pair(&queryTile, &qTile), std::pair(&keyTile, &kTile), std::pair(&splitsFlag, &splits),
+        std::pair(&packedHeadsFlag, &packedHeads)}) {
     if (!flag->getNumOccurrences())
       continue;
     llvm::Expected<int64_t> parsed = parseNumber(flag->ArgStr, *flag, 1, 1 << 20);
@@ -162,7 +166,7 @@ static llvm::Error overrideSchedules(ModuleOp module) {
       return parsed.takeError();
     *number = *parsed;
   }
-  if (!strategy && !softmax && !qTile && !kTile && !splits)
+  if (!strategy && !softmax && !qTile && !kTile && !splits && !packedHeads)
     return llvm::Error::success();
 
   unsigned count = 0;
@@ -170,19 +174,19 @@ static llvm::Error overrideSchedules(ModuleOp module) {
   module.walk([&](AttentionOp op) {
     ++count;
     auto emitError = [&] { return op.emitOpError(); };
-    isValid &= succeeded(
-        ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {}, {}, {}, {}, splits));
+    isValid &= succeeded(ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {},
+                                              {}, {}, {}, splits, packedHeads));
     if (!isValid)
       return;
-    auto schedule =
-        ScheduleAttr::get(op.getContext(), strategy, softmax, qTile, kTile, {}, {}, {}, {}, {}, splits);
+    auto schedule = ScheduleAttr::get(op.getContext(), strategy, softmax, qTile, kTile, {}, {}, {},
+                                      {}, {}, splits, packedHeads);
     ScheduleAttr given = op.getScheduleAttr();
     op.setScheduleAttr(given ? schedule.orElse(given) : schedule);
   });
   if (count == 0)
     return createStringError(fmt::format(
-        "{} has no sfa.attention for --strategy, --softmax, --q-tile, --k-tile and --splits to "
-        "apply to",
+        "{} has no sfa.attention for --strategy, --softmax, --q-tile, --k-tile, --splits and "
+        "--packed-heads to apply to",
         inputPath.getValue()));
   if (!isValid || failed(verify(module)))
     return createStringError("the schedule of the flags does not fit");

@@ -68,7 +68,8 @@ public:
       : builder(builder), loc(op.getLoc()), op(op), schedule(op.getScheduleAttr()),
         strategy(createStrategy(*schedule.getStrategy())), scaling(op.getScaleOrDefault()),
         mask(op.getMaskOrNone()), qTile(*schedule.getQTile()), kTile(*schedule.getKTile()),
-        splits(schedule.getSplitsOrDefault()), kernel(kernel) {
+        splits(schedule.getSplitsOrDefault()), packedHeads(schedule.getPackedHeadsOrDefault()),
+        positions(qTile / packedHeads), kernel(kernel) {
     Type f32 = builder.getF32Type();
     MLIRContext *context = builder.getContext();
     rowType = TileType::get(context, {qTile}, f32);
@@ -126,6 +127,8 @@ private:
   Scaling scaling;
   MaskAttr mask;
   int64_t qTile, kTile, splits;
+  /// Heads that share a query tile, and how many queries of each are in it.
+  int64_t packedHeads, positions;
   KernelOp kernel;
   TileType rowType, scoreType, accType;
 };
@@ -136,8 +139,8 @@ AttentionKernel::Rows AttentionKernel::findRows(const Operand &query, const Oper
   Value numQueries = create<memref::DimOp>(query.memories[0], 2);
   Value numKeys = create<memref::DimOp>(key.memories[0], 2);
   if (offsets.empty())
-    return {create<arith::MulIOp>(tile, constant(qTile)), numQueries, numKeys, {}, {}, {}, {}};
-  auto found = create<SequenceTileOp>(offsets[0], offsets[1], tile, qTile, numQueries, numKeys);
+    return {create<arith::MulIOp>(tile, constant(positions)), numQueries, numKeys, {}, {}, {}, {}};
+  auto found = create<SequenceTileOp>(offsets[0], offsets[1], tile, positions, numQueries, numKeys);
   return {found.getRow(),
           create<arith::SubIOp>(found.getQueryEnd(), found.getQueryBegin()),
           create<arith::SubIOp>(found.getKeyEnd(), found.getKeyBegin()),
@@ -153,7 +156,7 @@ std::pair<Value, Value> AttentionKernel::keyRange(const Rows &rows) {
   // Query i is aligned with key i + shift: the last query with the last key.
   Value shift = create<arith::SubIOp>(numKeys, numQueries);
   if (std::optional<int64_t> right = mask.rightBound()) {
-    Value end = create<arith::MinSIOp>(create<arith::AddIOp>(row, constant(qTile)), numQueries);
+    Value end = create<arith::MinSIOp>(create<arith::AddIOp>(row, constant(positions)), numQueries);
     Value last = create<arith::AddIOp>(create<arith::AddIOp>(end, shift), constant(*right));
     upper = create<arith::MaxSIOp>(create<arith::MinSIOp>(upper, last), zero);
   }
@@ -226,11 +229,17 @@ void AttentionKernel::emitSoftmax(Block *block) {
 void AttentionKernel::emit(const Operand &query, const Operand &key, const Operand &value,
                            ValueRange offsets, Value output, Value lse) {
   Value batch = kernel.getCoordinates()[0], gridHead = kernel.getCoordinates()[1];
-  // The splits of a head are next to each other.
+  auto times = [&](Value value, int64_t factor) {
+    return factor == 1 ? value : Value(create<arith::MulIOp>(value, constant(factor)));
+  };
+  // The splits of a head are next to each other, or those of heads that share a query tile.
   Value head = splits == 1 ? gridHead : create<arith::DivUIOp>(gridHead, constant(splits));
+  head = times(head, packedHeads);
+  Value resultHead = splits == 1 ? head : times(gridHead, packedHeads);
   int64_t group = query.type.getDimSize(1) / key.type.getDimSize(1);
   Value keyHead = group == 1 ? head : create<arith::DivUIOp>(head, constant(group));
-  KernelContext atQuery{builder, loc, batch, head}, atKey{builder, loc, batch, keyHead};
+  KernelContext atQuery{builder, loc, batch, head, packedHeads},
+      atKey{builder, loc, batch, keyHead};
   Rows rows = findRows(query, key, offsets);
   Value firstRow = inMemory(rows.queryBegin, rows.row);
 
@@ -262,7 +271,7 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
     Block *masked = startStage(loop.getMask(), {index, scoreType});
     create<YieldOp>(
         Value(create<MaskOp>(scoreType, masked->getArgument(1), rows.row, masked->getArgument(0),
-                             rows.numQueries, rows.numKeys, mask)));
+                             rows.numQueries, rows.numKeys, mask, packedHeads)));
 
     emitSoftmax(startStage(loop.getSoftmax(), {scoreType, rowType, rowType}));
 
@@ -277,10 +286,10 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
   if (lse) {
     Value sums =
         create<LseOp>(rowType, loop.getMax(), loop.getSum(), builder.getF32FloatAttr(scaling.lse));
-    create<StoreOp>(sums, lse, batch, gridHead, firstRow, rows.queryEnd);
+    create<StoreOp>(sums, lse, batch, resultHead, firstRow, rows.queryEnd, packedHeads);
   }
   Value normalized = create<NormalizeOp>(accType, loop.getAcc(), loop.getSum());
-  create<StoreOp>(normalized, output, batch, gridHead, firstRow, rows.queryEnd);
+  create<StoreOp>(normalized, output, batch, resultHead, firstRow, rows.queryEnd, packedHeads);
 }
 
 struct AttentionToTile : OpConversionPattern<AttentionOp> {
@@ -293,16 +302,19 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
     if (!schedule || !schedule.isComplete())
       return op.emitOpError("has no complete schedule; run sfa-assign-schedule before");
     int64_t splits = schedule.getSplitsOrDefault();
+    int64_t packedHeads = schedule.getPackedHeadsOrDefault();
     SmallVector<Type> results(op->getResultTypes());
     if (splits > 1)
       results = getPartialTypes(op, splits);
     KernelBuilder builder(rewriter, symbols, op, op->getOperandTypes(), adaptor.getOperands(),
                           results);
-    std::string name = ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
-                        stringifyEnum(*schedule.getSoftmax()) +
-                        (op.hasSequences() ? "_varlen" : "") + (splits > 1 ? "_split" : ""))
-                           .str();
-    KernelOp kernel = builder.start(name, schedule, *schedule.getQTile());
+    std::string name =
+        ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
+         stringifyEnum(*schedule.getSoftmax()) + (op.hasSequences() ? "_varlen" : "") +
+         (packedHeads > 1 ? "_packed" : "") + (splits > 1 ? "_split" : ""))
+            .str();
+    KernelOp kernel =
+        builder.start(name, schedule, *schedule.getQTile() / packedHeads, packedHeads);
     SmallVector<Value> offsets;
     if (op.hasSequences())
       offsets = {builder.operand(3).memories[0], builder.operand(4).memories[0]};

@@ -29,7 +29,7 @@ Value KernelContext::loadDense(const Operand &operand, int64_t rows, Value row, 
     assert(!limit && "codes have no limit");
     return ExpandOp::create(builder, loc, type, loadCodes(operand, rows, row));
   }
-  return LoadOp::create(builder, loc, type, operand.memories[0], batch, head, row, limit);
+  return LoadOp::create(builder, loc, type, operand.memories[0], batch, head, row, limit, heads);
 }
 
 Value KernelContext::loadCodes(const Operand &operand, int64_t rows, Value row) const {
@@ -37,7 +37,7 @@ Value KernelContext::loadCodes(const Operand &operand, int64_t rows, Value row) 
   auto type = CodesType::get(builder.getContext(), rows, operand.features(),
                              operand.type.getElementType(), k);
   return LoadCodesOp::create(builder, loc, type, operand.memories[0], operand.memories[1], batch,
-                             head, row);
+                             head, row, heads);
 }
 
 //===----------------------------------------------------------------------===//
@@ -66,8 +66,9 @@ KernelBuilder::KernelBuilder(ConversionPatternRewriter &rewriter, SymbolTableCol
       resultTypes(llvm::map_to_vector(resultTypes, llvm::CastTo<RankedTensorType>)),
       operands(operands) {}
 
-KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t rows) {
+KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t rows, int64_t heads) {
   rowTile = rows;
+  headsOfPoint = heads;
   SmallVector<Type> memories;
   for (ValueRange operand : operands)
     for (Value physical : operand)
@@ -118,7 +119,8 @@ PhysicalValues KernelBuilder::launch(Value offsets) {
     }
 
   Value batch = tensor::DimOp::create(rewriter, loc, rows, 0);
-  Value head = arith::ConstantIndexOp::create(rewriter, loc, resultTypes.front().getDimSize(1));
+  Value head = arith::ConstantIndexOp::create(rewriter, loc,
+                                              resultTypes.front().getDimSize(1) / headsOfPoint);
   Value tokens = tensor::DimOp::create(rewriter, loc, rows, 2);
   Value tile = arith::ConstantIndexOp::create(rewriter, loc, rowTile);
   Value tiles = arith::CeilDivUIOp::create(rewriter, loc, tokens, tile);

@@ -30,6 +30,8 @@ struct KernelContext {
   mlir::OpBuilder &builder;
   mlir::Location loc;
   mlir::Value batch, head;
+  /// Of these, from `head` on, the rows of a tile are.
+  int64_t heads = 1;
 
   mlir::Value constant(int64_t value) const;
   /// The `rows` rows of `operand` from `row` on, as a dense tile: codes are expanded. Of a dense
@@ -65,9 +67,9 @@ public:
                 mlir::Operation *op, mlir::TypeRange operandTypes,
                 llvm::ArrayRef<mlir::ValueRange> operands, mlir::TypeRange resultTypes);
 
-  /// Starts the kernel `name`, made unique, with `rowTile` rows of the first operand for one point
-  /// of the grid; the builder is left inside.
-  KernelOp start(llvm::StringRef name, ScheduleAttr schedule, int64_t rowTile);
+  /// Starts the kernel `name`, made unique, with `rowTile` rows of the first operand and `heads`
+  /// heads of the first result for one point of the grid; the builder is left inside.
+  KernelOp start(llvm::StringRef name, ScheduleAttr schedule, int64_t rowTile, int64_t heads = 1);
 
   /// Operand or result number `index` inside the kernel.
   Operand operand(unsigned index) { return inside(operandTypes, index, 0); }
@@ -87,7 +89,7 @@ private:
   llvm::SmallVector<mlir::RankedTensorType> operandTypes, resultTypes;
   llvm::SmallVector<mlir::ValueRange> operands;
   KernelOp kernel;
-  int64_t rowTile = 0;
+  int64_t rowTile = 0, headsOfPoint = 1;
 };
 
 /// Builds the kernel that combines what the splits of the keys gave, `partial` outputs and sums,
@@ -96,7 +98,7 @@ PhysicalValues combineSplits(mlir::ConversionPatternRewriter &rewriter,
                              mlir::SymbolTableCollection &symbols, AttentionOp op,
                              const PhysicalValues &partial);
 /// The types of what the splits of the keys of `op` give: outputs and sums, in f32, of `splits`
-/// times as many heads.
+/// times as many heads: split by split those of the heads that share a query tile.
 llvm::SmallVector<mlir::Type> getPartialTypes(AttentionOp op, int64_t splits);
 
 void populateSparsifyDensifyPatterns(mlir::RewritePatternSet &patterns,

@@ -21,6 +21,15 @@ void KernelLowering::lower(CombineOp op) {
         batch = scalar(op.getBatch()), first = scalar(op.getRow());
   auto splits = static_cast<int64_t>(op.getSplits());
   Value firstHead = emit.mul(scalar(op.getHead()), emit.index(splits)), end = emit.index(splits);
+  auto heads = static_cast<int64_t>(op.getHeads());
+  if (heads > 1) {
+    Value number = emit.make<arith::RemUIOp>(scalar(op.getHead()), emit.index(heads));
+    Value group = emit.sub(scalar(op.getHead()), number);
+    firstHead = emit.add(emit.mul(group, emit.index(splits)), number);
+  }
+  auto headOf = [&](Value split) {
+    return emit.add(firstHead, heads == 1 ? split : emit.mul(split, emit.index(heads)));
+  };
   MatrixBuffer output = allocateMatrix(tile.getRows(), tile.getColumns());
   Value lse = allocateRows(tile.getRows());
   // Of the row at hand: the log-sum-exps of the splits, then their weights.
@@ -32,7 +41,7 @@ void KernelLowering::lower(CombineOp op) {
     Value source = emit.add(first, row);
     fillMatrix(weights, none);
     emit.loop(zero, end, 1, [&](Value split) {
-      Value sum = emit.load(sums, {batch, emit.add(firstHead, split), source});
+      Value sum = emit.load(sums, {batch, headOf(split), source});
       emit.store(sum, weights.memory, {zero, split});
     });
     Emitter::Values best =
@@ -56,7 +65,7 @@ void KernelLowering::lower(CombineOp op) {
     auto average = [&](Value start, function_ref<Value(Value head)> load) {
       Emitter::Values weighted =
           emit.loop(zero, end, 1, start, [&](Value split, ValueRange carried) {
-            Value value = load(emit.add(firstHead, split));
+            Value value = load(headOf(split));
             Value weight = emit.load(weights.memory, {zero, split});
             if (isa<VectorType>(value.getType()))
               weight = emit.broadcast(weight);

@@ -30,7 +30,7 @@ struct MatrixBuffer {
 };
 
 /// Codes, wherever they are: rows [first, first + rows) of memories with leading indices, of which
-/// the first `valid` exist. Nothing is copied.
+/// the first `valid` exist. Nothing is copied but codes of several heads in one tile.
 struct CodesView {
   mlir::Value values, features;
   llvm::SmallVector<mlir::Value, 2> leading;
@@ -139,10 +139,16 @@ private:
   void lower(tile::ExpandOp op);
   void lower(tile::TopkOp op);
   void fillMatrix(MatrixBuffer matrix, float value);
+  /// Calls `body` for each of the `heads` heads, from `head` on, that a tile has rows of, with the
+  /// first of these rows.
+  void forEachHead(uint64_t heads, Value head, int64_t rows,
+                   llvm::function_ref<void(Value head, Value firstRow)> body);
   /// How many of `rows` rows from `row` on the memory has, those before `limit` where it is given.
   Value validRows(Value memory, Value row, int64_t rows, Value limit = nullptr);
   /// `to[column][row] = from[row][column]`, both padded to whole vectors.
   void transpose(MatrixBuffer from, MatrixBuffer to);
+  /// The rows of `codes`, and those of the heads after its own, of `heads` in all: a copy.
+  CodesView copyHeads(CodesView codes, int64_t heads);
   Value codeValue(const CodesView &codes, Value row, Value t);
   Value codeFeature(const CodesView &codes, Value row, Value t);
 
@@ -173,8 +179,12 @@ private:
   //===--- Softmax (Softmax.cpp, Exp2.cpp) ----------------------------------===//
 
   void lower(tile::MaskOp op);
-  /// The columns [lower, upper) of a tile that its row `i` sees, not clamped.
-  std::pair<Value, Value> visibleColumns(tile::MaskOp op, Value column, Value i);
+  /// The query of row `i`, among those of a tile of one or several heads.
+  Value positionOf(tile::MaskOp op, Value i);
+  /// The first and the last query of the rows at hand.
+  std::pair<Value, Value> positionRange(tile::MaskOp op);
+  /// The columns [lower, upper) of a tile that its query at `position` sees, not clamped.
+  std::pair<Value, Value> visibleColumns(tile::MaskOp op, Value column, Value position);
   void lower(tile::ScaleOp op);
   void lower(tile::RowMaxOp op);
   void lower(tile::RowSumOp op);

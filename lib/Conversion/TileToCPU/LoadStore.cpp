@@ -28,20 +28,29 @@ void KernelLowering::fillMatrix(MatrixBuffer matrix, float value) {
   });
 }
 
+void KernelLowering::forEachHead(uint64_t heads, Value head, int64_t rows,
+                                 function_ref<void(Value, Value)> body) {
+  if (heads == 1)
+    return body(head, emit.index(0));
+  auto count = static_cast<int64_t>(heads);
+  emit.loop(0, count, 1, [&](Value number) {
+    body(emit.add(head, number), emit.mul(number, emit.index(rows / count)));
+  });
+}
+
 //===----------------------------------------------------------------------===//
 // Dense tiles
 //===----------------------------------------------------------------------===//
 
 void KernelLowering::lower(LoadOp op) {
   TileType tile = op.getTile().getType();
-  Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), head = scalar(op.getHead()),
-        first = scalar(op.getRow());
+  Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), first = scalar(op.getRow());
+  int64_t rows = tile.getRows() / static_cast<int64_t>(op.getHeads());
   MatrixBuffer matrix = allocateMatrix(tile.getRows(), tile.getColumns());
-  Value valid = validRows(memory, first, tile.getRows(), op.getLimit()), zero = emit.splat(0.0f);
+  Value valid = validRows(memory, first, rows, op.getLimit()), zero = emit.splat(0.0f);
   int64_t whole = tile.getColumns() / emit.lanes * emit.lanes;
 
-  emit.loop(emit.index(0), valid, 1, [&](Value row) {
-    Value source = emit.add(first, row);
+  auto loadRow = [&](Value head, Value source, Value row) {
     emit.loop(0, whole, emit.lanes, [&](Value column) {
       Value vector = emit.loadVector(memory, {batch, head, source, column});
       emit.storeVector(emit.extend(vector), matrix.memory, {row, column});
@@ -53,10 +62,15 @@ void KernelLowering::lower(LoadOp op) {
       Value value = emit.load(memory, {batch, head, source, column});
       emit.store(emit.extend(value), matrix.memory, {row, column});
     });
-  });
-  emit.loop(valid, emit.index(tile.getRows()), 1, [&](Value row) {
-    emit.loop(0, tile.getColumns(), emit.lanes,
-              [&](Value column) { emit.storeVector(zero, matrix.memory, {row, column}); });
+  };
+  forEachHead(op.getHeads(), scalar(op.getHead()), tile.getRows(), [&](Value head, Value start) {
+    emit.loop(emit.index(0), valid, 1,
+              [&](Value row) { loadRow(head, emit.add(first, row), emit.add(start, row)); });
+    emit.loop(valid, emit.index(rows), 1, [&](Value row) {
+      emit.loop(0, tile.getColumns(), emit.lanes, [&](Value column) {
+        emit.storeVector(zero, matrix.memory, {emit.add(start, row), column});
+      });
+    });
   });
 
   if (keyTiles.contains(op.getTile())) {
@@ -69,12 +83,12 @@ void KernelLowering::lower(LoadOp op) {
 
 void KernelLowering::lower(StoreOp op) {
   auto tile = cast<TileType>(op.getTile().getType());
-  Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), head = scalar(op.getHead()),
-        first = scalar(op.getRow());
+  Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), first = scalar(op.getRow());
   Type element = op.getMemory().getType().getElementType();
-  Value valid = validRows(memory, first, tile.getRows(), op.getLimit());
-  emit.loop(emit.index(0), valid, 1, [&](Value row) {
-    Value target = emit.add(first, row);
+  int64_t rows = tile.getRows() / static_cast<int64_t>(op.getHeads());
+  Value valid = validRows(memory, first, rows, op.getLimit());
+
+  auto storeRow = [&](Value head, Value target, Value row) {
     if (tile.isRowVector()) {
       Value value = emit.load(rowVector(op.getTile()), row);
       emit.store(emit.round(value, element), memory, {batch, head, target});
@@ -90,6 +104,10 @@ void KernelLowering::lower(StoreOp op) {
       Value value = emit.load(from.memory, {row, column});
       emit.store(emit.round(value, element), memory, {batch, head, target, column});
     });
+  };
+  forEachHead(op.getHeads(), scalar(op.getHead()), tile.getRows(), [&](Value head, Value start) {
+    emit.loop(emit.index(0), valid, 1,
+              [&](Value row) { storeRow(head, emit.add(first, row), emit.add(start, row)); });
   });
 }
 
@@ -125,14 +143,49 @@ Value KernelLowering::codeFeature(const CodesView &codes, Value row, Value t) {
 void KernelLowering::lower(LoadCodesOp op) {
   CodesType type = op.getCodes().getType();
   Value values = scalar(op.getValues()), row = scalar(op.getRow());
+  auto heads = static_cast<int64_t>(op.getHeads());
   CodesView view{values,
                  scalar(op.getIndices()),
                  {scalar(op.getBatch()), scalar(op.getHead())},
                  row,
-                 validRows(values, row, type.getRows()),
-                 type.getRows(),
+                 validRows(values, row, type.getRows() / heads),
+                 type.getRows() / heads,
                  type.getK()};
-  codes[op.getCodes()] = view;
+  codes[op.getCodes()] = heads == 1 ? view : copyHeads(view, heads);
+}
+
+CodesView KernelLowering::copyHeads(CodesView codes, int64_t heads) {
+  int64_t rows = codes.rows * heads;
+  auto elementOf = [](Value memory) { return cast<MemRefType>(memory.getType()).getElementType(); };
+  CodesView copy{allocate({rows, codes.k}, elementOf(codes.values)),
+                 allocate({rows, codes.k}, elementOf(codes.features)),
+                 {},
+                 emit.index(0),
+                 emit.index(rows),
+                 rows,
+                 codes.k};
+  auto forEachPlace = [&](Value start, Value lower, Value upper,
+                          function_ref<void(Value, ArrayRef<Value>)> body) {
+    emit.loop(lower, upper, 1, [&](Value row) {
+      emit.loop(0, codes.k, 1, [&](Value t) { body(row, {emit.add(start, row), t}); });
+    });
+  };
+  auto zero = [&](Value memory) -> Value {
+    return emit.make<arith::ConstantOp>(cast<TypedAttr>(emit.getZeroAttr(elementOf(memory))));
+  };
+  forEachHead(heads, codes.leading[1], rows, [&](Value head, Value start) {
+    forEachPlace(start, emit.index(0), codes.valid, [&](Value row, ArrayRef<Value> place) {
+      SmallVector<Value> source{codes.leading[0], head, emit.add(codes.first, row), place[1]};
+      emit.store(emit.load(codes.values, source), copy.values, place);
+      emit.store(emit.load(codes.features, source), copy.features, place);
+    });
+    // Rows that do not exist have codes of value 0.
+    forEachPlace(start, codes.valid, emit.index(codes.rows), [&](Value, ArrayRef<Value> place) {
+      emit.store(zero(copy.values), copy.values, place);
+      emit.store(zero(copy.features), copy.features, place);
+    });
+  });
+  return copy;
 }
 
 void KernelLowering::lower(StoreCodesOp op) {

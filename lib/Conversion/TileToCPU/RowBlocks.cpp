@@ -57,16 +57,16 @@ Value KernelLowering::seesTile(KeyLoopOp loop, Value key) {
       return {};
   if (mask.getColumn() != loop.getMask().getArgument(0))
     return {};
-  Value upper = visibleColumns(mask, key, emit.index(block->rows - 1)).second;
-  Value lower = visibleColumns(mask, key, emit.index(0)).first;
+  auto [first, last] = positionRange(mask);
+  Value upper = visibleColumns(mask, key, last).second;
+  Value lower = visibleColumns(mask, key, first).first;
   Value columns = emit.index(mask.getScores().getType().getColumns());
   Value sees =
       emit.make<arith::AndIOp>(emit.compare(arith::CmpIPredicate::sgt, upper, emit.index(0)),
                                emit.compare(arith::CmpIPredicate::slt, lower, columns));
   // Rows beyond the last query are never stored.
-  Value exists =
-      emit.compare(arith::CmpIPredicate::slt, emit.add(scalar(mask.getRow()), block->start),
-                   scalar(mask.getNumQueries()));
+  Value exists = emit.compare(arith::CmpIPredicate::slt, emit.add(scalar(mask.getRow()), first),
+                              scalar(mask.getNumQueries()));
   return emit.make<arith::AndIOp>(sees, exists);
 }
 

@@ -48,11 +48,28 @@ Value KernelLowering::mapRows(int64_t rows, ArrayRef<Value> inputs,
 // Mask
 //===----------------------------------------------------------------------===//
 
-std::pair<Value, Value> KernelLowering::visibleColumns(MaskOp op, Value column, Value i) {
+Value KernelLowering::positionOf(MaskOp op, Value i) {
+  Value row = block ? emit.add(block->start, i) : i;
+  auto heads = static_cast<int64_t>(op.getHeads());
+  if (heads == 1)
+    return row;
+  Value positions = emit.index(op.getScores().getType().getRows() / heads);
+  return emit.make<arith::RemUIOp>(row, positions);
+}
+
+std::pair<Value, Value> KernelLowering::positionRange(MaskOp op) {
+  TileType type = op.getScores().getType();
+  int64_t rows = rowsOf(type), positions = type.getRows() / static_cast<int64_t>(op.getHeads());
+  // Rows that are not all of one head may be of any query.
+  if (positions % rows != 0)
+    return {emit.index(0), emit.index(positions - 1)};
+  return {positionOf(op, emit.index(0)), positionOf(op, emit.index(rows - 1))};
+}
+
+std::pair<Value, Value> KernelLowering::visibleColumns(MaskOp op, Value column, Value position) {
   Value numKeys = scalar(op.getNumKeys());
   Value shift = emit.sub(numKeys, scalar(op.getNumQueries()));
-  Value row = emit.add(scalar(op.getRow()), block ? emit.add(block->start, i) : i);
-  Value aligned = emit.add(row, shift);
+  Value aligned = emit.add(emit.add(scalar(op.getRow()), position), shift);
   Value lower = emit.index(0), upper = emit.sub(numKeys, column);
   if (std::optional<int64_t> left = op.getMask().leftBound())
     lower = emit.sub(emit.sub(aligned, emit.index(*left)), column);
@@ -66,9 +83,10 @@ void KernelLowering::lower(MaskOp op) {
   matrices[op.getResult()] = scores;
   Value column = scalar(op.getColumn()), zero = emit.index(0), columns = emit.index(scores.columns);
 
-  // Nothing to do where the first row sees the last column and the last row sees the first one.
-  Value end = visibleColumns(op, column, zero).second;
-  Value start = visibleColumns(op, column, emit.index(scores.rows - 1)).first;
+  // Nothing to do where the first query sees the last column and the last query sees the first one.
+  auto [firstQuery, lastQuery] = positionRange(op);
+  Value end = visibleColumns(op, column, firstQuery).second;
+  Value start = visibleColumns(op, column, lastQuery).first;
   Value hidesLast = emit.compare(arith::CmpIPredicate::slt, end, columns);
   Value hidesFirst = emit.compare(arith::CmpIPredicate::sgt, start, zero);
   emit.when(emit.make<arith::OrIOp>(hidesLast, hidesFirst), [&] {
@@ -77,7 +95,7 @@ void KernelLowering::lower(MaskOp op) {
       auto clamp = [&](Value bound) {
         return emit.broadcast(emit.toI32(emit.minIndex(emit.maxIndex(bound, zero), columns)));
       };
-      auto [lower, upper] = visibleColumns(op, column, i);
+      auto [lower, upper] = visibleColumns(op, column, positionOf(op, i));
       Value first = clamp(lower), end = clamp(upper);
       emit.loop(0, scores.columns, emit.lanes, [&](Value c) {
         Value number = emit.add(lanes, emit.broadcast(emit.toI32(c)));

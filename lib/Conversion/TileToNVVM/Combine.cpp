@@ -43,6 +43,8 @@ private:
 
   /// Where the warp's row is in a memory that its operand says begins at `first`.
   Value rowNumber(Value first) { return emit.add(emit.toI64(kernel.scalar(first)), rowInTile); }
+  /// From one split to the next.
+  Value splitStride(const Memory &memory) { return emit.mul(memory.headStride, heads); }
   /// The column of piece `piece` of the lane; i32.
   Value columnOf(int64_t piece) {
     return emit.add(emit.mul(kernel.lane, width), piece * warpSize * width);
@@ -56,6 +58,8 @@ private:
   Emitter &emit;
   /// A lane has `pieces` pieces of `width` adjacent columns; a warp's are adjacent, too.
   int64_t rows = 0, width = 0, pieces = 0;
+  /// Whose splits follow one another.
+  int64_t heads = 1;
   Value rowInTile; // i64
   /// Of the warp's row: the columns of the lane, piece after piece.
   Emitter::Values output;
@@ -118,7 +122,13 @@ void CombineKernel::lower(CombineOp op) {
   auto splits = static_cast<int64_t>(op.getSplits());
   // A row that does not exist reads the last one, and is not stored.
   Value row = emit.minSigned(rowNumber(op.getRow()), emit.sub(outputs.rows, 1));
-  Value firstHead = emit.mul(emit.toI64(kernel.scalar(op.getHead())), splits);
+  heads = static_cast<int64_t>(op.getHeads());
+  Value head = emit.toI64(kernel.scalar(op.getHead()));
+  Value firstHead = emit.mul(head, splits);
+  if (heads > 1) {
+    Value number = emit.rem(head, heads);
+    firstHead = emit.add(emit.mul(emit.sub(head, number), splits), number);
+  }
   Emitter::Values weights = formWeights(op, row, firstHead);
 
   Value first = kernel.address(outputs, kernel.scalar(op.getBatch()), firstHead, row);
@@ -151,7 +161,7 @@ Emitter::Values CombineKernel::formWeights(CombineOp op, Value row, Value firstH
     Value split = emit.add(kernel.lane, start);
     Value there = emit.minSigned(split, emit.i32(splits - 1));
     Value address =
-        emit.offset(first, emit.mul(emit.toI64(there), sums.headStride), emit.getF32Type());
+        emit.offset(first, emit.mul(emit.toI64(there), splitStride(sums)), emit.getF32Type());
     Value loaded = emit.load(emit.getF32Type(), address);
     weights.push_back(emit.select(emit.less(split, emit.i32(splits)), loaded, none));
     most = emit.max(most, weights.back());
@@ -180,7 +190,7 @@ Emitter::Values CombineKernel::addOutputs(const Memory &outputs, Value firstOutp
   SmallVector<Value> loaded;
   for (int64_t i = 0; i < count; ++i) {
     Value split = emit.toI64(emit.add(first, i));
-    Value start = emit.offset(firstOutput, emit.mul(split, outputs.headStride), f32);
+    Value start = emit.offset(firstOutput, emit.mul(split, splitStride(outputs)), f32);
     for (int64_t piece = 0; piece < pieces; ++piece)
       loaded.push_back(emit.load(vector, emit.offset(start, columnOf(piece), f32), 4 * width));
   }

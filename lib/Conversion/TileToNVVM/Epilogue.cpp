@@ -68,13 +68,16 @@ static SmallVector<Piece> piecesOf(Emitter &emit, ArrayRef<std::pair<Value, Valu
 void KernelLowering::lower(StoreOp op) {
   const Memory &target = memory(op.getMemory());
   Value first = emit.toI64(scalar(op.getRow()));
-  Value base = address(target, scalar(op.getBatch()), scalar(op.getHead()), first);
+  Value head = scalar(op.getHead());
+  if (Value number = warpRows(op.getHeads()).head)
+    head = emit.add(head, emit.toIndex(number));
+  Value base = address(target, scalar(op.getBatch()), head, first);
   Value left = rowsLeft(target, first, op.getLimit());
   Type element = target.type.getElementType();
   auto tile = cast<TileType>(op.getTile().getType());
 
   auto whenRowExists = [&](size_t number, function_ref<void(Value)> store) {
-    Value row = emit.toI64(rowInTile(number));
+    Value row = emit.toI64(rowInTile(number, op.getHeads()));
     emit.when(emit.less(row, left),
               [&] { store(emit.offset(base, emit.mul(row, target.rowStride), element)); });
   };

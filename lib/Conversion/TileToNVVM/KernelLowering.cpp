@@ -39,10 +39,40 @@ static LogicalResult checkMemories(KernelOp kernel) {
   return success();
 }
 
+/// Of how many heads `op` has rows; 1 where it has no rows of heads.
+static int64_t headsOf(Operation *op) {
+  return TypeSwitch<Operation *, int64_t>(op)
+      .Case<LoadOp, LoadCodesOp, StoreOp, MaskOp>(
+          [](auto ofHeads) { return static_cast<int64_t>(ofHeads.getHeads()); })
+      .Default(int64_t(1));
+}
+
+LogicalResult KernelLowering::checkHeads() {
+  int64_t warpRows = 16 * geometry.repeats;
+  WalkResult result = kernel.walk([&](Operation *op) {
+    int64_t heads = headsOf(op);
+    if (heads == 1)
+      return WalkResult::advance();
+    if (!path || (isa<LoadOp>(op) && isa<KeyLoopOp>(op->getParentOp()))) {
+      op->emitOpError() << "has rows of " << heads
+                        << " heads; on a GPU only the tiles of queries and their results may";
+      return WalkResult::interrupt();
+    }
+    if (geometry.qTile % (heads * warpRows) == 0)
+      return WalkResult::advance();
+    op->emitOpError() << "has " << geometry.qTile << " rows of " << heads
+                      << " heads; on a GPU a warp owns " << warpRows
+                      << " rows of one head, so q_tile has to be a multiple of " << warpRows
+                      << " packed_heads: choose a larger q_tile or fewer packed_heads";
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
 LogicalResult KernelLowering::chooseGeometry() {
   kernel.walk([&](KeyLoopOp op) { keyLoop = op; });
   if (!keyLoop)
-    return success();
+    return checkHeads();
   KeyLoopOp loop = keyLoop;
   geometry.qTile = loop.getMax().getType().getRows();
   geometry.kTile = loop.getStep();
@@ -65,7 +95,9 @@ LogicalResult KernelLowering::chooseGeometry() {
   resources.isPersistent =
       chip.hasWarpgroups && schedule && schedule.getGrid() == Grid::Persistent;
   path = chip.hasWarpgroups ? createWarpgroupPath(*this) : createWarpPath(*this);
-  return path->check(geometry);
+  if (failed(path->check(geometry)))
+    return failure();
+  return checkHeads();
 }
 
 void KernelLowering::createFunction(Block *module) {

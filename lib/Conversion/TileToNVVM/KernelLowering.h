@@ -131,6 +131,14 @@ public:
     return rowsLeft(memory(load.getMemory()), scalar(load.getRow()), load.getLimit());
   }
 
+  /// Of a tile whose rows are those of `heads` heads: the number of the head that the warp's rows
+  /// are of, null where there is one head only, and the first of them among the rows of that head;
+  /// i32.
+  struct WarpRows {
+    Value head, row;
+  };
+  WarpRows warpRows(uint64_t heads);
+
   /// A piece of the block's shared memory, aligned to 1024 bytes.
   Value allocateShared(int64_t bytes);
   SharedTile allocateTile(int64_t rows, int64_t columns) {
@@ -213,6 +221,8 @@ private:
   unsigned numScalars() const {
     return static_cast<unsigned>(5 * memories.size() + extents.size());
   }
+  /// Diagnoses tiles of several heads that do not give each warp rows of one head.
+  mlir::LogicalResult checkHeads();
   void createFunction(mlir::Block *module);
   mlir::LogicalResult lower(mlir::Operation *op);
   mlir::LogicalResult lowerIf(mlir::scf::IfOp op);
@@ -258,8 +268,9 @@ private:
   /// The same combination of the numbers of each row.
   RowVector combine(llvm::ArrayRef<RowVector> vectors,
                     llvm::function_ref<Value(llvm::ArrayRef<Value>)> body);
-  /// Row of the tile that holds row `number` among those of a lane.
-  Value rowInTile(size_t number);
+  /// Row of the tile that holds row `number` among those of a lane; of a tile of several heads the
+  /// row among those of one head.
+  Value rowInTile(size_t number, uint64_t heads = 1);
 
   //===--- Lazy softmax (LazySoftmax.cpp) -----------------------------------===//
 

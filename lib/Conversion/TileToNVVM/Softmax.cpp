@@ -64,9 +64,17 @@ RowVector KernelLowering::spread(const RowVector &rows) {
   return parts;
 }
 
-Value KernelLowering::rowInTile(size_t number) {
-  Value first = emit.add(emit.mul(warp, 16 * geometry.repeats), g);
+Value KernelLowering::rowInTile(size_t number, uint64_t heads) {
+  Value first = emit.add(warpRows(heads).row, g);
   return emit.add(first, static_cast<int64_t>(number / 2 * 16 + number % 2 * 8));
+}
+
+KernelLowering::WarpRows KernelLowering::warpRows(uint64_t heads) {
+  Value first = emit.mul(warp, 16 * geometry.repeats);
+  if (heads == 1)
+    return {nullptr, first};
+  int64_t rows = geometry.qTile / static_cast<int64_t>(heads);
+  return {emit.div(first, rows), emit.rem(first, rows)};
 }
 
 void KernelLowering::lower(FillOp op) {
@@ -84,7 +92,7 @@ void KernelLowering::lower(MaskOp op) {
   Value column = emit.toI64(scalar(op.getColumn())), numKeys = emit.toI64(scalar(op.getNumKeys()));
   Value shift = emit.sub(numKeys, emit.toI64(scalar(op.getNumQueries())));
   // The key that the first row of the warp is aligned with.
-  Value firstRow = emit.toI64(emit.mul(warp, 16 * geometry.repeats));
+  Value firstRow = emit.toI64(warpRows(op.getHeads()).row);
   Value aligned = emit.add(emit.add(emit.toI64(scalar(op.getRow())), firstRow), shift);
   std::optional<int64_t> left = op.getMask().leftBound(), right = op.getMask().rightBound();
 

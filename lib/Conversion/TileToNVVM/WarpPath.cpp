@@ -112,15 +112,19 @@ void WarpPath::startCopy(LoadOp load, const SharedTile &tile) {
   Value chunk = emit.rem(kernel.thread, chunksInRow), start = emit.div(kernel.thread, chunksInRow);
   Type type = memory.type.getElementType();
   Value column = emit.mul(chunk, SharedTile::chunkElements);
+  auto heads = static_cast<int64_t>(load.getHeads());
   for (int64_t turn = 0; turn * rowsAtOnce < tile.rows; ++turn) {
-    Value row = emit.add(start, turn * rowsAtOnce), row64 = emit.toI64(row);
-    Value exists = emit.less(row64, rowsLeft);
+    Value row = emit.add(start, turn * rowsAtOnce);
+    Value rowOfHead = emit.toI64(heads == 1 ? row : emit.rem(row, tile.rows / heads));
+    Value exists = emit.less(rowOfHead, rowsLeft);
     // The address of a row that does not exist is not formed, and nothing is read.
-    Value source = emit.offset(base,
-                               emit.add(emit.mul(emit.select(exists, row64, emit.i64(0)),
-                                                 memory.rowStride),
-                                        emit.toI64(column)),
-                               type);
+    Value element =
+        emit.add(emit.mul(emit.select(exists, rowOfHead, emit.i64(0)), memory.rowStride),
+                 emit.toI64(column));
+    if (heads > 1)
+      element = emit.add(element,
+                         emit.mul(emit.toI64(emit.div(row, tile.rows / heads)), memory.headStride));
+    Value source = emit.offset(base, element, type);
     Value size = emit.select(exists, emit.i32(16), emit.i32(0));
     auto copy = [&] {
       emit.make<NVVM::CpAsyncOp>(chunkAddress(tile, row, chunk), source, 16,

@@ -38,7 +38,9 @@ LogicalResult WarpgroupPath::check(const Geometry &geometry) const {
 
 void WarpgroupPath::startCopy(LoadOp load, const SharedTile &tile, Value barrier) {
   const Memory &memory = kernel.memory(load.getMemory());
-  Value map = kernel.tensorMap(memory, tile.rows);
+  // A box has the rows of one head after those of another.
+  auto heads = static_cast<int64_t>(load.getHeads());
+  Value map = kernel.tensorMap(memory, tile.rows / heads, heads);
   Value row = emit.toI32(kernel.scalar(load.getRow())),
         head = emit.toI32(kernel.scalar(load.getHead())),
         batch = emit.toI32(kernel.scalar(load.getBatch()));

@@ -20,6 +20,8 @@ def parse(arguments=None):
     parser.add_argument("--n", type=int, nargs="+", default=[4096, 16384], help="tokens")
     parser.add_argument("--queries", type=int, nargs="+", default=[1, 16],
                         help="with --op decode: queries of a head, against n keys")
+    parser.add_argument("--group", type=int, default=1,
+                        help="with --op decode: query heads to a head of keys and values")
     parser.add_argument("--d", type=int, nargs="+", default=[64, 128, 256],
                         help="features of queries, keys and values")
     parser.add_argument("--k", type=int, default=8, help="features that the codes keep")
@@ -38,7 +40,7 @@ def parse(arguments=None):
     parser.add_argument("--plot", metavar="FILE", help="draw TFLOP/s over n; needs matplotlib")
     options = parser.parse_args(arguments)
     options.causal = [True, False] if options.causal is None else [options.causal]
-    for name in ("k", "batch", "heads_total", "repeats"):
+    for name in ("k", "batch", "group", "heads_total", "repeats"):
         if getattr(options, name) < 1:
             parser.error(f"--{name.replace('_', '-')} has to be at least 1")
     return options

@@ -64,11 +64,14 @@ def _last_rows(q, k, v, rows=16):
     n = min(rows, q.shape[2])
 
     def compute(causal):
-        scores = q[:, :, -n:].double() @ k.double().transpose(-1, -2) * q.shape[3] ** -0.5
+        # [batch, heads of k, heads of a group, tokens, features]
+        rows, keys, values = (x.double() for x in (q[:, :, -n:].unflatten(1, (k.shape[1], -1)),
+                                                   k.unsqueeze(2), v.unsqueeze(2)))
+        scores = rows @ keys.transpose(-1, -2) * q.shape[3] ** -0.5
         if causal:
             hidden = torch.ones(n, k.shape[2], dtype=torch.bool, device=q.device).triu_(k.shape[2] - n + 1)
             scores.masked_fill_(hidden, -float("inf"))
-        return scores.softmax(-1) @ v.double()
+        return (scores.softmax(-1) @ values).flatten(1, 2)
     return compute
 
 
@@ -236,20 +239,23 @@ def decode(options):
 
 def _decode_table(options, chips, heads, n, d, queries):
     dtype = DTYPES[options.dtype]
-    title = (f"decode, batch {options.batch}, {heads} heads, {queries} queries, {n} keys, d = dv = {d}, "
-             f"{options.dtype}, no mask, dense")
-    record = dict(op="decode", batch=options.batch, heads=heads, n=n, queries=queries, d=d,
+    # As many heads of keys as there are whole groups.
+    kv_heads = max(1, heads // options.group)
+    heads = kv_heads * options.group
+    title = (f"decode, batch {options.batch}, {heads} heads, {kv_heads} of keys, {queries} queries, {n} keys, "
+             f"d = dv = {d}, {options.dtype}, no mask, dense")
+    record = dict(op="decode", batch=options.batch, heads=heads, kv_heads=kv_heads, n=n, queries=queries, d=d,
                   dtype=options.dtype)
     try:
         generator = torch.Generator("cuda").manual_seed(options.seed)
-        q, k, v = (torch.randn(options.batch, heads, tokens, d, generator=generator, device="cuda").to(dtype)
-                   for tokens in (queries, n, n))
+        q, k, v = (torch.randn(options.batch, h, tokens, d, generator=generator, device="cuda").to(dtype)
+                   for h, tokens in ((heads, queries), (kv_heads, n), (kv_heads, n)))
         check = _checker(_last_rows(q, k, v)(False))
     except Exception as error:
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
     contestants = []
-    # As chosen; the same with the smallest query tile; and splits that the schedule gives.
-    forms = ["", "q_tile = 64", *(f"splits = {splits}" for splits in (1, 2, 4, 8, 16, 32))]
+    # As chosen; a tile for each query head; the smallest query tile; and splits that the schedule gives.
+    forms = ["", *["packed_heads = 1"] * (options.group > 1), "q_tile = 64", *(f"splits = {splits}" for splits in (1, 2, 4, 8, 16, 32))]
     for chip, softmax, form in itertools.product(chips, options.softmax, forms):
         schedule = f"softmax = {softmax}" + (form and f", {form}")
         call = lambda s=schedule: sfa.attention(q, k, v, schedule=s)

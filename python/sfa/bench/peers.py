@@ -22,10 +22,12 @@ def _sdpa(backend):
     def make(q, k, v, causal):
         from torch.nn.attention import SDPBackend, sdpa_kernel
         chosen = getattr(SDPBackend, backend)
+        # Older versions know no groups of heads.
+        options = dict(enable_gqa=True) if q.shape[1] != k.shape[1] else {}
 
         def call():
             with sdpa_kernel(chosen):
-                return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+                return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal, **options)
         return call
     return make
 

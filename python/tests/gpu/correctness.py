@@ -267,11 +267,11 @@ def splits(run):
                  _check_many_keys, n_q, d, **options)
 
 
-def _check_many_keys(n_q, d, **options):
+def _check_many_keys(n_q, d, heads=(4, 2), **options):
     judged = Judge()
     for seed in range(3):
-        q, k, v = (normal(1, heads, n, d, dtype=torch.bfloat16, seed=3 * seed + number)
-                   for number, (heads, n) in enumerate(((4, n_q), (2, 300_000), (2, 300_000))))
+        q, k, v = (normal(1, h, n, d, dtype=torch.bfloat16, seed=3 * seed + number)
+                   for number, (h, n) in enumerate(((heads[0], n_q), *2 * ((heads[1], 300_000),))))
         judge(judged, "dense", q, k, v, **options)
     judged.verdict()
 
@@ -344,6 +344,39 @@ def _check_second_pass(d, softmax):
             a, b = (_attend_grid(kernel, name, (q, k, v), return_lse) for name in ("tiles", "persistent"))
             require(all(same_bits(x, y) for x, y in zip(a, b)), "other results than with a block for each tile")
     judged.verdict()
+
+
+# Fewer queries than a head has rows in a tile, as many, some more, several tiles; rows that see no key.
+PACKED_SIZES = ((1, 700), (3, 300), (16, 257), (17, 1000), (40, 40), (130, 300), (300, 100), (1, 1), (7, 0))
+
+
+@group("packed")
+def packed(run):
+    """Query heads of a group that share a tile: as chosen and as given, with and without splits."""
+    configurations = []
+    for number, ((d, dv), dtype, softmax, (heads, given)) in enumerate(itertools.product(
+            ((64, 64), (128, 128), (256, 256), (128, 64), (64, 256)), (torch.bfloat16, torch.float16),
+            ("online", "lazy"),
+            (((8, 1), "packed_heads = 8"), ((8, 4), "packed_heads = 2"), ((8, 2), "packed_heads = 4"),
+             ((16, 2), "packed_heads = 4, splits = 3"), ((16, 2), "packed_heads = 8, splits = 5"),
+             ((4, 2), "packed_heads = 2, splits = 33"), ((16, 1), "")))):
+        configurations.append(dict(
+            dtype=dtype, d=d, dv=dv, heads=heads, form=FORMS[(number + number // 7) % len(FORMS)],
+            schedule=", ".join(filter(None, (f"softmax = {softmax}", given))),
+            **MASKS[(number + number // 6) % len(MASKS)]))
+    # Tiles that are given.
+    for softmax, (tile, heads) in itertools.product(("online", "lazy"), (
+            ("q_tile = 64, consumers = 1, packed_heads = 4", (8, 2)),
+            ("q_tile = 128, consumers = 2, packed_heads = 4", (12, 3)),
+            ("q_tile = 192, consumers = 3, packed_heads = 3", (6, 2)))):
+        configurations.append(dict(dtype=torch.bfloat16, d=64, dv=64, heads=heads, form="dense", causal=True,
+                                   schedule=f"softmax = {softmax}, {tile}"))
+    run.compile_ahead([lambda options=options: _compile(**options) for options in configurations])
+    for options in configurations:
+        run.case(_name(options), check_sizes, PACKED_SIZES, **options)
+    for n_q, d, options in itertools.product((1, 16), (64, 128, 256), (dict(), dict(causal=True))):
+        run.case(f"{n_q} queries of 8 heads of a group, 300,000 keys, as the call chooses, d {d} {options}",
+                 _check_many_keys, n_q, d, heads=(16, 2), **options)
 
 
 @group("softmax")
@@ -436,9 +469,14 @@ def _random_kernel(source):
     schedule = [source.choice(("", "softmax = online", "softmax = lazy")),
                 source.choice(("", "", "grid = tiles", "grid = persistent")),
                 f"splits = {source.randint(1, 12)}" if source.random() < 0.3 else ""]
+    group = source.choice((1, 2, 4, 5, 8))
+    if source.random() < 0.3:
+        # 1 is as good as none, others divide the group and have 16 rows of a tile at least.
+        heads = source.choice([heads for heads in (1, 2, 4, 8) if group % heads == 0])
+        schedule.append(f"packed_heads = {heads}")
     options = dict(
         dtype=source.choice((torch.bfloat16, torch.float16)), d=source.choice((64, 128, 256)),
-        dv=source.choice((64, 128, 256)), heads=(h_kv * source.choice((1, 2, 5)), h_kv),
+        dv=source.choice((64, 128, 256)), heads=(h_kv * group, h_kv),
         form=source.choice(FORMS), features=source.choice((1, 2, 3, 4, 8, 13, 16, 32, 64)),
         schedule=", ".join(filter(None, schedule)) or None,
         causal=source.random() < 0.4)

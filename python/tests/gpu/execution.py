@@ -96,6 +96,9 @@ def races(run):
             SCHEDULES, ((64, 64), (128, 128), (256, 256), (128, 64)),
             (torch.bfloat16, torch.float16),
             (dict(), dict(causal=True), dict(window=(300, 50))))]
+    configurations += [
+        (torch.bfloat16, d, d, dict(schedule=f"softmax = {softmax}, packed_heads = 2", causal=True))
+        for softmax, d in itertools.product(("online", "lazy"), (64, 128, 256))]
     run.compile_ahead([lambda c=c: _attend(_problem(c[0], (8, 4), c[1], c[2], 1, 1, 7), **c[3])
                        for c in configurations])
     for dtype, d, dv, options in configurations:
@@ -382,7 +385,8 @@ def _check_sanitizer(program, tool):
 def run_sanitized():
     """What compute-sanitizer watches: a few small problems, allocations of their own."""
     for schedule, d, causal in (("softmax = online", 64, True), ("softmax = lazy", 128, False),
-                                ("softmax = lazy", 64, True), ("splits = 3", 64, True)):
+                                ("softmax = lazy", 64, True), ("splits = 3", 64, True),
+                                ("packed_heads = 2", 128, True), ("packed_heads = 2, splits = 3", 64, False)):
         problem = _problem(torch.bfloat16, (2, 1), d, d, 150, 200, 1)
         _attend(problem, schedule=schedule, causal=causal)
         for offsets in ([0, 0, 70, 71, 150], [-9, 200, 100, 50, 2**31 - 1]):

@@ -64,9 +64,11 @@ def _configurations():
     product = itertools.product(((64, 64), (128, 128), (256, 256), (128, 64), (64, 256)),
                                 (torch.bfloat16, torch.float16), ("online", "lazy"))
     for number, ((d, dv), dtype, softmax) in enumerate(product):
-        yield dict(dtype=dtype, d=d, dv=dv, heads=HEADS[(number + number // 3) % 3],
+        heads = HEADS[(number + number // 3) % 3]
+        yield dict(dtype=dtype, d=d, dv=dv, heads=heads,
                    form=FORMS[(number + number // 7) % len(FORMS)],
-                   schedule=f"softmax = {softmax}" + ", splits = 3" * (number % 3 == 0),
+                   schedule=f"softmax = {softmax}" + ", splits = 3" * (number % 3 == 0)
+                            + f", packed_heads = {heads[0] // heads[1]}" * (number % 4 < 2),
                    **MASKS[(number + number // 4) % len(MASKS)])
 
 
@@ -86,7 +88,8 @@ def varlen(run):
         run.case(name, _check_lengths, LENGTHS, **options)
         run.case(f"random lengths of seed {seed}, {name}", _check_lengths, _random_lengths(seed), **options)
         run.case(f"neighbours of NaN, {name}", _check_neighbours, **options)
-    for schedule in ("softmax = online", "softmax = lazy", "splits = 3"):
+    for schedule in ("softmax = online", "softmax = lazy", "splits = 3", "packed_heads = 2",
+                     "packed_heads = 2, splits = 3"):
         for d in (64, 128, 256):
             run.case(f"wrong offsets, d {d}, {schedule}", _check_wrong_offsets, d, schedule)
             run.case(f"20 repeats, d {d}, {schedule}", _check_repeats, d, schedule)

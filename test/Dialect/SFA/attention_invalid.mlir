@@ -426,3 +426,30 @@ func.func @f(%q: tensor<1x256x?x64xf16>) -> tensor<1x256x?x64xf16> {
     : tensor<1x256x?x64xf16>, tensor<1x256x?x64xf16>, tensor<1x256x?x64xf16> -> tensor<1x256x?x64xf16>
   return %o : tensor<1x256x?x64xf16>
 }
+
+// -----
+
+func.func @f(%q: tensor<1x8x?x64xf16>, %k: tensor<1x2x?x64xf16>) -> tensor<1x8x?x64xf16> {
+  // expected-error @+1 {{has packed_heads = 3, but 4 query heads to a head of the key; packed_heads has to divide that}}
+  %o = sfa.attention %q, %k, %k schedule <packed_heads = 3>
+    : tensor<1x8x?x64xf16>, tensor<1x2x?x64xf16>, tensor<1x2x?x64xf16> -> tensor<1x8x?x64xf16>
+  return %o : tensor<1x8x?x64xf16>
+}
+
+// -----
+
+func.func @f(%q: tensor<1x2x?x64xf16>) -> tensor<1x2x?x64xf16> {
+  // expected-error @+1 {{has packed_heads = 2, but 1 query head to a head of the key; packed_heads has to divide that}}
+  %o = sfa.attention %q, %q, %q schedule <packed_heads = 2>
+    : tensor<1x2x?x64xf16>, tensor<1x2x?x64xf16>, tensor<1x2x?x64xf16> -> tensor<1x2x?x64xf16>
+  return %o : tensor<1x2x?x64xf16>
+}
+
+// -----
+
+func.func @f(%q: tensor<1x8x?x64xf16>, %k: tensor<1x1x?x64xf16>) -> tensor<1x8x?x64xf16> {
+  // expected-error @+1 {{has packed_heads = 8 and q_tile = 12; q_tile has to be a multiple of packed_heads}}
+  %o = sfa.attention %q, %k, %k schedule <q_tile = 12, packed_heads = 8>
+    : tensor<1x8x?x64xf16>, tensor<1x1x?x64xf16>, tensor<1x1x?x64xf16> -> tensor<1x8x?x64xf16>
+  return %o : tensor<1x8x?x64xf16>
+}

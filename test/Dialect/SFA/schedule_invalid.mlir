@@ -97,3 +97,13 @@
 
 // expected-error @+1 {{'splits' is 257, allowed is 1 to 256}}
 "a.op"() {schedule = #sfa.schedule<splits = 257>} : () -> ()
+
+// -----
+
+// expected-error @+1 {{'packed_heads' is 0, allowed is 1 to 256}}
+"a.op"() {schedule = #sfa.schedule<packed_heads = 0>} : () -> ()
+
+// -----
+
+// expected-error @+1 {{'packed_heads' is 257, allowed is 1 to 256}}
+"a.op"() {schedule = #sfa.schedule<packed_heads = 257>} : () -> ()

@@ -49,3 +49,22 @@ func.func @limits(%m: memref<1x8x?x128xbf16>, %b: index, %h: index, %row: index,
   sfa_tile.store %x, %m[%b, %h, %row] limit %end : !sfa_tile.tile<64x128xbf16>, memref<1x8x?x128xbf16>
   return
 }
+
+// CHECK-LABEL: @heads(
+func.func @heads(%m: memref<1x8x?x128xbf16>, %values: memref<1x8x?x8xbf16>, %indices: memref<1x8x?x8xi8>,
+                 %lse: memref<1x8x?xf32>, %i: index, %end: index) {
+  // CHECK: %[[X:.*]] = sfa_tile.load %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] limit %{{.*}} heads 4 : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
+  %x = sfa_tile.load %m[%i, %i, %i] limit %end heads 4 : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
+  // CHECK: sfa_tile.load_codes %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] heads 8 : memref
+  %codes = sfa_tile.load_codes %values, %indices[%i, %i, %i] heads 8
+    : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xbf16, k = 8>
+  // CHECK: sfa_tile.store %[[X]], %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] heads 2 : !sfa_tile.tile<64x128xbf16>, memref<1x8x?x128xbf16>
+  sfa_tile.store %x, %m[%i, %i, %i] heads 2 : !sfa_tile.tile<64x128xbf16>, memref<1x8x?x128xbf16>
+  %fill = sfa_tile.fill 0.0 : !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.store %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] limit %{{.*}} heads 4 : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
+  sfa_tile.store %fill, %lse[%i, %i, %i] limit %end heads 4 : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
+  // One head is not written out.
+  // CHECK: sfa_tile.store %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
+  sfa_tile.store %fill, %lse[%i, %i, %i] heads 1 : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
+  return
+}

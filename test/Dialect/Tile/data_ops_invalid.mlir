@@ -205,3 +205,35 @@ func.func @f(%c: !sfa_tile.codes<64x128xf32, k = 8>) {
   %0, %1 = sfa_tile.split %c : !sfa_tile.codes<64x128xf32, k = 8> -> !sfa_tile.two_four<64x128xf32, k = 8>, !sfa_tile.surplus<32x128xf32, k = 8>
   return
 }
+
+// -----
+
+func.func @f(%m: memref<1x8x?x128xf32>, %i: index) {
+  // expected-error @+1 {{has rows of 0 heads, allowed is 1 or more}}
+  %0 = sfa_tile.load %m[%i, %i, %i] heads 0 : memref<1x8x?x128xf32> -> !sfa_tile.tile<64x128xf32>
+  return
+}
+
+// -----
+
+func.func @f(%m: memref<1x8x?x128xf32>, %i: index) {
+  // expected-error @+1 {{has a tile of 64 rows of 3 heads; the rows have to be a multiple of the heads}}
+  %0 = sfa_tile.load %m[%i, %i, %i] heads 3 : memref<1x8x?x128xf32> -> !sfa_tile.tile<64x128xf32>
+  return
+}
+
+// -----
+
+func.func @f(%v: memref<1x2x?x8xf32>, %n: memref<1x2x?x8xi8>, %i: index) {
+  // expected-error @+1 {{has rows of 4 heads, but a memory of 2}}
+  %0 = sfa_tile.load_codes %v, %n[%i, %i, %i] heads 4 : memref<1x2x?x8xf32>, memref<1x2x?x8xi8> -> !sfa_tile.codes<64x128xf32, k = 8>
+  return
+}
+
+// -----
+
+func.func @f(%t: !sfa_tile.tile<64xf32>, %m: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{has a tile of 64 rows of 5 heads; the rows have to be a multiple of the heads}}
+  sfa_tile.store %t, %m[%i, %i, %i] heads 5 : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
+  return
+}

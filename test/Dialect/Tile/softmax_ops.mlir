@@ -8,6 +8,8 @@ func.func @softmax(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<64xf32>, %l
   %scaled = sfa_tile.scale %s by -1.0 : !sfa_tile.tile<64x32xf32>
   // CHECK: sfa_tile.mask %{{.*}}[%{{.*}}, %{{.*}}] of[%{{.*}}, %{{.*}}] by <window, left = 3> : !sfa_tile.tile<64x32xf32>
   %masked = sfa_tile.mask %scaled[%row, %row] of [%nq, %nk] by <window, left = 3> : !sfa_tile.tile<64x32xf32>
+  // CHECK: sfa_tile.mask %{{.*}}[%{{.*}}, %{{.*}}] of[%{{.*}}, %{{.*}}] by <causal> heads 4 : !sfa_tile.tile<64x32xf32>
+  %packed = sfa_tile.mask %scaled[%row, %row] of [%nq, %nk] by <causal> heads 4 : !sfa_tile.tile<64x32xf32>
   // CHECK: sfa_tile.row_max %{{.*}}, %{{.*}} : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
   %m1 = sfa_tile.row_max %masked, %m : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
   // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale 1.250000e-01 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
@@ -39,6 +41,9 @@ sfa_tile.kernel @combine(%outputs: memref<?x32x?x40xf32>, %sums: memref<?x32x?xf
     grid(%b, %h, %t) {
   // CHECK: sfa_tile.combine %partial_outputs, %partial_sums[%batch, %head, %tile] of 8 splits : memref<?x32x?x40xf32>, memref<?x32x?xf32> -> !sfa_tile.tile<4x40xf32>, !sfa_tile.tile<4xf32>
   %output, %lse = sfa_tile.combine %outputs, %sums[%b, %h, %t] of 8 splits
+    : memref<?x32x?x40xf32>, memref<?x32x?xf32> -> !sfa_tile.tile<4x40xf32>, !sfa_tile.tile<4xf32>
+  // CHECK: sfa_tile.combine %partial_outputs, %partial_sums[%batch, %head, %tile] of 8 splits heads 4 : memref
+  %output4, %lse4 = sfa_tile.combine %outputs, %sums[%b, %h, %t] of 8 splits heads 4
     : memref<?x32x?x40xf32>, memref<?x32x?xf32> -> !sfa_tile.tile<4x40xf32>, !sfa_tile.tile<4xf32>
   sfa_tile.store %output, %o[%b, %h, %t] : !sfa_tile.tile<4x40xf32>, memref<?x4x?x40xf16>
   sfa_tile.store %lse, %l[%b, %h, %t] : !sfa_tile.tile<4xf32>, memref<?x4x?xf32>

@@ -189,3 +189,27 @@ func.func @f(%o: memref<1x8x?x64xf32>, %s: memref<1x8x?xf32>, %i: index) {
   %0, %1 = sfa_tile.combine %o, %s[%i, %i, %i] of 8 splits : memref<1x8x?x64xf32>, memref<1x8x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf16>
   return
 }
+
+// -----
+
+func.func @f(%o: memref<1x8x?x64xf32>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{has memories of 8 heads, which is not a multiple of the 4 splits of 4 heads}}
+  %0, %1 = sfa_tile.combine %o, %s[%i, %i, %i] of 4 splits heads 4 : memref<1x8x?x64xf32>, memref<1x8x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%o: memref<1x8x?x64xf32>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{has splits of 0 heads, allowed is 1 or more}}
+  %0, %1 = sfa_tile.combine %o, %s[%i, %i, %i] of 4 splits heads 0 : memref<1x8x?x64xf32>, memref<1x8x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%s: !sfa_tile.tile<64x32xf32>, %i: index) {
+  // expected-error @+1 {{has a tile of 64 rows of 6 heads; the rows have to be a multiple of the heads}}
+  %0 = sfa_tile.mask %s[%i, %i] of [%i, %i] by <causal> heads 6 : !sfa_tile.tile<64x32xf32>
+  return
+}

@@ -69,6 +69,8 @@ std::string Configuration::module() const {
     schedule += fmt::format(", k_tile = {}", *kTile);
   if (splits)
     schedule += fmt::format(", splits = {}", *splits);
+  if (packedHeads)
+    schedule += fmt::format(", packed_heads = {}", *packedHeads);
   std::string offsets = hasSequences ? ", %cu_q: tensor<?xi32>, %cu_k: tensor<?xi32>" : "";
   std::string sequences =
       hasSequences ? " sequences(%cu_q, %cu_k : tensor<?xi32>, tensor<?xi32>)" : "";

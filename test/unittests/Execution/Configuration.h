@@ -43,7 +43,7 @@ struct Configuration {
   int64_t d = 64, dv = 64;
   int64_t queryK = 8, keyK = 8;
   Form queryForm = Form::Codes, keyForm = Form::Codes; // what compiles fastest
-  std::optional<int64_t> qTile, kTile, splits;
+  std::optional<int64_t> qTile, kTile, splits, packedHeads;
   std::optional<double> scale;
   bool hasLse = true;
   /// Takes the offsets of sequences of the query and of the key after q, k and v; batch is 1.

@@ -223,6 +223,19 @@ TEST(Sequences, AreAttendedToAloneInSplits) {
   check(base, someProblems(7));
 }
 
+/// Tiles of 8 queries of two heads.
+TEST(Sequences, AreAttendedToAloneByPackedHeads) {
+  Configuration base;
+  base.mask = oracle::Mask::Causal;
+  base.qTile = 16;
+  base.kTile = 32;
+  base.packedHeads = 2;
+  check(base, someProblems(9));
+  base.mask = oracle::Mask::None;
+  base.splits = 2;
+  check(base, someProblems(11));
+}
+
 /// Two blocks of query rows in a tile, the default tile of keys.
 TEST(Sequences, AreAttendedToAloneInLargeTiles) {
   Configuration base;

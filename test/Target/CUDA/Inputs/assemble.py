@@ -18,15 +18,16 @@ from pathlib import Path
 MASKS = {"none": "", "causal": "mask <causal>", "window": "mask <window, left = 100, right = 30>"}
 
 
-def module(dtype, d, dv, mask, softmax, has_sequences=False, splits=1, has_lse=True):
+def module(dtype, d, dv, mask, softmax, has_sequences=False, splits=1, has_lse=True, packed_heads=1):
     b = "1" if has_sequences else "?"
-    q, k, v = f"tensor<{b}x4x?x{d}x{dtype}>", f"tensor<{b}x2x?x{d}x{dtype}>", f"tensor<{b}x2x?x{dv}x{dtype}>"
-    o, lse, c = f"tensor<{b}x4x?x{dv}x{dtype}>", f"tensor<{b}x4x?xf32>", "tensor<?xi32>"
+    heads, kv = 2 * max(packed_heads, 2), 2
+    q, k, v = f"tensor<{b}x{heads}x?x{d}x{dtype}>", f"tensor<{b}x{kv}x?x{d}x{dtype}>", f"tensor<{b}x{kv}x?x{dv}x{dtype}>"
+    o, lse, c = f"tensor<{b}x{heads}x?x{dv}x{dtype}>", f"tensor<{b}x{heads}x?xf32>", "tensor<?xi32>"
     offsets = f", %c: {c}" if has_sequences else ""
     sequences = f"sequences(%c, %c : {c}, {c})" if has_sequences else ""
     results, types = ("%o, %l", f"{o}, {lse}") if has_lse else ("%o", o)
     return (f"func.func @f(%q: {q}, %k: {k}, %v: {v}{offsets}) -> ({types}) {{\n"
-            f"  {results} = sfa.attention %q, %k, %v {sequences} {MASKS[mask]} schedule <softmax = {softmax}, splits = {splits}>\n"
+            f"  {results} = sfa.attention %q, %k, %v {sequences} {MASKS[mask]} schedule <softmax = {softmax}, splits = {splits}, packed_heads = {packed_heads}>\n"
             f"    : {q}, {k}, {v} -> {types}\n  return {results} : {types}\n}}\n")
 
 
@@ -114,6 +115,11 @@ def main():
             mask, splits = ("window", 100) if softmax == "lazy" else ("causal", 4)
             modules[f"bf16 d={d} dv={dv} {mask} {softmax} {splits} splits"] = module(
                 "bf16", d, dv, mask, softmax, splits=splits)
+        for (d, dv), packed_heads, softmax in itertools.product(widths[:3], [4, 8], ["online", "lazy"]):
+            # 8 heads have tiles of their own; with splits there is a log-sum-exp in any case.
+            mask, splits = ("window", 5) if (packed_heads == 8) == (softmax == "lazy") else ("causal", 1)
+            modules[f"bf16 d={d} dv={dv} {mask} {softmax} {packed_heads} packed heads {splits} splits"] = module(
+                "bf16", d, dv, mask, softmax, splits=splits, packed_heads=packed_heads)
         for d, k, form in [(64, 8, ""), (128, 32, ""), (256, 32, ""), (256, 100, ""), (128, 8, ", two_four")]:
             modules[f"sparsify d={d} k={k}{form}"] = sparsify(d, k, form)
         for d, k, form, results in [(64, 8, "", "%dense"), (128, 8, "", "%codes, %dense"),

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from topk_on_cpu import Memory, number
 
-CONFIGURATIONS = [  # dtype, dv, splits, chip
-    ("bf16", 64, 2, "sm_90a"), ("f16", 128, 3, "sm_90a"), ("bf16", 256, 8, "sm_80"), ("f16", 64, 31, "sm_90a"),
-    ("bf16", 128, 32, "sm_90a"), ("f16", 192, 33, "sm_90a"), ("bf16", 64, 40, "sm_90a"), ("f16", 256, 100, "sm_80"),
-    ("bf16", 128, 256, "sm_90a")]
-BATCHES, HEADS = 2, 3
+CONFIGURATIONS = [  # dtype, dv, splits, chip, heads whose splits are side by side
+    ("bf16", 64, 2, "sm_90a", 1), ("f16", 128, 3, "sm_90a", 3), ("bf16", 256, 8, "sm_80", 2), ("f16", 64, 31, "sm_90a", 1),
+    ("bf16", 128, 32, "sm_90a", 6), ("f16", 192, 33, "sm_90a", 1), ("bf16", 64, 40, "sm_90a", 3),
+    ("f16", 256, 100, "sm_80", 1), ("bf16", 128, 256, "sm_90a", 1)]
+BATCHES, HEADS = 2, 6
 REPLACED = [
     (r" addrspace\(\d\)", ""), (r"ptx_kernel ", ""), (r"(?m)^target .*$", ""), (r"(?m)^(declare .*) #\d+$", r"\1"),
     (r"llvm\.nvvm\.read\.ptx\.sreg\.(\w+)\.(\w)", r"read_\1_\2"),
@@ -29,7 +29,7 @@ REPLACED = [
     (r"llvm\.nvvm\.ff2(bf16|f16)x2\.rn", r"pack_\1"), (r"<2 x (bfloat|half)>", "i32")]
 
 
-def module(dtype, dv, splits):
+def module(dtype, dv, splits, heads):
     def tensor(heads, *sizes):
         return "x".join(["?", str(heads), "?", *map(str, sizes)])
 
@@ -41,7 +41,7 @@ def module(dtype, dv, splits):
 sfa_tile.kernel @combine(%outputs: {memories[0]}, %sums: {memories[1]}, %o: {memories[2]}, %l: {memories[3]}) grid(%b, %h, %t) {{
   %c4 = arith.constant 4 : index
   %row = arith.muli %t, %c4 : index
-  %output, %lse = sfa_tile.combine %outputs, %sums[%b, %h, %row] of {splits} splits
+  %output, %lse = sfa_tile.combine %outputs, %sums[%b, %h, %row] of {splits} splits heads {heads}
     : {memories[0]}, {memories[1]} -> !sfa_tile.tile<4x{dv}xf32>, !sfa_tile.tile<4xf32>
   sfa_tile.store %lse, %l[%b, %h, %row] : !sfa_tile.tile<4xf32>, {memories[3]}
   sfa_tile.store %output, %o[%b, %h, %row] : !sfa_tile.tile<4x{dv}xf32>, {memories[2]}
@@ -63,9 +63,9 @@ func.func @f(%outputs: {outputs}, %sums: {sums}) -> ({o}, {lse}) {{
 """
 
 
-def build(compiler, clang, folder, dtype, dv, splits, chip):
+def build(compiler, clang, folder, dtype, dv, splits, chip, heads):
     source, ir, library = (folder / f"f{len(list(folder.iterdir()))}{end}" for end in (".mlir", ".ll", ".so"))
-    source.write_text(module(dtype, dv, splits))
+    source.write_text(module(dtype, dv, splits, heads))
     text = subprocess.run([compiler, source, f"--chip={chip}", "--emit=llvm"], check=True, capture_output=True,
                           text=True).stdout
     for pattern, replacement in REPLACED:
@@ -118,12 +118,12 @@ def aligned(kind, values):
     return ctypes.addressof(buffer) + shift * size, buffer
 
 
-def check(library, source, dtype, dv, splits, rows, gap):
+def check(library, source, dtype, dv, splits, heads, rows, gap):
     """`gap`: elements between rows of the result, which stay as they are."""
     problem = [[[make_row(source.randrange(8) if rows > 1 else 0, dv, splits, source) for _ in range(rows)]
                 for _ in range(HEADS)] for _ in range(BATCHES)]
-    places = [(b, h, s, row) for b in range(BATCHES) for h in range(HEADS) for s in range(splits)
-              for row in range(rows)]
+    places = [(b, first + h, s, row) for b in range(BATCHES) for first in range(0, HEADS, heads)
+              for s in range(splits) for h in range(heads) for row in range(rows)]
     sums, keep_sums = aligned(ctypes.c_float, [problem[b][h][row][0][s] for b, h, s, row in places])
     outputs, keep_outputs = aligned(
         ctypes.c_float, [value for b, h, s, row in places for value in problem[b][h][row][1][s]])
@@ -154,11 +154,11 @@ def main():
     compiler, clang = sys.argv[1:]
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
-        for dtype, dv, splits, chip in CONFIGURATIONS:
-            library = build(compiler, clang, Path(folder), dtype, dv, splits, chip)
+        for dtype, dv, splits, chip, heads in CONFIGURATIONS:
+            library = build(compiler, clang, Path(folder), dtype, dv, splits, chip, heads)
             source = random.Random(dv + splits)
             for rows, gap in ((1, 0), (7, 8)):
-                if not check(library, source, dtype, dv, splits, rows, gap):
+                if not check(library, source, dtype, dv, splits, heads, rows, gap):
                     failed += 1
                     print(f"{chip} {dtype} dv={dv} {splits} splits, {rows} rows: not what the definition gives")
     print(f"{len(CONFIGURATIONS)} kernels, {failed} wrong results")

@@ -1,0 +1,30 @@
+"""How many query heads of a group share a query tile on a GPU. Kernels serve any number of queries, so
+the compiler cannot know; here it is known."""
+
+import math
+import re
+
+# What lib/Schedule/CostModel.cpp says, which does the same for modules of static sizes: a tile with
+# room for packed heads has 128 rows, and a warp 16 rows of one head.
+_Q_TILE = 128
+_MOST = 8
+
+_TILE_IS_GIVEN = re.compile(r"\b(q_tile|k_tile|stages|consumers)\b")
+_GIVEN = re.compile(r"\bpacked_heads\s*=\s*(\d+)")
+
+
+def given(schedule):
+    """What the text of a schedule, or None, says; None where it does not."""
+    found = schedule and _GIVEN.search(schedule)
+    return int(found[1]) if found else None
+
+
+def choose(group, n_q, schedule):
+    """The most heads of a group of `group` whose queries all fit into one tile, so that they read the
+    keys once; 1 for none. Not where a schedule says how large tiles are: that is for it to say, too."""
+    if group == 1 or (schedule and _TILE_IS_GIVEN.search(schedule)):
+        return 1
+    heads = math.gcd(group, _MOST)
+    while heads > 1 and n_q > _Q_TILE // heads:
+        heads //= 2
+    return heads

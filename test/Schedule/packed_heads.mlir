@@ -1,0 +1,91 @@
+// RUN: sfa-opt %s -sfa-assign-schedule=chip=sm_90a | FileCheck %s --check-prefixes=CHECK,SM90
+// RUN: sfa-opt %s -sfa-assign-schedule=chip=sm_80 | FileCheck %s --check-prefixes=CHECK,SM80
+// RUN: sfa-opt %s -sfa-assign-schedule | FileCheck %s --check-prefix=CPU
+
+!k = tensor<1x4x65536x128xbf16>
+!q1 = tensor<1x32x1x128xbf16>
+!q16 = tensor<1x32x16x128xbf16>
+!q17 = tensor<1x32x17x128xbf16>
+!q100 = tensor<1x32x100x128xbf16>
+!dynamic = tensor<1x32x?x128xbf16>
+
+// A tile has room for 16 queries of each of the 8 heads of a group; a warp has 16 rows of one head. Splits are of the 4
+// tiles that are left.
+// CPU-LABEL: @decode(
+// CPU-NOT: packed_heads
+// CHECK-LABEL: @decode(
+// SM90: q_tile = 128, {{.*}}consumers = 2, {{.*}}splits = 33, packed_heads = 8>
+// SM80: q_tile = 128, {{.*}}consumers = 2, {{.*}}packed_heads = 8>
+func.func @decode(%q: !q1, %k: !k) -> !q1 {
+  %o = sfa.attention %q, %k, %k : !q1, !k, !k -> !q1
+  return %o : !q1
+}
+// CPU-LABEL: @sixteen(
+// CHECK-LABEL: @sixteen(
+// CHECK: packed_heads = 8>
+func.func @sixteen(%q: !q16, %k: !k) -> !q16 {
+  %o = sfa.attention %q, %k, %k mask <causal> : !q16, !k, !k -> !q16
+  return %o : !q16
+}
+// CHECK-LABEL: @seventeen(
+// SM90: packed_heads = 4>
+func.func @seventeen(%q: !q17, %k: !k) -> !q17 {
+  %o = sfa.attention %q, %k, %k schedule <softmax = online> : !q17, !k, !k -> !q17
+  return %o : !q17
+}
+// Queries enough of one head, or nobody knows how many.
+// CHECK-LABEL: @many(
+// CHECK-NOT: packed_heads
+// CHECK: return
+func.func @many(%q: !q100, %k: !k) -> !q100 {
+  %o = sfa.attention %q, %k, %k : !q100, !k, !k -> !q100
+  return %o : !q100
+}
+// CHECK-LABEL: @dynamic(
+// CHECK-NOT: packed_heads
+// CHECK: return
+func.func @dynamic(%q: !dynamic, %k: !k) -> !dynamic {
+  %o = sfa.attention %q, %k, %k : !dynamic, !k, !k -> !dynamic
+  return %o : !dynamic
+}
+// What is given is kept, and leaves the rest to follow: on a CPU the rows of a tile.
+// CHECK-LABEL: @given(
+// CHECK: q_tile = {{128|64}}, {{.*}}packed_heads = 4>
+// CPU-LABEL: @given(
+// CPU: q_tile = 128, {{.*}}packed_heads = 4>
+func.func @given(%q: !dynamic, %k: !k) -> !dynamic {
+  %o = sfa.attention %q, %k, %k schedule <packed_heads = 4> : !dynamic, !k, !k -> !dynamic
+  return %o : !dynamic
+}
+// CHECK-LABEL: @none(
+// CHECK: packed_heads = 1>
+// CPU-LABEL: @none(
+// CPU: q_tile = 8, {{.*}}packed_heads = 1>
+func.func @none(%q: !q1, %k: !k) -> !q1 {
+  %o = sfa.attention %q, %k, %k schedule <packed_heads = 1> : !q1, !k, !k -> !q1
+  return %o : !q1
+}
+// A query tile that is given has room for as many heads as it has.
+// CHECK-LABEL: @small_tile(
+// CHECK: q_tile = 64, {{.*}}packed_heads = 4>
+func.func @small_tile(%q: !q1, %k: !k) -> !q1 {
+  %o = sfa.attention %q, %k, %k schedule <q_tile = 64> : !q1, !k, !k -> !q1
+  return %o : !q1
+}
+// Key tiles that are given leave the query tile as it is.
+// CHECK-LABEL: @key_tile(
+// SM90: q_tile = 128, k_tile = 128, {{.*}}packed_heads = 8>
+// SM80: q_tile = 64, k_tile = 128, {{.*}}packed_heads = 4>
+func.func @key_tile(%q: !q1, %k: !k) -> !q1 {
+  %o = sfa.attention %q, %k, %k schedule <softmax = online, k_tile = 128> : !q1, !k, !k -> !q1
+  return %o : !q1
+}
+// Three heads of a group of three have 64 rows each of the three consumers' 192.
+!thin_q = tensor<1x6x1x64xbf16>
+!thin_k = tensor<1x2x1000x64xbf16>
+// CHECK-LABEL: @three(
+// SM90: q_tile = 192, {{.*}}packed_heads = 3>
+func.func @three(%q: !thin_q, %k: !thin_k) -> !thin_q {
+  %o = sfa.attention %q, %k, %k schedule <softmax = online> : !thin_q, !thin_k, !thin_k -> !thin_q
+  return %o : !thin_q
+}

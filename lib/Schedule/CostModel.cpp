@@ -118,12 +118,16 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, co
     return {128, isLazy || hasWindow || isSplit ? 64 : 80, 2};
   }
   // A thread has 255 registers, of which the accumulator of a warp with 32 rows takes dv, the scores
-  // k_tile.
+  // k_tile. Windows and sums in lanes take some, too.
   if (width <= 64)
-    return {128, 64, 1};
-  if (width <= 128)
-    return isLazy && !hasWindow && !hasLse && !op.hasSequences() ? GpuTiles{128, 32, 1}
-                                                                 : GpuTiles{64, 64, 1};
+    return {128, isLazy ? 64 : 96, 1};
+  if (width <= 128) {
+    if (!isLazy)
+      return {128, 64, 1};
+    if (!hasLse && !op.hasSequences())
+      return {128, 48, 1};
+    return hasLse && hasWindow && op.hasSequences() ? GpuTiles{64, 64, 1} : GpuTiles{128, 32, 1};
+  }
   return {64, isLazy ? 16 : 32, 1};
 }
 

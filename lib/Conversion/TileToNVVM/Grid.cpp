@@ -49,7 +49,7 @@ void KernelLowering::setPoint(Value tile, Value head) {
 bool KernelLowering::pointsDiffer() {
   auto masks = keyLoop.getMask().front().getOps<MaskOp>();
   return llvm::any_of(masks, [](MaskOp op) {
-    return op.getMask().rightBound().has_value() && !op.getMask().leftBound().has_value();
+    return op.getMask().rightBound().has_value() != op.getMask().leftBound().has_value();
   });
 }
 

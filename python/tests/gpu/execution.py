@@ -19,7 +19,7 @@ SCHEDULES = ("softmax = online", "softmax = lazy", "softmax = online, splits = 5
 
 #===--- Large ----------------------------------------------------------------------------------===#
 
-@group("large")
+@group("large", shared=False)
 def large(run):
     for schedule in SCHEDULES:
         run.case(f"1,048,576 tokens, causal, {schedule}", _check_million, schedule)
@@ -135,7 +135,7 @@ def _check_codes_repeats():
                 f"repeat {number} differs from the first")
 
 
-@group("streams")
+@group("streams", shared=False)
 def streams(run):
     for form in (None, 8):
         run.case(f"two streams at once, topk {form}", _check_two_streams, form)
@@ -201,7 +201,7 @@ def _check_order():
 
 #===--- Graphs and torch.compile ---------------------------------------------------------------===#
 
-@group("graphs")
+@group("graphs", shared=False)
 def graphs(run):
     for features, schedule in itertools.product((None, 8), SCHEDULES):
         run.case(f"capture and replay, topk {features}, {schedule}", _check_graph, features, schedule)
@@ -266,7 +266,7 @@ class _Block(torch.nn.Module):
         return self.out(attended.transpose(1, 2).flatten(2))
 
 
-@group("compile", each_chip=False)
+@group("compile", each_chip=False, shared=False)
 def compiled(run):
     for mode in ("default", "reduce-overhead"):
         run.case(f"torch.compile, mode {mode}", _check_compile, mode)
@@ -312,7 +312,7 @@ def _expect(kind, part, function):
         raise Failure(f"no {kind.__name__}")
 
 
-@group("errors", each_chip=False)
+@group("errors", each_chip=False, shared=False)
 def errors(run):
     q, k, v = _problem(torch.bfloat16, (4, 2), 64, 64, 32, 32, 1)
     offset = torch.zeros(q.numel() + 8, dtype=q.dtype, device="cuda")[1:q.numel() + 1].view(q.shape)
@@ -361,7 +361,7 @@ def _wrong_offsets(q, k, v):
 SANITIZED = "--sanitized"
 
 
-@group("sanitizer")
+@group("sanitizer", shared=False)
 def sanitizer(run):
     program = shutil.which("compute-sanitizer")
     if program is None:

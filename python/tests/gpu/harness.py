@@ -14,12 +14,13 @@ import sfa._torch
 from oracle import attention64, attention_in_dtype
 
 GROUPS = {}
-"""Name to (function, whether it depends on the chip), in the order of definition."""
+"""Name to (function, whether it depends on the chip, whether its cases may be shared among processes), in the order
+of definition."""
 
 
-def group(name, each_chip=True):
+def group(name, each_chip=True, shared=True):
     def register(function):
-        GROUPS[name] = function, each_chip
+        GROUPS[name] = function, each_chip, shared
         return function
     return register
 
@@ -35,13 +36,16 @@ def require(condition, message):
 
 class Run:
     """Counts the cases of one group. count and seed are for random cases, tools is the folder of an unpacked
-    archive or None."""
+    archive or None. Of share (i, n) every n-th case runs here, the others in other processes."""
 
-    def __init__(self, count, seed, tools=None):
-        self.count, self.seed, self.tools = count, seed, tools
-        self.passed, self.failures, self.notes = 0, [], []
+    def __init__(self, count, seed, tools=None, share=(0, 1)):
+        self.count, self.seed, self.tools, self.share = count, seed, tools, share
+        self.passed, self.failures, self.notes, self.number = 0, [], [], -1
 
     def case(self, name, function, *arguments, **options):
+        self.number += 1
+        if self.number % self.share[1] != self.share[0]:
+            return
         try:
             function(*arguments, **options)
         except Exception as error:
@@ -54,7 +58,11 @@ class Run:
         self.notes.append(text)
 
     def compile_ahead(self, calls):
-        """Makes the kernels of many calls on all cores; their errors come up again in the cases."""
+        """Makes the kernels of many calls on all cores; their errors come up again in the cases. The driver
+        assembles one kernel at a time for each process, so processes that share the cases need none of this."""
+        if self.share[1] > 1:
+            return
+
         def attempt(call):
             with contextlib.suppress(Exception):
                 call()

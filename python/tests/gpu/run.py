@@ -1,10 +1,11 @@
 """All tests that need a GPU; scripts/gpu-test.sh runs this.
 
-    python python/tests/gpu/run.py [--only GROUP,...] [--chips sm_90a,sm_80] [--count N] [--seed N] [--tools DIR]
+    python python/tests/gpu/run.py [--only GROUP,...] [--chips sm_90a,sm_80] [--jobs N] [--count N] [--seed N]
+        [--tools DIR]
 
 Groups that depend on the chip run once for each: the one of the device, and sm_80, whose PTX runs on
-all later GPUs. Each chip has a process of its own; one that dies or hangs is replaced, and the group
-that it was in has failed. Exit status 0 when all passed or there is no GPU.
+all later GPUs. Processes share the cases of most groups, since the driver assembles one kernel at a
+time for each. One that dies or hangs is replaced, and the group that it was in has failed. Exit status 0 when all passed or there is no GPU.
 """
 
 import argparse
@@ -24,12 +25,15 @@ def parse():
     parser = argparse.ArgumentParser(description="Tests of FlashSFA that need a GPU.")
     parser.add_argument("--only", help="groups to run, with commas between them")
     parser.add_argument("--chips", help="chips to compile for, with commas between them")
+    parser.add_argument("--jobs", type=int, default=max(1, min(12, (os.cpu_count() or 1) - 1)),
+                        help="processes that share the cases")
     parser.add_argument("--count", type=int, default=1000, help="random configurations, for all chips "
                         "together")
     parser.add_argument("--seed", type=int, default=None, help="of the random configurations")
     parser.add_argument("--tools", metavar="DIR", help="an unpacked archive, for the group tools")
     parser.add_argument("--list", action="store_true", help="print the groups")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--share", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--sanitized", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -60,7 +64,8 @@ def work(options):
     groups = load_groups()
     from harness import Run
     for name in options.only.split(","):
-        run, start = Run(options.count, options.seed, options.tools), time.perf_counter()
+        share = (options.share, options.jobs) if groups[name][2] else (0, 1)
+        run, start = Run(options.count, options.seed, options.tools, share), time.perf_counter()
         try:
             groups[name][0](run)
             torch.cuda.synchronize()
@@ -81,13 +86,14 @@ def work(options):
 
 #===--- Driver ---------------------------------------------------------------------------------===#
 
-def run_chip(chip, names, options):
-    """Yields the results of groups on one chip."""
+def run_share(chip, names, share, options):
+    """Yields the results of a process's share of groups on one chip."""
     names = list(names)
     while names:
         process = subprocess.Popen(
             [sys.executable, os.path.abspath(__file__), "--worker", "--only", ",".join(names),
              "--count", str(options.count), "--seed", str(options.seed),
+             "--jobs", str(options.jobs), "--share", str(share),
              *(("--tools", options.tools) if options.tools else ())],
             stdout=subprocess.PIPE, text=True, env={**os.environ, "SFA_CHIP": chip})
         lines = queue.Queue()
@@ -123,6 +129,39 @@ def run_chip(chip, names, options):
         process.wait()
 
 
+def run_chip(chip, names, groups, options):
+    """Yields the results of groups on one chip, each when all shares of it are there."""
+    # The first process has the groups that are not shared, behind the others.
+    alone = [name for name in names if not groups[name][2]]
+    together = [name for name in names if groups[name][2]]
+    lists = [together + (alone if share == 0 else []) for share in range(options.jobs)]
+    results = queue.Queue()
+
+    def collect(share):
+        for result in run_share(chip, lists[share], share, options):
+            results.put(result)
+
+    threads = [threading.Thread(target=collect, args=(share,), daemon=True)
+               for share in range(options.jobs) if lists[share]]
+    for thread in threads:
+        thread.start()
+    missing = {name: sum(name in names for names in lists) for name in names}
+    whole = {name: dict(group=name, passed=0, failures=[], notes=[], seconds=0.0) for name in names}
+    while any(missing.values()):
+        part = results.get()
+        name = part["group"]
+        total = whole[name]
+        total["passed"] += part["passed"]
+        total["failures"] += part["failures"]
+        total["notes"] += [note for note in part["notes"] if note not in total["notes"]]
+        total["seconds"] = max(total["seconds"], part["seconds"])
+        missing[name] -= 1
+        if not missing[name]:
+            yield total
+    for thread in threads:
+        thread.join()
+
+
 def drive(options):
     import torch
     groups = load_groups()
@@ -135,13 +174,14 @@ def drive(options):
     chips = options.chips.split(",") if options.chips else list(dict.fromkeys((native, "sm_80")))
     options.seed = int(time.time()) if options.seed is None else options.seed
     options.count = max(1, options.count // len(chips))
+    options.jobs = max(1, options.jobs)
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, chips {', '.join(chips)}, seed "
           f"{options.seed}\n", flush=True)
     print(f"{'group':14} {'chip':8} {'passed':>7} {'failed':>7} {'seconds':>8}", flush=True)
     start, passed, failures, notes = time.perf_counter(), 0, [], []
     for chip in chips:
         wanted = [name for name in names if groups[name][1] or chip == chips[0]]
-        for result in run_chip(chip, wanted, options):
+        for result in run_chip(chip, wanted, groups, options):
             failed = result["failures"]
             print(f"{result['group']:14} {chip:8} {result['passed']:7} {len(failed):7} "
                   f"{result['seconds']:8.1f}", flush=True)

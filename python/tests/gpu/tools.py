@@ -26,7 +26,7 @@ def output_of(*command, timeout=120):
     return done.stdout
 
 
-@group("tools", each_chip=False)
+@group("tools", each_chip=False, shared=False)
 def tools(run):
     if run.tools is None:
         run.note("SKIPPED: tools: --tools DIR names no unpacked archive (scripts/package.sh)")

@@ -112,7 +112,7 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, co
     // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax has columns
     // of sums; a window has two bounds to compare with, and splits have more bounds to keep.
     if (width <= 64)
-      return {192, !isLazy ? 128 : hasWindow || isSplit ? 96 : 112, 3};
+      return {192, (hasWindow || isSplit ? 112 : 128) - (isLazy ? 16 : 0), 3};
     if (width <= 128)
       return {128, 128, 2};
     return {128, isLazy || hasWindow || isSplit ? 64 : 80, 2};
@@ -221,8 +221,9 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
     // Turns pay where products are short beside the softmax.
     bool isShort = widthOf(op) <= 64 || (softmax == Softmax::Online && widthOf(op) > 128);
     turns = tiles.consumers > 1 && *lookahead != 0 && isShort ? Turns::PingPong : Turns::Free;
-    // A block of its own for each tile lets the hardware balance sequences of any lengths.
-    grid = op.hasSequences() ? Grid::Tiles : Grid::Persistent;
+    // A block of its own for each tile lets the hardware balance sequences of any lengths; of splits
+    // there are no more than multiprocessors.
+    grid = op.hasSequences() || splits > 1 ? Grid::Tiles : Grid::Persistent;
   }
   auto chosen = ScheduleAttr::get(op.getContext(), Strategy::Dense, softmax, tiles.qTile,
                                   tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns, grid,

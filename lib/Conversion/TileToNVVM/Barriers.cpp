@@ -38,8 +38,12 @@ void sfa::gpu::waitFor(Emitter &emit, Value barrier, Value parity) {
   emit.make<NVVM::MBarrierTryWaitParityOp>(barrier, parity, emit.i32(suspendTime));
 }
 
-void sfa::gpu::arrive(Emitter &emit, Value barrier) {
-  emit.make<NVVM::MBarrierArriveOp>(emit.getI64Type(), barrier, Value());
+void sfa::gpu::arriveWhere(Emitter &emit, Value condition, Value barrier) {
+  emit.make<LLVM::InlineAsmOp>(
+      TypeRange(), ValueRange{condition, barrier}, "@$0 mbarrier.arrive.shared::cta.b64 _, [$1];",
+      "b,r,~{memory}", /*has_side_effects=*/true, /*is_align_stack=*/false,
+      LLVM::TailCallKind::None,
+      LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
 }
 
 void sfa::gpu::arriveExpecting(Emitter &emit, Value barrier, int64_t bytes) {

@@ -37,7 +37,9 @@ void fenceInits(Emitter &emit);
 void fenceStores(Emitter &emit);
 /// Waits for the phase of parity `parity` (i32) to complete.
 void waitFor(Emitter &emit, mlir::Value barrier, mlir::Value parity);
-void arrive(Emitter &emit, mlir::Value barrier);
+/// Arrives in the threads in which `condition` (i1) holds. A predicate, no branch: behind a branch
+/// that lanes of a warp may take or not the assembler keeps nothing in uniform registers.
+void arriveWhere(Emitter &emit, mlir::Value condition, mlir::Value barrier);
 /// Arrives, and makes the phase wait for `bytes` bytes of copies.
 void arriveExpecting(Emitter &emit, mlir::Value barrier, int64_t bytes);
 

@@ -97,6 +97,14 @@ Value KernelLowering::numRounds() {
       [&] { return Values{rounds}; })[0];
 }
 
+KernelLowering::Point KernelLowering::asUniform(Value tile, Value head, Value exists) {
+  // Loops over its keys have to be known to be the same in all lanes: then what they count is in
+  // uniform registers, which descriptors of matrices need.
+  tile = emit.uniform(emit.select(exists, tile, emit.i32(-1)));
+  return {tile, emit.uniform(head),
+          emit.compare(arith::CmpIPredicate::sge, tile, emit.i32(0))};
+}
+
 KernelLowering::Point KernelLowering::pointOf(Value round) {
   Shares shares = getShares(emit, extents);
   // Nothing of what follows is to be kept in registers from one round to the next.
@@ -107,8 +115,8 @@ KernelLowering::Point KernelLowering::pointOf(Value round) {
   auto isBelow = [&](Value a, Value b) { return emit.compare(arith::CmpIPredicate::ult, a, b); };
   if (!pointsDiffer()) {
     Value number = emit.add(emit.mul(round, blocks), block);
-    return {emit.sub(lastTile, emit.rem(number, tiles)), emit.div(number, tiles),
-            isBelow(number, shares.numPoints(emit))};
+    return asUniform(emit.sub(lastTile, emit.rem(number, tiles)), emit.div(number, tiles),
+                     isBelow(number, shares.numPoints(emit)));
   }
   Value isOdd = emit.compare(arith::CmpIPredicate::ne, emit.bitAnd(round, 1), emit.i32(0));
   auto pairs = [&, tiles = tiles, heads = heads, blocks = blocks, block = block] {
@@ -130,21 +138,22 @@ KernelLowering::Point KernelLowering::pointOf(Value round) {
                   isBelow(number, shares.numPoints(emit))};
   };
   Values found = emit.choose(shares.takesPairs(emit), pairs, byCost);
-  return {found[0], found[1], found[2]};
+  return asUniform(found[0], found[1], found[2]);
 }
 
 //===----------------------------------------------------------------------===//
 // Points
 //===----------------------------------------------------------------------===//
 
-void KernelLowering::enterOwnPoint() {
+void KernelLowering::enterOwnPoint(bool isAgain) {
   // The last row tiles first: they have the most keys under a causal mask.
   Type i32 = emit.getI32Type();
   Value last = emit.sub(emit.make<NVVM::GridDimXOp>(i32), 1);
   Value tile = emit.sub(last, emit.make<NVVM::BlockIdXOp>(i32));
   Value head = emit.make<NVVM::BlockIdYOp>(i32), batch = emit.make<NVVM::BlockIdZOp>(i32);
-  for (Value *number : {&tile, &head, &batch})
-    pin(emit, *number);
+  if (isAgain)
+    for (Value *number : {&tile, &head, &batch})
+      pin(emit, *number);
   setPoint(batch, head, tile);
 }
 
@@ -152,7 +161,7 @@ KernelLowering::Values
 KernelLowering::forEachPoint(ValueRange init, function_ref<Values(Value, ValueRange)> body) {
   placeLane(lane);
   if (!isPersistent()) {
-    enterOwnPoint();
+    enterOwnPoint(/*isAgain=*/false);
     return body(emit.i32(0), init);
   }
   return emit.loop(emit.i32(0), numRounds(), emit.i32(1), init, [&](Value round, ValueRange in) {
@@ -182,7 +191,7 @@ void KernelLowering::enterPointAgain(KeyLoopOp loop, Value round) {
     Point point = pointOf(round);
     setPoint(point.tile, point.head);
   } else {
-    enterOwnPoint();
+    enterOwnPoint(/*isAgain=*/true);
   }
   // It has been lowered before.
   (void)lowerBefore(loop);

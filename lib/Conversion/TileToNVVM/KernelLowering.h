@@ -233,10 +233,11 @@ private:
   /// Sets g and t of lane `number`.
   void placeLane(Value number);
   /// The point of a block that works on one.
-  void enterOwnPoint();
+  void enterOwnPoint(bool isAgain);
   struct Point {
     Value tile, head, exists;
   };
+  Point asUniform(Value tile, Value head, Value exists);
   /// Of a persistent grid the block's point of `round`: heads are those of all batches.
   Point pointOf(Value round);
   Value numRounds();

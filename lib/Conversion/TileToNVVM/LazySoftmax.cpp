@@ -177,7 +177,7 @@ FailureOr<KernelLowering::Weights> KernelLowering::lowerLazySoftmax(KeyLoopOp lo
     looked.looksNext = emit.i1(true);
   } else {
     Values results = emit.choose(
-        state.looksNext,
+        emit.any(state.looksNext),
         [&] {
           lookAtMaxima(looked);
           return withoutAcc(looked);
@@ -254,8 +254,10 @@ void KernelLowering::raiseReferences(State &state, Fragment &probabilities, Valu
     return pack(raised, scaled);
   };
 
+  // It is the same in all lanes: a ballot lets the assembler know.
+  Value isPending = emit.any(state.isPending);
   Values results = emit.choose(
-      emit.bitOr(isDue, state.isPending),
+      emit.bitOr(isDue, isPending),
       [&] {
         Value someTrip;
         State current = state;
@@ -268,7 +270,7 @@ void KernelLowering::raiseReferences(State &state, Fragment &probabilities, Valu
         }
         Value tripped = emit.any(someTrip);
         return emit.choose(
-            emit.bitOr(tripped, state.isPending), [&] { return raiseAll(current, tripped); },
+            emit.bitOr(tripped, isPending), [&] { return raiseAll(current, tripped); },
             [&] { return pack(current, probabilities); });
       },
       [&] { return pack(state, probabilities); });

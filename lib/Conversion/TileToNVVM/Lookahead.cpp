@@ -76,7 +76,7 @@ LogicalResult WarpgroupPath::accumulateBehind(KeyLoopOp loop, KernelLowering::St
   before = emit.select(emit.less(before, emit.i32(0)), emit.i32(stages - 1), before);
   Value gives =
       emit.bitAnd(emit.equal(kernel.lane, emit.i32(0)), emit.bitXor(isFirst, emit.i1(true)));
-  emit.when(gives, [&] { arrive(emit, empty(rings.back(), before)); });
+  arriveWhere(emit, gives, empty(rings.back(), before));
   return kernel.lowerAccumulate(loop, weights, tileAt(rings.back(), valuePosition.stage), state,
                                 emit.equal(valuePosition.stage, emit.i32(0)));
 }

@@ -138,7 +138,7 @@ WarpgroupPath::forEachPoint(ValueRange init,
   carried.push_back(emit.i32(0));
   Values behind = kernel.forEachPoint(carried, [&](Value round, ValueRange in) {
     Value mark = emit.load(emit.getI8Type(), markOf(round));
-    Value isMarked = emit.compare(arith::CmpIPredicate::ne, mark, emit.like(mark, 0));
+    Value isMarked = emit.any(emit.compare(arith::CmpIPredicate::ne, mark, emit.like(mark, 0)));
     return emit.choose(
         isMarked,
         [&] {
@@ -166,12 +166,11 @@ void WarpgroupPath::acquire(const Ring &ring, RingPosition position) {
 }
 
 void WarpgroupPath::release(const Ring &ring, Value stage) {
-  emit.when(emit.equal(kernel.lane, emit.i32(0)), [&] { arrive(emit, empty(ring, stage)); });
+  arriveWhere(emit, emit.equal(kernel.lane, emit.i32(0)), empty(ring, stage));
 }
 
 void WarpgroupPath::releaseQueries(Value condition) {
-  emit.when(emit.bitAnd(condition, emit.equal(kernel.lane, emit.i32(0))),
-            [&] { arrive(emit, emptyQueries()); });
+  arriveWhere(emit, emit.bitAnd(condition, emit.equal(kernel.lane, emit.i32(0))), emptyQueries());
 }
 
 void WarpgroupPath::awaitTurn() {
@@ -363,7 +362,7 @@ FailureOr<RingPosition> WarpgroupPath::consumePoint(KeyLoopOp loop, Value round,
   if (failed(kernel.lowerBehind(loop)))
     return failure();
   if (kernel.lazy && !isSecondPass)
-    emit.when(kernel.overflows, [&] { markPoint(round); });
+    emit.when(emit.any(kernel.overflows), [&] { markPoint(round); });
   return position;
 }
 
@@ -478,7 +477,7 @@ LogicalResult WarpgroupPath::emitPass(KeyLoopOp loop, Values &producer, Values &
     // What consumers have marked is there for all.
     emit.barrier();
     Value some = emit.load(emit.getI8Type(), emit.offset(marks, numMarks));
-    emit.when(emit.compare(arith::CmpIPredicate::ne, some, emit.like(some, 0)), pass);
+    emit.when(emit.any(emit.compare(arith::CmpIPredicate::ne, some, emit.like(some, 0))), pass);
   };
   emit.setInsertionPoint(roles.thenYield());
   whenNeeded([&] { producer = emitProducer(loop, producer); });

@@ -65,13 +65,17 @@ static void emitTied(Emitter &emit, const std::string &text, MutableArrayRef<Val
   constraints += otherConstraints;
   Emitter::Values operands(tied.begin(), tied.end());
   llvm::append_range(operands, others);
-  auto result = LLVM::LLVMStructType::getLiteral(emit.getContext(),
-                                                 SmallVector<Type>(ValueRange(tied).getTypes()));
+  Type result = tied.front().getType();
+  if (tied.size() > 1)
+    result = LLVM::LLVMStructType::getLiteral(emit.getContext(),
+                                              SmallVector<Type>(ValueRange(tied).getTypes()));
   auto assembly = emit.make<LLVM::InlineAsmOp>(
       result, operands, text, constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
       LLVM::TailCallKind::None,
       LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
-  for (auto [i, value] : llvm::enumerate(tied))
+  if (tied.size() == 1)
+    tied.front() = assembly.getResult(0);
+  else for (auto [i, value] : llvm::enumerate(tied))
     value = emit.make<LLVM::ExtractValueOp>(assembly.getResult(0), static_cast<int64_t>(i));
 }
 

@@ -75,7 +75,7 @@ func.func @small_tile(%q: !q1, %k: !k) -> !q1 {
 // Key tiles that are given leave the query tile as it is.
 // CHECK-LABEL: @key_tile(
 // SM90: q_tile = 128, k_tile = 128, {{.*}}packed_heads = 8>
-// SM80: q_tile = 64, k_tile = 128, {{.*}}packed_heads = 4>
+// SM80: q_tile = 128, k_tile = 128, {{.*}}packed_heads = 4>
 func.func @key_tile(%q: !q1, %k: !k) -> !q1 {
   %o = sfa.attention %q, %k, %k schedule <softmax = online, k_tile = 128> : !q1, !k, !k -> !q1
   return %o : !q1

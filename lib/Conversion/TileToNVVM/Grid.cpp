@@ -98,6 +98,8 @@ Value KernelLowering::numRounds() {
 }
 
 KernelLowering::Point KernelLowering::asUniform(Value tile, Value head, Value exists) {
+  if (isInOneLane)
+    return {tile, head, exists};
   // Loops over its keys have to be known to be the same in all lanes: then what they count is in
   // uniform registers, which descriptors of matrices need.
   tile = emit.uniform(emit.select(exists, tile, emit.i32(-1)));

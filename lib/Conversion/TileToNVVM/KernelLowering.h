@@ -148,6 +148,9 @@ public:
   /// `memory`.
   Value tensorMap(const Memory &memory, int64_t rows, int64_t heads = 1);
 
+  /// Whether what is emitted runs in one lane of a warp, where lanes cannot ask each other.
+  bool isInOneLane = false;
+
   //===--- Grid (Grid.cpp) --------------------------------------------------===//
 
   /// Whether a block works on several points of the grid.

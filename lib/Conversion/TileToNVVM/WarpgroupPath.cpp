@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "WarpgroupPath.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace sfa;
@@ -75,6 +76,7 @@ void WarpgroupPath::fillOnes(const SharedTile &value) {
 WarpgroupPath::Values WarpgroupPath::emitProducer(KeyLoopOp loop, ValueRange start) {
   // A warp for each ring and one for queries: keys do not wait until there is room for values, nor
   // those of the next point until its queries have room.
+  llvm::SaveAndRestore inOneLane(kernel.isInOneLane, true);
   Values behind;
   auto isWarp = [&](int64_t number) {
     return emit.equal(kernel.thread, emit.i32(32 * number));
@@ -138,7 +140,9 @@ WarpgroupPath::forEachPoint(ValueRange init,
   carried.push_back(emit.i32(0));
   Values behind = kernel.forEachPoint(carried, [&](Value round, ValueRange in) {
     Value mark = emit.load(emit.getI8Type(), markOf(round));
-    Value isMarked = emit.any(emit.compare(arith::CmpIPredicate::ne, mark, emit.like(mark, 0)));
+    Value isMarked = emit.compare(arith::CmpIPredicate::ne, mark, emit.like(mark, 0));
+    if (!kernel.isInOneLane)
+      isMarked = emit.any(isMarked);
     return emit.choose(
         isMarked,
         [&] {

@@ -53,6 +53,8 @@ class Run:
             self.failures.append(f"{name}: {text[:400]}")
         else:
             self.passed += 1
+        if torch.cuda.memory_reserved() > 2**31:
+            torch.cuda.empty_cache()  # other processes may need it
 
     def note(self, text):
         self.notes.append(text)

@@ -5,16 +5,16 @@
 
 // BOTH-LABEL: func.func @attention
 // BOTH: gpu.launch_func @sfa_kernels::@attention_dense_online blocks in
-// SM80-SAME: threads in (%c128, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c81920_i32
-// SM90-SAME: threads in (%c384, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c163912_i32
+// SM80-SAME: threads in (%c128{{.*}}, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c98304_i32
+// SM90-SAME: threads in (%c384{{.*}}, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c163936_i32
 // BOTH-SAME: sfa.aligned = array<i64: 0, 1, 2, 3>
-// SM90-SAME: sfa.tensor_maps = array<i64: 0, 128, 1, 1, 128, 1, 2, 128, 1>
+// SM90-SAME: sfa.tensor_maps = array<i64: 1, 128, 1, 2, 128, 1, 0, 128, 1>
 
 // SM80: gpu.module @sfa_kernels [#nvvm.target<{{.*}}chip = "sm_80"
 // SM90: gpu.module @sfa_kernels [#nvvm.target<{{.*}}chip = "sm_90a"
 // BOTH: llvm.mlir.global external @sfa_shared() {addr_space = 3 : i32, alignment = 1024 : i64}
 
-// Four warps own 16 rows each.
+// Four warps own 32 rows each.
 // SM80: llvm.func @attention_dense_online(
 // SM80-SAME: nvvm.reqntid = array<i32: 128, 1, 1>
 // Queries and the first stage before the loop, the others ahead in it.
@@ -46,7 +46,7 @@
 // SM90: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
 // SM90: nvvm.wgmma.commit.group.sync.aligned
 // SM90: wgmma.wait_group.sync.aligned 0
-// SM90: nvvm.mbarrier.arrive
+// SM90: mbarrier.arrive.shared::cta
 // SM90: llvm.nvvm.ex2.approx.ftz.f32
 // SM90: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
 // SM90-NOT: nvvm.mma.sync

@@ -1,5 +1,6 @@
 // RUN: sfa-opt %s -sfa-to-nvvm="chip=sm_80" | FileCheck %s --check-prefixes=BOTH,WARP
 // RUN: sfa-opt %s -sfa-to-nvvm="chip=sm_90a" | FileCheck %s --check-prefixes=BOTH,GROUP
+// RUN: sfa-opt %s -sfa-to-nvvm="chip=sm_90a" | FileCheck %s --check-prefix=SECOND
 
 // The sums are 8 columns of ones behind those of the values: in registers, or in shared memory behind the values.
 
@@ -22,11 +23,14 @@
 // GROUP: wgmma.mma_async.sync.aligned.m64n136k16.f32.bf16.bf16
 // GROUP: wgmma.wait_group.sync.aligned 1;
 
-// The second pass, where the block finds something that is not finite: online, without columns of sums.
-// BOTH: nvvm.barrier #nvvm.reduction<or>
-// BOTH: llvm.cond_br
-// GROUP: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
-// GROUP-NOT: m64n136k16
+// The second pass, where the block finds something that is not finite: online, without columns of sums. Blocks that
+// stay have marked it in shared memory.
+// WARP: nvvm.barrier #nvvm.reduction<or>
+// WARP: llvm.cond_br
+// SECOND: llvm.func @attention_dense_lazy(
+// SECOND: llvm.load {{.*}} : !llvm.ptr<3> -> i8
+// SECOND: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16{{.*}}, p, 1, 1, 1;
+// SECOND: llvm.func @attention_dense_lazy_0(
 // WARP: nvvm.mma.sync
 // BOTH: llvm.return
 func.func @attention(%q: tensor<1x8x?x128xbf16>, %k: tensor<1x8x?x128xbf16>, %v: tensor<1x8x?x128xbf16>)

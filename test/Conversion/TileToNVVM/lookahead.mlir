@@ -2,7 +2,7 @@
 
 // The loop of a consumer: the product of the tile before is waited for, its operands kept until here; the probabilities
 // of this one are packed; then, when it is this consumer's turn, the scores of the next tile and the product of this one
-// are issued together. The softmax waits for the scores only.
+// are issued together. The softmax waits for the scores only, and then it is the next consumer's turn.
 
 // CHECK: llvm.func @attention_dense_online(
 // CHECK: wgmma.wait_group.sync.aligned 0;
@@ -15,8 +15,8 @@
 // CHECK-NOT: wgmma.wait_group
 // CHECK: wgmma.mma_async{{.*}}m64n128k16{{.*}}, p, 1, 1, 1
 // CHECK: nvvm.wgmma.commit.group
-// CHECK: bar.arrive
 // CHECK: wgmma.wait_group.sync.aligned 1;
+// CHECK: bar.arrive
 func.func @ahead(%q: tensor<1x8x?x128xbf16>, %k: tensor<1x8x?x128xbf16>, %v: tensor<1x8x?x128xbf16>)
     -> tensor<1x8x?x128xbf16> {
   %o = sfa.attention %q, %k, %v schedule <softmax = online, turns = ping_pong>

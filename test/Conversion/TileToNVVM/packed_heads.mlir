@@ -2,7 +2,7 @@
 // RUN: sfa-opt %s -sfa-to-nvvm="chip=sm_90a" | FileCheck %s --check-prefixes=BOTH,SM90
 // RUN: sfa-compile %s --chip=sm_90a | FileCheck %s --check-prefix=PROGRAM
 
-// SM90: sfa.tensor_maps = array<i64: 0, 32, 4, 1, 128, 1, 2, 128, 1>
+// SM90: sfa.tensor_maps = array<i64: 1, 128, 1, 2, 128, 1, 0, 32, 4>
 // BOTH-LABEL: llvm.func @attention_dense_online_packed(
 
 // Row 32 h + i of the tile is query i of head h.
@@ -11,9 +11,9 @@
 // SM80: llvm.udiv
 // SM80: nvvm.cp.async.shared.global
 
-// A box of 32 rows of each of four heads for each of two panels of 64 columns.
+// Two panels of 64 columns for a tile of keys, of values and of queries: of these a box of 32 rows of each of four heads.
 // SM90: nvvm.setmaxregister decrease
-// SM90-COUNT-2: nvvm.cp.async.bulk.tensor.shared.cluster.global
+// SM90-COUNT-6: nvvm.cp.async.bulk.tensor.shared.cluster.global
 
 // The head of a warp, and its first query: of the mask, and of each result.
 // BOTH: llvm.urem

@@ -85,7 +85,7 @@
 
 // -----
 
-// expected-error @+1 {{unknown value of grid 'blocks', allowed are tiles, persistent}}
+// expected-error @+1 {{unknown grid 'blocks', allowed are tiles, persistent}}
 "a.op"() {schedule = #sfa.schedule<grid = blocks>} : () -> ()
 
 // -----

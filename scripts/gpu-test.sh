@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests that need a GPU, with torch and an installed package.
 #
-#   scripts/gpu-test.sh [WHEEL] [--only GROUP,...] [--count N] [--seed N] [--tools DIR] [--list]
+#   scripts/gpu-test.sh [WHEEL] [--only GROUP,...] [--jobs N] [--count N] [--seed N] [--tools DIR] [--list]
 #
 # WHEEL is put into a folder that is gone afterwards; without it the package is the installed one, or that of this tree
 # where SFA_LIBRARY names its libsfa.so. PYTHON is the interpreter (python3). SFA_REAL_DATA may name a folder of arrays

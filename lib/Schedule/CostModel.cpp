@@ -117,8 +117,8 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, co
       return {128, 128, 2};
     return {128, isLazy || hasWindow || isSplit ? 64 : 80, 2};
   }
-  // A thread has 255 registers, of which the accumulator of a warp with 32 rows takes dv, the scores
-  // k_tile. Windows and sums in lanes take some, too.
+  // A thread has 255 registers, of which the accumulator of a warp with 32 rows takes dv, the
+  // scores k_tile. Windows and sums in lanes take some, too.
   if (width <= 64)
     return {128, isLazy ? 64 : 96, 1};
   if (width <= 128) {
@@ -221,13 +221,13 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
     // Turns pay where products are short beside the softmax.
     bool isShort = widthOf(op) <= 64 || (softmax == Softmax::Online && widthOf(op) > 128);
     turns = tiles.consumers > 1 && *lookahead != 0 && isShort ? Turns::PingPong : Turns::Free;
-    // A block of its own for each tile lets the hardware balance sequences of any lengths; of splits
-    // there are no more than multiprocessors.
+    // A block of its own for each tile lets the hardware balance sequences of any lengths; of
+    // splits there are no more than multiprocessors.
     grid = op.hasSequences() || splits > 1 ? Grid::Tiles : Grid::Persistent;
   }
   auto chosen = ScheduleAttr::get(op.getContext(), Strategy::Dense, softmax, tiles.qTile,
-                                  tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns, grid,
-                                  splits > 1 ? std::optional(splits) : std::nullopt,
+                                  tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns,
+                                  grid, splits > 1 ? std::optional(splits) : std::nullopt,
                                   packedHeads > 1 ? std::optional(packedHeads) : std::nullopt);
   return given ? given.orElse(chosen) : chosen;
 }

@@ -12,14 +12,15 @@
 //
 // Who works on what follows from the numbers of the block and the round, so no memory is shared and
 // results do not depend on time. Where all tiles of queries cost the same, rounds go through the
-// tiles of one head after the other: blocks share the keys of a head in the second-level cache. Under
-// a causal mask tile t of T costs about t + 1, and either
+// tiles of one head after the other: blocks share the keys of a head in the second-level cache.
+// Under a causal mask tile t of T costs about t + 1, and either
 //
 // - tiles are dealt out in the order of their costs, all heads' longest ones first, in a direction
 //   that changes with every round: few heads, whose keys many blocks read at the same time; or
-// - two rounds in a row are a pair of tiles t and T - 1 - t of two neighbouring heads, T + 1 together,
-//   and pairs go through the heads in their order: many heads, whose keys would not fit into the cache
-//   at once. A last head without a neighbour is one of its own.
+// - two rounds in a row are a pair of tiles t and T - 1 - t of two neighbouring heads, T + 1
+// together,
+//   and pairs go through the heads in their order: many heads, whose keys would not fit into the
+//   cache at once. A last head without a neighbour is one of its own.
 //
 // A block has all of its points in its first rounds: after one that does not exist there is none.
 //
@@ -103,8 +104,7 @@ KernelLowering::Point KernelLowering::asUniform(Value tile, Value head, Value ex
   // Loops over its keys have to be known to be the same in all lanes: then what they count is in
   // uniform registers, which descriptors of matrices need.
   tile = emit.uniform(emit.select(exists, tile, emit.i32(-1)));
-  return {tile, emit.uniform(head),
-          emit.compare(arith::CmpIPredicate::sge, tile, emit.i32(0))};
+  return {tile, emit.uniform(head), emit.compare(arith::CmpIPredicate::sge, tile, emit.i32(0))};
 }
 
 KernelLowering::Point KernelLowering::pointOf(Value round) {
@@ -128,10 +128,10 @@ KernelLowering::Point KernelLowering::pointOf(Value round) {
     Value mirrored = emit.sub(lastTile, place);
     // In the middle of a head that is its own neighbour.
     Value isTwice = emit.bitAnd(emit.equal(head, heads), emit.equal(place, mirrored));
-    Value exists = emit.bitAnd(isBelow(number, shares.numPairs(emit)),
-                               emit.bitXor(isTwice, emit.i1(true)));
-    return Values{emit.select(isOdd, place, mirrored),
-                  emit.minSigned(head, emit.sub(heads, 1)), exists};
+    Value exists =
+        emit.bitAnd(isBelow(number, shares.numPairs(emit)), emit.bitXor(isTwice, emit.i1(true)));
+    return Values{emit.select(isOdd, place, mirrored), emit.minSigned(head, emit.sub(heads, 1)),
+                  exists};
   };
   auto byCost = [&, heads = heads, blocks = blocks, block = block] {
     Value place = emit.select(isOdd, emit.sub(emit.sub(blocks, 1), block), block);
@@ -159,8 +159,8 @@ void KernelLowering::enterOwnPoint(bool isAgain) {
   setPoint(batch, head, tile);
 }
 
-KernelLowering::Values
-KernelLowering::forEachPoint(ValueRange init, function_ref<Values(Value, ValueRange)> body) {
+KernelLowering::Values KernelLowering::forEachPoint(ValueRange init,
+                                                    function_ref<Values(Value, ValueRange)> body) {
   placeLane(lane);
   if (!isPersistent()) {
     enterOwnPoint(/*isAgain=*/false);

@@ -92,8 +92,7 @@ LogicalResult KernelLowering::chooseGeometry() {
     return kernel.emitOpError() << "has k_tile = " << geometry.kTile
                                 << "; a GPU needs a multiple of 16";
   geometry.repeats = geometry.qTile / (64 * geometry.consumers);
-  resources.isPersistent =
-      chip.hasWarpgroups && schedule && schedule.getGrid() == Grid::Persistent;
+  resources.isPersistent = chip.hasWarpgroups && schedule && schedule.getGrid() == Grid::Persistent;
   path = chip.hasWarpgroups ? createWarpgroupPath(*this) : createWarpPath(*this);
   if (failed(path->check(geometry)))
     return failure();

@@ -64,8 +64,8 @@ struct TensorMapBox {
 /// What a launch has to know of a kernel.
 struct KernelResources {
   int64_t numThreads = 0, sharedBytes = 0;
-  /// Whether a launch has as many blocks as there are multiprocessors, at most, and the kernel takes
-  /// the extents of its grid.
+  /// Whether a launch has as many blocks as there are multiprocessors, at most, and the kernel
+  /// takes the extents of its grid.
   bool isPersistent = false;
   llvm::SmallVector<TensorMapBox> tensorMaps;
 };
@@ -157,11 +157,10 @@ public:
   bool isPersistent() const { return resources.isPersistent; }
   /// Emits `body` for each point of the grid that the block works on, one after the other, with
   /// values that it carries along. `round` (i32) counts them.
-  Values
-  forEachPoint(ValueRange init,
-               llvm::function_ref<Values(Value round, ValueRange carried)> body);
-  /// Forms what is known of the point of `round` from before the loop once more, so that nothing but
-  /// the round has to be kept in registers meanwhile.
+  Values forEachPoint(ValueRange init,
+                      llvm::function_ref<Values(Value round, ValueRange carried)> body);
+  /// Forms what is known of the point of `round` from before the loop once more, so that nothing
+  /// but the round has to be kept in registers meanwhile.
   void enterPointAgain(tile::KeyLoopOp loop, Value round);
   /// The operations before the key loop, and those behind it, for the point at hand.
   mlir::LogicalResult lowerBefore(tile::KeyLoopOp loop);

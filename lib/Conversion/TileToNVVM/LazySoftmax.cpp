@@ -19,9 +19,10 @@
 //
 // Guard: bf16 has the exponents of f32; references are raised by 32 binary orders, which leaves
 // probabilities some 150 orders to grow and 90 to shrink. When the sums of a product are there, one
-// tile later, rows whose tiles have added more than the guard's threshold raise their reference, and
-// the accumulator and the probabilities at hand are scaled. Nobody asks in every tile but in those
-// of the first stage of the ring, for the tiles since; f16, which has few exponents, asks always.
+// tile later, rows whose tiles have added more than the guard's threshold raise their reference,
+// and the accumulator and the probabilities at hand are scaled. Nobody asks in every tile but in
+// those of the first stage of the ring, for the tiles since; f16, which has few exponents, asks
+// always.
 //
 // That is late where scores grow by more than 80 orders from each tile to the next. So a warp looks
 // at the maxima of a tile before its exponentials when the tile before it raised references by

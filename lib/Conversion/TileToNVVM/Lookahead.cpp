@@ -12,8 +12,8 @@
 //   other units  |         softmax of tile i+1   |         softmax of tile i+2
 //
 // The product with V[i] is waited for before the accumulator is scaled for tile i+1. With turns
-// (ping-pong) a consumer issues its products when the scores of the one before it are there, so that
-// one is in its softmax while the products of others fill the tensor cores.
+// (ping-pong) a consumer issues its products when the scores of the one before it are there, so
+// that one is in its softmax while the products of others fill the tensor cores.
 //
 //===----------------------------------------------------------------------===//
 
@@ -129,9 +129,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
           return KernelLowering::Values(values);
         isLastTile = emit.compare(arith::CmpIPredicate::sge, emit.add(key, step), upper);
         // Nobody waits for a turn after the last one.
-        Value isOver = emit.bitAnd(
-            isLastTile,
-            emit.equal(consumer(), emit.i32(consumers - 1)));
+        Value isOver = emit.bitAnd(isLastTile, emit.equal(consumer(), emit.i32(consumers - 1)));
         givesTurn = emit.bitXor(isOver, emit.i1(true));
         auto next = lowerTile(loop, emit.toIndex(key), carried.state);
         if (failed(next)) {

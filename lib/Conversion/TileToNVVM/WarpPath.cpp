@@ -42,8 +42,8 @@ private:
   /// 16 bytes from chunk `chunk` of row `row`.
   Value chunkAddress(const SharedTile &tile, Value row, Value chunk);
   /// The same of row `laneRow` + `firstRow`, chunk `laneChunk` + `firstChunk`, where the last are
-  /// multiples of 8 and 2, `laneChunk` 0 or 1: what differs between steps is a constant, so that one
-  /// register serves all of them.
+  /// multiples of 8 and 2, `laneChunk` 0 or 1: what differs between steps is a constant, so that
+  /// one register serves all of them.
   Value matrixAddress(const SharedTile &tile, Value laneRow, Value laneChunk, int64_t firstRow,
                       int64_t firstChunk);
   /// Four 8 x 8 matrices: lane l gives the address of row l % 8 of matrix l / 8.
@@ -352,9 +352,8 @@ LogicalResult WarpPath::emitLoop(KeyLoopOp loop) {
         FailureOr<KernelLowering::Weights> weights = failure();
         if (succeeded(kernel.lowerScores(loop, ArrayRef(tiles).drop_back())))
           weights = kernel.lowerSoftmax(loop, key, after);
-        if (failed(weights) ||
-            failed(kernel.lowerAccumulate(loop, *weights, tiles.back(), after,
-                                          emit.equal(stage, emit.i32(0))))) {
+        if (failed(weights) || failed(kernel.lowerAccumulate(loop, *weights, tiles.back(), after,
+                                                             emit.equal(stage, emit.i32(0))))) {
           result = failure();
           return KernelLowering::Values(values);
         }

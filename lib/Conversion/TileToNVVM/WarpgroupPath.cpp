@@ -78,9 +78,7 @@ WarpgroupPath::Values WarpgroupPath::emitProducer(KeyLoopOp loop, ValueRange sta
   // those of the next point until its queries have room.
   llvm::SaveAndRestore inOneLane(kernel.isInOneLane, true);
   Values behind;
-  auto isWarp = [&](int64_t number) {
-    return emit.equal(kernel.thread, emit.i32(32 * number));
-  };
+  auto isWarp = [&](int64_t number) { return emit.equal(kernel.thread, emit.i32(32 * number)); };
   int64_t number = 0;
   for (const Ring &ring : rings) {
     ValueRange position = start.slice(2 * number, 2);
@@ -99,8 +97,8 @@ WarpgroupPath::Values WarpgroupPath::emitProducer(KeyLoopOp loop, ValueRange sta
         });
       });
     };
-    llvm::append_range(
-        behind, emit.choose(isWarp(number++), copyTiles, [&] { return Values(position); }));
+    llvm::append_range(behind,
+                       emit.choose(isWarp(number++), copyTiles, [&] { return Values(position); }));
   }
   emit.when(isWarp(number), [&] {
     forEachPoint({}, [&](Value, Value parity, ValueRange) {
@@ -129,13 +127,11 @@ void WarpgroupPath::markPoint(Value round) {
 }
 
 WarpgroupPath::Values
-WarpgroupPath::forEachPoint(ValueRange init,
-                            function_ref<Values(Value, Value, ValueRange)> body) {
+WarpgroupPath::forEachPoint(ValueRange init, function_ref<Values(Value, Value, ValueRange)> body) {
   // All rounds before one of the first pass have taken their turns.
   if (!isSecondPass)
-    return kernel.forEachPoint(init, [&](Value round, ValueRange in) {
-      return body(round, emit.bitAnd(round, 1), in);
-    });
+    return kernel.forEachPoint(
+        init, [&](Value round, ValueRange in) { return body(round, emit.bitAnd(round, 1), in); });
   Values carried(init);
   carried.push_back(emit.i32(0));
   Values behind = kernel.forEachPoint(carried, [&](Value round, ValueRange in) {
@@ -265,9 +261,8 @@ Fragment WarpgroupPath::accumulate(Fragment acc, const Fragment &probabilities,
   return acc;
 }
 
-FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
-                                                               KernelLowering::State state,
-                                                               RingPosition &position) {
+FailureOr<KernelLowering::State>
+WarpgroupPath::emitInSequence(KeyLoopOp loop, KernelLowering::State state, RingPosition &position) {
   Bounds keys = boundsOf(loop);
   releaseQueries(emit.compare(arith::CmpIPredicate::sge, keys.lower, keys.upper));
   Values carried = KernelLowering::flatten(state);
@@ -276,29 +271,33 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitInSequence(KeyLoopOp loop,
   carried.append({position.stage, position.parity});
   pendingProducts = 0;
   LogicalResult result = success();
-  Values results = emit.loop(keys.lower, keys.upper, keys.step, carried, [&](Value first, ValueRange values) {
-    KernelLowering::State after = KernelLowering::unflatten(state, values.take_front(numState));
-    spent = Values(values.slice(numState, numSpent));
-    scorePosition = valuePosition = {values[numState + numSpent], values[numState + numSpent + 1]};
-    isLastTile = emit.compare(arith::CmpIPredicate::sge, emit.add(first, keys.step), keys.upper);
-    Value key = emit.toIndex(first);
-    limitValues(loop, key);
-    issueScores(loop);
-    auto weights = lowerTile(loop, key, after);
-    SharedTile value = tileAt(rings.back(), valuePosition.stage);
-    Value isFirstStage = emit.equal(valuePosition.stage, emit.i32(0));
-    if (failed(weights) || failed(kernel.lowerAccumulate(loop, *weights, value, after, isFirstStage))) {
-      result = failure();
-      return Values(values);
-    }
-    emitWgmmaWait(emit, 0, after.acc.elements);
-    release(rings.back(), valuePosition.stage);
-    Values next = KernelLowering::flatten(after);
-    llvm::append_range(next, spent);
-    RingPosition following = scorePosition.next(emit, stages);
-    next.append({following.stage, following.parity});
-    return next;
-  });
+  Values results =
+      emit.loop(keys.lower, keys.upper, keys.step, carried, [&](Value first, ValueRange values) {
+        KernelLowering::State after = KernelLowering::unflatten(state, values.take_front(numState));
+        spent = Values(values.slice(numState, numSpent));
+        scorePosition =
+            valuePosition = {values[numState + numSpent], values[numState + numSpent + 1]};
+        isLastTile =
+            emit.compare(arith::CmpIPredicate::sge, emit.add(first, keys.step), keys.upper);
+        Value key = emit.toIndex(first);
+        limitValues(loop, key);
+        issueScores(loop);
+        auto weights = lowerTile(loop, key, after);
+        SharedTile value = tileAt(rings.back(), valuePosition.stage);
+        Value isFirstStage = emit.equal(valuePosition.stage, emit.i32(0));
+        if (failed(weights) ||
+            failed(kernel.lowerAccumulate(loop, *weights, value, after, isFirstStage))) {
+          result = failure();
+          return Values(values);
+        }
+        emitWgmmaWait(emit, 0, after.acc.elements);
+        release(rings.back(), valuePosition.stage);
+        Values next = KernelLowering::flatten(after);
+        llvm::append_range(next, spent);
+        RingPosition following = scorePosition.next(emit, stages);
+        next.append({following.stage, following.parity});
+        return next;
+      });
   if (failed(result))
     return failure();
   position = {results[numState + numSpent], results[numState + numSpent + 1]};

@@ -7,10 +7,10 @@
 //===----------------------------------------------------------------------===//
 //
 // The first warpgroup produces: one of its threads copies queries, and keys into a ring in shared
-// memory, one of another warp values. The others consume: each owns 64 rows of the query tile. A tile
-// of the ring, and the tile of queries, has two mbarriers: "full", on which the bytes of a copy
-// arrive, and "empty", on which every warp that consumes arrives when it has read the tile. Rings go
-// on from one point of the grid to the next.
+// memory, one of another warp values. The others consume: each owns 64 rows of the query tile. A
+// tile of the ring, and the tile of queries, has two mbarriers: "full", on which the bytes of a
+// copy arrive, and "empty", on which every warp that consumes arrives when it has read the tile.
+// Rings go on from one point of the grid to the next.
 //
 //===----------------------------------------------------------------------===//
 
@@ -68,9 +68,9 @@ private:
   void fillOnes(const SharedTile &value);
   /// Tiles in shared memory and barriers, ready for use.
   mlir::LogicalResult prepare(tile::KeyLoopOp loop);
-  /// `KernelLowering::forEachPoint`; in the second pass of a lazy softmax for those only that have to
-  /// be computed again.
-  /// `body` gets the round, the parity of the barriers of its queries, and what is carried along.
+  /// `KernelLowering::forEachPoint`; in the second pass of a lazy softmax for those only that have
+  /// to be computed again. `body` gets the round, the parity of the barriers of its queries, and
+  /// what is carried along.
   Values forEachPoint(ValueRange init, llvm::function_ref<Values(Value, Value, ValueRange)> body);
   /// Remembers that a point has to be computed again.
   void markPoint(Value round);

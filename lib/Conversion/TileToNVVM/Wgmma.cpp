@@ -73,9 +73,11 @@ static void emitTied(Emitter &emit, const std::string &text, MutableArrayRef<Val
       result, operands, text, constraints, /*has_side_effects=*/true, /*is_align_stack=*/false,
       LLVM::TailCallKind::None,
       LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
-  if (tied.size() == 1)
+  if (tied.size() == 1) {
     tied.front() = assembly.getResult(0);
-  else for (auto [i, value] : llvm::enumerate(tied))
+    return;
+  }
+  for (auto [i, value] : llvm::enumerate(tied))
     value = emit.make<LLVM::ExtractValueOp>(assembly.getResult(0), static_cast<int64_t>(i));
 }
 

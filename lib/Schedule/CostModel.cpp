@@ -126,7 +126,7 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, co
       return {128, 64, 1};
     if (!hasLse && !op.hasSequences())
       return {128, 48, 1};
-    return hasLse && hasWindow && op.hasSequences() ? GpuTiles{64, 64, 1} : GpuTiles{128, 32, 1};
+    return hasWindow && op.hasSequences() ? GpuTiles{64, 64, 1} : GpuTiles{128, 32, 1};
   }
   return {64, isLazy ? 16 : 32, 1};
 }

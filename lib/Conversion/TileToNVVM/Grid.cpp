@@ -187,6 +187,9 @@ void KernelLowering::enterPointAgain(KeyLoopOp loop, Value round) {
   Value number = lane;
   pin(emit, number);
   placeLane(number);
+  // The search for a sequence takes longer than registers are worth.
+  if (!loop->getBlock()->getOps<SequenceTileOp>().empty())
+    return;
   if (isPersistent()) {
     // A number of which nobody knows where it comes from.
     pin(emit, round);

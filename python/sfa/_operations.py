@@ -3,7 +3,7 @@
 import math
 import numbers
 
-from . import _library, _module, _packing, _splits, errors
+from . import _library, _module, _packing, _schedule, _splits, errors
 from ._plan import CPU, Plan, View, device_name
 
 GPU_FEATURES = (64, 128, 256)
@@ -299,11 +299,11 @@ def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule)
     bounds = window_bounds(window)
     if device != CPU and offsets is None:
         left, right = bounds or (None, None)
-        packed = _packing.given(schedule)
+        packed = _schedule.given(schedule, "packed_heads")
         if packed is None:
             packed = _packing.choose(q_heads // kv_heads, q_tokens, schedule)
-            schedule = _splits.add_to(schedule, packed, "packed_heads")
-        schedule = _splits.add_to(schedule, _splits.choose(
+            schedule = _schedule.add(schedule, "packed_heads", packed)
+        schedule = _schedule.add(schedule, "splits", _splits.choose(
             batch * q_heads, q_tokens, kv_tokens, left, 0 if causal else right,
             _library.device_properties(device).multiprocessors, max(packed, 1)))
     module = _module.attention(

@@ -10,13 +10,6 @@ _Q_TILE = 128
 _MOST = 8
 
 _TILE_IS_GIVEN = re.compile(r"\b(q_tile|k_tile|stages|consumers)\b")
-_GIVEN = re.compile(r"\bpacked_heads\s*=\s*(\d+)")
-
-
-def given(schedule):
-    """What the text of a schedule, or None, says; None where it does not."""
-    found = schedule and _GIVEN.search(schedule)
-    return int(found[1]) if found else None
 
 
 def choose(group, n_q, schedule):

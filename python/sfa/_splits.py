@@ -1,8 +1,6 @@
 """Into how many shares a GPU cuts the keys of a call. Kernels serve any number of tokens, so the
 compiler cannot know; here the sizes are known."""
 
-import re
-
 # What lib/Schedule/CostModel.cpp says, which does the same for modules of static sizes; its query
 # tiles have about as many rows.
 _Q_TILE = 128
@@ -23,12 +21,3 @@ def choose(num_heads, n_q, n_k, left, right, multiprocessors, packed_heads=1):
         return 1
     most = min(multiprocessors // query_tiles, n_k // _LEAST_KEYS, _MOST)
     return 1 << max(most, 1).bit_length() - 1
-
-
-def add_to(schedule, splits, parameter="splits"):
-    """The text of a schedule, or None, with the splits, or another parameter of which 1 is none, where it
-    gives none."""
-    if splits == 1 or (schedule and re.search(rf"\b{parameter}\b", schedule)):
-        return schedule
-    text = f"{parameter} = {splits}"
-    return f"{schedule}, {text}" if schedule and schedule.strip() else text

@@ -5,7 +5,7 @@ import types
 import unittest
 from unittest import mock
 
-from sfa import _operations, _packing, _splits
+from sfa import _operations, _packing, _schedule, _splits
 from sfa._plan import CPU, View
 
 
@@ -41,7 +41,7 @@ class SplitsTest(unittest.TestCase):
                 ("softmax = lazy", 4, "softmax = lazy, splits = 4"),
                 ("splits = 1", 4, "splits = 1"), ("splits=2, softmax = lazy", 4, "splits=2, softmax = lazy")):
             with self.subTest(schedule=schedule, splits=splits):
-                self.assertEqual(_splits.add_to(schedule, splits), text)
+                self.assertEqual(_schedule.add(schedule, "splits", splits), text)
 
     def test_packed_heads_are_few_tiles(self):
         for packed, n_q, splits in ((1, 1, 4), (4, 1, 16), (8, 16, 32), (8, 17, 16)):
@@ -61,7 +61,7 @@ class SplitsTest(unittest.TestCase):
         for schedule, heads in ((None, None), ("splits = 4", None), ("packed_heads = 4", 4),
                                 ("splits = 2, packed_heads=16", 16)):
             with self.subTest(schedule=schedule):
-                self.assertEqual(_packing.given(schedule), heads)
+                self.assertEqual(_schedule.given(schedule, "packed_heads"), heads)
 
     def schedule_of(self, n_q, n_k, device=0, offsets=None, **options):
         """What the module of a call says behind the word schedule, or None."""

@@ -50,7 +50,6 @@ mlir::Value anyOfBlock(Emitter &emit, mlir::Value condition);
 struct RingPosition {
   mlir::Value stage, parity;
 
-  static RingPosition start(Emitter &emit) { return {emit.i32(0), emit.i32(0)}; }
   RingPosition next(Emitter &emit, int64_t stages) const;
 };
 

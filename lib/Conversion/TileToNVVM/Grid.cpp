@@ -98,49 +98,40 @@ Value KernelLowering::numRounds() {
       [&] { return Values{rounds}; })[0];
 }
 
-KernelLowering::Point KernelLowering::asUniform(Value tile, Value head, Value exists) {
-  if (isInOneLane)
-    return {tile, head, exists};
-  // Loops over its keys have to be known to be the same in all lanes: then what they count is in
-  // uniform registers, which descriptors of matrices need.
-  tile = emit.uniform(emit.select(exists, tile, emit.i32(-1)));
-  return {tile, emit.uniform(head), emit.compare(arith::CmpIPredicate::sge, tile, emit.i32(0))};
-}
-
 KernelLowering::Point KernelLowering::pointOf(Value round) {
   Shares shares = getShares(emit, extents);
   // Nothing of what follows is to be kept in registers from one round to the next.
   for (Value *number : {&shares.tiles, &shares.heads, &shares.blocks, &shares.block})
     pin(emit, *number);
-  auto [tiles, heads, blocks, block] = shares;
-  Value lastTile = emit.sub(tiles, 1);
+  Value lastTile = emit.sub(shares.tiles, 1);
   auto isBelow = [&](Value a, Value b) { return emit.compare(arith::CmpIPredicate::ult, a, b); };
   if (!pointsDiffer()) {
-    Value number = emit.add(emit.mul(round, blocks), block);
-    return asUniform(emit.sub(lastTile, emit.rem(number, tiles)), emit.div(number, tiles),
-                     isBelow(number, shares.numPoints(emit)));
+    Value number = emit.add(emit.mul(round, shares.blocks), shares.block);
+    return {emit.sub(lastTile, emit.rem(number, shares.tiles)), emit.div(number, shares.tiles),
+            isBelow(number, shares.numPoints(emit))};
   }
   Value isOdd = emit.compare(arith::CmpIPredicate::ne, emit.bitAnd(round, 1), emit.i32(0));
-  auto pairs = [&, tiles = tiles, heads = heads, blocks = blocks, block = block] {
-    Value number = emit.add(emit.mul(emit.shiftRight(round, 1), blocks), block);
-    Value place = emit.rem(number, tiles), pair = emit.div(number, tiles);
+  auto pairs = [&] {
+    Value number = emit.add(emit.mul(emit.shiftRight(round, 1), shares.blocks), shares.block);
+    Value place = emit.rem(number, shares.tiles), pair = emit.div(number, shares.tiles);
     Value head = emit.add(emit.mul(pair, 2), emit.bitAnd(round, 1));
     Value mirrored = emit.sub(lastTile, place);
     // In the middle of a head that is its own neighbour.
-    Value isTwice = emit.bitAnd(emit.equal(head, heads), emit.equal(place, mirrored));
+    Value isTwice = emit.bitAnd(emit.equal(head, shares.heads), emit.equal(place, mirrored));
     Value exists =
         emit.bitAnd(isBelow(number, shares.numPairs(emit)), emit.bitXor(isTwice, emit.i1(true)));
-    return Values{emit.select(isOdd, place, mirrored), emit.minSigned(head, emit.sub(heads, 1)),
-                  exists};
+    return Values{emit.select(isOdd, place, mirrored),
+                  emit.minSigned(head, emit.sub(shares.heads, 1)), exists};
   };
-  auto byCost = [&, heads = heads, blocks = blocks, block = block] {
-    Value place = emit.select(isOdd, emit.sub(emit.sub(blocks, 1), block), block);
-    Value number = emit.add(emit.mul(round, blocks), place);
-    return Values{emit.sub(lastTile, emit.div(number, heads)), emit.rem(number, heads),
-                  isBelow(number, shares.numPoints(emit))};
+  auto byCost = [&] {
+    Value last = emit.sub(shares.blocks, 1);
+    Value place = emit.select(isOdd, emit.sub(last, shares.block), shares.block);
+    Value number = emit.add(emit.mul(round, shares.blocks), place);
+    return Values{emit.sub(lastTile, emit.div(number, shares.heads)),
+                  emit.rem(number, shares.heads), isBelow(number, shares.numPoints(emit))};
   };
   Values found = emit.choose(shares.takesPairs(emit), pairs, byCost);
-  return asUniform(found[0], found[1], found[2]);
+  return {found[0], found[1], found[2]};
 }
 
 //===----------------------------------------------------------------------===//

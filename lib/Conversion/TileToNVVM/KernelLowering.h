@@ -148,9 +148,6 @@ public:
   /// `memory`.
   Value tensorMap(const Memory &memory, int64_t rows, int64_t heads = 1);
 
-  /// Whether what is emitted runs in one lane of a warp, where lanes cannot ask each other.
-  bool isInOneLane = false;
-
   //===--- Grid (Grid.cpp) --------------------------------------------------===//
 
   /// Whether a block works on several points of the grid.
@@ -239,7 +236,6 @@ private:
   struct Point {
     Value tile, head, exists;
   };
-  Point asUniform(Value tile, Value head, Value exists);
   /// Of a persistent grid the block's point of `round`: heads are those of all batches.
   Point pointOf(Value round);
   Value numRounds();
@@ -311,7 +307,7 @@ private:
   tile::KeyLoopOp keyLoop;
   /// Of a persistent grid: tiles, heads and batches; i32.
   Values extents;
-  /// After it: the state's laneSum.
+  /// After the first pass of a lazy softmax over a point: the state's laneSum.
   RowVector laneSum;
   KernelResources resources;
 };

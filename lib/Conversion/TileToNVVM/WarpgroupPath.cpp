@@ -7,7 +7,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "WarpgroupPath.h"
-#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace sfa;
@@ -76,7 +75,6 @@ void WarpgroupPath::fillOnes(const SharedTile &value) {
 WarpgroupPath::Values WarpgroupPath::emitProducer(KeyLoopOp loop, ValueRange start) {
   // A warp for each ring and one for queries: keys do not wait until there is room for values, nor
   // those of the next point until its queries have room.
-  llvm::SaveAndRestore inOneLane(kernel.isInOneLane, true);
   Values behind;
   auto isWarp = [&](int64_t number) { return emit.equal(kernel.thread, emit.i32(32 * number)); };
   int64_t number = 0;
@@ -137,8 +135,6 @@ WarpgroupPath::forEachPoint(ValueRange init, function_ref<Values(Value, Value, V
   Values behind = kernel.forEachPoint(carried, [&](Value round, ValueRange in) {
     Value mark = emit.load(emit.getI8Type(), markOf(round));
     Value isMarked = emit.compare(arith::CmpIPredicate::ne, mark, emit.like(mark, 0));
-    if (!kernel.isInOneLane)
-      isMarked = emit.any(isMarked);
     return emit.choose(
         isMarked,
         [&] {
@@ -355,8 +351,11 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitLoop(KeyLoopOp loop, RingPos
   return KernelLowering::unflatten(initial, values.drop_back(2));
 }
 
-FailureOr<RingPosition> WarpgroupPath::consumePoint(KeyLoopOp loop, Value round,
+FailureOr<RingPosition> WarpgroupPath::consumePoint(KeyLoopOp loop, Value round, Value queryParity,
                                                     RingPosition position) {
+  if (failed(kernel.lowerBefore(loop)))
+    return failure();
+  waitFor(emit, fullQueries(), queryParity);
   auto state = emitLoop(loop, position);
   if (failed(state))
     return failure();
@@ -372,11 +371,7 @@ FailureOr<RingPosition> WarpgroupPath::consumePoint(KeyLoopOp loop, Value round,
 FailureOr<WarpgroupPath::Values> WarpgroupPath::emitConsumers(KeyLoopOp loop, ValueRange start) {
   LogicalResult result = success();
   Values behind = forEachPoint(start, [&](Value round, Value queryParity, ValueRange in) {
-    result = kernel.lowerBefore(loop);
-    waitFor(emit, fullQueries(), queryParity);
-    FailureOr<RingPosition> position = failure();
-    if (succeeded(result))
-      position = consumePoint(loop, round, {in[0], in[1]});
+    auto position = consumePoint(loop, round, queryParity, {in[0], in[1]});
     result = position;
     return succeeded(position) ? Values{position->stage, position->parity} : Values(in);
   });

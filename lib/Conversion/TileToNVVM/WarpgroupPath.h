@@ -80,8 +80,9 @@ private:
   /// The tiles of all points, and what is behind the loop. The same, of the one position that all
   /// rings have.
   mlir::FailureOr<Values> emitConsumers(tile::KeyLoopOp loop, ValueRange start);
-  /// One point, from `position` of the rings on; gives the position behind it.
-  mlir::FailureOr<RingPosition> consumePoint(tile::KeyLoopOp loop, Value round,
+  /// One point, whose queries are there at parity `queryParity`, from `position` of the rings on;
+  /// gives the position behind it.
+  mlir::FailureOr<RingPosition> consumePoint(tile::KeyLoopOp loop, Value round, Value queryParity,
                                              RingPosition position);
   /// Both roles, one pass.
   mlir::LogicalResult emitPass(tile::KeyLoopOp loop, Values &producer, Values &consumers,

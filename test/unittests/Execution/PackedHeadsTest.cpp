@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "AllKernels.h"
+#include "CheckKernels.h"
 #include "Judge.h"
 
 #include <fmt/format.h>
@@ -25,20 +26,7 @@ void check(const Configuration &base, size_t turn) {
   for (Configuration &configuration : configurations)
     configuration.type = allTypes[turn++ % allTypes.size()];
   configurations[turn % 2].queryForm = Form::Dense;
-  for (const Kernel &kernel : compileAll(configurations)) {
-    if (!kernel)
-      continue;
-    Judge judge(kernel.configuration);
-    // Several seeds: of so few rows the yardstick is a matter of luck.
-    for (uint64_t seed = 1; seed <= 4; ++seed)
-      for (const Shape &shape : shapes) {
-        Inputs inputs = makeInputs(kernel.configuration, shape, Support::Uniform, seed);
-        judge.add(fmt::format("b={} n_q={} n_k={} seed={}", shape.batch, shape.numQueries,
-                              shape.numKeys, seed),
-                  makeReference(kernel.configuration, shape, inputs), kernel(shape, inputs));
-      }
-    judge.finish();
-  }
+  checkKernels(configurations, shapes);
 }
 
 /// Heads of a group, those of them that share a tile, and the rows of a tile.

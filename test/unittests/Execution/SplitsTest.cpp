@@ -7,9 +7,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "AllKernels.h"
-#include "Judge.h"
-
-#include <fmt/format.h>
+#include "CheckKernels.h"
+#include "gtest/gtest.h"
 
 using namespace sfa;
 using namespace sfa::test;
@@ -27,20 +26,7 @@ void check(Configuration base, size_t turn) {
   std::vector<Configuration> configurations = withAllKernels(base);
   for (Configuration &configuration : configurations)
     configuration.type = allTypes[turn++ % allTypes.size()];
-  for (const Kernel &kernel : compileAll(configurations)) {
-    if (!kernel)
-      continue;
-    Judge judge(kernel.configuration);
-    // Several seeds: of so few rows the yardstick is a matter of luck.
-    for (uint64_t seed = 1; seed <= 4; ++seed)
-      for (const Shape &shape : shapes) {
-        Inputs inputs = makeInputs(kernel.configuration, shape, Support::Uniform, seed);
-        judge.add(fmt::format("b={} n_q={} n_k={} seed={}", shape.batch, shape.numQueries,
-                              shape.numKeys, seed),
-                  makeReference(kernel.configuration, shape, inputs), kernel(shape, inputs));
-      }
-    judge.finish();
-  }
+  checkKernels(configurations, shapes);
 }
 
 class Splits : public testing::TestWithParam<int64_t> {};

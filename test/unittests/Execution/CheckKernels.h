@@ -1,0 +1,26 @@
+//===- CheckKernels.h - Kernels of few rows against the oracle ------*- C++ -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_TEST_UNITTESTS_EXECUTION_CHECKKERNELS_H
+#define SFA_TEST_UNITTESTS_EXECUTION_CHECKKERNELS_H
+
+#include "Configuration.h"
+#include "Inputs.h"
+#include "llvm/ADT/ArrayRef.h"
+
+#include <vector>
+
+namespace sfa::test {
+
+/// Holds the kernels of all `configurations` against the oracle, on inputs of all `shapes`. Each
+/// with several seeds: of few rows the yardstick is a matter of luck.
+void checkKernels(const std::vector<Configuration> &configurations, llvm::ArrayRef<Shape> shapes);
+
+} // namespace sfa::test
+
+#endif // SFA_TEST_UNITTESTS_EXECUTION_CHECKKERNELS_H

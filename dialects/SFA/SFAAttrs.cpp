@@ -234,7 +234,8 @@ LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                    std::optional<int64_t> qTile, std::optional<int64_t> kTile,
                                    std::optional<int64_t> stages, std::optional<int64_t> consumers,
                                    std::optional<int64_t> lookahead, std::optional<Turns>,
-                                   std::optional<Grid>, std::optional<int64_t> splits,
+                                   std::optional<Queries>, std::optional<Grid>,
+                                   std::optional<int64_t> splits,
                                    std::optional<int64_t> packedHeads) {
   if (lookahead && *lookahead != 0 && *lookahead != 1)
     return emitError() << "'lookahead' is " << *lookahead << ", allowed is 0 or 1";
@@ -254,6 +255,7 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
   std::optional<Strategy> strategy;
   std::optional<Softmax> softmax;
   std::optional<Turns> turns;
+  std::optional<Queries> queries;
   std::optional<Grid> grid;
   std::optional<int64_t> qTile, kTile, stages, consumers, lookahead, splits, packedHeads;
   SMLoc loc = parser.getCurrentLocation();
@@ -261,11 +263,11 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
     return {};
   if (succeeded(parser.parseOptionalGreater()))
     return get(parser.getContext(), strategy, softmax, qTile, kTile, stages, consumers, lookahead,
-               turns, grid, splits, packedHeads);
+               turns, queries, grid, splits, packedHeads);
   if (parseParameters(
           parser,
-          "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns, grid, splits, "
-          "packed_heads",
+          "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns, queries, grid, "
+          "splits, packed_heads",
           [&](StringRef key) -> std::optional<ParseResult> {
             if (key == "strategy")
               return parseCase(parser, "strategy", strategy);
@@ -283,6 +285,8 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
               return parseInteger(parser, lookahead);
             if (key == "turns")
               return parseCase(parser, "value of turns", turns);
+            if (key == "queries")
+              return parseCase(parser, "value of queries", queries);
             if (key == "grid")
               return parseCase(parser, "grid", grid);
             if (key == "splits")
@@ -294,7 +298,7 @@ Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
       parser.parseGreater())
     return {};
   return parser.getChecked<ScheduleAttr>(loc, parser.getContext(), strategy, softmax, qTile, kTile,
-                                         stages, consumers, lookahead, turns, grid, splits,
+                                         stages, consumers, lookahead, turns, queries, grid, splits,
                                          packedHeads);
 }
 
@@ -318,6 +322,7 @@ void ScheduleAttr::print(AsmPrinter &printer) const {
   print("consumers", getConsumers());
   print("lookahead", getLookahead());
   print("turns", getTurns());
+  print("queries", getQueries());
   print("grid", getGrid());
   print("splits", getSplits());
   print("packed_heads", getPackedHeads());
@@ -335,6 +340,7 @@ ScheduleAttr ScheduleAttr::orElse(ScheduleAttr other) const {
              choose(getKTile(), other.getKTile()), choose(getStages(), other.getStages()),
              choose(getConsumers(), other.getConsumers()),
              choose(getLookahead(), other.getLookahead()), choose(getTurns(), other.getTurns()),
-             choose(getGrid(), other.getGrid()), choose(getSplits(), other.getSplits()),
+             choose(getQueries(), other.getQueries()), choose(getGrid(), other.getGrid()),
+             choose(getSplits(), other.getSplits()),
              choose(getPackedHeads(), other.getPackedHeads()));
 }

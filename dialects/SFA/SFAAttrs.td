@@ -120,6 +120,13 @@ def SFA_Turns : I32EnumAttr<"Turns", "whether consumer warpgroups take turns", [
   let genSpecializedAttr = 0;
 }
 
+def SFA_Queries : I32EnumAttr<"Queries", "where matrix units take queries from",
+                              [I32EnumAttrCase<"Shared", 0, "shared">,
+                               I32EnumAttrCase<"Registers", 1, "registers">]> {
+  let cppNamespace = "::sfa";
+  let genSpecializedAttr = 0;
+}
+
 def SFA_Grid : I32EnumAttr<"Grid", "which tiles of queries a block works on", [
     I32EnumAttrCase<"Tiles", 0, "tiles">,
     I32EnumAttrCase<"Persistent", 1, "persistent">
@@ -143,6 +150,7 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     | `consumers` | consumer warpgroups (GPU) |
     | `lookahead` | key tiles whose scores are under way during the softmax of the tile before, 0 or 1 (warpgroups of a GPU) |
     | `turns` | `free`: a consumer issues its products when it can. `ping_pong`: consumers take turns, so that one has the tensor cores while others are in their softmax (warpgroups of a GPU) |
+    | `queries` | where matrix units take the queries from. `shared`: from shared memory, for each key tile. `registers`: a warp loads its rows once; they take d / 4 registers of a thread (warpgroups of a GPU) |
     | `grid` | `tiles`: a block for each tile of queries. `persistent`: a block for each multiprocessor, which works on one tile after the other and copies what the next one needs meanwhile (warpgroups of a GPU) |
     | `packed_heads` | query heads of a KV group that share a query tile, 1 to 256: a divisor of the group, of which q_tile is a multiple. Row r of a tile is the query at `r % (q_tile / packed_heads)` of the tile's, of head `r / (q_tile / packed_heads)` of the packed ones. Worth it where there are few queries, which leave most of a tile empty and whose heads read the same keys. 1 where not given |
     | `splits` | shares of a query tile's keys, 1 to 256, each of which is worked on by itself; a second kernel combines them. Worth it where there are fewer query tiles than processors, and many keys. 1 where not given |
@@ -154,13 +162,13 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     #sfa.schedule<packed_heads = 4, splits = 8>
     ```
   }];
-  let parameters = (ins
-    "std::optional<::sfa::Strategy>":$strategy, "std::optional<::sfa::Softmax>":$softmax,
-    "std::optional<int64_t>":$qTile, "std::optional<int64_t>":$kTile,
-    "std::optional<int64_t>":$stages, "std::optional<int64_t>":$consumers,
-    "std::optional<int64_t>":$lookahead, "std::optional<::sfa::Turns>":$turns,
-    "std::optional<::sfa::Grid>":$grid, "std::optional<int64_t>":$splits,
-    "std::optional<int64_t>":$packedHeads);
+  let parameters = (ins "std::optional<::sfa::Strategy>":$strategy,
+      "std::optional<::sfa::Softmax>":$softmax, "std::optional<int64_t>":$qTile,
+      "std::optional<int64_t>":$kTile, "std::optional<int64_t>":$stages,
+      "std::optional<int64_t>":$consumers, "std::optional<int64_t>":$lookahead,
+      "std::optional<::sfa::Turns>":$turns, "std::optional<::sfa::Queries>":$queries,
+      "std::optional<::sfa::Grid>":$grid, "std::optional<int64_t>":$splits,
+      "std::optional<int64_t>":$packedHeads);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{

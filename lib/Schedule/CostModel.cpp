@@ -71,10 +71,10 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
   }
   qTile = static_cast<int64_t>(llvm::alignTo(qTile, std::lcm(int64_t(8), packedHeads)));
 
-  auto chosen =
-      ScheduleAttr::get(op.getContext(), best, Softmax::Online, qTile, kTile, /*stages=*/2,
-                        /*consumers=*/2, /*lookahead=*/{}, /*turns=*/{}, /*grid=*/{}, /*splits=*/{},
-                        /*packedHeads=*/{});
+  auto chosen = ScheduleAttr::get(
+      op.getContext(), best, Softmax::Online, qTile, kTile, /*stages=*/2,
+      /*consumers=*/2, /*lookahead=*/{}, /*turns=*/{}, /*queries=*/{}, /*grid=*/{},
+      /*splits=*/{}, /*packedHeads=*/{});
   return given ? given.orElse(chosen) : chosen;
 }
 
@@ -180,6 +180,15 @@ static int64_t choosePackedHeads(AttentionOp op, function_ref<GpuTiles(int64_t)>
   return 1;
 }
 
+/// Whether a thread has registers for its part of the queries beside accumulator, scores and
+/// probabilities.
+static bool fitInRegisters(AttentionOp op, const GpuTiles &tiles, ScheduleAttr given) {
+  int64_t kTile = given ? given.getKTile().value_or(tiles.kTile) : tiles.kTile;
+  int64_t features = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(3);
+  int64_t columns = op.getValue().getType().getDimSize(3);
+  return tiles.consumers <= 2 && columns / 2 + kTile / 2 + kTile / 4 + features / 4 <= 192;
+}
+
 ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
   auto given = op.getScheduleAttr();
   Softmax softmax = chooseSoftmax(op, chip);
@@ -215,19 +224,23 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
     tiles = chooseTiles(/*isSplit=*/true, packedHeads);
   std::optional<int64_t> lookahead;
   std::optional<Turns> turns;
+  std::optional<Queries> queries;
   std::optional<Grid> grid;
   if (chip.hasWarpgroups) {
     lookahead = given ? given.getLookahead().value_or(1) : 1;
     // Turns pay where products are short beside the softmax.
     bool isShort = widthOf(op) <= 64 || (softmax == Softmax::Online && widthOf(op) > 128);
     turns = tiles.consumers > 1 && *lookahead != 0 && isShort ? Turns::PingPong : Turns::Free;
+    bool areInRegisters = given && given.getQueries() ? *given.getQueries() == Queries::Registers
+                                                      : fitInRegisters(op, tiles, given);
+    queries = areInRegisters ? Queries::Registers : Queries::Shared;
     // A block of its own for each tile lets the hardware balance sequences of any lengths; of
     // splits there are no more than multiprocessors.
     grid = op.hasSequences() || splits > 1 ? Grid::Tiles : Grid::Persistent;
   }
   auto chosen = ScheduleAttr::get(op.getContext(), Strategy::Dense, softmax, tiles.qTile,
                                   tiles.kTile, /*stages=*/2, tiles.consumers, lookahead, turns,
-                                  grid, splits > 1 ? std::optional(splits) : std::nullopt,
+                                  queries, grid, splits > 1 ? std::optional(splits) : std::nullopt,
                                   packedHeads > 1 ? std::optional(packedHeads) : std::nullopt);
   return given ? given.orElse(chosen) : chosen;
 }

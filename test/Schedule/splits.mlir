@@ -26,13 +26,13 @@ func.func @window(%q: !q1, %k: !k) -> !q1 {
 
 // Where there are query tiles enough, or sizes are not known, or it says so: none.
 // CHECK-LABEL: @prefill(
-// CHECK: turns = free, grid = persistent>
+// CHECK: turns = free, queries = registers, grid = persistent>
 func.func @prefill(%q: !q) -> !q {
   %o = sfa.attention %q, %q, %q : !q, !q, !q -> !q
   return %o : !q
 }
 // CHECK-LABEL: @dynamic(
-// CHECK: turns = free, grid = persistent>
+// CHECK: turns = free, queries = registers, grid = persistent>
 func.func @dynamic(%q: !q1, %k: !dynamic) -> !q1 {
   %o = sfa.attention %q, %k, %k : !q1, !dynamic, !dynamic -> !q1
   return %o : !q1

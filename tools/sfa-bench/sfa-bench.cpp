@@ -264,7 +264,7 @@ compileCandidate(MLIRContext *context, const Problem &problem, std::optional<Str
       return std::nullopt;
     }
     op.setScheduleAttr(
-        ScheduleAttr::get(context, strategy, softmax, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+        ScheduleAttr::get(context, strategy, softmax, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
   }
   ScheduleAttr schedule = chooseSchedule(op);
   op.setScheduleAttr(schedule);

@@ -175,11 +175,11 @@ static llvm::Error overrideSchedules(ModuleOp module) {
     ++count;
     auto emitError = [&] { return op.emitOpError(); };
     isValid &= succeeded(ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {},
-                                              {}, {}, {}, splits, packedHeads));
+                                              {}, {}, {}, {}, splits, packedHeads));
     if (!isValid)
       return;
     auto schedule = ScheduleAttr::get(op.getContext(), strategy, softmax, qTile, kTile, {}, {}, {},
-                                      {}, {}, splits, packedHeads);
+                                      {}, {}, {}, splits, packedHeads);
     ScheduleAttr given = op.getScheduleAttr();
     op.setScheduleAttr(given ? schedule.orElse(given) : schedule);
   });

@@ -11,16 +11,17 @@
 // next point's tiles while its consumers finish the one at hand.
 //
 // Who works on what follows from the numbers of the block and the round, so no memory is shared and
-// results do not depend on time. Where all tiles of queries cost the same, rounds go through the
-// tiles of one head after the other: blocks share the keys of a head in the second-level cache.
-// Under a causal mask tile t of T costs about t + 1, and either
+// results do not depend on time. Points are numbered, and dealt out to the blocks in that order.
+// Two things count: blocks are to end at the same time, and those that work at the same time are to
+// read the keys of few heads, which then stay in the second-level cache (reading them from memory
+// again and again costs power, and with it clock: up to a tenth of the speed).
 //
-// - tiles are dealt out in the order of their costs, all heads' longest ones first, in a direction
-//   that changes with every round: few heads, whose keys many blocks read at the same time; or
-// - two rounds in a row are a pair of tiles t and T - 1 - t of two neighbouring heads, T + 1
-// together,
-//   and pairs go through the heads in their order: many heads, whose keys would not fit into the
-//   cache at once. A last head without a neighbour is one of its own.
+// Where all tiles of queries cost the same, heads come one after the other. Under a causal mask
+// tile t of T costs about t + 1: heads come in groups, each with all its tiles in the order of
+// their costs, falling in one group and rising in the next, so that a block that got much of one
+// gets little of the other. That works where the tiles of a group are about a whole number of
+// rounds: `chooseGroup` takes the smallest group of which that is true. Where none is, all heads
+// are one group, dealt out in a direction that changes with every round.
 //
 // A block has all of its points in its first rounds: after one that does not exist there is none.
 //
@@ -33,10 +34,6 @@ using namespace mlir;
 using namespace sfa;
 using namespace sfa::tile;
 using namespace sfa::gpu;
-
-/// Blocks that read the keys of a head at the same time, at least, where all heads are worked on at
-/// once: that many times fewer bytes come from memory than go to multiprocessors.
-static constexpr int64_t leastReaders = 4;
 
 void KernelLowering::setPoint(Value batch, Value head, Value tile) {
   mapping.map(kernel.getCoordinates(),
@@ -64,20 +61,6 @@ struct Shares {
   Value tiles, heads, blocks, block;
 
   Value numPoints(Emitter &emit) const { return emit.mul(tiles, heads); }
-  /// Of tiles.
-  Value numPairs(Emitter &emit) const { return emit.div(emit.add(numPoints(emit), 1), 2); }
-  /// Rounds in which as many things are dealt out to the blocks.
-  Value rounds(Emitter &emit, Value things) const {
-    return emit.div(emit.add(things, emit.sub(blocks, 1)), blocks);
-  }
-  /// Whether two rounds in a row are a pair of tiles, where tiles differ.
-  Value takesPairs(Emitter &emit) const {
-    Value hasManyHeads =
-        emit.compare(arith::CmpIPredicate::ugt, emit.mul(heads, leastReaders), blocks);
-    // Fewer pairs than blocks would leave blocks without work.
-    Value fill = emit.compare(arith::CmpIPredicate::uge, numPairs(emit), blocks);
-    return emit.bitAnd(hasManyHeads, fill);
-  }
 };
 } // namespace
 
@@ -87,15 +70,48 @@ static Shares getShares(Emitter &emit, ValueRange extents) {
           emit.make<NVVM::BlockIdXOp>(i32)};
 }
 
+void KernelLowering::chooseGroup() {
+  // By how much the shares of two blocks differ after a falling and a rising group of N points is
+  // about P s / N^2 of them, for P blocks, where N is s away from a multiple of P.
+  constexpr int64_t most = 25;
+  // An odd number of groups leaves one alone: as much of a share as a block has points.
+  constexpr int64_t manyPoints = 16;
+  constexpr int64_t largest = 128;
+  Shares shares = getShares(emit, extents);
+  auto atLeast = [&](Value a, Value b) { return emit.compare(arith::CmpIPredicate::uge, a, b); };
+  auto choose = [&] {
+    Value hasMany = atLeast(shares.numPoints(emit), emit.mul(shares.blocks, manyPoints));
+    Value group = shares.heads, isFound = emit.i1(false);
+    Value points = shares.tiles, rest = emit.rem(points, shares.blocks);
+    for (int64_t size = 1; size <= largest; size *= 2) {
+      Value missing = emit.sub(shares.blocks, rest);
+      Value away = emit.select(emit.less(rest, missing), rest, missing);
+      Value isEven = emit.equal(emit.bitAnd(shares.heads, 2 * size - 1), emit.i32(0));
+      Value square = emit.mul(emit.toI64(points), emit.toI64(points));
+      Value difference = emit.toI64(emit.mul(emit.mul(away, shares.blocks), most));
+      Value fits = emit.bitAnd(emit.bitOr(isEven, hasMany), emit.less(difference, square));
+      fits = emit.bitAnd(fits, atLeast(emit.add(points, away), shares.blocks));
+      fits = emit.bitAnd(fits, atLeast(shares.heads, emit.i32(2 * size)));
+      group =
+          emit.select(emit.bitOr(isFound, emit.bitXor(fits, emit.i1(true))), group, emit.i32(size));
+      isFound = emit.bitOr(isFound, fits);
+      points = emit.mul(points, 2);
+      rest = emit.mul(rest, 2);
+      rest = emit.select(emit.less(rest, shares.blocks), rest, emit.sub(rest, shares.blocks));
+    }
+    return Values{group};
+  };
+  Value isLarge = atLeast(shares.numPoints(emit), emit.mul(shares.blocks, 2));
+  Values group = emit.choose(isLarge, choose, [&] { return Values{shares.heads}; });
+  // All threads store the same.
+  groupPlace = allocateShared(8);
+  emit.store(group[0], groupPlace);
+  emit.store(emit.div(emit.sub(shares.heads, 1), group[0]), emit.offset(groupPlace, 4));
+}
+
 Value KernelLowering::numRounds() {
   Shares shares = getShares(emit, extents);
-  Value rounds = shares.rounds(emit, shares.numPoints(emit));
-  if (!pointsDiffer())
-    return rounds;
-  return emit.choose(
-      shares.takesPairs(emit),
-      [&] { return Values{emit.mul(shares.rounds(emit, shares.numPairs(emit)), 2)}; },
-      [&] { return Values{rounds}; })[0];
+  return emit.div(emit.add(shares.numPoints(emit), emit.sub(shares.blocks, 1)), shares.blocks);
 }
 
 KernelLowering::Point KernelLowering::pointOf(Value round) {
@@ -103,35 +119,28 @@ KernelLowering::Point KernelLowering::pointOf(Value round) {
   // Nothing of what follows is to be kept in registers from one round to the next.
   for (Value *number : {&shares.tiles, &shares.heads, &shares.blocks, &shares.block})
     pin(emit, *number);
-  Value lastTile = emit.sub(shares.tiles, 1);
-  auto isBelow = [&](Value a, Value b) { return emit.compare(arith::CmpIPredicate::ult, a, b); };
-  if (!pointsDiffer()) {
-    Value number = emit.add(emit.mul(round, shares.blocks), shares.block);
-    return {emit.sub(lastTile, emit.rem(number, shares.tiles)), emit.div(number, shares.tiles),
-            isBelow(number, shares.numPoints(emit))};
+  Value place = shares.block, lastTile = emit.sub(shares.tiles, 1), headsOfGroup;
+  if (groupPlace) {
+    headsOfGroup = emit.load(emit.getI32Type(), groupPlace);
+    Value isOdd = emit.compare(arith::CmpIPredicate::ne, emit.bitAnd(round, 1), emit.i32(0));
+    Value turns = emit.bitAnd(isOdd, emit.equal(headsOfGroup, shares.heads));
+    place = emit.select(turns, emit.sub(emit.sub(shares.blocks, 1), place), place);
   }
-  Value isOdd = emit.compare(arith::CmpIPredicate::ne, emit.bitAnd(round, 1), emit.i32(0));
-  auto pairs = [&] {
-    Value number = emit.add(emit.mul(emit.shiftRight(round, 1), shares.blocks), shares.block);
-    Value place = emit.rem(number, shares.tiles), pair = emit.div(number, shares.tiles);
-    Value head = emit.add(emit.mul(pair, 2), emit.bitAnd(round, 1));
-    Value mirrored = emit.sub(lastTile, place);
-    // In the middle of a head that is its own neighbour.
-    Value isTwice = emit.bitAnd(emit.equal(head, shares.heads), emit.equal(place, mirrored));
-    Value exists =
-        emit.bitAnd(isBelow(number, shares.numPairs(emit)), emit.bitXor(isTwice, emit.i1(true)));
-    return Values{emit.select(isOdd, place, mirrored),
-                  emit.minSigned(head, emit.sub(shares.heads, 1)), exists};
-  };
-  auto byCost = [&] {
-    Value last = emit.sub(shares.blocks, 1);
-    Value place = emit.select(isOdd, emit.sub(last, shares.block), shares.block);
-    Value number = emit.add(emit.mul(round, shares.blocks), place);
-    return Values{emit.sub(lastTile, emit.div(number, shares.heads)),
-                  emit.rem(number, shares.heads), isBelow(number, shares.numPoints(emit))};
-  };
-  Values found = emit.choose(shares.takesPairs(emit), pairs, byCost);
-  return {found[0], found[1], found[2]};
+  Value number = emit.add(emit.mul(round, shares.blocks), place);
+  Value exists = emit.compare(arith::CmpIPredicate::ult, number, shares.numPoints(emit));
+  if (!groupPlace)
+    return {emit.sub(lastTile, emit.rem(number, shares.tiles)), emit.div(number, shares.tiles),
+            exists};
+  Value groupPoints = emit.mul(shares.tiles, headsOfGroup);
+  Value group = emit.div(number, groupPoints), firstHead = emit.mul(group, headsOfGroup);
+  Value rest = emit.sub(number, emit.mul(group, groupPoints));
+  Value left = emit.sub(shares.heads, firstHead);
+  Value width = emit.select(emit.less(left, headsOfGroup), left, headsOfGroup);
+  Value tile = emit.div(rest, width), head = emit.sub(rest, emit.mul(tile, width));
+  // The last group falls: the smallest tiles come at the end.
+  Value lastGroup = emit.load(emit.getI32Type(), emit.offset(groupPlace, 4));
+  Value falls = emit.equal(emit.bitAnd(emit.bitXor(group, lastGroup), 1), emit.i32(0));
+  return {emit.select(falls, emit.sub(lastTile, tile), tile), emit.add(firstHead, head), exists};
 }
 
 //===----------------------------------------------------------------------===//

@@ -144,6 +144,9 @@ FailureOr<LLVM::LLVMFuncOp> KernelLowering::run(Block *module) {
   if (path)
     warp = emit.uniform(warp);
 
+  if (path && isPersistent() && pointsDiffer())
+    chooseGroup();
+
   Block &entry = function.getBody().front();
   LogicalResult lowered = success();
   if (path)

@@ -239,6 +239,8 @@ private:
   /// Of a persistent grid the block's point of `round`: heads are those of all batches.
   Point pointOf(Value round);
   Value numRounds();
+  /// Of a persistent grid whose points differ: decides how many heads are worked on at once.
+  void chooseGroup();
   /// Whether tiles of queries differ in the keys that they see.
   bool pointsDiffer();
   /// From the scores that the stage `score` yields to those that the stage `softmax` gets.
@@ -307,6 +309,10 @@ private:
   tile::KeyLoopOp keyLoop;
   /// Of a persistent grid: tiles, heads and batches; i32.
   Values extents;
+  /// Of one whose points differ: where in shared memory the number of heads that are worked on at
+  /// once and the number of the last such group are, i32. They are there for all after the first
+  /// barrier of the block.
+  Value groupPlace;
   /// After the first pass of a lazy softmax over a point: the state's laneSum.
   RowVector laneSum;
   KernelResources resources;

@@ -218,40 +218,59 @@ void KernelLowering::raiseReferences(State &state, Fragment &probabilities, Valu
     return values;
   };
 
-  // The branch of rows that trip, and of factors that are pending.
-  auto raiseAll = [&](State raised, Value tripped) {
-    Values accFactors, factors;
+  auto scaleRows = [&](const Fragment &tile, const Values &by) {
+    Values scaled;
+    for (auto [i, element] : llvm::enumerate(tile.elements))
+      scaled.push_back(emit.mul(element, by[tile.rowOf(i)]));
+    return scaled;
+  };
+  // The branch of rows that trip: their new references and by what they scale.
+  auto raiseRows = [&](RowVector max) {
+    Values factors;
     for (size_t row = 0; row < sums.elements.size(); ++row) {
       // What the tiles since have added, at the references that the scores at hand have.
-      Value pending = state.pending.elements[row], &max = raised.max.elements[row];
+      Value pending = state.pending.elements[row], &reference = max.elements[row];
       Value sum = emit.mul(sums.elements[row], pending);
       Value before = emit.mul(emit.sub(limits.elements[row], threshold), pending);
       Value partial = emit.sub(sum, before);
-      Value trips =
-          emit.bitAnd(tripped, emit.compare(arith::CmpFPredicate::OGT, partial, threshold));
+      Value trips = emit.compare(arith::CmpFPredicate::OGT, partial, threshold);
       // So that it becomes as much as one key at the reference.
       Value orders = emit.add(emit.log2(emit.max(partial, threshold)), raise);
       orders = emit.select(emit.compare(arith::CmpFPredicate::OLT, orders, most), orders, most);
-      Value above = emit.fma(orders, emit.f32(1 / exponent), max);
-      factors.push_back(emit.select(trips, referenceRatio(max, above), one));
-      max = emit.select(trips, above, max);
-      accFactors.push_back(emit.mul(pending, factors.back()));
-      raised.sum.elements[row] = emit.fma(sum, factors.back(), threshold);
+      Value above = emit.fma(orders, emit.f32(1 / exponent), reference);
+      factors.push_back(emit.select(trips, referenceRatio(reference, above), one));
+      reference = emit.select(trips, above, reference);
     }
-    auto scaleRows = [&](const Fragment &tile, const Values &by) {
-      Values scaled;
-      for (auto [i, element] : llvm::enumerate(tile.elements))
-        scaled.push_back(emit.mul(element, by[tile.rowOf(i)]));
-      return scaled;
-    };
+    Values results = factors;
+    llvm::append_range(results, max.elements);
+    llvm::append_range(results, scaleRows(probabilities, factors));
+    return results;
+  };
+  // The branch of such rows, and of factors that are pending.
+  auto scaleAll = [&](State raised, Value tripped) {
+    size_t numRows = sums.elements.size();
+    Values found = emit.choose(
+        tripped, [&] { return raiseRows(raised.max); },
+        [&] {
+          Values same(numRows, one);
+          llvm::append_range(same, raised.max.elements);
+          llvm::append_range(same, probabilities.elements);
+          return same;
+        });
+    ValueRange rest = found;
+    ValueRange factors = rest.take_front(numRows);
+    raised.max.elements = Values(rest.slice(numRows, numRows));
+    Values accFactors;
+    for (auto [row, factor] : llvm::enumerate(factors)) {
+      accFactors.push_back(emit.mul(state.pending.elements[row], factor));
+      raised.sum.elements[row] = emit.fma(sums.elements[row], accFactors.back(), threshold);
+      if (lazy->hasLse)
+        raised.laneSum.elements[row] = emit.mul(raised.laneSum.elements[row], factor);
+    }
     raised.acc.elements = scaleRows(raised.acc, accFactors);
-    Fragment scaled = probabilities;
-    scaled.elements = emit.choose(
-        tripped, [&] { return scaleRows(probabilities, factors); },
-        [&] { return probabilities.elements; });
-    for (auto [row, element] : llvm::enumerate(raised.laneSum.elements))
-      element = emit.mul(element, factors[row]);
     raised.looksNext = emit.bitOr(raised.looksNext, tripped);
+    Fragment scaled = probabilities;
+    scaled.elements = Values(rest.drop_front(2 * numRows));
     return pack(raised, scaled);
   };
 
@@ -271,7 +290,7 @@ void KernelLowering::raiseReferences(State &state, Fragment &probabilities, Valu
         }
         Value tripped = emit.any(someTrip);
         return emit.choose(
-            emit.bitOr(tripped, isPending), [&] { return raiseAll(current, tripped); },
+            emit.bitOr(tripped, isPending), [&] { return scaleAll(current, tripped); },
             [&] { return pack(current, probabilities); });
       },
       [&] { return pack(state, probabilities); });

@@ -67,7 +67,9 @@ LogicalResult WarpgroupPath::accumulateBehind(KeyLoopOp loop, KernelLowering::St
   KernelLowering::Values registers = state.acc.elements;
   llvm::append_range(registers, weights.probabilities.elements);
   emitWgmmaWait(emit, 0, registers);
-  keepUntilHere(emit, leftOperands, always, fullQueries());
+  KernelLowering::Values kept = leftOperands;
+  llvm::append_range(kept, queryOperands);
+  keepUntilHere(emit, kept, always, fullQueries());
   ArrayRef<Value> waited = registers;
   size_t numAcc = state.acc.elements.size();
   llvm::copy(waited.take_front(numAcc), state.acc.elements.begin());
@@ -106,8 +108,6 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
   }
 
   leftOperands.assign(kernel.geometry.kTile / 4, emit.i32(0));
-  Value rows = kernel.memory(kernel.kernel.getMemories().front()).rows;
-  always = emit.compare(arith::CmpIPredicate::sge, rows, emit.i64(0));
   Carried first{state, *weights, leftOperands, scorePosition};
   auto enter = [&](ValueRange values) {
     Carried carried = first.with(values);

@@ -14,6 +14,7 @@
 
 #include "Barriers.h"
 #include "KernelLowering.h"
+#include "Ldmatrix.h"
 
 using namespace mlir;
 using namespace sfa;
@@ -41,17 +42,8 @@ private:
   void startCopy(LoadOp load, const SharedTile &tile);
   /// 16 bytes from chunk `chunk` of row `row`.
   Value chunkAddress(const SharedTile &tile, Value row, Value chunk);
-  /// The same of row `laneRow` + `firstRow`, chunk `laneChunk` + `firstChunk`, where the last are
-  /// multiples of 8 and 2, `laneChunk` 0 or 1: what differs between steps is a constant, so that
-  /// one register serves all of them.
-  Value matrixAddress(const SharedTile &tile, Value laneRow, Value laneChunk, int64_t firstRow,
-                      int64_t firstChunk);
-  /// Four 8 x 8 matrices: lane l gives the address of row l % 8 of matrix l / 8.
-  std::array<Value, 4> loadMatrices(Value address, bool transpose);
-  /// Chunks 2 `step` and 2 `step` + 1 of 16 rows from `firstRow` on as the left operand of a
-  /// product.
-  std::array<Value, 4> loadLeft(const SharedTile &tile, Value firstRow, int64_t step);
-  /// The same as right operands of two products of 8 columns; rows are columns of the operand.
+  /// Chunks 2 `step` and 2 `step` + 1 of 16 rows from `firstRow` on as right operands of two
+  /// products of 8 columns; rows are columns of the operand.
   std::array<Value, 4> loadRight(const SharedTile &tile, int64_t firstRow, int64_t step);
   /// Rows [16 step, 16 step + 16), chunks 2 pair and 2 pair + 1, as right operands of two products
   /// of 8 columns.
@@ -90,15 +82,6 @@ Value WarpPath::chunkAddress(const SharedTile &tile, Value row, Value chunk) {
   Value offset = emit.add(emit.mul(panel, tile.panelBytes()),
                           emit.add(emit.mul(row, SharedTile::rowBytes), emit.mul(swizzled, 16)));
   return emit.offset(tile.base, offset, emit.getI8Type());
-}
-
-Value WarpPath::matrixAddress(const SharedTile &tile, Value laneRow, Value laneChunk,
-                              int64_t firstRow, int64_t firstChunk) {
-  Value swizzled = emit.bitXor(laneChunk, emit.bitAnd(laneRow, 7));
-  Value offset = emit.add(emit.mul(laneRow, SharedTile::rowBytes), emit.mul(swizzled, 16));
-  offset = emit.bitXor(offset, firstChunk % 8 * 16);
-  return emit.offset(emit.offset(tile.base, offset, emit.getI8Type()),
-                     firstChunk / 8 * tile.panelBytes() + firstRow * SharedTile::rowBytes);
 }
 
 void WarpPath::startCopy(LoadOp load, const SharedTile &tile) {
@@ -142,41 +125,21 @@ void WarpPath::startCopy(LoadOp load, const SharedTile &tile) {
 // Products
 //===----------------------------------------------------------------------===//
 
-std::array<Value, 4> WarpPath::loadMatrices(Value address, bool transpose) {
-  Type i32 = emit.getI32Type();
-  auto type = LLVM::LLVMStructType::getLiteral(emit.getContext(), {i32, i32, i32, i32});
-  auto shape = NVVM::LdStMatrixShapeAttr::get(emit.getContext(), 8, 8);
-  Value loaded = emit.make<NVVM::LdMatrixOp>(
-      type, address, emit.getI32IntegerAttr(4),
-      NVVM::MMALayoutAttr::get(emit.getContext(),
-                               transpose ? NVVM::MMALayout::col : NVVM::MMALayout::row),
-      shape, NVVM::LdStMatrixEltTypeAttr::get(emit.getContext(), NVVM::LdStMatrixEltType::B16));
-  std::array<Value, 4> matrices;
-  for (int64_t i = 0; i < 4; ++i)
-    matrices[i] = emit.make<LLVM::ExtractValueOp>(loaded, i);
-  return matrices;
-}
-
-std::array<Value, 4> WarpPath::loadLeft(const SharedTile &tile, Value firstRow, int64_t step) {
-  // Matrices: rows 0 to 7 and 8 to 15 of the first chunk, then of the second.
-  Value row = emit.add(firstRow, emit.bitAnd(kernel.lane, 15));
-  Value chunk = emit.shiftRight(kernel.lane, 4);
-  return loadMatrices(matrixAddress(tile, row, chunk, 0, 2 * step), /*transpose=*/false);
-}
-
 std::array<Value, 4> WarpPath::loadRight(const SharedTile &tile, int64_t firstRow, int64_t step) {
   // Matrices: both chunks of rows 0 to 7, then of rows 8 to 15.
   Value half = emit.shiftLeft(emit.shiftRight(kernel.lane, 4), 3);
   Value row = emit.add(emit.bitAnd(kernel.lane, 7), half);
   Value chunk = emit.bitAnd(emit.shiftRight(kernel.lane, 3), 1);
-  return loadMatrices(matrixAddress(tile, row, chunk, firstRow, 2 * step), /*transpose=*/false);
+  return loadMatrices(emit, matrixAddress(emit, tile, row, chunk, firstRow, 2 * step),
+                      /*transpose=*/false);
 }
 
 std::array<Value, 4> WarpPath::loadRightTransposed(const SharedTile &tile, int64_t step,
                                                    int64_t pair) {
   // Matrices: rows 0 to 7 and 8 to 15 of the first chunk, then of the second.
   Value row = emit.bitAnd(kernel.lane, 15), chunk = emit.shiftRight(kernel.lane, 4);
-  return loadMatrices(matrixAddress(tile, row, chunk, 16 * step, 2 * pair), /*transpose=*/true);
+  return loadMatrices(emit, matrixAddress(emit, tile, row, chunk, 16 * step, 2 * pair),
+                      /*transpose=*/true);
 }
 
 void WarpPath::multiply(MutableArrayRef<Value> acc, ArrayRef<Value> left, ArrayRef<Value> right) {
@@ -207,7 +170,7 @@ Fragment WarpPath::dot(const SharedTile &query, const SharedTile &key) {
   for (int64_t step = 0; step < query.columns / 16; ++step) {
     SmallVector<std::array<Value, 4>> left;
     for (int64_t repeat = 0; repeat < repeats; ++repeat)
-      left.push_back(loadLeft(query, emit.add(firstRow, 16 * repeat), step));
+      left.push_back(loadLeft(emit, query, kernel.lane, emit.add(firstRow, 16 * repeat), step));
     for (int64_t row = 0; row < key.rows; row += 16) {
       std::array<Value, 4> right = loadRight(key, row, step);
       for (int64_t repeat = 0; repeat < repeats; ++repeat)

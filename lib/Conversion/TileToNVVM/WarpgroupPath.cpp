@@ -8,6 +8,8 @@
 
 #include "WarpgroupPath.h"
 
+#include "Ldmatrix.h"
+
 using namespace mlir;
 using namespace sfa;
 using namespace sfa::tile;
@@ -45,9 +47,13 @@ void WarpgroupPath::startCopy(LoadOp load, const SharedTile &tile, Value barrier
         head = emit.toI32(kernel.scalar(load.getHead())),
         batch = emit.toI32(kernel.scalar(load.getBatch()));
   Type clusterPointer = LLVM::LLVMPointerType::get(emit.getContext(), 7);
+  // One register from one point to the next, not one for each panel.
+  Value base = emit.make<LLVM::PtrToIntOp>(emit.getI32Type(), tile.base);
+  pin(emit, base);
+  base = emit.make<LLVM::IntToPtrOp>(tile.base.getType(), base);
   arriveExpecting(emit, barrier, tile.bytes());
   for (int64_t column = 0; column < tile.columns; column += SharedTile::panelColumns) {
-    Value panel = emit.offset(tile.base, column / SharedTile::panelColumns * tile.panelBytes());
+    Value panel = emit.offset(base, column / SharedTile::panelColumns * tile.panelBytes());
     emit.make<NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp>(
         emit.make<LLVM::AddrSpaceCastOp>(clusterPointer, panel).getResult(), map,
         ValueRange{emit.i32(column), row, head, batch}, barrier, ValueRange(), Value(), Value(),
@@ -165,7 +171,20 @@ void WarpgroupPath::release(const Ring &ring, Value stage) {
   arriveWhere(emit, emit.equal(kernel.lane, emit.i32(0)), empty(ring, stage));
 }
 
+void WarpgroupPath::loadQueries(KeyLoopOp loop) {
+  auto dot = *loop.getScore().getOps<DotOp>().begin();
+  const SharedTile &query = kernel.sharedTiles.at(dot.getQuery());
+  queryOperands.clear();
+  for (int64_t step = 0; step < query.columns / 16; ++step)
+    llvm::append_range(queryOperands,
+                       loadLeft(emit, query, kernel.lane, emit.mul(kernel.warp, 16), step));
+  pin(emit, queryOperands);
+  arriveWhere(emit, emit.equal(kernel.lane, emit.i32(0)), emptyQueries());
+}
+
 void WarpgroupPath::releaseQueries(Value condition) {
+  if (!queryOperands.empty())
+    return;
   arriveWhere(emit, emit.bitAnd(condition, emit.equal(kernel.lane, emit.i32(0))), emptyQueries());
 }
 
@@ -194,9 +213,12 @@ void WarpgroupPath::multiplyScores(KeyLoopOp loop) {
   auto dot = *loop.getScore().getOps<DotOp>().begin();
   const SharedTile &query = kernel.sharedTiles.at(dot.getQuery());
   SharedTile key = tileAt(rings.front(), scorePosition.stage);
-  Value left = describeRows(emit, query, emit.mul(consumer(), 64)), right = describeRows(emit, key);
-  // One register in the loop, not one for each step.
-  pin(emit, left);
+  Value left, right = describeRows(emit, key);
+  if (queryOperands.empty()) {
+    left = describeRows(emit, query, emit.mul(consumer(), 64));
+    // One register in the loop, not one for each step.
+    pin(emit, left);
+  }
   scores = {spent, key.rows};
   emitWgmmaFence(emit);
   for (int64_t step = 0; step < query.columns / 16; ++step) {
@@ -204,9 +226,11 @@ void WarpgroupPath::multiplyScores(KeyLoopOp loop) {
     auto offset = [&](const SharedTile &tile) {
       return step / 4 * tile.panelBytes() + step % 4 * 32;
     };
-    emitWgmma(emit, scores.elements, advance(emit, left, offset(query)),
-              advance(emit, right, offset(key)), element, /*accumulates=*/step > 0,
-              /*rightIsTransposed=*/false);
+    Values operands = queryOperands.empty()
+                          ? Values{advance(emit, left, offset(query))}
+                          : Values(ArrayRef<Value>(queryOperands).slice(4 * step, 4));
+    emitWgmma(emit, scores.elements, operands, advance(emit, right, offset(key)), element,
+              /*accumulates=*/step > 0, /*rightIsTransposed=*/false);
   }
   emitWgmmaCommit(emit);
 }
@@ -287,6 +311,8 @@ WarpgroupPath::emitInSequence(KeyLoopOp loop, KernelLowering::State state, RingP
           return Values(values);
         }
         emitWgmmaWait(emit, 0, after.acc.elements);
+        if (!queryOperands.empty())
+          keepUntilHere(emit, queryOperands, always, fullQueries());
         release(rings.back(), valuePosition.stage);
         Values next = KernelLowering::flatten(after);
         llvm::append_range(next, spent);
@@ -318,6 +344,8 @@ FailureOr<KernelLowering::Weights> WarpgroupPath::lowerTile(KeyLoopOp loop, Valu
 
 FailureOr<KernelLowering::State> WarpgroupPath::emitLoop(KeyLoopOp loop, RingPosition &position) {
   KernelLowering::State initial = kernel.initialState(loop);
+  Value rows = kernel.memory(kernel.kernel.getMemories().front()).rows;
+  always = emit.compare(arith::CmpIPredicate::sge, rows, emit.i64(0));
   spent.assign(kernel.geometry.kTile / 2, emit.f32(0.0f));
   ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
   bool looksAhead = !isSecondPass && (!schedule || schedule.getLookahead().value_or(1) == 1);
@@ -356,6 +384,9 @@ FailureOr<RingPosition> WarpgroupPath::consumePoint(KeyLoopOp loop, Value round,
   if (failed(kernel.lowerBefore(loop)))
     return failure();
   waitFor(emit, fullQueries(), queryParity);
+  ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
+  if (schedule && schedule.getQueries() == Queries::Registers)
+    loadQueries(loop);
   auto state = emitLoop(loop, position);
   if (failed(state))
     return failure();

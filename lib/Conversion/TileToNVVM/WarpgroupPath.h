@@ -115,7 +115,9 @@ private:
   /// Waits for the tile at `position` of a ring; gives it back.
   void acquire(const Ring &ring, RingPosition position);
   void release(const Ring &ring, mlir::Value stage);
-  /// Gives the queries back where `condition` holds.
+  /// Takes the queries into registers, and gives them back.
+  void loadQueries(tile::KeyLoopOp loop);
+  /// Gives the queries back where `condition` holds, unless they are in registers.
   void releaseQueries(mlir::Value condition);
   /// Waits for the turn of this consumer; passes it on.
   void awaitTurn();
@@ -130,6 +132,8 @@ private:
   llvm::SmallVector<Ring> rings;
   /// Loads of queries, and the first barriers, which are theirs: "full" and "empty" of either pass.
   llvm::SmallVector<tile::LoadOp> queries;
+  /// The queries of the point at hand as left operands, where they are in registers.
+  Values queryOperands;
   static constexpr int64_t numQueryBarriers = 4;
   Value fullQueries() { return barriers->at(isSecondPass ? 2 : 0); }
   Value emptyQueries() { return barriers->at(isSecondPass ? 3 : 1); }

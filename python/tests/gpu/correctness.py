@@ -277,9 +277,11 @@ def _check_many_keys(n_q, d, heads=(4, 2), **options):
 
 
 # Batch, heads of queries and of keys, queries, keys: more query tiles than multiprocessors, in one round or two and in
-# many, whole and not; few heads, many, an odd number; queries that see no key.
+# many, whole and not; few heads, many, an odd number; queries that see no key. With 132 multiprocessors the last three come
+# in groups of heads: of 4, of 1, and of 2, of which the last group has 1.
 GRIDS = ((1, 6, 3, 4000, 4000), (3, 15, 5, 1000, 1000), (2, 40, 40, 513, 700), (3, 33, 33, 300, 100),
-         (1, 1, 1, 33_000, 500), (13, 11, 1, 140, 1500), (1, 8, 2, 9000, 9000))
+         (1, 1, 1, 33_000, 500), (13, 11, 1, 140, 1500), (1, 8, 2, 9000, 9000),
+         (1, 8, 2, 17_000, 300), (5, 7, 7, 8300, 150))
 
 
 @group("grid", each_chip=False)

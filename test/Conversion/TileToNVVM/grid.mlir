@@ -46,9 +46,14 @@ func.func @sequences(%q: !t, %k: !t, %v: !t, %offsets: tensor<?xi32>) -> !t {
 
 // SM90: llvm.func @attention_dense_online(
 // SM90-SAME: %{{[a-z0-9]+}}: i64, %[[TILES:[a-z0-9]+]]: i32, %[[HEADS:[a-z0-9]+]]: i32, %[[BATCHES:[a-z0-9]+]]: i32, %{{[a-z0-9]+}}: !llvm.ptr {llvm.align
+// Tiles differ: the group of heads and the number of the last one, for all, in shared memory.
+// SM90: nvvm.read.ptx.sreg.nctaid.x
+// SM90: llvm.urem
+// SM90: llvm.store %{{.*}} : i32, !llvm.ptr<3>
+// SM90: llvm.store %{{.*}} : i32, !llvm.ptr<3>
+// SM90: nvvm.barrier
 // A round at a time, in each warp of the producer and in the consumers.
 // SM90: nvvm.setmaxregister decrease
-// SM90: nvvm.read.ptx.sreg.nctaid.x
 // SM90: nvvm.read.ptx.sreg.ctaid.x
 // SM90: llvm.udiv
 // SM90: cp.async.bulk.tensor
@@ -59,3 +64,7 @@ func.func @sequences(%q: !t, %k: !t, %v: !t, %offsets: tensor<?xi32>) -> !t {
 // SM90: llvm.func @attention_dense_online_0(
 // SM90-SAME: %{{[a-z0-9]+}}: i64, %{{[a-z0-9]+}}: !llvm.ptr {llvm.align
 // SM90: nvvm.read.ptx.sreg.ctaid.y
+// Tiles cost the same: there are no groups.
+// SM90: llvm.func @attention_dense_online_1(
+// SM90-NOT: llvm.urem
+// SM90: nvvm.setmaxregister decrease

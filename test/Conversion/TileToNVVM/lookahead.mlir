@@ -19,7 +19,7 @@
 // CHECK: bar.arrive
 func.func @ahead(%q: tensor<1x8x?x128xbf16>, %k: tensor<1x8x?x128xbf16>, %v: tensor<1x8x?x128xbf16>)
     -> tensor<1x8x?x128xbf16> {
-  %o = sfa.attention %q, %k, %v schedule <softmax = online, turns = ping_pong>
+  %o = sfa.attention %q, %k, %v schedule <softmax = online, turns = ping_pong, queries = shared>
     : tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16> -> tensor<1x8x?x128xbf16>
   return %o : tensor<1x8x?x128xbf16>
 }
@@ -33,6 +33,25 @@ func.func @ahead(%q: tensor<1x8x?x128xbf16>, %k: tensor<1x8x?x128xbf16>, %v: ten
 func.func @in_sequence(%q: tensor<1x8x?x128xbf16>, %k: tensor<1x8x?x128xbf16>, %v: tensor<1x8x?x128xbf16>)
     -> tensor<1x8x?x128xbf16> {
   %o = sfa.attention %q, %k, %v schedule <softmax = online, lookahead = 0>
+    : tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16> -> tensor<1x8x?x128xbf16>
+  return %o : tensor<1x8x?x128xbf16>
+}
+
+// Queries in registers: each warp loads its rows once and gives them back, they are operands of every product, and are
+// kept until the products that read them have been waited for.
+
+// CHECK: llvm.func @attention_dense_online_1(
+// CHECK-COUNT-8: nvvm.ldmatrix
+// CHECK: // operands
+// CHECK: mbarrier.arrive.shared::cta
+// CHECK: wgmma.mma_async{{.*}}m64n128k16{{.*}}, {$128,$129,$130,$131}, $132, p, 1, 1, 0;
+// CHECK: wgmma.wait_group.sync.aligned 0;
+// CHECK: wgmma.wait_group.sync.aligned 0;
+// CHECK: st.shared.v4.b32 [$1+0], {$2,$3,$4,$5};
+// CHECK-SAME: st.shared.v4.b32 [$1+240], {$62,$63,$64,$65};
+func.func @queries_in_registers(%q: tensor<1x8x?x128xbf16>, %k: tensor<1x8x?x128xbf16>, %v: tensor<1x8x?x128xbf16>)
+    -> tensor<1x8x?x128xbf16> {
+  %o = sfa.attention %q, %k, %v schedule <softmax = online, queries = registers>
     : tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16> -> tensor<1x8x?x128xbf16>
   return %o : tensor<1x8x?x128xbf16>
 }

@@ -3,8 +3,8 @@
 
 // CHECK: "a.empty"() {schedule = #sfa.schedule<>}
 "a.empty"() {schedule = #sfa.schedule<>} : () -> ()
-// CHECK: "a.full"() {schedule = #sfa.schedule<strategy = gather, softmax = lazy, q_tile = 128, k_tile = 64, stages = 3, consumers = 2, lookahead = 1, turns = free, grid = persistent, splits = 4, packed_heads = 2>}
-"a.full"() {schedule = #sfa.schedule<packed_heads = 2, splits = 4, grid = persistent, turns = free, lookahead = 1, consumers = 2, stages = 3, k_tile = 64, q_tile = 128, softmax = lazy, strategy = gather>} : () -> ()
+// CHECK: "a.full"() {schedule = #sfa.schedule<strategy = gather, softmax = lazy, q_tile = 128, k_tile = 64, stages = 3, consumers = 2, lookahead = 1, turns = free, queries = registers, grid = persistent, splits = 4, packed_heads = 2>}
+"a.full"() {schedule = #sfa.schedule<packed_heads = 2, splits = 4, grid = persistent, queries = registers, turns = free, lookahead = 1, consumers = 2, stages = 3, k_tile = 64, q_tile = 128, softmax = lazy, strategy = gather>} : () -> ()
 // CHECK: "a.strategies"() {a = #sfa.schedule<strategy = dense>, b = #sfa.schedule<strategy = gather>, c = #sfa.schedule<strategy = scatter>, d = #sfa.schedule<strategy = sparse_mma>}
 "a.strategies"() {a = #sfa.schedule<strategy = dense>, b = #sfa.schedule<strategy = gather>,
                   c = #sfa.schedule<strategy = scatter>, d = #sfa.schedule<strategy = sparse_mma>} : () -> ()

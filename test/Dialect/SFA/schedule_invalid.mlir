@@ -85,6 +85,11 @@
 
 // -----
 
+// expected-error @+1 {{unknown value of queries 'global', allowed are shared, registers}}
+"a.op"() {schedule = #sfa.schedule<queries = global>} : () -> ()
+
+// -----
+
 // expected-error @+1 {{unknown grid 'blocks', allowed are tiles, persistent}}
 "a.op"() {schedule = #sfa.schedule<grid = blocks>} : () -> ()
 

@@ -1,0 +1,46 @@
+//===- Ldmatrix.cpp - Operands of matrix units from shared memory ------------- ===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Ldmatrix.h"
+
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
+using namespace mlir;
+using namespace sfa::gpu;
+
+Value sfa::gpu::matrixAddress(Emitter &emit, const SharedTile &tile, Value laneRow,
+                              Value laneChunk, int64_t firstRow, int64_t firstChunk) {
+  Value swizzled = emit.bitXor(laneChunk, emit.bitAnd(laneRow, 7));
+  Value offset = emit.add(emit.mul(laneRow, SharedTile::rowBytes), emit.mul(swizzled, 16));
+  offset = emit.bitXor(offset, firstChunk % 8 * 16);
+  return emit.offset(emit.offset(tile.base, offset, emit.getI8Type()),
+                     firstChunk / 8 * tile.panelBytes() + firstRow * SharedTile::rowBytes);
+}
+
+std::array<Value, 4> sfa::gpu::loadMatrices(Emitter &emit, Value address, bool transpose) {
+  Type i32 = emit.getI32Type();
+  auto type = LLVM::LLVMStructType::getLiteral(emit.getContext(), {i32, i32, i32, i32});
+  auto shape = NVVM::LdStMatrixShapeAttr::get(emit.getContext(), 8, 8);
+  Value loaded = emit.make<NVVM::LdMatrixOp>(
+      type, address, emit.getI32IntegerAttr(4),
+      NVVM::MMALayoutAttr::get(emit.getContext(),
+                               transpose ? NVVM::MMALayout::col : NVVM::MMALayout::row),
+      shape, NVVM::LdStMatrixEltTypeAttr::get(emit.getContext(), NVVM::LdStMatrixEltType::B16));
+  std::array<Value, 4> matrices;
+  for (int64_t i = 0; i < 4; ++i)
+    matrices[i] = emit.make<LLVM::ExtractValueOp>(loaded, i);
+  return matrices;
+}
+
+std::array<Value, 4> sfa::gpu::loadLeft(Emitter &emit, const SharedTile &tile, Value lane,
+                                         Value firstRow, int64_t step) {
+  // Matrices: rows 0 to 7 and 8 to 15 of the first chunk, then of the second.
+  Value row = emit.add(firstRow, emit.bitAnd(lane, 15));
+  Value chunk = emit.shiftRight(lane, 4);
+  return loadMatrices(emit, matrixAddress(emit, tile, row, chunk, 0, 2 * step), /*transpose=*/false);
+}

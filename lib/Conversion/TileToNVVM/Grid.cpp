@@ -134,7 +134,8 @@ KernelLowering::Point KernelLowering::pointOf(Value round) {
   Value groupPoints = emit.mul(shares.tiles, headsOfGroup);
   Value group = emit.div(number, groupPoints), firstHead = emit.mul(group, headsOfGroup);
   Value rest = emit.sub(number, emit.mul(group, groupPoints));
-  Value left = emit.sub(shares.heads, firstHead);
+  // Behind the last point nothing is left, and nothing is to be divided by 0.
+  Value left = emit.maxSigned(emit.sub(shares.heads, firstHead), emit.i32(1));
   Value width = emit.select(emit.less(left, headsOfGroup), left, headsOfGroup);
   Value tile = emit.div(rest, width), head = emit.sub(rest, emit.mul(tile, width));
   // The last group falls: the smallest tiles come at the end.

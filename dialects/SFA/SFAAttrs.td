@@ -120,9 +120,10 @@ def SFA_Turns : I32EnumAttr<"Turns", "whether consumer warpgroups take turns", [
   let genSpecializedAttr = 0;
 }
 
-def SFA_Queries : I32EnumAttr<"Queries", "where matrix units take queries from",
-                              [I32EnumAttrCase<"Shared", 0, "shared">,
-                               I32EnumAttrCase<"Registers", 1, "registers">]> {
+def SFA_Queries : I32EnumAttr<"Queries", "where matrix units take queries from", [
+    I32EnumAttrCase<"Shared", 0, "shared">,
+    I32EnumAttrCase<"Registers", 1, "registers">
+  ]> {
   let cppNamespace = "::sfa";
   let genSpecializedAttr = 0;
 }
@@ -162,13 +163,13 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     #sfa.schedule<packed_heads = 4, splits = 8>
     ```
   }];
-  let parameters = (ins "std::optional<::sfa::Strategy>":$strategy,
-      "std::optional<::sfa::Softmax>":$softmax, "std::optional<int64_t>":$qTile,
-      "std::optional<int64_t>":$kTile, "std::optional<int64_t>":$stages,
-      "std::optional<int64_t>":$consumers, "std::optional<int64_t>":$lookahead,
-      "std::optional<::sfa::Turns>":$turns, "std::optional<::sfa::Queries>":$queries,
-      "std::optional<::sfa::Grid>":$grid, "std::optional<int64_t>":$splits,
-      "std::optional<int64_t>":$packedHeads);
+  let parameters = (ins
+    "std::optional<::sfa::Strategy>":$strategy, "std::optional<::sfa::Softmax>":$softmax,
+    "std::optional<int64_t>":$qTile, "std::optional<int64_t>":$kTile,
+    "std::optional<int64_t>":$stages, "std::optional<int64_t>":$consumers,
+    "std::optional<int64_t>":$lookahead, "std::optional<::sfa::Turns>":$turns,
+    "std::optional<::sfa::Queries>":$queries, "std::optional<::sfa::Grid>":$grid,
+    "std::optional<int64_t>":$splits, "std::optional<int64_t>":$packedHeads);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{

@@ -231,9 +231,7 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
     // Turns pay where products are short beside the softmax.
     bool isShort = widthOf(op) <= 64 || (softmax == Softmax::Online && widthOf(op) > 128);
     turns = tiles.consumers > 1 && *lookahead != 0 && isShort ? Turns::PingPong : Turns::Free;
-    bool areInRegisters = given && given.getQueries() ? *given.getQueries() == Queries::Registers
-                                                      : fitInRegisters(op, tiles, given);
-    queries = areInRegisters ? Queries::Registers : Queries::Shared;
+    queries = fitInRegisters(op, tiles, given) ? Queries::Registers : Queries::Shared;
     // A block of its own for each tile lets the hardware balance sequences of any lengths; of
     // splits there are no more than multiprocessors.
     grid = op.hasSequences() || splits > 1 ? Grid::Tiles : Grid::Persistent;

@@ -48,8 +48,9 @@ void emitWgmmaWait(Emitter &emit, unsigned pending, llvm::MutableArrayRef<mlir::
 /// Until here nothing else is in `registers`, the left operands of products that were under way.
 /// The assembler takes registers for free as soon as the last product that reads them has been
 /// issued (seen with CUDA 13.0; PTX ISA, "wgmma.wait_group": registers must not be changed before
-/// the wait). So something has to read them after the wait: stores to the shared memory at `anywhere`
-/// behind a branch that is never taken, by a condition `always` that the assembler cannot know.
+/// the wait), even where the next iteration reads them again. So something has to read them after
+/// the wait: stores to the shared memory at `anywhere` behind a branch that is never taken, by a
+/// condition `always` that the assembler cannot know.
 void keepUntilHere(Emitter &emit, llvm::ArrayRef<mlir::Value> registers, mlir::Value always,
                    mlir::Value anywhere);
 

@@ -1,5 +1,5 @@
 """Runs the producers of a persistent grid on this CPU: every tile of queries has to be worked on once, with all the keys
-that it sees, and blocks have to end at about the same time.
+that it sees, blocks have to end at about the same time, and those that work at the same time are to read few heads' keys.
 
     grid_on_cpu.py SFA_COMPILE CLANG
 
@@ -24,11 +24,12 @@ REPLACED = [
     (r"llvm\.nvvm\.read\.ptx\.sreg\.(\w+)\.(\w)", r"read_\1_\2"), (r"llvm\.nvvm\.shfl\.sync\.idx\.i32", "shuffle"),
     (r"llvm\.nvvm\.vote\.ballot\.sync", "ballot"), (r"llvm\.nvvm\.cp\.async\.bulk\.tensor\.g2s\.tile\.4d", "copy_box"),
     (r"(i1|i32) immarg( range\([^)]*\))?", r"\1")]
-SHAPES = [  # blocks, heads, batches, queries, keys; how much more the last block may have under a causal mask
-    (132, 16, 1, 16384, 16384, 1.01), (132, 8, 8, 4096, 4096, 1.01), (132, 16, 1, 8192, 8192, 1.01),
-    (114, 32, 1, 11000, 11000, 1.01), (132, 7, 5, 8300, 8300, 1.035), (132, 5, 1, 4000, 4000, 1.01),
-    (132, 16, 32, 512, 512, 1.04), (132, 11, 13, 140, 1500, 1.4), (64, 3, 1, 700, 700, 1.01), (132, 1, 1, 33000, 500, 1.01),
-    (132, 17, 1, 16600, 200, 1.12)]
+SHAPES = [  # blocks, heads, batches, queries, keys; under a causal mask how much more the last block may
+    # have, and how many heads may be worked on in a round
+    (132, 16, 1, 16384, 16384, 1.01, 2), (132, 8, 8, 4096, 4096, 1.01, 8), (132, 16, 1, 8192, 8192, 1.01, 4),
+    (114, 32, 1, 11000, 11000, 1.01, 8), (132, 7, 5, 8300, 8300, 1.035, 4), (132, 5, 1, 4000, 4000, 1.01, 5),
+    (132, 16, 32, 512, 512, 1.04, 64), (132, 11, 13, 140, 1500, 1.4, 132), (64, 3, 1, 700, 700, 1.01, 3), (132, 1, 1, 33000, 500, 1.01, 1),
+    (132, 17, 1, 16600, 200, 1.12, 2)]
 
 
 class Box(ctypes.Structure):
@@ -68,13 +69,14 @@ def copies(library, number, block, blocks, heads, batches, queries, keys):
     return [box for box in written[:count] if box.column == 0]
 
 
-def check(library, mask, blocks, heads, batches, queries, keys, most_behind):
-    points, loads, longest = collections.Counter(), [], 0
+def check(library, mask, blocks, heads, batches, queries, keys, most_behind, most_heads):
+    points, loads, longest, rounds = collections.Counter(), [], 0, collections.defaultdict(set)
     for block in range(blocks):
         arguments = (library, block, blocks, heads, batches, queries, keys)
         tiles = copies(library, 64, *arguments[1:])
         expected = []
-        for box in tiles:
+        for number, box in enumerate(tiles):
+            rounds[number].add((box.head, box.batch))
             points[box.row // TILE, box.head, box.batch] += 1
             seen = keys if mask == "none" else min(keys, max(0, min(box.row + TILE, queries) + keys - queries))
             expected += [(first, box.head, box.batch) for first in range(0, seen, TILE)]
@@ -87,6 +89,8 @@ def check(library, mask, blocks, heads, batches, queries, keys, most_behind):
     wanted = {(tile, head, batch) for tile in range(-(-queries // TILE)) for head in range(heads) for batch in range(batches)}
     if set(points) != wanted or set(points.values()) != {1}:
         return f"{len(points)} points of {len(wanted)}, of which some {max(points.values())} times"
+    if max(map(len, rounds.values())) > most_heads:
+        return f"{max(map(len, rounds.values()))} heads are worked on at the same time"
     # Who has the longest tile has no less than that.
     behind = max(loads) / max(sum(loads) / blocks, longest)
     return f"the last block has {behind:.3f} of what it should" if behind > most_behind else None
@@ -97,11 +101,11 @@ def main():
     failed = count = 0
     with tempfile.TemporaryDirectory() as folder:
         for mask in ("causal", "none"):
-            for blocks, heads, batches, queries, keys, most_behind in SHAPES:
+            for blocks, heads, batches, queries, keys, most_behind, most_heads in SHAPES:
                 library = build(compiler, clang, Path(folder), mask, heads)
                 # Without a mask blocks differ by one tile.
-                limit = most_behind if mask == "causal" else float("inf")
-                wrong = check(library, mask, blocks, heads, batches, queries, keys, limit)
+                limits = (most_behind, most_heads) if mask == "causal" else (float("inf"), float("inf"))
+                wrong = check(library, mask, blocks, heads, batches, queries, keys, *limits)
                 count += 1
                 failed += wrong is not None
                 if wrong:

@@ -17,11 +17,12 @@
 // again and again costs power, and with it clock: up to a tenth of the speed).
 //
 // Where all tiles of queries cost the same, heads come one after the other. Under a causal mask
-// tile t of T costs about t + 1: heads come in groups, each with all its tiles in the order of
-// their costs, falling in one group and rising in the next, so that a block that got much of one
-// gets little of the other. That works where the tiles of a group are about a whole number of
-// rounds: `chooseGroup` takes the smallest group of which that is true. Where none is, all heads
-// are one group, dealt out in a direction that changes with every round.
+// tile t of T costs about t + 1: heads come in pairs of groups, each with all its tiles in the
+// order of their costs, falling in one group and rising in the other, so that a block that got much
+// of one gets little of the other. That works where the tiles of a group are about a whole number
+// of rounds: `chooseGroup` takes the smallest group of which that is true. Heads that are left,
+// with those of a pair of groups, are the tail: from the largest tile to the smallest, dealt out in
+// a direction that changes with every round. Where there is no such group all heads are the tail.
 //
 // A block has all of its points in its first rounds: after one that does not exist there is none.
 //
@@ -74,39 +75,42 @@ void KernelLowering::chooseGroup() {
   // By how much the shares of two blocks differ after a falling and a rising group of N points is
   // about P s / N^2 of them, for P blocks, where N is s away from a multiple of P.
   constexpr int64_t most = 25;
-  // An odd number of groups leaves one alone: as much of a share as a block has points.
+  // In a tail shares differ by more, so there a block is to have many other points.
   constexpr int64_t manyPoints = 16;
   constexpr int64_t largest = 128;
   Shares shares = getShares(emit, extents);
   auto atLeast = [&](Value a, Value b) { return emit.compare(arith::CmpIPredicate::uge, a, b); };
   auto choose = [&] {
     Value hasMany = atLeast(shares.numPoints(emit), emit.mul(shares.blocks, manyPoints));
-    Value group = shares.heads, isFound = emit.i1(false);
+    Value group = emit.i32(1), tail = shares.heads, isFound = emit.i1(false);
     Value points = shares.tiles, rest = emit.rem(points, shares.blocks);
     for (int64_t size = 1; size <= largest; size *= 2) {
       Value missing = emit.sub(shares.blocks, rest);
       Value away = emit.select(emit.less(rest, missing), rest, missing);
-      Value isEven = emit.equal(emit.bitAnd(shares.heads, 2 * size - 1), emit.i32(0));
+      Value left = emit.bitAnd(shares.heads, 2 * size - 1);
+      Value isEven = emit.equal(left, emit.i32(0));
+      Value itsTail = emit.select(isEven, left, emit.add(left, 2 * size));
       Value square = emit.mul(emit.toI64(points), emit.toI64(points));
       Value difference = emit.toI64(emit.mul(emit.mul(away, shares.blocks), most));
       Value fits = emit.bitAnd(emit.bitOr(isEven, hasMany), emit.less(difference, square));
       fits = emit.bitAnd(fits, atLeast(emit.add(points, away), shares.blocks));
-      fits = emit.bitAnd(fits, atLeast(shares.heads, emit.i32(2 * size)));
-      group =
-          emit.select(emit.bitOr(isFound, emit.bitXor(fits, emit.i1(true))), group, emit.i32(size));
+      fits = emit.bitAnd(fits, emit.less(itsTail, shares.heads));
+      Value isNew = emit.bitAnd(fits, emit.bitXor(isFound, emit.i1(true)));
+      group = emit.select(isNew, emit.i32(size), group);
+      tail = emit.select(isNew, itsTail, tail);
       isFound = emit.bitOr(isFound, fits);
       points = emit.mul(points, 2);
       rest = emit.mul(rest, 2);
       rest = emit.select(emit.less(rest, shares.blocks), rest, emit.sub(rest, shares.blocks));
     }
-    return Values{group};
+    return Values{group, tail};
   };
   Value isLarge = atLeast(shares.numPoints(emit), emit.mul(shares.blocks, 2));
-  Values group = emit.choose(isLarge, choose, [&] { return Values{shares.heads}; });
+  Values chosen = emit.choose(isLarge, choose, [&] { return Values{emit.i32(1), shares.heads}; });
   // All threads store the same.
   groupPlace = allocateShared(8);
-  emit.store(group[0], groupPlace);
-  emit.store(emit.div(emit.sub(shares.heads, 1), group[0]), emit.offset(groupPlace, 4));
+  emit.store(chosen[0], groupPlace);
+  emit.store(chosen[1], emit.offset(groupPlace, 4));
 }
 
 Value KernelLowering::numRounds() {
@@ -119,28 +123,35 @@ KernelLowering::Point KernelLowering::pointOf(Value round) {
   // Nothing of what follows is to be kept in registers from one round to the next.
   for (Value *number : {&shares.tiles, &shares.heads, &shares.blocks, &shares.block})
     pin(emit, *number);
-  Value place = shares.block, lastTile = emit.sub(shares.tiles, 1), headsOfGroup;
+  Value place = shares.block, lastTile = emit.sub(shares.tiles, 1), firstOfRound, group, tail;
+  firstOfRound = emit.mul(round, shares.blocks);
+  Value firstHeadOfTail, firstOfTail;
   if (groupPlace) {
-    headsOfGroup = emit.load(emit.getI32Type(), groupPlace);
+    group = emit.load(emit.getI32Type(), groupPlace);
+    tail = emit.load(emit.getI32Type(), emit.offset(groupPlace, 4));
+    firstHeadOfTail = emit.sub(shares.heads, tail);
+    firstOfTail = emit.mul(firstHeadOfTail, shares.tiles);
     Value isOdd = emit.compare(arith::CmpIPredicate::ne, emit.bitAnd(round, 1), emit.i32(0));
-    Value turns = emit.bitAnd(isOdd, emit.equal(headsOfGroup, shares.heads));
+    Value turns =
+        emit.bitAnd(isOdd, emit.compare(arith::CmpIPredicate::uge, firstOfRound, firstOfTail));
     place = emit.select(turns, emit.sub(emit.sub(shares.blocks, 1), place), place);
   }
-  Value number = emit.add(emit.mul(round, shares.blocks), place);
+  Value number = emit.add(firstOfRound, place);
   Value exists = emit.compare(arith::CmpIPredicate::ult, number, shares.numPoints(emit));
   if (!groupPlace)
     return {emit.sub(lastTile, emit.rem(number, shares.tiles)), emit.div(number, shares.tiles),
             exists};
-  Value groupPoints = emit.mul(shares.tiles, headsOfGroup);
-  Value group = emit.div(number, groupPoints), firstHead = emit.mul(group, headsOfGroup);
-  Value rest = emit.sub(number, emit.mul(group, groupPoints));
-  // Behind the last point nothing is left, and nothing is to be divided by 0.
-  Value left = emit.maxSigned(emit.sub(shares.heads, firstHead), emit.i32(1));
-  Value width = emit.select(emit.less(left, headsOfGroup), left, headsOfGroup);
+  Value isTail = emit.compare(arith::CmpIPredicate::uge, number, firstOfTail);
+  Value groupNumber = emit.div(number, emit.mul(shares.tiles, group));
+  // Behind the last point without a tail: nothing is to be divided by 0.
+  Value width = emit.maxSigned(emit.select(isTail, tail, group), emit.i32(1));
+  Value firstHead = emit.select(isTail, firstHeadOfTail, emit.mul(groupNumber, group));
+  Value rest = emit.sub(number, emit.mul(firstHead, shares.tiles));
   Value tile = emit.div(rest, width), head = emit.sub(rest, emit.mul(tile, width));
-  // The last group falls: the smallest tiles come at the end.
-  Value lastGroup = emit.load(emit.getI32Type(), emit.offset(groupPlace, 4));
-  Value falls = emit.equal(emit.bitAnd(emit.bitXor(group, lastGroup), 1), emit.i32(0));
+  // The smallest tiles come at the end: of the last group, or of the tail.
+  Value hasTail = emit.compare(arith::CmpIPredicate::ne, tail, emit.i32(0));
+  Value isEven = emit.equal(emit.bitAnd(groupNumber, 1), emit.i32(0));
+  Value falls = emit.bitOr(isTail, emit.equal(isEven, hasTail));
   return {emit.select(falls, emit.sub(lastTile, tile), tile), emit.add(firstHead, head), exists};
 }
 

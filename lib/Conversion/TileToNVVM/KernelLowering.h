@@ -310,7 +310,7 @@ private:
   /// Of a persistent grid: tiles, heads and batches; i32.
   Values extents;
   /// Of one whose points differ: where in shared memory the number of heads that are worked on at
-  /// once and the number of the last such group are, i32. They are there for all after the first
+  /// once and the number of those of the tail are, i32. They are there for all after the first
   /// barrier of the block.
   Value groupPlace;
   /// After the first pass of a lazy softmax over a point: the state's laneSum.

@@ -17,14 +17,15 @@
 // stay exact. Sums of the probabilities before they are rounded are formed in lanes only where the
 // log-sum-exp needs them.
 //
-// Guard: bf16 has the exponents of f32; references are raised by 32 binary orders, which leaves
-// probabilities some 150 orders to grow and 90 to shrink. When the sums of a product are there, one
-// tile later, rows whose tiles have added more than the guard's threshold raise their reference,
-// and the accumulator and the probabilities at hand are scaled. Nobody asks in every tile but in
-// those of the first stage of the ring, for the tiles since; f16, which has few exponents, asks
-// always.
+// Guard: bf16 has the exponents of f32; references are raised by 8 binary orders, which leaves
+// probabilities some 130 orders to grow and 110 to shrink. (By more orders the exponents of the
+// largest probabilities would have more bits before the point and fewer behind it.) When the sums
+// of a product are there, one tile later, rows whose tiles have added more than the guard's
+// threshold raise their reference, and the accumulator and the probabilities at hand are scaled.
+// Nobody asks in every tile but in those of the first stage of the ring, for the tiles since; f16,
+// which has few exponents, asks always.
 //
-// That is late where scores grow by more than 80 orders from each tile to the next. So a warp looks
+// That is late where scores grow by more than 60 orders from each tile to the next. So a warp looks
 // at the maxima of a tile before its exponentials when the tile before it raised references by
 // much, and at those of the second tile: scores that grow all along cost what they cost an online
 // softmax.
@@ -65,7 +66,7 @@ LogicalResult KernelLowering::findGuard(KeyLoopOp loop) {
         "same block, whose first branch forms row maxima; a GPU supports no "
         "other use");
   // f16 has no exponents to spare.
-  int raise = valueType.isBF16() ? 32 : 0;
+  int raise = valueType.isBF16() ? 8 : 0;
   lazy = LazySoftmax{guard,
                      *choices.begin(),
                      powers,

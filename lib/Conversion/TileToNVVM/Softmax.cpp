@@ -293,11 +293,11 @@ void KernelLowering::lower(NormalizeOp op) {
 }
 
 void KernelLowering::lower(LseOp op) {
-  Value scale = emit.f32(op.getScale().convertToFloat());
   RowVector reference = gather(rowVectors.at(op.getReference())), result;
   // Probabilities, and with them the sums, are smaller where references were raised.
   RowVector sum = gather(isOptimistic ? laneSum : rowVectors.at(op.getSum()));
   float raise = isOptimistic ? lazy->raise : 0.0f;
+  Value powerScale = isOptimistic ? emit.f32(lazy->powers.getScale().convertToFloat()) : Value();
   for (auto [max, total] : llvm::zip_equal(reference.elements, sum.elements)) {
     Value empty = emit.compare(arith::CmpFPredicate::OEQ, total, emit.f32(0.0f));
     Value log;
@@ -311,7 +311,15 @@ void KernelLowering::lower(LseOp op) {
                      emit.select(isLarge, emit.f32(raise), emit.f32(0.0f)));
     }
     log = emit.mul(log, emit.f32(ln2));
-    result.elements.push_back(emit.select(empty, emit.f32(-infinity), emit.fma(max, scale, log)));
+    Value finite;
+    if (isOptimistic) {
+      // The rounded number that exponents subtract: its error has to cancel here, too.
+      Value subtracted = emit.sub(emit.fma(max, powerScale, emit.f32(raise)), emit.f32(raise));
+      finite = emit.fma(subtracted, emit.f32(ln2), log);
+    } else {
+      finite = emit.fma(max, emit.f32(op.getScale().convertToFloat()), log);
+    }
+    result.elements.push_back(emit.select(empty, emit.f32(-infinity), finite));
   }
   rowVectors[op.getResult()] = result;
 }

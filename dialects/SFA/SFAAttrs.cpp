@@ -329,6 +329,12 @@ void ScheduleAttr::print(AsmPrinter &printer) const {
   printer << ">";
 }
 
+int64_t ScheduleAttr::rowsOfHead(int64_t rows, int64_t packedHeads) {
+  if (rows % packedHeads == 0)
+    return rows / packedHeads;
+  return rows / static_cast<int64_t>(llvm::PowerOf2Ceil(static_cast<uint64_t>(packedHeads)));
+}
+
 bool ScheduleAttr::isComplete() const {
   return getStrategy() && getSoftmax() && getQTile() && getKTile() && getStages() && getConsumers();
 }

@@ -153,7 +153,7 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     | `turns` | `free`: a consumer issues its products when it can. `ping_pong`: consumers take turns, so that one has the tensor cores while others are in their softmax (warpgroups of a GPU) |
     | `queries` | where matrix units take the queries from. `shared`: from shared memory, for each key tile. `registers`: a warp loads its rows once; they take d / 4 registers of a thread (warpgroups of a GPU) |
     | `grid` | `tiles`: a block for each tile of queries. `persistent`: a block for each multiprocessor, which works on one tile after the other and copies what the next one needs meanwhile (warpgroups of a GPU) |
-    | `packed_heads` | query heads of a KV group that share a query tile, 1 to 256: a divisor of the group, of which q_tile is a multiple. Row r of a tile is the query at `r % (q_tile / packed_heads)` of the tile's, of head `r / (q_tile / packed_heads)` of the packed ones. Worth it where there are few queries, which leave most of a tile empty and whose heads read the same keys. 1 where not given |
+    | `packed_heads` | query heads of a KV group that share a query tile, 1 to 256: a divisor of the group. Each has P rows of a tile, one head after the other: P is `q_tile / packed_heads` where that is a whole number, otherwise q_tile divided by the next power of two, and the rows left over are idle. Row r is the query at `r % P` of the tile's, of head `r / P` of the packed ones. Worth it where there are few queries, which leave most of a tile empty and whose heads read the same keys. 1 where not given |
     | `splits` | shares of a query tile's keys, 1 to 256, each of which is worked on by itself; a second kernel combines them. Worth it where there are fewer query tiles than processors, and many keys. 1 where not given |
 
     Example:
@@ -181,6 +181,8 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     static constexpr int64_t maxSplits = 256;
     int64_t getPackedHeadsOrDefault() const { return getPackedHeads().value_or(1); }
     static constexpr int64_t maxPackedHeads = 256;
+    /// How many rows of a tile of `rows` each of the heads has that share it; 0 if there are too few.
+    static int64_t rowsOfHead(int64_t rows, int64_t packedHeads);
   }];
 }
 

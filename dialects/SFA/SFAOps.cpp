@@ -166,10 +166,11 @@ static LogicalResult checkPackedHeads(AttentionOp op, int64_t group) {
     return op.emitOpError() << "has packed_heads = " << heads << ", but " << group << " query head"
                             << (group == 1 ? "" : "s")
                             << " to a head of the key; packed_heads has to divide that";
-  if (schedule && schedule.getQTile() && *schedule.getQTile() % heads != 0)
+  if (schedule && schedule.getQTile() && ScheduleAttr::rowsOfHead(*schedule.getQTile(), heads) == 0)
     return op.emitOpError() << "has packed_heads = " << heads
                             << " and q_tile = " << *schedule.getQTile()
-                            << "; q_tile has to be a multiple of packed_heads";
+                            << "; q_tile has to be a multiple of packed_heads, or the next power "
+                               "of two at least";
   return success();
 }
 

@@ -20,7 +20,9 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
     sequence follow: the probability of a masked key is 0, but 0 times a NaN is no 0. Keys and queries do not: scores of masked
     keys are replaced whatever they are, and rows of other queries are not stored.
 
-    With `heads H` the tile is of H heads from `head` on: rows `[row, row + rows / H)` of each, one head after the other.
+    With `heads H` the tile is of H heads from `head` on: rows `[row, row + P)` of each, one head after the other. P is
+    `rows / H` where that is a whole number. Otherwise it is `rows` divided by the next power of two, and of the rows left
+    over nobody knows what they hold.
 
     Example:
 
@@ -68,7 +70,7 @@ def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let description = [{
     Writes rows `[row, row + rows)` of `memory[batch, head]`, rounding to its element type to nearest even. Rows beyond
     the end of the memory are dropped, and so are rows of the memory from `limit` on where that is given. `heads` is that
-    of `sfa_tile.load`.
+    of `sfa_tile.load`; rows left over are dropped.
 
     Example:
 

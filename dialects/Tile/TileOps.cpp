@@ -53,9 +53,10 @@ static LogicalResult checkCodesMemory(Operation *op, MemRefType values, MemRefTy
 static LogicalResult checkHeads(Operation *op, int64_t heads, int64_t rows, MemRefType memory) {
   if (heads < 1)
     return op->emitOpError() << "has rows of " << heads << " heads, allowed is 1 or more";
-  if (rows % heads != 0)
+  if (sfa::ScheduleAttr::rowsOfHead(rows, heads) == 0)
     return op->emitOpError() << "has a tile of " << rows << " rows of " << heads
-                             << " heads; the rows have to be a multiple of the heads";
+                             << " heads; the rows have to be a multiple of the heads, or the next "
+                                "power of two at least";
   if (memory && !memory.isDynamicDim(1) && memory.getDimSize(1) < heads)
     return op->emitOpError() << "has rows of " << heads << " heads, but a memory of "
                              << memory.getDimSize(1);

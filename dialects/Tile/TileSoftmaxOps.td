@@ -17,8 +17,8 @@ def Tile_MaskOp : Tile_Op<"mask", [Pure, AllTypesMatch<["scores", "result"]>]> {
     The tile's first query is `row` of `n_q`, its first key `column` of `n_k`. Keys at or beyond `n_k` are invisible under
     every mask. A query at or beyond `n_q` sees what the mask lets it see; it is never stored.
 
-    With `heads H` the rows of the tile are those of H heads, one head after the other: row r is query `row + r % (rows /
-    H)`.
+    With `heads H` the rows of the tile are those of H heads, one head after the other: row r is query `row + r % P`,
+    for the P of `sfa_tile.load`.
 
     Example:
 

@@ -87,7 +87,8 @@ struct GpuTiles {
   /// of 16 at least.
   bool fit(int64_t packedHeads) const {
     int64_t warpRows = std::max<int64_t>(qTile / (4 * consumers), 16);
-    return qTile % (warpRows * packedHeads) == 0;
+    int64_t rows = ScheduleAttr::rowsOfHead(qTile, packedHeads);
+    return rows != 0 && rows % warpRows == 0;
   }
 };
 } // namespace
@@ -109,8 +110,9 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, co
   bool isLazy = softmax == Softmax::Lazy, hasWindow = op.getMaskOrNone().leftBound().has_value();
   bool hasLse = op.getLse() || isSplit;
   if (chip.hasWarpgroups) {
-    // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax has columns
-    // of sums; a window has two bounds to compare with, and splits have more bounds to keep.
+    // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax has
+    // columns of sums; a window has two bounds to compare with, and splits have more bounds to
+    // keep.
     if (width <= 64)
       return {192, (hasWindow || isSplit ? 112 : 128) - (isLazy ? 16 : 0), 3};
     if (width <= 128)
@@ -153,7 +155,7 @@ static int64_t chooseSplits(AttentionOp op, int64_t qTile, int64_t packedHeads, 
   int64_t numKeys = op.getValue().getType().getDimSize(2);
   if (!query.hasStaticShape() || ShapedType::isDynamic(numKeys) || op.hasSequences())
     return 1;
-  int64_t positions = std::max<int64_t>(qTile / packedHeads, 1);
+  int64_t positions = std::max<int64_t>(ScheduleAttr::rowsOfHead(qTile, packedHeads), 1);
   int64_t numTiles = query.getDimSize(0) * (query.getDimSize(1) / packedHeads) *
                      llvm::divideCeil(query.getDimSize(2), positions);
   if (numTiles == 0)
@@ -175,7 +177,8 @@ static int64_t choosePackedHeads(AttentionOp op, function_ref<GpuTiles(int64_t)>
   int64_t group = query.getDimSize(1) / op.getValue().getType().getDimSize(1);
   for (int64_t heads = std::min<int64_t>(group, ScheduleAttr::maxPackedHeads); heads > 1; --heads)
     if (GpuTiles tiles = tilesFor(heads);
-        group % heads == 0 && tiles.fit(heads) && query.getDimSize(2) <= tiles.qTile / heads)
+        group % heads == 0 && tiles.fit(heads) &&
+        query.getDimSize(2) <= ScheduleAttr::rowsOfHead(tiles.qTile, heads))
       return heads;
   return 1;
 }

@@ -1,9 +1,9 @@
 """Into how many shares a GPU cuts the keys of a call. Kernels serve any number of tokens, so the
 compiler cannot know; here the sizes are known."""
 
-# What lib/Schedule/CostModel.cpp says, which does the same for modules of static sizes; its query
-# tiles have about as many rows.
-_Q_TILE = 128
+from . import _packing
+
+# What lib/Schedule/CostModel.cpp says, which does the same for modules of static sizes.
 _LEAST_KEYS = 512
 _MOST = 256
 
@@ -13,7 +13,7 @@ def choose(num_heads, n_q, n_k, left, right, multiprocessors, packed_heads=1):
     1 for none. `num_heads` is batch times heads, of which `packed_heads` share a query tile; left and
     right are the bounds of the window, None where unbounded. A power of two, so that few kernels are
     compiled while n_k grows."""
-    queries = max(_Q_TILE // packed_heads, 1)
+    queries = _packing.rows_of_head(packed_heads)
     query_tiles = -(-num_heads // packed_heads) * -(-n_q // queries)
     if left is not None and right is not None:
         n_k = min(n_k, left + right + queries)

@@ -44,13 +44,13 @@ class SplitsTest(unittest.TestCase):
                 self.assertEqual(_schedule.add(schedule, "splits", splits), text)
 
     def test_packed_heads_are_few_tiles(self):
-        for packed, n_q, splits in ((1, 1, 4), (4, 1, 16), (8, 16, 32), (8, 17, 16)):
+        for packed, n_q, splits in ((1, 1, 4), (4, 1, 16), (8, 16, 32), (8, 17, 16), (5, 16, 16), (5, 17, 8)):
             with self.subTest(packed=packed, n_q=n_q):
                 self.assertEqual(_splits.choose(32, n_q, 65536, None, None, 132, packed), splits)
 
     def test_heads_that_share_a_tile(self):
-        for group, n_q, heads in ((1, 1, 1), (2, 1, 2), (2, 64, 2), (2, 65, 1), (3, 1, 1), (4, 32, 4), (4, 33, 2),
-                                  (8, 1, 8), (8, 16, 8), (8, 17, 4), (16, 1, 8), (12, 1, 4), (71, 1, 1), (8, 0, 8)):
+        for group, n_q, heads in ((1, 1, 1), (2, 1, 2), (2, 64, 2), (2, 65, 1), (3, 1, 3), (3, 32, 3), (3, 33, 1), (4, 32, 4), (4, 33, 2), (5, 16, 5), (5, 17, 1), (6, 17, 3), (7, 1, 7),
+                                  (8, 1, 8), (8, 16, 8), (8, 17, 4), (16, 1, 8), (12, 1, 6), (10, 1, 5), (71, 1, 1), (8, 0, 8)):
             with self.subTest(group=group, n_q=n_q):
                 self.assertEqual(_packing.choose(group, n_q, None), heads)
         self.assertEqual(_packing.choose(8, 1, "softmax = lazy"), 8)

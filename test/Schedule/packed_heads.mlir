@@ -80,6 +80,22 @@ func.func @key_tile(%q: !q1, %k: !k) -> !q1 {
   %o = sfa.attention %q, %k, %k schedule <softmax = online, k_tile = 128> : !q1, !k, !k -> !q1
   return %o : !q1
 }
+// The five heads of a group of ten that have room for 16 queries each, as eight would; a group of seven.
+!five_q = tensor<1x10x1x128xbf16>
+!seven_q = tensor<1x7x16x128xbf16>
+!one_k = tensor<1x1x65536x128xbf16>
+// CHECK-LABEL: @five(
+// CHECK: q_tile = 128, {{.*}}packed_heads = 5>
+func.func @five(%q: !five_q, %k: !one_k) -> !five_q {
+  %o = sfa.attention %q, %k, %k : !five_q, !one_k, !one_k -> !five_q
+  return %o : !five_q
+}
+// CHECK-LABEL: @seven(
+// CHECK: q_tile = 128, {{.*}}packed_heads = 7>
+func.func @seven(%q: !seven_q, %k: !one_k) -> !seven_q {
+  %o = sfa.attention %q, %k, %k : !seven_q, !one_k, !one_k -> !seven_q
+  return %o : !seven_q
+}
 // Three heads of a group of three have 64 rows each of the three consumers' 192.
 !thin_q = tensor<1x6x1x64xbf16>
 !thin_k = tensor<1x2x1000x64xbf16>

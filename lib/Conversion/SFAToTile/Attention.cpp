@@ -69,7 +69,7 @@ public:
         strategy(createStrategy(*schedule.getStrategy())), scaling(op.getScaleOrDefault()),
         mask(op.getMaskOrNone()), qTile(*schedule.getQTile()), kTile(*schedule.getKTile()),
         splits(schedule.getSplitsOrDefault()), packedHeads(schedule.getPackedHeadsOrDefault()),
-        positions(qTile / packedHeads), kernel(kernel) {
+        positions(ScheduleAttr::rowsOfHead(qTile, packedHeads)), kernel(kernel) {
     Type f32 = builder.getF32Type();
     MLIRContext *context = builder.getContext();
     rowType = TileType::get(context, {qTile}, f32);
@@ -313,8 +313,8 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
          stringifyEnum(*schedule.getSoftmax()) + (op.hasSequences() ? "_varlen" : "") +
          (packedHeads > 1 ? "_packed" : "") + (splits > 1 ? "_split" : ""))
             .str();
-    KernelOp kernel =
-        builder.start(name, schedule, *schedule.getQTile() / packedHeads, packedHeads);
+    KernelOp kernel = builder.start(
+        name, schedule, ScheduleAttr::rowsOfHead(*schedule.getQTile(), packedHeads), packedHeads);
     SmallVector<Value> offsets;
     if (op.hasSequences())
       offsets = {builder.operand(3).memories[0], builder.operand(4).memories[0]};

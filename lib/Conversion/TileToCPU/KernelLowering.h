@@ -139,16 +139,17 @@ private:
   void lower(tile::ExpandOp op);
   void lower(tile::TopkOp op);
   void fillMatrix(MatrixBuffer matrix, float value);
-  /// Calls `body` for each of the `heads` heads, from `head` on, that a tile has rows of, with the
-  /// first of these rows.
+  /// Calls `body` for each of the `heads` heads, from `head` on, that a tile has `rows` rows of, with
+  /// the first of these rows.
   void forEachHead(uint64_t heads, Value head, int64_t rows,
                    llvm::function_ref<void(Value head, Value firstRow)> body);
   /// How many of `rows` rows from `row` on the memory has, those before `limit` where it is given.
   Value validRows(Value memory, Value row, int64_t rows, Value limit = nullptr);
   /// `to[column][row] = from[row][column]`, both padded to whole vectors.
   void transpose(MatrixBuffer from, MatrixBuffer to);
-  /// The rows of `codes`, and those of the heads after its own, of `heads` in all: a copy.
-  CodesView copyHeads(CodesView codes, int64_t heads);
+  /// The rows of `codes`, and those of the heads after its own, of `heads` in all: a copy, which has
+  /// `rows` rows.
+  CodesView copyHeads(CodesView codes, int64_t heads, int64_t rows);
   Value codeValue(const CodesView &codes, Value row, Value t);
   Value codeFeature(const CodesView &codes, Value row, Value t);
 

@@ -32,9 +32,8 @@ void KernelLowering::forEachHead(uint64_t heads, Value head, int64_t rows,
                                  function_ref<void(Value, Value)> body) {
   if (heads == 1)
     return body(head, emit.index(0));
-  auto count = static_cast<int64_t>(heads);
-  emit.loop(0, count, 1, [&](Value number) {
-    body(emit.add(head, number), emit.mul(number, emit.index(rows / count)));
+  emit.loop(0, static_cast<int64_t>(heads), 1, [&](Value number) {
+    body(emit.add(head, number), emit.mul(number, emit.index(rows)));
   });
 }
 
@@ -45,7 +44,8 @@ void KernelLowering::forEachHead(uint64_t heads, Value head, int64_t rows,
 void KernelLowering::lower(LoadOp op) {
   TileType tile = op.getTile().getType();
   Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), first = scalar(op.getRow());
-  int64_t rows = tile.getRows() / static_cast<int64_t>(op.getHeads());
+  auto heads = static_cast<int64_t>(op.getHeads());
+  int64_t rows = ScheduleAttr::rowsOfHead(tile.getRows(), heads);
   MatrixBuffer matrix = allocateMatrix(tile.getRows(), tile.getColumns());
   Value valid = validRows(memory, first, rows, op.getLimit()), zero = emit.splat(0.0f);
   int64_t whole = tile.getColumns() / emit.lanes * emit.lanes;
@@ -63,15 +63,17 @@ void KernelLowering::lower(LoadOp op) {
       emit.store(emit.extend(value), matrix.memory, {row, column});
     });
   };
-  forEachHead(op.getHeads(), scalar(op.getHead()), tile.getRows(), [&](Value head, Value start) {
+  auto zeroRow = [&](Value row) {
+    emit.loop(0, tile.getColumns(), emit.lanes,
+              [&](Value column) { emit.storeVector(zero, matrix.memory, {row, column}); });
+  };
+  forEachHead(op.getHeads(), scalar(op.getHead()), rows, [&](Value head, Value start) {
     emit.loop(emit.index(0), valid, 1,
               [&](Value row) { loadRow(head, emit.add(first, row), emit.add(start, row)); });
-    emit.loop(valid, emit.index(rows), 1, [&](Value row) {
-      emit.loop(0, tile.getColumns(), emit.lanes, [&](Value column) {
-        emit.storeVector(zero, matrix.memory, {emit.add(start, row), column});
-      });
-    });
+    emit.loop(valid, emit.index(rows), 1, [&](Value row) { zeroRow(emit.add(start, row)); });
   });
+  if (heads * rows < tile.getRows())
+    emit.loop(heads * rows, tile.getRows(), 1, zeroRow);
 
   if (keyTiles.contains(op.getTile())) {
     MatrixBuffer featureMajor = allocateMatrix(tile.getColumns(), tile.getRows());
@@ -85,7 +87,7 @@ void KernelLowering::lower(StoreOp op) {
   auto tile = cast<TileType>(op.getTile().getType());
   Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), first = scalar(op.getRow());
   Type element = op.getMemory().getType().getElementType();
-  int64_t rows = tile.getRows() / static_cast<int64_t>(op.getHeads());
+  int64_t rows = ScheduleAttr::rowsOfHead(tile.getRows(), static_cast<int64_t>(op.getHeads()));
   Value valid = validRows(memory, first, rows, op.getLimit());
 
   auto storeRow = [&](Value head, Value target, Value row) {
@@ -105,7 +107,7 @@ void KernelLowering::lower(StoreOp op) {
       emit.store(emit.round(value, element), memory, {batch, head, target, column});
     });
   };
-  forEachHead(op.getHeads(), scalar(op.getHead()), tile.getRows(), [&](Value head, Value start) {
+  forEachHead(op.getHeads(), scalar(op.getHead()), rows, [&](Value head, Value start) {
     emit.loop(emit.index(0), valid, 1,
               [&](Value row) { storeRow(head, emit.add(first, row), emit.add(start, row)); });
   });
@@ -144,18 +146,15 @@ void KernelLowering::lower(LoadCodesOp op) {
   CodesType type = op.getCodes().getType();
   Value values = scalar(op.getValues()), row = scalar(op.getRow());
   auto heads = static_cast<int64_t>(op.getHeads());
-  CodesView view{values,
-                 scalar(op.getIndices()),
-                 {scalar(op.getBatch()), scalar(op.getHead())},
-                 row,
-                 validRows(values, row, type.getRows() / heads),
-                 type.getRows() / heads,
-                 type.getK()};
-  codes[op.getCodes()] = heads == 1 ? view : copyHeads(view, heads);
+  int64_t rows = ScheduleAttr::rowsOfHead(type.getRows(), heads);
+  CodesView view{
+      values,     scalar(op.getIndices()),      {scalar(op.getBatch()), scalar(op.getHead())},
+      row,        validRows(values, row, rows), rows,
+      type.getK()};
+  codes[op.getCodes()] = heads == 1 ? view : copyHeads(view, heads, type.getRows());
 }
 
-CodesView KernelLowering::copyHeads(CodesView codes, int64_t heads) {
-  int64_t rows = codes.rows * heads;
+CodesView KernelLowering::copyHeads(CodesView codes, int64_t heads, int64_t rows) {
   auto elementOf = [](Value memory) { return cast<MemRefType>(memory.getType()).getElementType(); };
   CodesView copy{allocate({rows, codes.k}, elementOf(codes.values)),
                  allocate({rows, codes.k}, elementOf(codes.features)),
@@ -173,18 +172,23 @@ CodesView KernelLowering::copyHeads(CodesView codes, int64_t heads) {
   auto zero = [&](Value memory) -> Value {
     return emit.make<arith::ConstantOp>(cast<TypedAttr>(emit.getZeroAttr(elementOf(memory))));
   };
-  forEachHead(heads, codes.leading[1], rows, [&](Value head, Value start) {
+  auto zeroPlaces = [&](Value start, Value lower, Value upper) {
+    forEachPlace(start, lower, upper, [&](Value, ArrayRef<Value> place) {
+      emit.store(zero(copy.values), copy.values, place);
+      emit.store(zero(copy.features), copy.features, place);
+    });
+  };
+  forEachHead(heads, codes.leading[1], codes.rows, [&](Value head, Value start) {
     forEachPlace(start, emit.index(0), codes.valid, [&](Value row, ArrayRef<Value> place) {
       SmallVector<Value> source{codes.leading[0], head, emit.add(codes.first, row), place[1]};
       emit.store(emit.load(codes.values, source), copy.values, place);
       emit.store(emit.load(codes.features, source), copy.features, place);
     });
     // Rows that do not exist have codes of value 0.
-    forEachPlace(start, codes.valid, emit.index(codes.rows), [&](Value, ArrayRef<Value> place) {
-      emit.store(zero(copy.values), copy.values, place);
-      emit.store(zero(copy.features), copy.features, place);
-    });
+    zeroPlaces(start, codes.valid, emit.index(codes.rows));
   });
+  if (heads * codes.rows < rows)
+    zeroPlaces(emit.index(0), emit.index(heads * codes.rows), emit.index(rows));
   return copy;
 }
 

@@ -53,13 +53,14 @@ Value KernelLowering::positionOf(MaskOp op, Value i) {
   auto heads = static_cast<int64_t>(op.getHeads());
   if (heads == 1)
     return row;
-  Value positions = emit.index(op.getScores().getType().getRows() / heads);
+  Value positions = emit.index(ScheduleAttr::rowsOfHead(op.getScores().getType().getRows(), heads));
   return emit.make<arith::RemUIOp>(row, positions);
 }
 
 std::pair<Value, Value> KernelLowering::positionRange(MaskOp op) {
   TileType type = op.getScores().getType();
-  int64_t rows = rowsOf(type), positions = type.getRows() / static_cast<int64_t>(op.getHeads());
+  int64_t rows = rowsOf(type);
+  int64_t positions = ScheduleAttr::rowsOfHead(type.getRows(), static_cast<int64_t>(op.getHeads()));
   // Rows that are not all of one head may be of any query.
   if (positions % rows != 0)
     return {emit.index(0), emit.index(positions - 1)};

@@ -68,11 +68,14 @@ static SmallVector<Piece> piecesOf(Emitter &emit, ArrayRef<std::pair<Value, Valu
 void KernelLowering::lower(StoreOp op) {
   const Memory &target = memory(op.getMemory());
   Value first = emit.toI64(scalar(op.getRow()));
-  Value head = scalar(op.getHead());
-  if (Value number = warpRows(op.getHeads()).head)
+  Value head = scalar(op.getHead()), left = rowsLeft(target, first, op.getLimit());
+  if (Value number = warpRows(op.getHeads()).head) {
     head = emit.add(head, emit.toIndex(number));
+    // A warp behind those of the heads stores nothing.
+    Value exists = emit.less(number, emit.i32(static_cast<int64_t>(op.getHeads())));
+    left = emit.select(exists, left, emit.i64(0));
+  }
   Value base = address(target, scalar(op.getBatch()), head, first);
-  Value left = rowsLeft(target, first, op.getLimit());
   Type element = target.type.getElementType();
   auto tile = cast<TileType>(op.getTile().getType());
 

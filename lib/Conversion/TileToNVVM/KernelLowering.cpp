@@ -58,12 +58,13 @@ LogicalResult KernelLowering::checkHeads() {
                         << " heads; on a GPU only the tiles of queries and their results may";
       return WalkResult::interrupt();
     }
-    if (geometry.qTile % (heads * warpRows) == 0)
+    if (ScheduleAttr::rowsOfHead(geometry.qTile, heads) % warpRows == 0)
       return WalkResult::advance();
-    op->emitOpError() << "has " << geometry.qTile << " rows of " << heads
-                      << " heads; on a GPU a warp owns " << warpRows
-                      << " rows of one head, so q_tile has to be a multiple of " << warpRows
-                      << " packed_heads: choose a larger q_tile or fewer packed_heads";
+    op->emitOpError()
+        << "has " << geometry.qTile << " rows of " << heads << " heads; on a GPU a warp owns "
+        << warpRows << " rows of one head, so q_tile has to be a multiple of " << warpRows
+        << " packed_heads, or of as many times the next power of two: choose a larger "
+           "q_tile or fewer packed_heads";
     return WalkResult::interrupt();
   });
   return failure(result.wasInterrupted());

@@ -73,7 +73,7 @@ KernelLowering::WarpRows KernelLowering::warpRows(uint64_t heads) {
   Value first = emit.mul(warp, 16 * geometry.repeats);
   if (heads == 1)
     return {nullptr, first};
-  int64_t rows = geometry.qTile / static_cast<int64_t>(heads);
+  int64_t rows = ScheduleAttr::rowsOfHead(geometry.qTile, static_cast<int64_t>(heads));
   return {emit.div(first, rows), emit.rem(first, rows)};
 }
 

@@ -87,8 +87,8 @@ Value WarpPath::chunkAddress(const SharedTile &tile, Value row, Value chunk) {
 void WarpPath::startCopy(LoadOp load, const SharedTile &tile) {
   const Memory &memory = kernel.memory(load.getMemory());
   Value first = emit.toI64(kernel.scalar(load.getRow()));
-  Value base = kernel.address(memory, kernel.scalar(load.getBatch()),
-                              kernel.scalar(load.getHead()), first);
+  Value base =
+      kernel.address(memory, kernel.scalar(load.getBatch()), kernel.scalar(load.getHead()), first);
   Value rowsLeft = kernel.rowsLeft(load);
   int64_t chunksInRow = tile.columns / SharedTile::chunkElements;
   int64_t threads = numThreads(kernel.geometry), rowsAtOnce = threads / chunksInRow;
@@ -96,17 +96,22 @@ void WarpPath::startCopy(LoadOp load, const SharedTile &tile) {
   Type type = memory.type.getElementType();
   Value column = emit.mul(chunk, SharedTile::chunkElements);
   auto heads = static_cast<int64_t>(load.getHeads());
+  int64_t rowsOfHead = ScheduleAttr::rowsOfHead(tile.rows, heads);
   for (int64_t turn = 0; turn * rowsAtOnce < tile.rows; ++turn) {
     Value row = emit.add(start, turn * rowsAtOnce);
-    Value rowOfHead = emit.toI64(heads == 1 ? row : emit.rem(row, tile.rows / heads));
+    Value rowOfHead = emit.toI64(heads == 1 ? row : emit.rem(row, rowsOfHead));
     Value exists = emit.less(rowOfHead, rowsLeft);
+    Value head = heads == 1 ? emit.i32(0) : emit.div(row, rowsOfHead);
+    if (rowsOfHead * heads < tile.rows) {
+      exists = emit.bitAnd(exists, emit.less(head, emit.i32(heads)));
+      head = emit.select(exists, head, emit.i32(0));
+    }
     // The address of a row that does not exist is not formed, and nothing is read.
     Value element =
         emit.add(emit.mul(emit.select(exists, rowOfHead, emit.i64(0)), memory.rowStride),
                  emit.toI64(column));
     if (heads > 1)
-      element = emit.add(element,
-                         emit.mul(emit.toI64(emit.div(row, tile.rows / heads)), memory.headStride));
+      element = emit.add(element, emit.mul(emit.toI64(head), memory.headStride));
     Value source = emit.offset(base, element, type);
     Value size = emit.select(exists, emit.i32(16), emit.i32(0));
     auto copy = [&] {
@@ -154,10 +159,10 @@ void WarpPath::multiply(MutableArrayRef<Value> acc, ArrayRef<Value> left, ArrayR
   auto type = LLVM::LLVMStructType::getLiteral(emit.getContext(), f32);
   NVVM::MMATypes kind = isBF16 ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
   KernelLowering::Values lefts = operands(left), rights = operands(right), sums(acc);
-  Value product = emit.make<NVVM::MmaOp>(
-      type, ValueRange(lefts), ValueRange(rights), ValueRange(sums), ArrayRef<int64_t>{16, 8, 16},
-      std::nullopt, std::nullopt, std::array{kind, kind},
-      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  Value product = emit.make<NVVM::MmaOp>(type, ValueRange(lefts), ValueRange(rights),
+                                         ValueRange(sums), ArrayRef<int64_t>{16, 8, 16},
+                                         std::nullopt, std::nullopt, std::array{kind, kind},
+                                         std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
   for (int64_t i = 0; i < 4; ++i)
     acc[i] = emit.make<LLVM::ExtractValueOp>(product, i);
 }

@@ -40,9 +40,10 @@ LogicalResult WarpgroupPath::check(const Geometry &geometry) const {
 
 void WarpgroupPath::startCopy(LoadOp load, const SharedTile &tile, Value barrier) {
   const Memory &memory = kernel.memory(load.getMemory());
-  // A box has the rows of one head after those of another.
-  auto heads = static_cast<int64_t>(load.getHeads());
-  Value map = kernel.tensorMap(memory, tile.rows / heads, heads);
+  // A box has the rows of one head after those of another. Rows that are left over are those of the
+  // next heads, or 0.
+  int64_t rows = ScheduleAttr::rowsOfHead(tile.rows, static_cast<int64_t>(load.getHeads()));
+  Value map = kernel.tensorMap(memory, rows, tile.rows / rows);
   Value row = emit.toI32(kernel.scalar(load.getRow())),
         head = emit.toI32(kernel.scalar(load.getHead())),
         batch = emit.toI32(kernel.scalar(load.getBatch()));

@@ -361,7 +361,8 @@ def packed(run):
             ("online", "lazy"),
             (((8, 1), "packed_heads = 8"), ((8, 4), "packed_heads = 2"), ((8, 2), "packed_heads = 4"),
              ((16, 2), "packed_heads = 4, splits = 3"), ((16, 2), "packed_heads = 8, splits = 5"),
-             ((4, 2), "packed_heads = 2, splits = 33"), ((16, 1), "")))):
+             ((4, 2), "packed_heads = 2, splits = 33"), ((16, 1), ""),
+             ((10, 2), "packed_heads = 5"), ((21, 3), "packed_heads = 7, splits = 3"), ((6, 2), "")))):
         configurations.append(dict(
             dtype=dtype, d=d, dv=dv, heads=heads, form=FORMS[(number + number // 7) % len(FORMS)],
             schedule=", ".join(filter(None, (f"softmax = {softmax}", given))),
@@ -377,8 +378,9 @@ def packed(run):
     for options in configurations:
         run.case(_name(options), check_sizes, PACKED_SIZES, **options)
     for n_q, d, options in itertools.product((1, 16), (64, 128, 256), (dict(), dict(causal=True))):
-        run.case(f"{n_q} queries of 8 heads of a group, 300,000 keys, as the call chooses, d {d} {options}",
-                 _check_many_keys, n_q, d, heads=(16, 2), **options)
+        for heads in ((16, 2), (5, 1)):
+            run.case(f"{n_q} queries of {heads} heads, 300,000 keys, as the call chooses, d {d} {options}",
+                     _check_many_keys, n_q, d, heads=heads, **options)
 
 
 @group("softmax")

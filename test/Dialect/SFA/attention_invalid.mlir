@@ -447,9 +447,9 @@ func.func @f(%q: tensor<1x2x?x64xf16>) -> tensor<1x2x?x64xf16> {
 
 // -----
 
-func.func @f(%q: tensor<1x8x?x64xf16>, %k: tensor<1x1x?x64xf16>) -> tensor<1x8x?x64xf16> {
-  // expected-error @+1 {{has packed_heads = 8 and q_tile = 12; q_tile has to be a multiple of packed_heads}}
-  %o = sfa.attention %q, %k, %k schedule <q_tile = 12, packed_heads = 8>
-    : tensor<1x8x?x64xf16>, tensor<1x1x?x64xf16>, tensor<1x1x?x64xf16> -> tensor<1x8x?x64xf16>
-  return %o : tensor<1x8x?x64xf16>
+func.func @f(%q: tensor<1x7x?x64xf16>, %k: tensor<1x1x?x64xf16>) -> tensor<1x7x?x64xf16> {
+  // expected-error @+1 {{has packed_heads = 7 and q_tile = 6; q_tile has to be a multiple of packed_heads, or the next power of two at least}}
+  %o = sfa.attention %q, %k, %k schedule <q_tile = 6, packed_heads = 7>
+    : tensor<1x7x?x64xf16>, tensor<1x1x?x64xf16>, tensor<1x1x?x64xf16> -> tensor<1x7x?x64xf16>
+  return %o : tensor<1x7x?x64xf16>
 }

@@ -217,8 +217,8 @@ func.func @f(%m: memref<1x8x?x128xf32>, %i: index) {
 // -----
 
 func.func @f(%m: memref<1x8x?x128xf32>, %i: index) {
-  // expected-error @+1 {{has a tile of 64 rows of 3 heads; the rows have to be a multiple of the heads}}
-  %0 = sfa_tile.load %m[%i, %i, %i] heads 3 : memref<1x8x?x128xf32> -> !sfa_tile.tile<64x128xf32>
+  // expected-error @+1 {{has a tile of 2 rows of 3 heads; the rows have to be a multiple of the heads, or the next power of two at least}}
+  %0 = sfa_tile.load %m[%i, %i, %i] heads 3 : memref<1x8x?x128xf32> -> !sfa_tile.tile<2x128xf32>
   return
 }
 
@@ -232,8 +232,8 @@ func.func @f(%v: memref<1x2x?x8xf32>, %n: memref<1x2x?x8xi8>, %i: index) {
 
 // -----
 
-func.func @f(%t: !sfa_tile.tile<64xf32>, %m: memref<1x8x?xf32>, %i: index) {
-  // expected-error @+1 {{has a tile of 64 rows of 5 heads; the rows have to be a multiple of the heads}}
-  sfa_tile.store %t, %m[%i, %i, %i] heads 5 : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
+func.func @f(%t: !sfa_tile.tile<7xf32>, %m: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{has a tile of 7 rows of 5 heads; the rows have to be a multiple of the heads, or the next power of two at least}}
+  sfa_tile.store %t, %m[%i, %i, %i] heads 5 : !sfa_tile.tile<7xf32>, memref<1x8x?xf32>
   return
 }

@@ -208,8 +208,8 @@ func.func @f(%o: memref<1x8x?x64xf32>, %s: memref<1x8x?xf32>, %i: index) {
 
 // -----
 
-func.func @f(%s: !sfa_tile.tile<64x32xf32>, %i: index) {
-  // expected-error @+1 {{has a tile of 64 rows of 6 heads; the rows have to be a multiple of the heads}}
-  %0 = sfa_tile.mask %s[%i, %i] of [%i, %i] by <causal> heads 6 : !sfa_tile.tile<64x32xf32>
+func.func @f(%s: !sfa_tile.tile<4x32xf32>, %i: index) {
+  // expected-error @+1 {{has a tile of 4 rows of 6 heads; the rows have to be a multiple of the heads, or the next power of two at least}}
+  %0 = sfa_tile.mask %s[%i, %i] of [%i, %i] by <causal> heads 6 : !sfa_tile.tile<4x32xf32>
   return
 }

@@ -73,12 +73,14 @@ TEST_P(PackedHeads, WithSplits) {
   check(c, GetParam().heads + 2);
 }
 
-// Blocks of 128 rows in which there are rows of one head, of whole heads, and of parts of heads.
+// Blocks of 128 rows in which there are rows of one head, of whole heads, and of parts of heads;
+// rows that are left over.
 INSTANTIATE_TEST_SUITE_P(All, PackedHeads,
                          testing::Values(Packing{2, 2, 16}, Packing{4, 4, 32}, Packing{4, 2, 8},
                                          Packing{8, 8, 8}, Packing{8, 8, 64}, Packing{3, 3, 24},
-                                         Packing{2, 2, 256}, Packing{4, 4, 256},
-                                         Packing{4, 4, 384}),
+                                         Packing{2, 2, 256}, Packing{4, 4, 256}, Packing{4, 4, 384},
+                                         Packing{5, 5, 8}, Packing{7, 7, 64}, Packing{6, 3, 104},
+                                         Packing{5, 5, 384}),
                          [](const testing::TestParamInfo<Packing> &info) {
                            return fmt::format("{}of{}in{}", info.param.heads, info.param.group,
                                               info.param.qTile);

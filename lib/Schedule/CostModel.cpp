@@ -83,12 +83,12 @@ namespace {
 struct GpuTiles {
   int64_t qTile, kTile, consumers;
 
-  /// Whether each warp, of which a consumer has four, has rows of one of `packedHeads` heads, and
-  /// of 16 at least.
-  bool fit(int64_t packedHeads) const {
+  /// Whether there are `queries` rows for each of `packedHeads` heads, and each warp, of which a
+  /// consumer has four, has rows of one head or of several whole heads.
+  bool haveRoomFor(int64_t queries, int64_t packedHeads) const {
     int64_t warpRows = std::max<int64_t>(qTile / (4 * consumers), 16);
     int64_t rows = ScheduleAttr::rowsOfHead(qTile, packedHeads);
-    return rows != 0 && rows % warpRows == 0;
+    return rows != 0 && rows >= queries && (rows % warpRows == 0 || warpRows % rows == 0);
   }
 };
 } // namespace
@@ -130,19 +130,39 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, co
       return {128, 48, 1};
     return hasWindow && op.hasSequences() ? GpuTiles{64, 64, 1} : GpuTiles{128, 32, 1};
   }
-  return {64, isLazy ? 16 : 32, 1};
+  return {64, 32, 1};
 }
 
-/// `tiles`, or others with rows for `packedHeads` heads.
-static GpuTiles makeRoomFor(int64_t packedHeads, GpuTiles tiles, int64_t width, const Chip &chip) {
-  if (tiles.fit(packedHeads))
-    return tiles;
+/// Queries of each head; none where nobody knows.
+static std::optional<int64_t> numQueries(AttentionOp op) {
+  auto query = cast<RankedTensorType>(op.getQuery().getType());
+  // Of several sequences the number of all queries says nothing about the length of one.
+  if (query.isDynamicDim(2) || op.hasSequences())
+    return std::nullopt;
+  return query.getDimSize(2);
+}
+
+/// `tiles`, or others that suit the queries of `packedHeads` heads.
+static GpuTiles makeRoomFor(AttentionOp op, int64_t packedHeads, GpuTiles tiles, const Chip &chip) {
+  // Few queries: what bounds them is reading the keys, and the fewest rows leave most time for
+  // that.
+  GpuTiles few{64, tiles.kTile, 1};
+  std::optional<int64_t> queries = numQueries(op);
+  if (queries && few.haveRoomFor(*queries, packedHeads))
+    return few;
   // Warps of 16 rows, of which two consumers leave each thread as many registers as one.
-  GpuTiles others{128, tiles.kTile, 2};
+  GpuTiles more{128, tiles.kTile, 2};
   // Twice the queries leave room in shared memory for shorter tiles of keys only.
-  if (!chip.hasWarpgroups && width > 128)
-    others.kTile = 16;
-  return others.fit(packedHeads) ? others : tiles;
+  if (!chip.hasWarpgroups && widthOf(op) > 128)
+    more.kTile = 16;
+  // Who packs heads and does not say how many queries there are has few. One head has room
+  // anywhere.
+  constexpr int64_t fewQueries = 16;
+  for (int64_t needed : {packedHeads > 1 ? queries.value_or(fewQueries) : 1, int64_t(1)})
+    for (GpuTiles candidate : {tiles, more})
+      if (candidate.haveRoomFor(needed, packedHeads))
+        return candidate;
+  return tiles;
 }
 
 /// A split with fewer keys, some four tiles, hardly gets going.
@@ -171,14 +191,13 @@ static int64_t chooseSplits(AttentionOp op, int64_t qTile, int64_t packedHeads, 
 /// The most query heads of a group that a query tile of `tilesFor(heads)` has room for, with all of
 /// their queries: each key is read once for all of them. 1 where sizes are not known.
 static int64_t choosePackedHeads(AttentionOp op, function_ref<GpuTiles(int64_t)> tilesFor) {
-  auto query = cast<RankedTensorType>(op.getQuery().getType());
-  if (query.isDynamicDim(2) || op.hasSequences())
+  std::optional<int64_t> queries = numQueries(op);
+  if (!queries)
     return 1;
+  auto query = cast<RankedTensorType>(op.getQuery().getType());
   int64_t group = query.getDimSize(1) / op.getValue().getType().getDimSize(1);
   for (int64_t heads = std::min<int64_t>(group, ScheduleAttr::maxPackedHeads); heads > 1; --heads)
-    if (GpuTiles tiles = tilesFor(heads);
-        group % heads == 0 && tiles.fit(heads) &&
-        query.getDimSize(2) <= ScheduleAttr::rowsOfHead(tiles.qTile, heads))
+    if (group % heads == 0 && tilesFor(heads).haveRoomFor(*queries, heads))
       return heads;
   return 1;
 }
@@ -213,7 +232,12 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
     // knows.
     if (given && !given.getPackedHeads() && (given.getKTile() || given.getStages()))
       isFree = false;
-    return isFree ? makeRoomFor(packedHeads, tiles, widthOf(op), chip) : tiles;
+    if (isFree)
+      tiles = makeRoomFor(op, packedHeads, tiles, chip);
+    // Warps of 16 rows have registers for longer tiles of keys.
+    if (!chip.hasWarpgroups && widthOf(op) <= 128 && tiles.qTile == 64 && tiles.consumers == 1)
+      tiles.kTile = std::max<int64_t>(tiles.kTile, widthOf(op) <= 64 ? 128 : 64);
+    return tiles;
   };
   int64_t packedHeads = given ? given.getPackedHeads().value_or(0) : 0;
   if (packedHeads == 0)

@@ -299,10 +299,7 @@ def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule)
     bounds = window_bounds(window)
     if device != CPU and offsets is None:
         left, right = bounds or (None, None)
-        packed = _schedule.given(schedule, "packed_heads")
-        if packed is None:
-            packed = _packing.choose(q_heads // kv_heads, q_tokens, schedule)
-            schedule = _schedule.add(schedule, "packed_heads", packed)
+        schedule, packed = _packing.complete(schedule, q_heads // kv_heads, q_tokens)
         schedule = _schedule.add(schedule, "splits", _splits.choose(
             batch * q_heads, q_tokens, kv_tokens, left, 0 if causal else right,
             _library.device_properties(device).multiprocessors, max(packed, 1)))

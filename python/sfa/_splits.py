@@ -13,7 +13,7 @@ def choose(num_heads, n_q, n_k, left, right, multiprocessors, packed_heads=1):
     1 for none. `num_heads` is batch times heads, of which `packed_heads` share a query tile; left and
     right are the bounds of the window, None where unbounded. A power of two, so that few kernels are
     compiled while n_k grows."""
-    queries = _packing.rows_of_head(packed_heads)
+    queries = max(_packing.rows_of_head(packed_heads), 1)
     query_tiles = -(-num_heads // packed_heads) * -(-n_q // queries)
     if left is not None and right is not None:
         n_k = min(n_k, left + right + queries)

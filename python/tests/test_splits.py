@@ -49,13 +49,24 @@ class SplitsTest(unittest.TestCase):
                 self.assertEqual(_splits.choose(32, n_q, 65536, None, None, 132, packed), splits)
 
     def test_heads_that_share_a_tile(self):
-        for group, n_q, heads in ((1, 1, 1), (2, 1, 2), (2, 64, 2), (2, 65, 1), (3, 1, 3), (3, 32, 3), (3, 33, 1), (4, 32, 4), (4, 33, 2), (5, 16, 5), (5, 17, 1), (6, 17, 3), (7, 1, 7),
-                                  (8, 1, 8), (8, 16, 8), (8, 17, 4), (16, 1, 8), (12, 1, 6), (10, 1, 5), (71, 1, 1), (8, 0, 8)):
+        for group, n_q, heads in ((1, 1, 1), (2, 1, 2), (2, 64, 2), (2, 65, 1), (3, 1, 3), (3, 32, 3), (3, 33, 1), (4, 32, 4),
+                                  (4, 33, 2), (5, 16, 5), (5, 17, 1), (6, 17, 3), (7, 1, 7), (8, 1, 8), (8, 16, 8), (8, 17, 4),
+                                  (16, 1, 16), (16, 8, 16), (16, 9, 8), (12, 1, 12), (10, 16, 5), (64, 2, 64), (64, 3, 32),
+                                  (128, 1, 64), (71, 1, 1), (8, 0, 8)):
             with self.subTest(group=group, n_q=n_q):
-                self.assertEqual(_packing.choose(group, n_q, None), heads)
-        self.assertEqual(_packing.choose(8, 1, "softmax = lazy"), 8)
-        self.assertEqual(_packing.choose(8, 1, "softmax = lazy, q_tile = 64"), 1)
-        self.assertEqual(_packing.choose(8, 1, "consumers = 1"), 1)
+                self.assertEqual(_packing.choose(group, n_q), heads)
+
+    def test_rows_of_a_tile(self):
+        for schedule, group, n_q, text, heads in (
+                (None, 8, 8, "packed_heads = 8, q_tile = 64", 8), (None, 8, 9, "packed_heads = 8", 8),
+                (None, 5, 8, "packed_heads = 5, q_tile = 64", 5), (None, 1, 64, "q_tile = 64", 1), (None, 1, 65, None, 1),
+                ("softmax = lazy", 8, 1, "softmax = lazy, packed_heads = 8, q_tile = 64", 8),
+                ("packed_heads = 2", 8, 1, "packed_heads = 2, q_tile = 64", 2),
+                ("packed_heads = 2", 8, 33, "packed_heads = 2", 2),
+                ("q_tile = 128", 8, 1, "q_tile = 128", 1), ("consumers = 1", 8, 1, "consumers = 1", 1),
+                ("k_tile = 64, packed_heads = 4", 8, 1, "k_tile = 64, packed_heads = 4", 4)):
+            with self.subTest(schedule=schedule, group=group, n_q=n_q):
+                self.assertEqual(_packing.complete(schedule, group, n_q), (text, heads))
 
     def test_packed_heads_of_a_schedule(self):
         for schedule, heads in ((None, None), ("splits = 4", None), ("packed_heads = 4", 4),
@@ -77,14 +88,16 @@ class SplitsTest(unittest.TestCase):
 
     def test_calls(self):
         for schedule, text in (
-                (None, "packed_heads = 4, splits = 32"),
-                ("softmax = lazy", "softmax = lazy, packed_heads = 4, splits = 32"),
-                ("splits = 3", "splits = 3, packed_heads = 4"), ("packed_heads = 1", "packed_heads = 1, splits = 8"),
-                ("packed_heads = 2", "packed_heads = 2, splits = 16"), ("q_tile = 64", "q_tile = 64, splits = 8"),
-                ("packed_heads = 1, splits = 1", "packed_heads = 1, splits = 1")):
+                (None, "packed_heads = 4, q_tile = 64, splits = 32"),
+                ("softmax = lazy", "softmax = lazy, packed_heads = 4, q_tile = 64, splits = 32"),
+                ("splits = 3", "splits = 3, packed_heads = 4, q_tile = 64"),
+                ("packed_heads = 1", "packed_heads = 1, q_tile = 64, splits = 8"),
+                ("packed_heads = 2", "packed_heads = 2, q_tile = 64, splits = 16"),
+                ("q_tile = 64", "q_tile = 64, splits = 8"),
+                ("packed_heads = 1, splits = 1", "packed_heads = 1, splits = 1, q_tile = 64")):
             with self.subTest(schedule=schedule):
                 self.assertEqual(self.schedule_of(1, 65536, schedule=schedule), text)
-        self.assertEqual(self.schedule_of(1, 65536, causal=True, window=(2000, 7)), "packed_heads = 4, splits = 2")
+        self.assertEqual(self.schedule_of(1, 65536, causal=True, window=(2000, 7)), "packed_heads = 4, q_tile = 64, splits = 2")
         self.assertEqual(self.schedule_of(40, 1000), "packed_heads = 2")
         self.assertIsNone(self.schedule_of(4096, 65536))
         self.assertIsNone(self.schedule_of(1, 65536, device=CPU))

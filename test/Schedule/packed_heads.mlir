@@ -8,21 +8,22 @@
 !q17 = tensor<1x32x17x128xbf16>
 !q100 = tensor<1x32x100x128xbf16>
 !dynamic = tensor<1x32x?x128xbf16>
+!one_k = tensor<1x1x65536x128xbf16>
 
-// A tile has room for 16 queries of each of the 8 heads of a group; a warp has 16 rows of one head. Splits are of the 4
+// A tile of 64 rows has room for 8 queries of each of the 8 heads of a group, of which a warp has two. Splits are of the 4
 // tiles that are left.
 // CPU-LABEL: @decode(
 // CPU-NOT: packed_heads
 // CHECK-LABEL: @decode(
-// SM90: q_tile = 128, {{.*}}consumers = 2, {{.*}}splits = 33, packed_heads = 8>
-// SM80: q_tile = 128, {{.*}}consumers = 2, {{.*}}packed_heads = 8>
+// SM90: q_tile = 64, k_tile = 128, {{.*}}consumers = 1, {{.*}}splits = 33, packed_heads = 8>
+// SM80: q_tile = 64, k_tile = 64, {{.*}}consumers = 1, {{.*}}packed_heads = 8>
 func.func @decode(%q: !q1, %k: !k) -> !q1 {
   %o = sfa.attention %q, %k, %k : !q1, !k, !k -> !q1
   return %o : !q1
 }
 // CPU-LABEL: @sixteen(
 // CHECK-LABEL: @sixteen(
-// CHECK: packed_heads = 8>
+// CHECK: q_tile = 128, {{.*}}packed_heads = 8>
 func.func @sixteen(%q: !q16, %k: !k) -> !q16 {
   %o = sfa.attention %q, %k, %k mask <causal> : !q16, !k, !k -> !q16
   return %o : !q16
@@ -68,22 +69,35 @@ func.func @none(%q: !q1, %k: !k) -> !q1 {
 // A query tile that is given has room for as many heads as it has.
 // CHECK-LABEL: @small_tile(
 // CHECK: q_tile = 64, {{.*}}packed_heads = 4>
-func.func @small_tile(%q: !q1, %k: !k) -> !q1 {
-  %o = sfa.attention %q, %k, %k schedule <q_tile = 64> : !q1, !k, !k -> !q1
-  return %o : !q1
+func.func @small_tile(%q: !q16, %k: !k) -> !q16 {
+  %o = sfa.attention %q, %k, %k schedule <q_tile = 64> : !q16, !k, !k -> !q16
+  return %o : !q16
+}
+// Few queries have few rows, whatever shares them.
+// CHECK-LABEL: @few(
+// CHECK: q_tile = 64, {{.*}}consumers = 1
+func.func @few(%q: tensor<1x4x64x128xbf16>, %k: !k) -> tensor<1x4x64x128xbf16> {
+  %o = sfa.attention %q, %k, %k : tensor<1x4x64x128xbf16>, !k, !k -> tensor<1x4x64x128xbf16>
+  return %o : tensor<1x4x64x128xbf16>
+}
+// All heads of a group of 64.
+// CHECK-LABEL: @one_key_head(
+// CHECK: q_tile = 64, {{.*}}packed_heads = 64>
+func.func @one_key_head(%q: tensor<1x64x1x128xbf16>, %k: !one_k) -> tensor<1x64x1x128xbf16> {
+  %o = sfa.attention %q, %k, %k : tensor<1x64x1x128xbf16>, !one_k, !one_k -> tensor<1x64x1x128xbf16>
+  return %o : tensor<1x64x1x128xbf16>
 }
 // Key tiles that are given leave the query tile as it is.
 // CHECK-LABEL: @key_tile(
 // SM90: q_tile = 128, k_tile = 128, {{.*}}packed_heads = 8>
-// SM80: q_tile = 128, k_tile = 128, {{.*}}packed_heads = 4>
+// SM80: q_tile = 128, k_tile = 128, {{.*}}packed_heads = 8>
 func.func @key_tile(%q: !q1, %k: !k) -> !q1 {
   %o = sfa.attention %q, %k, %k schedule <softmax = online, k_tile = 128> : !q1, !k, !k -> !q1
   return %o : !q1
 }
 // The five heads of a group of ten that have room for 16 queries each, as eight would; a group of seven.
-!five_q = tensor<1x10x1x128xbf16>
+!five_q = tensor<1x10x16x128xbf16>
 !seven_q = tensor<1x7x16x128xbf16>
-!one_k = tensor<1x1x65536x128xbf16>
 // CHECK-LABEL: @five(
 // CHECK: q_tile = 128, {{.*}}packed_heads = 5>
 func.func @five(%q: !five_q, %k: !one_k) -> !five_q {
@@ -97,7 +111,7 @@ func.func @seven(%q: !seven_q, %k: !one_k) -> !seven_q {
   return %o : !seven_q
 }
 // Three heads of a group of three have 64 rows each of the three consumers' 192.
-!thin_q = tensor<1x6x1x64xbf16>
+!thin_q = tensor<1x6x60x64xbf16>
 !thin_k = tensor<1x2x1000x64xbf16>
 // CHECK-LABEL: @three(
 // SM90: q_tile = 192, {{.*}}packed_heads = 3>

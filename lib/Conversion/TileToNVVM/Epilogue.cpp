@@ -68,21 +68,24 @@ static SmallVector<Piece> piecesOf(Emitter &emit, ArrayRef<std::pair<Value, Valu
 void KernelLowering::lower(StoreOp op) {
   const Memory &target = memory(op.getMemory());
   Value first = emit.toI64(scalar(op.getRow()));
-  Value head = scalar(op.getHead()), left = rowsLeft(target, first, op.getLimit());
-  if (Value number = warpRows(op.getHeads()).head) {
-    head = emit.add(head, emit.toIndex(number));
-    // A warp behind those of the heads stores nothing.
-    Value exists = emit.less(number, emit.i32(static_cast<int64_t>(op.getHeads())));
-    left = emit.select(exists, left, emit.i64(0));
-  }
-  Value base = address(target, scalar(op.getBatch()), head, first);
+  Value left = rowsLeft(target, first, op.getLimit());
+  Value base = address(target, scalar(op.getBatch()), scalar(op.getHead()), first);
   Type element = target.type.getElementType();
   auto tile = cast<TileType>(op.getTile().getType());
 
   auto whenRowExists = [&](size_t number, function_ref<void(Value)> store) {
-    Value row = emit.toI64(rowInTile(number, op.getHeads()));
-    emit.when(emit.less(row, left),
-              [&] { store(emit.offset(base, emit.mul(row, target.rowStride), element)); });
+    auto [head, rowOfHead] = rowOfLane(number, op.getHeads());
+    Value row = emit.toI64(rowOfHead), exists = emit.less(row, left), ofHead = head;
+    // Rows behind those of the last head are not stored.
+    if (ofHead)
+      exists =
+          emit.bitAnd(exists, emit.less(ofHead, emit.i32(static_cast<int64_t>(op.getHeads()))));
+    emit.when(exists, [&] {
+      Value place = emit.mul(row, target.rowStride);
+      if (ofHead)
+        place = emit.add(place, emit.mul(emit.toI64(ofHead), target.headStride));
+      store(emit.offset(base, place, element));
+    });
   };
   size_t numRows = 2 * static_cast<size_t>(geometry.repeats);
   if (tile.isRowVector()) {

@@ -58,13 +58,14 @@ LogicalResult KernelLowering::checkHeads() {
                         << " heads; on a GPU only the tiles of queries and their results may";
       return WalkResult::interrupt();
     }
-    if (ScheduleAttr::rowsOfHead(geometry.qTile, heads) % warpRows == 0)
+    int64_t rows = ScheduleAttr::rowsOfHead(geometry.qTile, heads);
+    if (rows % warpRows == 0 || warpRows % rows == 0)
       return WalkResult::advance();
     op->emitOpError()
-        << "has " << geometry.qTile << " rows of " << heads << " heads; on a GPU a warp owns "
-        << warpRows << " rows of one head, so q_tile has to be a multiple of " << warpRows
-        << " packed_heads, or of as many times the next power of two: choose a larger "
-           "q_tile or fewer packed_heads";
+        << "has " << geometry.qTile << " rows of " << heads << " heads, " << rows
+        << " of each; on a GPU a warp owns " << warpRows
+        << " rows, those of one head or of several whole heads: choose another q_tile or "
+           "another packed_heads";
     return WalkResult::interrupt();
   });
   return failure(result.wasInterrupted());

@@ -131,13 +131,17 @@ public:
     return rowsLeft(memory(load.getMemory()), scalar(load.getRow()), load.getLimit());
   }
 
-  /// Of a tile whose rows are those of `heads` heads: the number of the head that the warp's rows
-  /// are of, null where there is one head only, and the first of them among the rows of that head;
-  /// i32.
-  struct WarpRows {
+  /// Of a tile whose rows are those of `heads` heads, P of each (ScheduleAttr::rowsOfHead): the
+  /// number of a head and one of its P rows; i32. The head is null where there is one only.
+  struct RowOfHead {
     Value head, row;
   };
-  WarpRows warpRows(uint64_t heads);
+  /// The place of the first row of the warp, which has rows of one head or of several whole heads.
+  RowOfHead firstRowOfWarp(uint64_t heads);
+  /// The place of the lane's row `number`.
+  RowOfHead rowOfLane(size_t number, uint64_t heads);
+  /// Whether a warp has rows of several of `heads` heads.
+  bool sharesWarp(uint64_t heads) const;
 
   /// A piece of the block's shared memory, aligned to 1024 bytes.
   Value allocateShared(int64_t bytes);
@@ -269,9 +273,6 @@ private:
   /// The same combination of the numbers of each row.
   RowVector combine(llvm::ArrayRef<RowVector> vectors,
                     llvm::function_ref<Value(llvm::ArrayRef<Value>)> body);
-  /// Row of the tile that holds row `number` among those of a lane; of a tile of several heads the
-  /// row among those of one head.
-  Value rowInTile(size_t number, uint64_t heads = 1);
 
   //===--- Lazy softmax (LazySoftmax.cpp) -----------------------------------===//
 

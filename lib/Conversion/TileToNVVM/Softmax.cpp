@@ -64,17 +64,33 @@ RowVector KernelLowering::spread(const RowVector &rows) {
   return parts;
 }
 
-Value KernelLowering::rowInTile(size_t number, uint64_t heads) {
-  Value first = emit.add(warpRows(heads).row, g);
-  return emit.add(first, static_cast<int64_t>(number / 2 * 16 + number % 2 * 8));
+/// By how many rows the row `number` of a lane is behind its first one.
+static int64_t rowOffset(size_t number) {
+  return static_cast<int64_t>(number / 2 * 16 + number % 2 * 8);
 }
 
-KernelLowering::WarpRows KernelLowering::warpRows(uint64_t heads) {
+bool KernelLowering::sharesWarp(uint64_t heads) const {
+  return ScheduleAttr::rowsOfHead(geometry.qTile, static_cast<int64_t>(heads)) <
+         16 * geometry.repeats;
+}
+
+KernelLowering::RowOfHead KernelLowering::firstRowOfWarp(uint64_t heads) {
   Value first = emit.mul(warp, 16 * geometry.repeats);
   if (heads == 1)
     return {nullptr, first};
   int64_t rows = ScheduleAttr::rowsOfHead(geometry.qTile, static_cast<int64_t>(heads));
   return {emit.div(first, rows), emit.rem(first, rows)};
+}
+
+KernelLowering::RowOfHead KernelLowering::rowOfLane(size_t number, uint64_t heads) {
+  RowOfHead place = firstRowOfWarp(heads);
+  if (!sharesWarp(heads)) {
+    place.row = emit.add(emit.add(place.row, g), rowOffset(number));
+    return place;
+  }
+  int64_t rows = ScheduleAttr::rowsOfHead(geometry.qTile, static_cast<int64_t>(heads));
+  Value row = emit.add(g, rowOffset(number));
+  return {emit.add(place.head, emit.div(row, rows)), emit.rem(row, rows)};
 }
 
 void KernelLowering::lower(FillOp op) {
@@ -91,8 +107,8 @@ void KernelLowering::lower(MaskOp op) {
   Fragment scores = fragments.at(op.getScores());
   Value column = emit.toI64(scalar(op.getColumn())), numKeys = emit.toI64(scalar(op.getNumKeys()));
   Value shift = emit.sub(numKeys, emit.toI64(scalar(op.getNumQueries())));
-  // The key that the first row of the warp is aligned with.
-  Value firstRow = emit.toI64(warpRows(op.getHeads()).row);
+  // The key that the first row of the warp is aligned with, or the first of each of its heads.
+  Value firstRow = emit.toI64(firstRowOfWarp(op.getHeads()).row);
   Value aligned = emit.add(emit.add(emit.toI64(scalar(op.getRow())), firstRow), shift);
   std::optional<int64_t> left = op.getMask().leftBound(), right = op.getMask().rightBound();
 
@@ -117,24 +133,29 @@ void KernelLowering::lower(MaskOp op) {
           return emit.toI32(
               emit.minSigned(emit.maxSigned(bound, emit.i64(-farAway)), emit.i64(farAway)));
         };
-        Value twoT = emit.mul(t, 2), lane = emit.sub(g, twoT),
-              keysLeft = emit.sub(inTile(numKeys), twoT);
+        bool isShared = sharesWarp(op.getHeads());
+        Value twoT = emit.mul(t, 2), keysLeft = emit.sub(inTile(numKeys), twoT);
+        Value lane = isShared ? emit.sub(emit.i32(0), twoT) : emit.sub(g, twoT);
         Value lastVisible = right ? emit.add(inTile(emit.add(aligned, *right + 1)), lane) : Value();
         Value firstVisible = left ? emit.add(inTile(emit.sub(aligned, *left)), lane) : Value();
+        // From the bound of the lane's first row, or of the first row of its head.
+        auto ofRow = [&](Value bound, size_t number) {
+          return isShared ? emit.add(bound, rowOfLane(number, op.getHeads()).row)
+                          : emit.add(bound, rowOffset(number));
+        };
         Values elements;
         Value hidden = emit.f32(-infinity);
         for (auto [i, element] : llvm::enumerate(scores.elements)) {
-          auto row = static_cast<int64_t>(scores.rowOf(i));
-          int64_t rowOffset = row / 2 * 16 + row % 2 * 8;
+          size_t row = scores.rowOf(i);
           auto offset = static_cast<int64_t>(i % (scores.columns / 2) / 4 * 8 + i % 2);
           Value rowEnd = keysLeft;
           if (right)
-            rowEnd = emit.minSigned(keysLeft, emit.add(lastVisible, rowOffset));
+            rowEnd = emit.minSigned(keysLeft, ofRow(lastVisible, row));
           Value isVisible = emit.less(emit.i32(offset), rowEnd);
           if (left)
-            isVisible = emit.bitAnd(isVisible, emit.compare(arith::CmpIPredicate::sle,
-                                                            emit.add(firstVisible, rowOffset),
-                                                            emit.i32(offset)));
+            isVisible =
+                emit.bitAnd(isVisible, emit.compare(arith::CmpIPredicate::sle,
+                                                    ofRow(firstVisible, row), emit.i32(offset)));
           elements.push_back(emit.select(isVisible, element, hidden));
         }
         return elements;

@@ -367,13 +367,15 @@ def packed(run):
             dtype=dtype, d=d, dv=dv, heads=heads, form=FORMS[(number + number // 7) % len(FORMS)],
             schedule=", ".join(filter(None, (f"softmax = {softmax}", given))),
             **MASKS[(number + number // 6) % len(MASKS)]))
-    # Tiles that are given.
-    for softmax, (tile, heads) in itertools.product(("online", "lazy"), (
+    # Tiles that are given; warps with rows of several heads, with rows of all and rows left over.
+    for number, (softmax, (tile, heads)) in enumerate(itertools.product(("online", "lazy"), (
             ("q_tile = 64, consumers = 1, packed_heads = 4", (8, 2)),
             ("q_tile = 128, consumers = 2, packed_heads = 4", (12, 3)),
-            ("q_tile = 192, consumers = 3, packed_heads = 3", (6, 2)))):
-        configurations.append(dict(dtype=torch.bfloat16, d=64, dv=64, heads=heads, form="dense", causal=True,
-                                   schedule=f"softmax = {softmax}, {tile}"))
+            ("q_tile = 192, consumers = 3, packed_heads = 3", (6, 2)),
+            ("q_tile = 64, packed_heads = 8", (16, 2)), ("q_tile = 64, packed_heads = 64, splits = 3", (64, 1)),
+            ("q_tile = 64, packed_heads = 7", (14, 2)), ("q_tile = 128, packed_heads = 24", (24, 1))))):
+        configurations.append(dict(dtype=torch.bfloat16, d=64, dv=64, heads=heads, form="dense",
+                                   schedule=f"softmax = {softmax}, {tile}", **MASKS[1 + number % 3]))
     run.compile_ahead([lambda options=options: _compile(**options) for options in configurations])
     for options in configurations:
         run.case(_name(options), check_sizes, PACKED_SIZES, **options)

@@ -12,15 +12,14 @@ import subprocess
 import sys
 import time
 
-PART_SECONDS = {"long": 240}
+PARTS = ("forward", "long", "guard", "short", "flash2", "sparsify")
+PART_SECONDS = {part: 240 if part == "long" else 110 for part in PARTS}
 """A part starts no further measurement after this; what is left is skipped."""
 REPEATS = 9
 FORWARD_REPEATS = 6
 STUDY_ROUNDS = 3
 REST_SECONDS = 0.2
 """Before a sample that is compared with the studies, which rest before theirs."""
-
-PARTS = ("forward", "long", "guard", "short", "flash2", "sparsify")
 
 # Speed of ours divided by that of the other, at least.
 STUDY = 0.95
@@ -117,7 +116,7 @@ class Gate:
         self.checks, self.part, self.deadline = [], "", 0.0
 
     def begin(self, part):
-        self.part, self.deadline = part, time.monotonic() + PART_SECONDS.get(part, 110)
+        self.part, self.deadline = part, time.monotonic() + PART_SECONDS[part]
 
     def is_late(self):
         return time.monotonic() > self.deadline

@@ -20,7 +20,7 @@ print(studies.milliseconds(64, "online", "sfa", 65536, False), studies.milliseco
 print(studies.missing(128), "|", studies.missing(256))
 
 checks = gate.Gate()
-checks.begin("part")
+checks.begin("short")
 checks.compare("faster", (1.0, None), (1.2, None), 1.15)
 checks.compare("slower", (1.0, None), (1.1, None), 1.15)
 checks.compare("no peer", (1.0, None), (None, "not installed"), 1.15)

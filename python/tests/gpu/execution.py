@@ -393,6 +393,9 @@ def run_sanitized():
             # More keys than queries: the last sequence has a part of them only.
             _attend([x[:1] for x in problem], schedule=schedule, causal=causal,
                     cu_seqlens=torch.tensor(offsets, dtype=torch.int32, device="cuda"))
+    # Heads that leave rows of a tile over, and warps with rows of several heads.
+    for heads, n_q in (((5, 1), 3), ((5, 1), 12), ((16, 1), 2)):
+        _attend(_problem(torch.bfloat16, heads, 64, 64, n_q, 200, 1), causal=True)
     for d, k in ((64, 32), (128, 8), (256, 16)):
         sfa.sparsify(normal(1, 2, 150, d, dtype=torch.bfloat16, seed=d), k, return_dense=True)
     torch.cuda.synchronize()

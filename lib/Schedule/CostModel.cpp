@@ -50,6 +50,15 @@ double sfa::estimateScoreCost(AttentionOp op, Strategy strategy) {
   llvm_unreachable("a strategy without a case");
 }
 
+/// Queries of each head; none where nobody knows.
+static std::optional<int64_t> numQueries(AttentionOp op) {
+  auto query = cast<RankedTensorType>(op.getQuery().getType());
+  // Of several sequences the number of all queries says nothing about the length of one.
+  if (query.isDynamicDim(2) || op.hasSequences())
+    return std::nullopt;
+  return query.getDimSize(2);
+}
+
 ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
   Strategy best = Strategy::Dense;
   for (Strategy strategy : {Strategy::Gather, Strategy::Scatter, Strategy::SparseMma})
@@ -64,9 +73,8 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
   int64_t kTile = width <= 512 ? 128 : 64, qTile = 128;
   auto given = op.getScheduleAttr();
   int64_t packedHeads = given ? given.getPackedHeadsOrDefault() : 1;
-  // Of several sequences the number of all queries says nothing about the length of one.
-  if (!query.isDynamicDim(2) && !op.hasSequences()) {
-    int64_t queries = query.getDimSize(2) * packedHeads;
+  if (std::optional<int64_t> ofHead = numQueries(op)) {
+    int64_t queries = *ofHead * packedHeads;
     qTile = queries >= 2048 ? 256 : std::clamp<int64_t>(llvm::alignTo(queries, 8), 8, qTile);
   }
   qTile = static_cast<int64_t>(llvm::alignTo(qTile, std::lcm(int64_t(8), packedHeads)));
@@ -131,15 +139,6 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, co
     return hasWindow && op.hasSequences() ? GpuTiles{64, 64, 1} : GpuTiles{128, 32, 1};
   }
   return {64, 32, 1};
-}
-
-/// Queries of each head; none where nobody knows.
-static std::optional<int64_t> numQueries(AttentionOp op) {
-  auto query = cast<RankedTensorType>(op.getQuery().getType());
-  // Of several sequences the number of all queries says nothing about the length of one.
-  if (query.isDynamicDim(2) || op.hasSequences())
-    return std::nullopt;
-  return query.getDimSize(2);
 }
 
 /// `tiles`, or others that suit the queries of `packedHeads` heads.

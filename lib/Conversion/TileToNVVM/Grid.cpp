@@ -123,9 +123,9 @@ KernelLowering::Point KernelLowering::pointOf(Value round) {
   // Nothing of what follows is to be kept in registers from one round to the next.
   for (Value *number : {&shares.tiles, &shares.heads, &shares.blocks, &shares.block})
     pin(emit, *number);
-  Value place = shares.block, lastTile = emit.sub(shares.tiles, 1), firstOfRound, group, tail;
-  firstOfRound = emit.mul(round, shares.blocks);
-  Value firstHeadOfTail, firstOfTail;
+  Value place = shares.block, lastTile = emit.sub(shares.tiles, 1);
+  Value firstOfRound = emit.mul(round, shares.blocks);
+  Value group, tail, firstHeadOfTail, firstOfTail;
   if (groupPlace) {
     group = emit.load(emit.getI32Type(), groupPlace);
     tail = emit.load(emit.getI32Type(), emit.offset(groupPlace, 4));

@@ -318,7 +318,6 @@ void KernelLowering::lower(LseOp op) {
   // Probabilities, and with them the sums, are smaller where references were raised.
   RowVector sum = gather(isOptimistic ? laneSum : rowVectors.at(op.getSum()));
   float raise = isOptimistic ? lazy->raise : 0.0f;
-  Value powerScale = isOptimistic ? emit.f32(lazy->powers.getScale().convertToFloat()) : Value();
   for (auto [max, total] : llvm::zip_equal(reference.elements, sum.elements)) {
     Value empty = emit.compare(arith::CmpFPredicate::OEQ, total, emit.f32(0.0f));
     Value log;
@@ -335,7 +334,8 @@ void KernelLowering::lower(LseOp op) {
     Value finite;
     if (isOptimistic) {
       // The rounded number that exponents subtract: its error has to cancel here, too.
-      Value subtracted = emit.sub(emit.fma(max, powerScale, emit.f32(raise)), emit.f32(raise));
+      Value scale = emit.f32(lazy->powers.getScale().convertToFloat());
+      Value subtracted = emit.sub(emit.fma(max, scale, emit.f32(raise)), emit.f32(raise));
       finite = emit.fma(subtracted, emit.f32(ln2), log);
     } else {
       finite = emit.fma(max, emit.f32(op.getScale().convertToFloat()), log);

@@ -476,10 +476,10 @@ def _random_kernel(source):
     schedule = [source.choice(("", "softmax = online", "softmax = lazy")),
                 source.choice(("", "", "grid = tiles", "grid = persistent")),
                 f"splits = {source.randint(1, 12)}" if source.random() < 0.3 else ""]
-    group = source.choice((1, 2, 4, 5, 8))
+    group = source.choice((1, 2, 4, 5, 7, 8, 16))
     if source.random() < 0.3:
-        # 1 is as good as none, others divide the group and have 16 rows of a tile at least.
-        heads = source.choice([heads for heads in (1, 2, 4, 8) if group % heads == 0])
+        # 1 is as good as none; others divide the group.
+        heads = source.choice([heads for heads in range(1, group + 1) if group % heads == 0])
         schedule.append(f"packed_heads = {heads}")
     options = dict(
         dtype=source.choice((torch.bfloat16, torch.float16)), d=source.choice((64, 128, 256)),

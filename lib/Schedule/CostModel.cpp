@@ -50,14 +50,27 @@ double sfa::estimateScoreCost(AttentionOp op, Strategy strategy) {
   llvm_unreachable("a strategy without a case");
 }
 
-/// Queries of each head; none where nobody knows.
-static std::optional<int64_t> numQueries(AttentionOp op) {
-  auto query = cast<RankedTensorType>(op.getQuery().getType());
-  // Of several sequences the number of all queries says nothing about the length of one.
-  if (query.isDynamicDim(2) || op.hasSequences())
+/// Sequences of each batch; none where nobody knows.
+static std::optional<int64_t> numSequences(AttentionOp op) {
+  if (!op.hasSequences())
+    return 1;
+  auto offsets = cast<RankedTensorType>(op.getSequences().front().getType());
+  if (offsets.isDynamicDim(0))
     return std::nullopt;
-  return query.getDimSize(2);
+  return offsets.getDimSize(0) - 1;
 }
+
+/// Tokens of `tensor` in each head, the mean of several sequences: more than that sizes do not say.
+/// None where nobody knows.
+static std::optional<int64_t> numTokens(AttentionOp op, Value tensor) {
+  int64_t tokens = cast<RankedTensorType>(tensor.getType()).getDimSize(2);
+  std::optional<int64_t> sequences = numSequences(op);
+  if (ShapedType::isDynamic(tokens) || !sequences)
+    return std::nullopt;
+  return llvm::divideCeil(tokens, *sequences);
+}
+
+static std::optional<int64_t> numQueries(AttentionOp op) { return numTokens(op, op.getQuery()); }
 
 ScheduleAttr sfa::chooseSchedule(AttentionOp op) {
   Strategy best = Strategy::Dense;
@@ -113,7 +126,8 @@ static Softmax chooseSoftmax(AttentionOp op, const Chip &chip) {
                                                                        : Softmax::Online;
 }
 
-static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, const Chip &chip) {
+static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, int64_t packedHeads,
+                               const Chip &chip) {
   int64_t width = widthOf(op);
   bool isLazy = softmax == Softmax::Lazy, hasWindow = op.getMaskOrNone().leftBound().has_value();
   bool hasLse = op.getLse() || isSplit;
@@ -128,9 +142,9 @@ static GpuTiles chooseGpuTiles(AttentionOp op, Softmax softmax, bool isSplit, co
     return {128, isLazy || hasWindow || isSplit ? 64 : 80, 2};
   }
   // A thread has 255 registers, of which the accumulator of a warp with 32 rows takes dv, the
-  // scores k_tile. Windows and sums in lanes take some, too.
+  // scores k_tile. Windows, sums in lanes and places of rows take some, too.
   if (width <= 64)
-    return {128, isLazy ? 64 : 96, 1};
+    return {128, isLazy || (op.hasSequences() && packedHeads > 1) ? 64 : 96, 1};
   if (width <= 128) {
     if (!isLazy)
       return {128, 64, 1};
@@ -167,24 +181,31 @@ static GpuTiles makeRoomFor(AttentionOp op, int64_t packedHeads, GpuTiles tiles,
 /// A split with fewer keys, some four tiles, hardly gets going.
 static constexpr int64_t leastKeysOfSplit = 512;
 
+/// Shares of the keys for each multiprocessor, where sequences have any number of keys and few
+/// queries: the longest sequence would be the last to end.
+static constexpr int64_t sharesOfUnevenKeys = 4;
+
 /// Splits of the keys that give every multiprocessor work where query tiles alone would leave half
 /// of them without; 1 where sizes are not known.
 static int64_t chooseSplits(AttentionOp op, int64_t qTile, int64_t packedHeads, const Chip &chip) {
   auto query = cast<RankedTensorType>(op.getQuery().getType());
-  int64_t numKeys = op.getValue().getType().getDimSize(2);
-  if (!query.hasStaticShape() || ShapedType::isDynamic(numKeys) || op.hasSequences())
+  std::optional<int64_t> queries = numQueries(op), keys = numTokens(op, op.getValue());
+  if (!query.hasStaticShape() || !queries || !keys)
     return 1;
   int64_t positions = std::max<int64_t>(ScheduleAttr::rowsOfHead(qTile, packedHeads), 1);
-  int64_t numTiles = query.getDimSize(0) * (query.getDimSize(1) / packedHeads) *
-                     llvm::divideCeil(query.getDimSize(2), positions);
+  int64_t numTiles = query.getDimSize(0) * *numSequences(op) *
+                     (query.getDimSize(1) / packedHeads) * llvm::divideCeil(*queries, positions);
   if (numTiles == 0)
     return 1;
   // What a query tile sees.
+  int64_t numKeys = *keys;
   MaskAttr mask = op.getMaskOrNone();
   if (mask.leftBound() && mask.rightBound())
     numKeys = std::min(numKeys, *mask.leftBound() + *mask.rightBound() + positions);
+  bool isUneven = *numSequences(op) > 1 && *queries <= positions;
+  int64_t shares = chip.multiprocessors * (isUneven ? sharesOfUnevenKeys : 1);
   int64_t most = std::clamp<int64_t>(numKeys / leastKeysOfSplit, 1, ScheduleAttr::maxSplits);
-  return std::clamp<int64_t>(chip.multiprocessors / numTiles, 1, most);
+  return std::clamp<int64_t>(shares / numTiles, 1, most);
 }
 
 /// The most query heads of a group that a query tile of `tilesFor(heads)` has room for, with all of
@@ -216,7 +237,7 @@ ScheduleAttr sfa::chooseSchedule(AttentionOp op, const Chip &chip) {
   if (given)
     softmax = given.getSoftmax().value_or(softmax);
   auto chooseTiles = [&](bool isSplit, int64_t packedHeads) {
-    GpuTiles tiles = chooseGpuTiles(op, softmax, isSplit, chip);
+    GpuTiles tiles = chooseGpuTiles(op, softmax, isSplit, packedHeads, chip);
     // A consumer has 64 rows; who gives one of the two leaves the other to follow.
     if (given && given.getQTile() && !given.getConsumers())
       tiles.consumers = std::clamp<int64_t>(*given.getQTile() / 64, 1, 3);

@@ -297,12 +297,15 @@ def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule)
             f"schedule is {schedule!r}; it has to be text such as \"strategy = dense, softmax = "
             "lazy\"")
     bounds = window_bounds(window)
-    if device != CPU and offsets is None:
+    if device != CPU:
         left, right = bounds or (None, None)
-        schedule, packed = _packing.complete(schedule, q_heads // kv_heads, q_tokens)
+        # Nobody looks at lengths on the host, so the mean of the sequences counts.
+        sequences = offsets[0].shape[0] - 1 if offsets is not None else 1
+        n_q, n_k = (-(-tokens // sequences) for tokens in (q_tokens, kv_tokens))
+        schedule, packed = _packing.complete(schedule, q_heads // kv_heads, n_q)
         schedule = _schedule.add(schedule, "splits", _splits.choose(
-            batch * q_heads, q_tokens, kv_tokens, left, 0 if causal else right,
-            _library.device_properties(device).multiprocessors, max(packed, 1)))
+            batch * sequences * q_heads, n_q, n_k, left, 0 if causal else right,
+            _library.device_properties(device).multiprocessors, max(packed, 1), is_uneven=sequences > 1))
     module = _module.attention(
         q_heads=q_heads, kv_heads=kv_heads, d=q.d, dv=v.shape[3], dtype=dtype, q_k=q.k, k_k=k.k,
         q_topk=topks[0], k_topk=topks[1],

@@ -5,19 +5,23 @@ from . import _packing
 
 # What lib/Schedule/CostModel.cpp says, which does the same for modules of static sizes.
 _LEAST_KEYS = 512
+_SHARES_OF_UNEVEN_KEYS = 4
 _MOST = 256
 
 
-def choose(num_heads, n_q, n_k, left, right, multiprocessors, packed_heads=1):
+def choose(num_heads, n_q, n_k, left, right, multiprocessors, packed_heads=1, is_uneven=False):
     """Splits that keep all multiprocessors busy where the query tiles would leave half of them idle;
     1 for none. `num_heads` is batch times heads, of which `packed_heads` share a query tile; left and
-    right are the bounds of the window, None where unbounded. A power of two, so that few kernels are
-    compiled while n_k grows."""
+    right are the bounds of the window, None where unbounded. `is_uneven`: n_q and n_k are means of
+    sequences, each with heads of its own. A power of two, so that few kernels are compiled while n_k
+    grows."""
     queries = max(_packing.rows_of_head(packed_heads), 1)
     query_tiles = -(-num_heads // packed_heads) * -(-n_q // queries)
     if left is not None and right is not None:
         n_k = min(n_k, left + right + queries)
     if query_tiles == 0:
         return 1
-    most = min(multiprocessors // query_tiles, n_k // _LEAST_KEYS, _MOST)
+    # Of few queries the longest sequence would be the last to end.
+    shares = multiprocessors * (_SHARES_OF_UNEVEN_KEYS if is_uneven and n_q <= queries else 1)
+    most = min(shares // query_tiles, n_k // _LEAST_KEYS, _MOST)
     return 1 << max(most, 1).bit_length() - 1

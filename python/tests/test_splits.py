@@ -27,6 +27,12 @@ class SplitsTest(unittest.TestCase):
         self.assertEqual(_splits.choose(1, 1, 65536, 1000, None, 132), 128)
         self.assertEqual(_splits.choose(1, 1, 65536, None, 0, 132), 128)
 
+    def test_uneven_keys_are_cut_smaller(self):
+        for heads, n_q, n_k, splits in ((16, 1, 65536, 32), (132, 1, 65536, 4), (133, 1, 65536, 2), (265, 1, 65536, 1),
+                                        (16, 128, 65536, 32), (16, 129, 65536, 4), (16, 1, 1500, 2)):
+            with self.subTest(heads=heads, n_q=n_q, n_k=n_k):
+                self.assertEqual(_splits.choose(heads, n_q, n_k, None, None, 132, is_uneven=True), splits)
+
     def test_nothing_to_do(self):
         self.assertEqual(_splits.choose(16, 0, 65536, None, None, 132), 1)
         self.assertEqual(_splits.choose(0, 5, 65536, None, None, 132), 1)
@@ -101,8 +107,21 @@ class SplitsTest(unittest.TestCase):
         self.assertEqual(self.schedule_of(40, 1000), "packed_heads = 2")
         self.assertIsNone(self.schedule_of(4096, 65536))
         self.assertIsNone(self.schedule_of(1, 65536, device=CPU))
-        offsets = [View((2,), None, "i32", 0)] * 2
-        self.assertIsNone(self.schedule_of(1, 65536, offsets=offsets))
+
+    def test_calls_with_sequences(self):
+        """The mean of their lengths counts."""
+        for sequences, n_q, n_k, text in (
+                (1, 1, 65536, "packed_heads = 4, q_tile = 64, splits = 32"),
+                (4, 4, 65536, "packed_heads = 4, q_tile = 64, splits = 32"),
+                (4, 1, 65536, "packed_heads = 4, q_tile = 64, splits = 32"),
+                (4, 4, 2049, "packed_heads = 4, q_tile = 64"), (64, 64, 65536, "packed_heads = 4, q_tile = 64, splits = 2"),
+                (64, 1025, 65536, "packed_heads = 4, splits = 2"), (64, 4096, 65536, "packed_heads = 2"),
+                (4, 4096, 65536, None)):
+            with self.subTest(sequences=sequences, n_q=n_q, n_k=n_k):
+                offsets = [View((sequences + 1,), None, "i32", 0)] * 2
+                self.assertEqual(self.schedule_of(n_q, n_k, offsets=offsets), text)
+        offsets = [View((5,), None, "i32", CPU)] * 2
+        self.assertIsNone(self.schedule_of(4, 65536, device=CPU, offsets=offsets))
 
 
 if __name__ == "__main__":

@@ -119,3 +119,18 @@ func.func @three(%q: !thin_q, %k: !thin_k) -> !thin_q {
   %o = sfa.attention %q, %k, %k schedule <softmax = online> : !thin_q, !thin_k, !thin_k -> !thin_q
   return %o : !thin_q
 }
+// Of sequences the mean counts: one query each of 16, or 17 of one.
+// CHECK-LABEL: @sequences(
+// CHECK: q_tile = 64, {{.*}}packed_heads = 8>
+// CPU-LABEL: @sequences(
+// CPU: q_tile = 8
+func.func @sequences(%q: !q16, %k: !k, %s: tensor<17xi32>) -> !q16 {
+  %o = sfa.attention %q, %k, %k sequences(%s, %s : tensor<17xi32>, tensor<17xi32>) : !q16, !k, !k -> !q16
+  return %o : !q16
+}
+// SM90-LABEL: @one_sequence(
+// SM90: packed_heads = 4>
+func.func @one_sequence(%q: !q17, %k: !k, %s: tensor<2xi32>) -> !q17 {
+  %o = sfa.attention %q, %k, %k sequences(%s, %s : tensor<2xi32>, tensor<2xi32>) schedule <softmax = online> : !q17, !k, !k -> !q17
+  return %o : !q17
+}

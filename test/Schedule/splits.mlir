@@ -53,3 +53,35 @@ func.func @registers(%q: !wide, %k: !wide_k) -> !wide {
   %o = sfa.attention %q, %k, %k schedule <softmax = online> : !wide, !wide_k, !wide_k -> !wide
   return %o : !wide
 }
+
+// Of sequences the means count. 4 x 16 tiles; keys of any lengths are cut smaller than multiprocessors are.
+!q4 = tensor<1x16x4x128xbf16>
+// CHECK-LABEL: @uneven(
+// CHECK: q_tile = 64, {{.*}}splits = 8>
+func.func @uneven(%q: !q4, %k: !k, %s: tensor<5xi32>) -> !q4 {
+  %o = sfa.attention %q, %k, %k sequences(%s, %s : tensor<5xi32>, tensor<5xi32>) : !q4, !k, !k -> !q4
+  return %o : !q4
+}
+// One sequence is as none.
+// CHECK-LABEL: @one_sequence(
+// CHECK: splits = 8>
+func.func @one_sequence(%q: !q1, %k: !k, %s: tensor<2xi32>) -> !q1 {
+  %o = sfa.attention %q, %k, %k sequences(%s, %s : tensor<2xi32>, tensor<2xi32>) : !q1, !k, !k -> !q1
+  return %o : !q1
+}
+// Many queries each: tiles enough.
+// CHECK-LABEL: @long_sequences(
+// CHECK-NOT: splits
+// CHECK: return
+func.func @long_sequences(%q: !q, %s: tensor<5xi32>) -> !q {
+  %o = sfa.attention %q, %q, %q sequences(%s, %s : tensor<5xi32>, tensor<5xi32>) : !q, !q, !q -> !q
+  return %o : !q
+}
+// CHECK-LABEL: @any_number_of_sequences(
+// CHECK: q_tile = 128
+// CHECK-NOT: splits
+// CHECK: return
+func.func @any_number_of_sequences(%q: !q4, %k: !k, %s: tensor<?xi32>) -> !q4 {
+  %o = sfa.attention %q, %k, %k sequences(%s, %s : tensor<?xi32>, tensor<?xi32>) : !q4, !k, !k -> !q4
+  return %o : !q4
+}

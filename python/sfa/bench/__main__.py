@@ -22,6 +22,8 @@ def parse(arguments=None):
                         help="with --op decode: queries of a head, against n keys")
     parser.add_argument("--group", type=int, default=1,
                         help="with --op decode: query heads to a head of keys and values")
+    parser.add_argument("--uneven", action="store_true",
+                        help="with --op decode: a batch of sequences in one tensor, with n / 32 to n keys each")
     parser.add_argument("--d", type=int, nargs="+", default=[64, 128, 256],
                         help="features of queries, keys and values")
     parser.add_argument("--k", type=int, default=8, help="features that the codes keep")

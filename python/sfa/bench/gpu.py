@@ -11,7 +11,7 @@ import torch
 import sfa
 import sfa._torch
 from sfa._plan import PlanTable
-from .peers import CUDNN, PEERS
+from .peers import CUDNN, PEERS, flash2_of_sequences
 from .timing import Contestant, measure
 
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
@@ -232,8 +232,9 @@ def decode(options):
     """Yields a table for each d, n and number of queries: a few new queries against n keys, by the number
     of splits of the keys. What bounds it is reading keys and values."""
     chips = [Chip(name) for name in options.chip or native_chips()]
+    make_table = _uneven_decode_table if options.uneven else _decode_table
     for d, n, queries in itertools.product(options.d, options.n, options.queries):
-        yield _decode_table(options, chips, max(1, options.heads_total // d), n, d, queries)
+        yield make_table(options, chips, max(1, options.heads_total // d), n, d, queries)
         torch.cuda.empty_cache()
 
 
@@ -265,12 +266,50 @@ def _decode_table(options, chips, heads, n, d, queries):
     for name in (CUDNN, "FA2 (torch)", "FA3", "FlashInfer"):
         contestants.append(Contestant(name, lambda m=PEERS[name]: m(q, k, v, False), check))
     measure(contestants, options.repeats)
+    return title, record, _decode_rows(contestants, k, v), None
+
+
+def _decode_rows(contestants, k, v):
     best = min((c.milliseconds for c in contestants if c.group == "peer" and c.milliseconds), default=None)
     read = (k.numel() + v.numel()) * 2
-    rows = [dict(name=c.name, group=c.group, ms=c.milliseconds, reason=c.reason, samples=c.samples,
+    return [dict(name=c.name, group=c.group, ms=c.milliseconds, reason=c.reason, samples=c.samples,
                  gbytes=c.milliseconds and read / c.milliseconds / 1e6,
                  best_peer=c.milliseconds and best and best / c.milliseconds) for c in contestants]
-    return title, record, rows, None
+
+
+def _uneven_decode_table(options, chips, heads, n, d, queries):
+    dtype, count = DTYPES[options.dtype], options.batch
+    kv_heads = max(1, heads // options.group)
+    heads = kv_heads * options.group
+    source = random.Random(options.seed)
+    lengths = [round(n * 32 ** -source.random()) for _ in range(count)]
+    title = (f"decode, {count} sequences, {heads} heads, {kv_heads} of keys, {queries} queries, {min(lengths)} to "
+             f"{max(lengths)} keys, {sum(lengths)} together, d = dv = {d}, {options.dtype}, no mask, dense")
+    record = dict(op="decode", lengths=lengths, heads=heads, kv_heads=kv_heads, n=n, queries=queries, d=d,
+                  dtype=options.dtype)
+    try:
+        generator = torch.Generator("cuda").manual_seed(options.seed)
+        # Tokens before heads, as a projection writes them.
+        q, k, v = (torch.randn(1, tokens, h, d, generator=generator, device="cuda").to(dtype).transpose(1, 2)
+                   for h, tokens in ((heads, count * queries), (kv_heads, sum(lengths)), (kv_heads, sum(lengths))))
+        ends = [[0, *itertools.accumulate(each)] for each in ([queries] * count, lengths)]
+        offsets = tuple(torch.tensor(each, dtype=torch.int32, device="cuda") for each in ends)
+        expected = [_last_rows(q[:, :, slice(*ends[0][s:s + 2])], *(x[:, :, slice(*ends[1][s:s + 2])] for x in (k, v)),
+                               queries)(False) for s in range(count)]
+        check = _checker(torch.cat(expected, 2))
+    except Exception as error:
+        return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
+    contestants = []
+    forms = ["", *["packed_heads = 1"] * (options.group > 1), *(f"splits = {splits}" for splits in (1, 2, 4, 8, 16, 32))]
+    for chip, softmax, form in itertools.product(chips, options.softmax, forms):
+        schedule = f"softmax = {softmax}" + (form and f", {form}")
+        call = lambda s=schedule: sfa.attention(q, k, v, schedule=s, cu_seqlens=offsets)
+        contestants.append(Contestant(f"sfa {softmax}, {form or 'as chosen'}, {chip.name}",
+                                      lambda c=chip, f=call: c.bound(f), check, "sfa"))
+    contestants.append(Contestant("FA2 (torch)", lambda: flash2_of_sequences(
+        q, k, v, offsets, (queries, max(lengths))), check))
+    measure(contestants, options.repeats)
+    return title, record, _decode_rows(contestants, k, v), None
 
 
 def sparsify(options):

@@ -56,6 +56,18 @@ def _flash(module):
     return make
 
 
+def flash2_of_sequences(q, k, v, offsets, longest):
+    """FlashAttention-2 of torch, without a mask: [1, heads, tokens, features], and of queries and of keys
+    the offsets of sequences, int32 [s + 1], and how many the longest has. torch has no public name for it
+    that takes groups of heads."""
+    q, k, v = (_tokens_first(x)[0] for x in (q, k, v))
+    forward = torch.ops.aten._flash_attention_forward
+
+    def call():
+        return forward(q, k, v, *offsets, *longest, 0.0, False, False)[0].transpose(0, 1).unsqueeze(0)
+    return call
+
+
 def _flashinfer(q, k, v, causal):
     function = _import("flashinfer").single_prefill_with_kv_cache
     if q.shape[0] != 1:

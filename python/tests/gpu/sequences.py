@@ -15,6 +15,10 @@ LENGTHS = (
     ((0, 0), (1, 1), (0, 7), (63, 63), (64, 64), (65, 65), (127, 128), (129, 127), (5, 0), (191, 193),
      (300, 40), (0, 0), (0, 0), (40, 300), (1, 500), (192, 96), (4, 0)),
     ((700, 700),), ((1, 1),) * 40, ((0, 9), (0, 0)), ((9, 0), (140, 0)))
+# Few queries in the mean: heads share tiles, and the keys are cut into shares, longer and shorter ones.
+FEW_QUERIES = (
+    ((1, 5000), (1, 3), (1, 0), (2, 700), (0, 40), (1, 1), (1, 9000)), ((1, 700),) * 40,
+    ((3, 20000), (0, 0), (1, 100)), ((1, 2000), (150, 1000), *((1, 3000),) * 30), ((20, 900),) * 3)
 
 
 class Packed:
@@ -77,13 +81,23 @@ def _compile(dtype, heads, d, dv, form, **options):
     compute(form, packed.q, packed.k, packed.v, 8, return_lse=True, cu_seqlens=packed.offsets(), **options)
 
 
+def _name(options):
+    return ", ".join(f"{key} {value}" for key, value in options.items())
+
+
 @group("varlen")
 def varlen(run):
     configurations = list(_configurations())
     run.compile_ahead([lambda options=options: _compile(**options) for options in configurations])
+    product = itertools.product((64, 128, 256), ((8, 2), (5, 1), (3, 3), (16, 1)), ("online", "lazy"))
+    few = [dict(dtype=(torch.bfloat16, torch.float16)[number % 3 == 2], d=d, dv=d, heads=heads, form=FORMS[number % len(FORMS)],
+                schedule=f"softmax = {softmax}", **MASKS[(number + number // 4) % len(MASKS)])
+           for number, (d, heads, softmax) in enumerate(product)]
+    for options in few:
+        run.case("few queries as chosen, " + _name(options), _check_lengths, FEW_QUERIES, **options)
     source = random.Random(run.seed)
     for options in configurations:
-        name = ", ".join(f"{key} {value}" for key, value in options.items())
+        name = _name(options)
         seed = source.randrange(2**32)
         run.case(name, _check_lengths, LENGTHS, **options)
         run.case(f"random lengths of seed {seed}, {name}", _check_lengths, _random_lengths(seed), **options)

@@ -125,6 +125,10 @@ def main():
             mask, splits = ("window", 5) if (packed_heads == 1) == (softmax == "lazy") else ("causal", 1)
             modules[f"bf16 d={d} dv={dv} {mask} {softmax} {packed_heads} packed heads of few queries {splits} splits"] = module(
                 "bf16", d, dv, mask, f"{softmax}, q_tile = 64", splits=splits, packed_heads=packed_heads)
+        for (d, dv), (packed_heads, tile), softmax in itertools.product(widths[:3], [(4, ""), (5, ", q_tile = 64")], ["online", "lazy"]):
+            mask, splits = ("window", 1) if (packed_heads == 4) == (softmax == "online") else ("causal", 4)
+            modules[f"bf16 d={d} dv={dv} {mask} {softmax}{tile} {packed_heads} packed heads of sequences {splits} splits"] = module(
+                "bf16", d, dv, mask, softmax + tile, has_sequences=True, splits=splits, packed_heads=packed_heads)
         for d, k, form in [(64, 8, ""), (128, 32, ""), (256, 32, ""), (256, 100, ""), (128, 8, ", two_four")]:
             modules[f"sparsify d={d} k={k}{form}"] = sparsify(d, k, form)
         for d, k, form, results in [(64, 8, "", "%dense"), (128, 8, "", "%codes, %dense"),

@@ -182,8 +182,9 @@ static GpuTiles makeRoomFor(AttentionOp op, int64_t packedHeads, GpuTiles tiles,
 static constexpr int64_t leastKeysOfSplit = 512;
 
 /// Shares of the keys for each multiprocessor, where sequences have any number of keys and few
-/// queries: the longest sequence would be the last to end.
-static constexpr int64_t sharesOfUnevenKeys = 4;
+/// queries: the longest sequence would be the last to end. What shares give, 8 bytes written and
+/// read for a column, is to be little beside keys and values: so many keys to each row.
+static constexpr int64_t sharesOfUnevenKeys = 32, leastKeysOfRow = 16;
 
 /// Splits of the keys that give every multiprocessor work where query tiles alone would leave half
 /// of them without; 1 where sizes are not known.
@@ -202,9 +203,12 @@ static int64_t chooseSplits(AttentionOp op, int64_t qTile, int64_t packedHeads, 
   MaskAttr mask = op.getMaskOrNone();
   if (mask.leftBound() && mask.rightBound())
     numKeys = std::min(numKeys, *mask.leftBound() + *mask.rightBound() + positions);
-  bool isUneven = *numSequences(op) > 1 && *queries <= positions;
-  int64_t shares = chip.multiprocessors * (isUneven ? sharesOfUnevenKeys : 1);
-  int64_t most = std::clamp<int64_t>(numKeys / leastKeysOfSplit, 1, ScheduleAttr::maxSplits);
+  int64_t shares = chip.multiprocessors, leastKeys = leastKeysOfSplit;
+  if (*numSequences(op) > 1 && *queries <= positions) {
+    shares *= sharesOfUnevenKeys;
+    leastKeys = std::max(leastKeys, leastKeysOfRow * *queries * packedHeads);
+  }
+  int64_t most = std::clamp<int64_t>(numKeys / leastKeys, 1, ScheduleAttr::maxSplits);
   return std::clamp<int64_t>(shares / numTiles, 1, most);
 }
 

@@ -5,7 +5,7 @@ from . import _packing
 
 # What lib/Schedule/CostModel.cpp says, which does the same for modules of static sizes.
 _LEAST_KEYS = 512
-_SHARES_OF_UNEVEN_KEYS = 4
+_SHARES_OF_UNEVEN_KEYS, _LEAST_KEYS_OF_ROW = 32, 16
 _MOST = 256
 
 
@@ -21,7 +21,10 @@ def choose(num_heads, n_q, n_k, left, right, multiprocessors, packed_heads=1, is
         n_k = min(n_k, left + right + queries)
     if query_tiles == 0:
         return 1
-    # Of few queries the longest sequence would be the last to end.
-    shares = multiprocessors * (_SHARES_OF_UNEVEN_KEYS if is_uneven and n_q <= queries else 1)
-    most = min(shares // query_tiles, n_k // _LEAST_KEYS, _MOST)
+    shares, least_keys = multiprocessors, _LEAST_KEYS
+    if is_uneven and n_q <= queries:
+        # The longest sequence would be the last to end.
+        shares *= _SHARES_OF_UNEVEN_KEYS
+        least_keys = max(least_keys, _LEAST_KEYS_OF_ROW * n_q * packed_heads)
+    most = min(shares // query_tiles, n_k // least_keys, _MOST)
     return 1 << max(most, 1).bit_length() - 1

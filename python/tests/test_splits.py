@@ -28,10 +28,12 @@ class SplitsTest(unittest.TestCase):
         self.assertEqual(_splits.choose(1, 1, 65536, None, 0, 132), 128)
 
     def test_uneven_keys_are_cut_smaller(self):
-        for heads, n_q, n_k, splits in ((16, 1, 65536, 32), (132, 1, 65536, 4), (133, 1, 65536, 2), (265, 1, 65536, 1),
-                                        (16, 128, 65536, 32), (16, 129, 65536, 4), (16, 1, 1500, 2)):
-            with self.subTest(heads=heads, n_q=n_q, n_k=n_k):
-                self.assertEqual(_splits.choose(heads, n_q, n_k, None, None, 132, is_uneven=True), splits)
+        for heads, n_q, n_k, packed, splits in (
+                (16, 1, 65536, 1, 128), (132, 1, 65536, 1, 32), (133, 1, 65536, 1, 16), (2113, 1, 65536, 1, 1),
+                (2113, 1, 65536, 4, 4), (16, 32, 65536, 1, 128), (16, 33, 65536, 1, 64), (16, 128, 65536, 1, 32),
+                (16, 16, 65536, 4, 64), (16, 129, 65536, 1, 4), (16, 1, 1500, 1, 2)):
+            with self.subTest(heads=heads, n_q=n_q, n_k=n_k, packed=packed):
+                self.assertEqual(_splits.choose(heads, n_q, n_k, None, None, 132, packed, is_uneven=True), splits)
 
     def test_nothing_to_do(self):
         self.assertEqual(_splits.choose(16, 0, 65536, None, None, 132), 1)
@@ -115,7 +117,7 @@ class SplitsTest(unittest.TestCase):
                 (4, 4, 65536, "packed_heads = 4, q_tile = 64, splits = 32"),
                 (4, 1, 65536, "packed_heads = 4, q_tile = 64, splits = 32"),
                 (4, 4, 2049, "packed_heads = 4, q_tile = 64"), (64, 64, 65536, "packed_heads = 4, q_tile = 64, splits = 2"),
-                (64, 1025, 65536, "packed_heads = 4, splits = 2"), (64, 4096, 65536, "packed_heads = 2"),
+                (64, 1025, 65536, "packed_heads = 4"), (64, 4096, 65536, "packed_heads = 2"),
                 (4, 4096, 65536, None)):
             with self.subTest(sequences=sequences, n_q=n_q, n_k=n_k):
                 offsets = [View((sequences + 1,), None, "i32", 0)] * 2

@@ -54,13 +54,21 @@ func.func @registers(%q: !wide, %k: !wide_k) -> !wide {
   return %o : !wide
 }
 
-// Of sequences the means count. 4 x 16 tiles; keys of any lengths are cut smaller than multiprocessors are.
+// Of sequences the means count. 4 x 16 tiles; keys of any number are cut smaller than multiprocessors ask for.
 !q4 = tensor<1x16x4x128xbf16>
 // CHECK-LABEL: @uneven(
-// CHECK: q_tile = 64, {{.*}}splits = 8>
+// CHECK: q_tile = 64, {{.*}}splits = 32>
 func.func @uneven(%q: !q4, %k: !k, %s: tensor<5xi32>) -> !q4 {
   %o = sfa.attention %q, %k, %k sequences(%s, %s : tensor<5xi32>, tensor<5xi32>) : !q4, !k, !k -> !q4
   return %o : !q4
+}
+// As many keys as the rows are worth: 16 for each of 100.
+!q400 = tensor<1x16x400x128xbf16>
+// CHECK-LABEL: @more_queries(
+// CHECK: splits = 10>
+func.func @more_queries(%q: !q400, %k: !k, %s: tensor<5xi32>) -> !q400 {
+  %o = sfa.attention %q, %k, %k sequences(%s, %s : tensor<5xi32>, tensor<5xi32>) : !q400, !k, !k -> !q400
+  return %o : !q400
 }
 // One sequence is as none.
 // CHECK-LABEL: @one_sequence(

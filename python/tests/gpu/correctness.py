@@ -269,7 +269,7 @@ def splits(run):
 
 def _check_many_keys(n_q, d, heads=(4, 2), **options):
     judged = Judge()
-    # The worst of a few elements is a matter of luck: they are rounded to a number of 8 bits.
+    # The worst of a few elements is a matter of luck.
     for seed in range(max(3, 80 // (heads[0] * n_q))):
         q, k, v = (normal(1, h, n, d, dtype=torch.bfloat16, seed=3 * seed + number)
                    for number, (h, n) in enumerate(((heads[0], n_q), *2 * ((heads[1], 300_000),))))

@@ -45,9 +45,10 @@ def _attention(q, k, v, scale, left, right, wide, round_p):
     h_kv, n_k, dv = v.shape[1], v.shape[2], v.shape[3]
     scale = d ** -0.5 if scale is None else scale
     out = torch.zeros(batch, h_q, n_q, dv, dtype=wide, device=q.device)
+    size = torch.zeros_like(out)
     lse = torch.full((batch, h_q, n_q), -float("inf"), dtype=wide, device=q.device)
     if not out.numel() or not n_k:
-        return out, lse
+        return out, lse, size
     ratio = h_q // h_kv
     k, v = k.to(wide).unsqueeze(2), v.to(wide).unsqueeze(2)
     rows = max(1, _CHUNK // (batch * h_q * n_k))
@@ -67,14 +68,17 @@ def _attention(q, k, v, scale, left, right, wide, round_p):
         if hidden is not None and bool(hidden.any()):
             result = result.masked_fill(blind, 0)
         out[:, :, first:first + rows] = result.reshape(batch, h_q, count, dv)
+        if round_p is None:
+            size[:, :, first:first + rows] = (p.square() @ v.square()).reshape(batch, h_q, count, dv)
         lse[:, :, first:first + rows] = (largest + total.log()).masked_fill(blind, -float("inf")) \
             .reshape(batch, h_q, count)
-    return out, lse
+    return out, lse, (size + out.square()).sqrt()
 
 
 def attention64(q, k, v, scale=None, left=None, right=None):
-    """Output and log-sum-exp in fp64. Query i of n_q sees the keys j with
-    i + n_k - n_q - left <= j <= i + n_k - n_q + right."""
+    """Output and log-sum-exp in fp64, and for each output the size of what is rounded on the way to it in
+    a narrow dtype: the root of the squares of itself and of each probability times its value. Query i
+    of n_q sees the keys j with i + n_k - n_q - left <= j <= i + n_k - n_q + right."""
     return _attention(q, k, v, scale, left, right, torch.float64, None)
 
 
@@ -84,7 +88,7 @@ def attention_in_dtype(q, k, v, scale=None, left=None, right=None):
     allowed = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = False
     try:
-        out, lse = _attention(q, k, v, scale, left, right, torch.float32, q.dtype)
+        out, lse, _ = _attention(q, k, v, scale, left, right, torch.float32, q.dtype)
     finally:
         torch.backends.cuda.matmul.allow_tf32 = allowed
     return out.to(q.dtype), lse

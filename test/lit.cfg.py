@@ -30,11 +30,13 @@ llvm_config.add_tool_substitutions(
     [ToolSubst(tool, unresolved="ignore") for tool in tools] + ["not", "split-file"],
     [config.sfa_tools_dir, config.llvm_tools_dir])
 
-# The assembler of the CUDA Toolkit, where there is one.
-ptxas = shutil.which("ptxas") or shutil.which("ptxas", path=os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin"))
-if ptxas:
-    config.available_features.add("ptxas")
-    config.substitutions.append(("%ptxas", ptxas))
+# The assembler and the disassembler of the CUDA Toolkit, where there are any.
+cuda_folder = os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin")
+for tool in ("ptxas", "cuobjdump"):
+    found = shutil.which(tool) or shutil.which(tool, path=cuda_folder)
+    if found:
+        config.available_features.add(tool)
+        config.substitutions.append(("%" + tool, found))
 
 # Of the LLVM that this is built with, so that it reads the same LLVM IR.
 clang = os.path.join(config.llvm_tools_dir, "clang")

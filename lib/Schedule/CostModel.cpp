@@ -60,8 +60,8 @@ static std::optional<int64_t> numSequences(AttentionOp op) {
   return offsets.getDimSize(0) - 1;
 }
 
-/// Tokens of `tensor` in each head, the mean of several sequences: more than that sizes do not say.
-/// None where nobody knows.
+/// Tokens of `tensor` in each head, of sequences the mean: sizes do not say more than that. None
+/// where nobody knows.
 static std::optional<int64_t> numTokens(AttentionOp op, Value tensor) {
   int64_t tokens = cast<RankedTensorType>(tensor.getType()).getDimSize(2);
   std::optional<int64_t> sequences = numSequences(op);

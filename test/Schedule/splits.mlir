@@ -70,6 +70,15 @@ func.func @more_queries(%q: !q400, %k: !k, %s: tensor<5xi32>) -> !q400 {
   %o = sfa.attention %q, %k, %k sequences(%s, %s : tensor<5xi32>, tensor<5xi32>) : !q400, !k, !k -> !q400
   return %o : !q400
 }
+// Queries of several tiles each are not few: 128 tiles for 132 multiprocessors.
+!q516 = tensor<1x16x516x128xbf16>
+// CHECK-LABEL: @several_tiles(
+// CHECK-NOT: splits
+// CHECK: return
+func.func @several_tiles(%q: !q516, %k: !k, %s: tensor<5xi32>) -> !q516 {
+  %o = sfa.attention %q, %k, %k sequences(%s, %s : tensor<5xi32>, tensor<5xi32>) : !q516, !k, !k -> !q516
+  return %o : !q516
+}
 // One sequence is as none.
 // CHECK-LABEL: @one_sequence(
 // CHECK: splits = 8>

@@ -234,15 +234,14 @@ def decode(options):
     chips = [Chip(name) for name in options.chip or native_chips()]
     make_table = _uneven_decode_table if options.uneven else _decode_table
     for d, n, queries in itertools.product(options.d, options.n, options.queries):
-        yield make_table(options, chips, max(1, options.heads_total // d), n, d, queries)
+        # As many heads of keys as there are whole groups.
+        kv_heads = max(1, options.heads_total // d // options.group)
+        yield make_table(options, chips, kv_heads * options.group, kv_heads, n, d, queries)
         torch.cuda.empty_cache()
 
 
-def _decode_table(options, chips, heads, n, d, queries):
+def _decode_table(options, chips, heads, kv_heads, n, d, queries):
     dtype = DTYPES[options.dtype]
-    # As many heads of keys as there are whole groups.
-    kv_heads = max(1, heads // options.group)
-    heads = kv_heads * options.group
     title = (f"decode, batch {options.batch}, {heads} heads, {kv_heads} of keys, {queries} queries, {n} keys, "
              f"d = dv = {d}, {options.dtype}, no mask, dense")
     record = dict(op="decode", batch=options.batch, heads=heads, kv_heads=kv_heads, n=n, queries=queries, d=d,
@@ -254,33 +253,14 @@ def _decode_table(options, chips, heads, n, d, queries):
         check = _checker(_last_rows(q, k, v)(False))
     except Exception as error:
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
-    contestants = []
-    # As chosen; a tile for each query head; the smallest query tile; and splits that the schedule gives.
-    forms = ["", *["packed_heads = 1"] * (options.group > 1), "q_tile = 64", *(f"splits = {splits}" for splits in (1, 2, 4, 8, 16, 32))]
-    for chip, softmax, form in itertools.product(chips, options.softmax, forms):
-        schedule = f"softmax = {softmax}" + (form and f", {form}")
-        call = lambda s=schedule: sfa.attention(q, k, v, schedule=s)
-        contestants.append(Contestant(f"sfa {softmax}, {form or 'as chosen'}, {chip.name}",
-                                      lambda c=chip, f=call: c.bound(f), check, "sfa"))
     # Those that take another number of queries than of keys.
-    for name in (CUDNN, "FA2 (torch)", "FA3", "FlashInfer"):
-        contestants.append(Contestant(name, lambda m=PEERS[name]: m(q, k, v, False), check))
-    measure(contestants, options.repeats)
-    return title, record, _decode_rows(contestants, k, v), None
+    peers = {name: lambda make=PEERS[name]: make(q, k, v, False) for name in (CUDNN, "FA2 (torch)", "FA3", "FlashInfer")}
+    rows = _measure_decode(options, chips, lambda schedule: sfa.attention(q, k, v, schedule=schedule), peers, check, k, v)
+    return title, record, rows, None
 
 
-def _decode_rows(contestants, k, v):
-    best = min((c.milliseconds for c in contestants if c.group == "peer" and c.milliseconds), default=None)
-    read = (k.numel() + v.numel()) * 2
-    return [dict(name=c.name, group=c.group, ms=c.milliseconds, reason=c.reason, samples=c.samples,
-                 gbytes=c.milliseconds and read / c.milliseconds / 1e6,
-                 best_peer=c.milliseconds and best and best / c.milliseconds) for c in contestants]
-
-
-def _uneven_decode_table(options, chips, heads, n, d, queries):
+def _uneven_decode_table(options, chips, heads, kv_heads, n, d, queries):
     dtype, count = DTYPES[options.dtype], options.batch
-    kv_heads = max(1, heads // options.group)
-    heads = kv_heads * options.group
     source = random.Random(options.seed)
     lengths = [round(n * 32 ** -source.random()) for _ in range(count)]
     title = (f"decode, {count} sequences, {heads} heads, {kv_heads} of keys, {queries} queries, {min(lengths)} to "
@@ -299,17 +279,28 @@ def _uneven_decode_table(options, chips, heads, n, d, queries):
         check = _checker(torch.cat(expected, 2))
     except Exception as error:
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
+    rows = _measure_decode(
+        options, chips, lambda schedule: sfa.attention(q, k, v, schedule=schedule, cu_seqlens=offsets),
+        {"FA2 (torch)": lambda: flash2_of_sequences(q, k, v, offsets, (queries, max(lengths)))}, check, k, v)
+    return title, record, rows, None
+
+
+def _measure_decode(options, chips, attend, peers, check, k, v):
+    """The rows of a table: attend(schedule) by its schedules, and peers, from names to what makes them."""
     contestants = []
-    forms = ["", *["packed_heads = 1"] * (options.group > 1), *(f"splits = {splits}" for splits in (1, 2, 4, 8, 16, 32))]
+    # As chosen; a tile for each query head; the smallest query tile; and splits that the schedule gives.
+    forms = ["", *["packed_heads = 1"] * (options.group > 1), "q_tile = 64", *(f"splits = {splits}" for splits in (1, 2, 4, 8, 16, 32))]
     for chip, softmax, form in itertools.product(chips, options.softmax, forms):
-        schedule = f"softmax = {softmax}" + (form and f", {form}")
-        call = lambda s=schedule: sfa.attention(q, k, v, schedule=s, cu_seqlens=offsets)
+        call = lambda schedule=f"softmax = {softmax}" + (form and f", {form}"): attend(schedule)
         contestants.append(Contestant(f"sfa {softmax}, {form or 'as chosen'}, {chip.name}",
                                       lambda c=chip, f=call: c.bound(f), check, "sfa"))
-    contestants.append(Contestant("FA2 (torch)", lambda: flash2_of_sequences(
-        q, k, v, offsets, (queries, max(lengths))), check))
+    contestants += [Contestant(name, make, check) for name, make in peers.items()]
     measure(contestants, options.repeats)
-    return title, record, _decode_rows(contestants, k, v), None
+    best = min((c.milliseconds for c in contestants if c.group == "peer" and c.milliseconds), default=None)
+    read = (k.numel() + v.numel()) * 2
+    return [dict(name=c.name, group=c.group, ms=c.milliseconds, reason=c.reason, samples=c.samples,
+                 gbytes=c.milliseconds and read / c.milliseconds / 1e6,
+                 best_peer=c.milliseconds and best and best / c.milliseconds) for c in contestants]
 
 
 def sparsify(options):

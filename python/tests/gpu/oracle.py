@@ -68,8 +68,7 @@ def _attention(q, k, v, scale, left, right, wide, round_p):
         if hidden is not None and bool(hidden.any()):
             result = result.masked_fill(blind, 0)
         out[:, :, first:first + rows] = result.reshape(batch, h_q, count, dv)
-        if round_p is None:
-            size[:, :, first:first + rows] = (p.square() @ v.square()).reshape(batch, h_q, count, dv)
+        size[:, :, first:first + rows] = (p.square() @ v.square()).reshape(batch, h_q, count, dv)
         lse[:, :, first:first + rows] = (largest + total.log()).masked_fill(blind, -float("inf")) \
             .reshape(batch, h_q, count)
     return out, lse, (size + out.square()).sqrt()

@@ -117,6 +117,7 @@ class SplitsTest(unittest.TestCase):
                 (4, 4, 65536, "packed_heads = 4, q_tile = 64, splits = 32"),
                 (4, 1, 65536, "packed_heads = 4, q_tile = 64, splits = 32"),
                 (4, 4, 2049, "packed_heads = 4, q_tile = 64"), (64, 64, 65536, "packed_heads = 4, q_tile = 64, splits = 2"),
+                (64, 64, 64 * 65536, "packed_heads = 4, q_tile = 64, splits = 16"),
                 (64, 1025, 65536, "packed_heads = 4"), (64, 4096, 65536, "packed_heads = 2"),
                 (4, 4096, 65536, None)):
             with self.subTest(sequences=sequences, n_q=n_q, n_k=n_k):

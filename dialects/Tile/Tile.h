@@ -40,6 +40,8 @@ void printStages(mlir::OpAsmPrinter &printer, KeyLoopOp loop, mlir::Region &load
 
 } // namespace sfa::tile
 
+#include "dialects/Tile/TileInterfaces.h.inc"
+
 #define GET_OP_CLASSES
 #include "dialects/Tile/TileOps.h.inc"
 

@@ -15,6 +15,8 @@ using namespace mlir;
 using namespace sfa;
 using namespace sfa::tile;
 
+#include "dialects/Tile/TileInterfaces.cpp.inc"
+
 //===----------------------------------------------------------------------===//
 // KernelOp
 //===----------------------------------------------------------------------===//
@@ -176,7 +178,8 @@ LogicalResult LaunchOp::verify() {
 }
 
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  auto kernel = dyn_cast_or_null<KernelOpInterface>(
+      symbols.lookupNearestSymbolFrom(*this, getKernelAttr()));
   if (!kernel)
     return emitOpError() << "names no sfa_tile.kernel: " << getKernelAttr();
   SmallVector<Value> operands(getInputs());

@@ -9,6 +9,7 @@
 #ifndef DIALECTS_TILE_TILESTRUCTUREOPS_TD
 #define DIALECTS_TILE_TILESTRUCTUREOPS_TD
 
+include "dialects/Tile/TileInterfaces.td"
 include "dialects/Tile/TileOpBase.td"
 include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.td"
 include "mlir/IR/OpAsmInterface.td"
@@ -17,7 +18,7 @@ include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 
 def Tile_KernelOp : Tile_Op<"kernel", [
-    IsolatedFromAbove, Symbol, SingleBlockImplicitTerminator<"::sfa::tile::ReturnOp">,
+    IsolatedFromAbove, Symbol, Tile_KernelOpInterface, SingleBlockImplicitTerminator<"::sfa::tile::ReturnOp">,
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
   let summary = "a kernel: what one point of a grid does";
   let description = [{

@@ -1,0 +1,181 @@
+//===- GPUDialect.cpp - Registration and types of the sfa_gpu dialect -----===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/GPU/GPU.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace sfa::simt;
+
+#include "dialects/GPU/GPUOpsDialect.cpp.inc"
+#include "dialects/GPU/GPUEnums.cpp.inc"
+
+#include "dialects/GPU/GPUInterfaces.cpp.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/GPU/GPUOpsTypes.cpp.inc"
+
+void GPUDialect::initialize() {
+  registerTypes();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/GPU/GPUOps.cpp.inc"
+      >();
+}
+
+void GPUDialect::registerTypes() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/GPU/GPUOpsTypes.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// Tiles in shared memory
+//===----------------------------------------------------------------------===//
+
+static constexpr int64_t panelColumns = 64;
+
+LogicalResult SharedType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 ArrayRef<int64_t> shape, Type elementType, TileForm form) {
+  if (shape.empty() || shape.size() > 2)
+    return emitError() << "a tile in shared memory is a vector or a matrix, given are "
+                       << shape.size() << " dimensions";
+  for (int64_t size : shape)
+    if (size < 1)
+      return emitError() << "a dimension of a tile is at least 1, given is " << size;
+  if (!elementType.isIntOrFloat() || elementType.getIntOrFloatBitWidth() % 8 != 0)
+    return emitError() << "a tile in shared memory holds numbers of whole bytes, given is "
+                       << elementType;
+  if (form != TileForm::Swizzled)
+    return success();
+  if (shape.size() != 2 || elementType.getIntOrFloatBitWidth() != 16 || shape[1] % panelColumns)
+    return emitError() << "a swizzled tile has rows of 16-bit elements and a multiple of "
+                       << panelColumns << " columns";
+  return success();
+}
+
+/// `128x64xbf16, swizzled`
+static FailureOr<SharedType> parseTile(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  SmallVector<int64_t> shape;
+  Type elementType;
+  if (parser.parseDimensionList(shape, /*allowDynamic=*/false) || parser.parseType(elementType) ||
+      parser.parseComma())
+    return failure();
+  SMLoc formLoc = parser.getCurrentLocation();
+  StringRef keyword;
+  if (parser.parseKeyword(&keyword))
+    return failure();
+  std::optional<TileForm> form = symbolizeTileForm(keyword);
+  if (!form)
+    return parser.emitError(formLoc) << "unknown form '" << keyword
+                                     << "' of a tile, allowed are swizzled, linear, feature_major";
+  auto type = parser.getChecked<SharedType>(loc, parser.getContext(), ArrayRef<int64_t>(shape),
+                                            elementType, *form);
+  if (!type)
+    return failure();
+  return type;
+}
+
+static void printTile(AsmPrinter &printer, SharedType tile) {
+  printer.printDimensionList(tile.getShape());
+  printer << "x" << tile.getElementType() << ", " << stringifyTileForm(tile.getForm());
+}
+
+Type SharedType::parse(AsmParser &parser) {
+  if (parser.parseLess())
+    return {};
+  FailureOr<SharedType> type = parseTile(parser);
+  if (failed(type) || parser.parseGreater())
+    return {};
+  return *type;
+}
+
+void SharedType::print(AsmPrinter &printer) const {
+  printer << "<";
+  printTile(printer, *this);
+  printer << ">";
+}
+
+//===----------------------------------------------------------------------===//
+// Rings, operands, products
+//===----------------------------------------------------------------------===//
+
+LogicalResult RingType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t stages,
+                               SharedType) {
+  if (stages < 1)
+    return emitError() << "a ring has at least one place, given are " << stages;
+  return success();
+}
+
+Type RingType::parse(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  int64_t stages = 0;
+  if (parser.parseLess() || parser.parseInteger(stages) || parser.parseKeyword("of"))
+    return {};
+  FailureOr<SharedType> tile = parseTile(parser);
+  if (failed(tile) || parser.parseGreater())
+    return {};
+  return parser.getChecked<RingType>(loc, parser.getContext(), stages, *tile);
+}
+
+void RingType::print(AsmPrinter &printer) const {
+  printer << "<" << getStages() << " of ";
+  printTile(printer, getTile());
+  printer << ">";
+}
+
+LogicalResult OperandType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows,
+                                  int64_t columns, Type elementType) {
+  if (!elementType.isF16() && !elementType.isBF16())
+    return emitError() << "an operand in registers holds f16 or bf16, given is " << elementType;
+  if (rows < 16 || rows % 16 != 0 || columns < 16 || columns % 16 != 0)
+    return emitError() << "an operand in registers has multiples of 16 rows and columns, given are "
+                       << rows << " and " << columns;
+  return success();
+}
+
+Type OperandType::parse(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  SmallVector<int64_t> shape;
+  Type elementType;
+  if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+      parser.parseType(elementType) || parser.parseGreater())
+    return {};
+  if (shape.size() != 2) {
+    parser.emitError(loc) << "an operand has rows and columns, given are " << shape.size()
+                          << " dimensions";
+    return {};
+  }
+  return parser.getChecked<OperandType>(loc, parser.getContext(), shape[0], shape[1], elementType);
+}
+
+void OperandType::print(AsmPrinter &printer) const {
+  printer << "<" << getRows() << "x" << getColumns() << "x" << getElementType() << ">";
+}
+
+Type PendingType::parse(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  SmallVector<int64_t> shape;
+  Type elementType;
+  if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+      parser.parseType(elementType) || parser.parseGreater())
+    return {};
+  auto tile = parser.getChecked<sfa::tile::TileType>(loc, parser.getContext(),
+                                                     ArrayRef<int64_t>(shape), elementType);
+  return tile ? PendingType::get(parser.getContext(), tile) : PendingType();
+}
+
+void PendingType::print(AsmPrinter &printer) const {
+  printer << "<";
+  printer.printDimensionList(getTile().getShape());
+  printer << "x" << getTile().getElementType() << ">";
+}

@@ -1,0 +1,118 @@
+//===- GPUDialect.td - The sfa_gpu dialect, its types and interfaces -*- tablegen -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIALECTS_GPU_GPUDIALECT_TD
+#define DIALECTS_GPU_GPUDIALECT_TD
+
+include "dialects/GPU/GPUEnums.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/OpBase.td"
+
+def GPU_Dialect : Dialect {
+  let name = "sfa_gpu";
+  let cppNamespace = "::sfa::simt";
+  let summary = "the program of one block of a GPU";
+  let description = [{
+    A kernel of this dialect says what the warps of one block do: which of them copy tiles and which compute, which rings
+    of tiles in shared memory stand between them, which products are under way at the same time, and who waits for what.
+    `sfa-gpu-specialize` makes it from a `sfa_tile.kernel`, `sfa-gpu-pipeline` orders its loops, and
+    `convert-sfa-gpu-to-nvvm` turns each operation into instructions. A person can print the program after each of these
+    passes, edit it, and go on.
+
+    What a program computes stays in `sfa_tile` operations. Here a `sfa_tile.tile` of f32 is a *fragment*: its
+    elements are in the registers of the warps that compute (the kernel's *consumers*), in the layout in which matrix
+    units leave their results. A row vector has the same number in the four lanes of a row, or a part of it in each where it is
+    `partial`. An `i1` is one for each warp.
+
+    A *ring* holds tiles in shared memory, `stages` of them. One role fills its places and another reads them. A *position*
+    names the place that is next, and carries the parity of the barriers of that place. A *point* is a point of the
+    kernel's grid: a batch, a head and a tile of query rows.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
+    "::mlir::scf::SCFDialect", "::sfa::tile::TileDialect"
+  ];
+  let useDefaultTypePrinterParser = 1;
+  let extraClassDeclaration = [{
+    void registerTypes();
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+class GPU_Type<string name, string typeMnemonic> : TypeDef<GPU_Dialect, name> {
+  let mnemonic = typeMnemonic;
+}
+
+def GPU_SharedType : GPU_Type<"Shared", "shared"> {
+  let summary = "a tile in shared memory";
+  let description = [{
+    A matrix or a vector, and the form in which it lies there:
+
+    | form | layout |
+    |---|---|
+    | `swizzled` | panels of 64 columns of 16 bits, each row after row in 128 bytes, of which the 16-byte chunk c is at `c ^ (row % 8)`: the 128-byte swizzle of bulk tensor copies and of matrix units |
+    | `linear` | row after row |
+    | `feature_major` | column after column |
+
+    Example: `!sfa_gpu.shared<128x64xbf16, swizzled>`, `!sfa_gpu.shared<128xf32, linear>`.
+  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType, "TileForm":$form);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    int64_t getRows() const { return getShape()[0]; }
+    int64_t getColumns() const { return getShape().size() == 2 ? getShape()[1] : 1; }
+    int64_t getBytes() const {
+      return getRows() * getColumns() * getElementType().getIntOrFloatBitWidth() / 8;
+    }
+  }];
+}
+
+def GPU_RingType : GPU_Type<"Ring", "ring"> {
+  let summary = "places for tiles in shared memory, used one after the other";
+  let description = "Example: `!sfa_gpu.ring<2 of 128x64xbf16, swizzled>` has places for two tiles.";
+  let parameters = (ins "int64_t":$stages, "SharedType":$tile);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+def GPU_PositionType : GPU_Type<"Position", "position"> {
+  let summary = "the next place of a ring, and the parity of its barriers";
+}
+
+def GPU_OperandType : GPU_Type<"Operand", "operand"> {
+  let summary = "a matrix in registers, as the left operand of a product";
+  let description = [{
+    Pairs of 16-bit elements in the layout that matrix units read: `!sfa_gpu.operand<128x64xbf16>`.
+  }];
+  let parameters = (ins "int64_t":$rows, "int64_t":$columns, "::mlir::Type":$elementType);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+def GPU_PendingType : GPU_Type<"Pending", "pending"> {
+  let summary = "the result of a product that may be under way";
+  let description = [{
+    Nobody reads it before `sfa_gpu.wait` has given the tile: `!sfa_gpu.pending<128x128xf32>`.
+  }];
+  let parameters = (ins "::sfa::tile::TileType":$tile);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def GPU_PointOrderType : GPU_Type<"PointOrder", "point_order"> {
+  let summary = "how the points of the grid are dealt out to blocks";
+}
+
+def GPU_MarksType : GPU_Type<"Marks", "marks"> {
+  let summary = "a mark for each point of the block that has to be computed again";
+}
+
+#endif // DIALECTS_GPU_GPUDIALECT_TD

@@ -1,0 +1,41 @@
+//===- GPUInterfaces.td - What an operation of a tile program says of its form on a GPU -*- tablegen -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIALECTS_GPU_GPUINTERFACES_TD
+#define DIALECTS_GPU_GPUINTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+def GPU_ScoreOpInterface : OpInterface<"ScoreOpInterface"> {
+  let cppNamespace = "::sfa::simt";
+  let description = [{
+    An operation that forms the scores of a key tile in the stage `score` of a `sfa_tile.key_loop`. Operands that are loaded
+    before the loop are resident in shared memory, those that the stage `load` yields are staged there; here it says how
+    it forms scores of them. Operations of other dialects may implement it, too.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        The form in which operand `number` lies in shared memory.
+      }], "::sfa::simt::TileForm", "getTileForm", (ins "unsigned":$number), "", [{
+        return ::sfa::simt::TileForm::Swizzled;
+      }]>,
+    InterfaceMethod<[{
+        The number of the operand that may also be in registers as the left operand of matrix units, if there is one.
+      }], "std::optional<unsigned>", "getLeftOperand", (ins), "", [{
+        return std::nullopt;
+      }]>,
+    InterfaceMethod<[{
+        Emits the scores, a tile of `type`, of `operands`: tiles in shared memory, or the left operand in registers. A product
+        of an asynchronous engine is issued and waited for, so that a pass can pull the two apart; a synchronous one gives the
+        scores.
+      }], "::mlir::Value", "emitScores",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$operands, "::sfa::tile::TileType":$type, "bool":$isAsynchronous)>
+  ];
+}
+
+#endif // DIALECTS_GPU_GPUINTERFACES_TD

@@ -1,0 +1,24 @@
+//===- GPUOpBase.td - What all sfa_gpu operations share -*- tablegen -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIALECTS_GPU_GPUOPBASE_TD
+#define DIALECTS_GPU_GPUOPBASE_TD
+
+include "dialects/GPU/GPUDialect.td"
+include "dialects/Tile/TileOpBase.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class GPU_Op<string mnemonic, list<Trait> traits = []> : Op<GPU_Dialect, mnemonic, traits>;
+
+/// A place of a ring is named by a position, or by its number (i32) where no barriers guard it.
+def GPU_Place : AnyTypeOf<[GPU_PositionType, I32], "position or number of a place">;
+/// What a matrix unit takes as its left operand.
+def GPU_Left : AnyTypeOf<[GPU_SharedType, GPU_OperandType], "tile in shared memory or operand in registers">;
+
+#endif // DIALECTS_GPU_GPUOPBASE_TD

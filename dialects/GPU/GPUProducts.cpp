@@ -1,0 +1,108 @@
+//===- GPUProducts.cpp - Verifiers of products ----------------------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/GPU/GPU.h"
+#include "mlir/IR/OpImplementation.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::simt;
+
+namespace {
+/// Rows, columns and elements of a factor.
+struct Factor {
+  int64_t rows, columns;
+  Type element;
+};
+} // namespace
+
+static Factor getFactor(Type type) {
+  if (auto tile = dyn_cast<tile::TileType>(type))
+    return {tile.getRows(), tile.getColumns(), tile.getElementType()};
+  if (auto operand = dyn_cast<OperandType>(type))
+    return {operand.getRows(), operand.getColumns(), operand.getElementType()};
+  auto shared = cast<SharedType>(type);
+  return {shared.getRows(), shared.getColumns(), shared.getElementType()};
+}
+
+static LogicalResult verifyDot(Operation *op, Type leftType, Type rightType,
+                               tile::TileType result) {
+  Factor left = getFactor(leftType), right = getFactor(rightType);
+  if (left.element != right.element || left.columns != right.columns)
+    return op->emitOpError() << "multiplies " << leftType << " with the transpose of " << rightType
+                             << "; they need the same elements and number of columns";
+  if (!result.getElementType().isF32() || result.getRows() != left.rows ||
+      result.getColumns() != right.rows)
+    return op->emitOpError() << "gives " << result << "; the product of " << leftType
+                             << " with the transpose of " << rightType << " is a tile of "
+                             << left.rows << "x" << right.rows << "xf32";
+  return success();
+}
+
+static LogicalResult verifyAccumulate(Operation *op, tile::TileType acc, Type leftType,
+                                      SharedType right) {
+  Factor left = getFactor(leftType);
+  bool isRounded = isa<tile::TileType>(leftType);
+  if ((!isRounded && left.element != right.getElementType()) || left.columns != right.getRows())
+    return op->emitOpError() << "multiplies " << leftType << " with " << right
+                             << "; they need the same elements, and the columns of the one are "
+                                "the rows of the other";
+  int64_t more = acc.getColumns() - right.getColumns();
+  if (acc.getRows() != left.rows || (more != 0 && more != tile::sumColumns))
+    return op->emitOpError() << "adds to " << acc << "; the product of " << leftType << " with "
+                             << right << " has " << left.rows << " rows and " << right.getColumns()
+                             << " columns, or " << tile::sumColumns << " more for row sums";
+  return success();
+}
+
+LogicalResult DotOp::verify() {
+  return verifyDot(*this, getLeft().getType(), getRight().getType(), getResult().getType());
+}
+
+LogicalResult AccumulateOp::verify() {
+  return verifyAccumulate(*this, getAcc().getType(), getLeft().getType(), getRight().getType());
+}
+
+LogicalResult IssueDotOp::verify() {
+  tile::TileType result = getResult().getType().getTile();
+  if (getReuse() && getReuse().getType() != result)
+    return emitOpError() << "reuses the registers of " << getReuse().getType() << " for " << result
+                         << "; the two have to be of one type";
+  return verifyDot(*this, getLeft().getType(), getRight().getType(), result);
+}
+
+LogicalResult IssueAccumulateOp::verify() {
+  return verifyAccumulate(*this, getAcc().getType(), getLeft().getType(), getRight().getType());
+}
+
+LogicalResult WaitOp::inferReturnTypes(MLIRContext *, std::optional<Location>, ValueRange operands,
+                                       DictionaryAttr, OpaqueProperties, RegionRange,
+                                       SmallVectorImpl<Type> &inferred) {
+  for (Type type : operands.getTypes()) {
+    auto pending = dyn_cast<PendingType>(type);
+    inferred.push_back(pending ? pending.getTile() : type);
+  }
+  return success();
+}
+
+LogicalResult PackOp::verify() {
+  tile::TileType tile = getTile().getType();
+  OperandType result = getResult().getType();
+  if (!tile.getElementType().isF32() || tile.getRows() != result.getRows() ||
+      tile.getColumns() != result.getColumns())
+    return emitOpError() << "packs " << tile << " to " << result
+                         << "; it takes f32 and keeps rows and columns";
+  return success();
+}
+
+LogicalResult LoadOperandOp::verify() {
+  if (getTile().getType().getForm() != TileForm::Swizzled)
+    return emitOpError() << "loads " << getTile().getType()
+                         << "; operands are loaded from swizzled tiles";
+  return success();
+}

@@ -1,0 +1,166 @@
+//===- Copies.cpp - Tiles between memory and shared memory -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Barriers.h"
+#include "Patterns.h"
+#include "Wgmma.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::simt;
+using gpu::SharedTile;
+
+/// The swizzled tile of type `type` at `base`.
+static SharedTile tileAt(Value base, SharedType type) {
+  return {base, type.getRows(), type.getColumns()};
+}
+
+namespace {
+
+struct LowerCopy : Lowering<CopyOp> {
+  using Lowering::Lowering;
+
+  FailureOr<Results> lower(CopyOp op, Adaptor adaptor, Emitter &emit) const override {
+    Ring ring = adaptor.getRing();
+    Value stage = adaptor.getPosition().front();
+    SharedType type = op.getRing().getType().getTile();
+    SharedTile tile = tileAt(
+        emit.offset(ring.base, emit.mul(stage, ring.stageBytes), emit.getI8Type()), type);
+    Value barrier =
+        gpu::BarrierArray(emit, function.barriers).at(emit.add(stage, ring.firstFull));
+    // A box has the rows of one head after those of another. Rows that are left over are those of
+    // the next heads, or 0.
+    int64_t rows = ScheduleAttr::rowsOfHead(tile.rows, static_cast<int64_t>(op.getHeads()));
+    Value map = findMap(adaptor.getMemory().front(), rows, tile.rows / rows);
+    if (!map)
+      return op.emitOpError("has no tensor map; run sfa-gpu-allocate before");
+    Value row = emit.toI32(adaptor.getRow().front()), head = emit.toI32(adaptor.getHead().front()),
+          batch = emit.toI32(adaptor.getBatch().front());
+    Type clusterPointer = LLVM::LLVMPointerType::get(emit.getContext(), 7);
+    // One register from one point to the next, not one for each panel.
+    Value base = emit.make<LLVM::PtrToIntOp>(emit.getI32Type(), tile.base);
+    gpu::pin(emit, base);
+    base = emit.make<LLVM::IntToPtrOp>(tile.base.getType(), base);
+    gpu::arriveExpecting(emit, barrier, tile.bytes());
+    for (int64_t column = 0; column < tile.columns; column += SharedTile::panelColumns) {
+      Value panel = emit.offset(base, column / SharedTile::panelColumns * tile.panelBytes());
+      emit.make<NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp>(
+          emit.make<LLVM::AddrSpaceCastOp>(clusterPointer, panel).getResult(), map,
+          ValueRange{emit.i32(column), row, head, batch}, barrier, ValueRange(), Value(), Value(),
+          NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(), Value());
+    }
+    return Results{};
+  }
+
+  Value findMap(Value pointer, int64_t rows, int64_t heads) const {
+    int64_t number = FunctionContext::numberOf(pointer);
+    for (const FunctionContext::TensorMap &map : function.tensorMaps)
+      if (map.memory == number && map.rows == rows && map.heads == heads)
+        return map.parameter;
+    return {};
+  }
+};
+
+struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
+  using Lowering::Lowering;
+
+  FailureOr<Results> lower(CopyByThreadsOp op, Adaptor adaptor, Emitter &emit) const override {
+    SharedTile tile = tileAt(adaptor.getTile().front(), op.getTile().getType());
+    Memory memory(op.getMemory().getType(), adaptor.getMemory());
+    Value first = emit.toI64(adaptor.getRow().front());
+    Value base = memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(), first);
+    Value limit = op.getLimit() ? adaptor.getLimit().front() : Value();
+    Value rowsLeft = memory.rowsLeft(emit, first, limit);
+    int64_t chunksInRow = tile.columns / SharedTile::chunkElements;
+    int64_t rowsAtOnce = function.numThreads / chunksInRow;
+    Value chunk = emit.rem(function.thread, chunksInRow),
+          start = emit.div(function.thread, chunksInRow);
+    Type type = memory.type.getElementType();
+    Value column = emit.mul(chunk, SharedTile::chunkElements);
+    auto heads = static_cast<int64_t>(op.getHeads());
+    int64_t rowsOfHead = ScheduleAttr::rowsOfHead(tile.rows, heads);
+    for (int64_t turn = 0; turn * rowsAtOnce < tile.rows; ++turn) {
+      Value row = emit.add(start, turn * rowsAtOnce);
+      Value rowOfHead = emit.toI64(heads == 1 ? row : emit.rem(row, rowsOfHead));
+      Value exists = emit.less(rowOfHead, rowsLeft);
+      Value head = heads == 1 ? emit.i32(0) : emit.div(row, rowsOfHead);
+      if (rowsOfHead * heads < tile.rows) {
+        exists = emit.bitAnd(exists, emit.less(head, emit.i32(heads)));
+        head = emit.select(exists, head, emit.i32(0));
+      }
+      // The address of a row that does not exist is not formed, and nothing is read.
+      Value element =
+          emit.add(emit.mul(emit.select(exists, rowOfHead, emit.i64(0)), memory.rowStride),
+                   emit.toI64(column));
+      if (heads > 1)
+        element = emit.add(element, emit.mul(emit.toI64(head), memory.headStride));
+      Value source = emit.offset(base, element, type);
+      Value size = emit.select(exists, emit.i32(16), emit.i32(0));
+      auto copy = [&] {
+        emit.make<NVVM::CpAsyncOp>(chunkAddress(emit, tile, row, chunk), source, 16,
+                                   NVVM::LoadCacheModifierKind::CG, size);
+      };
+      // The last turn of a tile with few rows.
+      if ((turn + 1) * rowsAtOnce > tile.rows)
+        emit.when(emit.less(row, emit.i32(tile.rows)), copy);
+      else
+        copy();
+    }
+    return Results{};
+  }
+
+  /// 16 bytes from chunk `chunk` of row `row`.
+  static Value chunkAddress(Emitter &emit, const SharedTile &tile, Value row, Value chunk) {
+    // A panel has 8 chunks in a row.
+    Value panel = emit.shiftRight(chunk, 3);
+    Value swizzled = emit.bitXor(emit.bitAnd(chunk, 7), emit.bitAnd(row, 7));
+    Value offset = emit.add(emit.mul(panel, tile.panelBytes()),
+                            emit.add(emit.mul(row, SharedTile::rowBytes), emit.mul(swizzled, 16)));
+    return emit.offset(tile.base, offset, emit.getI8Type());
+  }
+};
+
+struct LowerClearRows : Lowering<ClearRowsOp> {
+  using Lowering::Lowering;
+
+  FailureOr<Results> lower(ClearRowsOp op, Adaptor adaptor, Emitter &emit) const override {
+    SharedTile tile = tileAt(adaptor.getTile().front(), op.getTile().getType());
+    Value numRows = emit.toI64(adaptor.getFirst().front());
+    Value barrier = emit.add(function.consumer(emit), FunctionContext::firstWarpgroupBarrier);
+    emit.when(emit.less(numRows, emit.i64(tile.rows)), [&] {
+      constexpr int64_t threads = 128, bytesEach = 16;
+      // Swizzling moves bytes within their row, so the rows are one range of each panel.
+      Value first =
+          emit.mul(emit.toI32(emit.maxSigned(numRows, emit.i64(0))), SharedTile::rowBytes);
+      Value lower = emit.add(first, emit.mul(emit.rem(function.thread, threads), bytesEach));
+      Value end = emit.i32(tile.panelBytes()), step = emit.i32(threads * bytesEach);
+      auto type = VectorType::get(bytesEach / 4, emit.getI32Type());
+      Value zeros = emit.make<LLVM::ConstantOp>(type, emit.getZeroAttr(type));
+      emit.loop(lower, end, step, {}, [&](Value at, ValueRange) {
+        for (int64_t panel = 0; panel < tile.columns / SharedTile::panelColumns; ++panel)
+          emit.store(
+              zeros,
+              emit.offset(tile.base, emit.add(at, panel * tile.panelBytes()), emit.getI8Type()),
+              bytesEach);
+        return Values();
+      });
+      gpu::fenceStores(emit);
+      emit.make<NVVM::BarrierOp>(TypeRange(), barrier, emit.i32(threads),
+                                 NVVM::BarrierReductionAttr(), Value());
+    });
+    return Results{};
+  }
+};
+
+} // namespace
+
+void sfa::simt::populateCopyPatterns(RewritePatternSet &patterns, const TypeConverter &types,
+                                     const FunctionContext &function) {
+  patterns.add<LowerCopy, LowerCopyByThreads, LowerClearRows>(types, patterns.getContext(),
+                                                              function);
+}

@@ -1,0 +1,133 @@
+//===- FunctionContext.cpp - What all patterns know of the function at hand -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "FunctionContext.h"
+
+#include "Barriers.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::simt;
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+Value Memory::address(Emitter &emit, Value batch, Value head, Value row) const {
+  Value element = emit.add(emit.mul(emit.toI64(batch), batchStride),
+                           emit.mul(emit.toI64(head), headStride));
+  element = emit.add(element, emit.mul(emit.toI64(row), rowStride));
+  return emit.offset(pointer, element, type.getElementType());
+}
+
+Value Memory::rowsLeft(Emitter &emit, Value row, Value limit) const {
+  Value end = rows;
+  if (limit)
+    end = emit.minSigned(end, emit.toI64(limit));
+  return emit.sub(end, emit.toI64(row));
+}
+
+//===----------------------------------------------------------------------===//
+// FunctionContext
+//===----------------------------------------------------------------------===//
+
+FunctionContext::FunctionContext(KernelOp kernel, const Chip &chip)
+    : chip(chip), numThreads(32 * static_cast<int64_t>(kernel.getWarps())),
+      firstConsumer(static_cast<int64_t>(kernel.getFirstConsumer())),
+      numConsumers(kernel.getNumConsumers()), isPersistent(kernel.getPersistent()) {
+  std::optional<int64_t> base;
+  kernel.walk([&](RingOp ring) {
+    if (std::optional<uint64_t> barriers = ring.getBarriers())
+      base = std::min(base.value_or(*barriers), static_cast<int64_t>(*barriers));
+  });
+  barriersOffset = base.value_or(0);
+  kernel.walk([&](RingOp ring) {
+    RingType type = ring.getRing().getType();
+    auto value = [](std::optional<uint64_t> number) {
+      return static_cast<int64_t>(number.value_or(0));
+    };
+    int64_t first = ring.getBarriers() ? value(ring.getBarriers()) - barriersOffset : 0;
+    rings.push_back({type.getTile(), type.getStages(), ring.getStageBytes(),
+                     value(ring.getOffset()), first / gpu::BarrierArray::bytesEach,
+                     value(ring.getWriters()), value(ring.getReaders()), ring.getOnes()});
+  });
+  kernel.walk([&](MarksOp marks) {
+    marksOffsets.push_back(static_cast<int64_t>(marks.getOffset().value_or(0)));
+  });
+}
+
+FunctionContext::RowOfHead FunctionContext::firstRowOfWarp(Emitter &emit, int64_t rows,
+                                                           int64_t heads) const {
+  Value first = emit.mul(warp, 16 * repeatsOf(rows));
+  if (heads == 1)
+    return {nullptr, first};
+  int64_t ofHead = ScheduleAttr::rowsOfHead(rows, heads);
+  return {emit.div(first, ofHead), emit.rem(first, ofHead)};
+}
+
+FunctionContext::RowOfHead FunctionContext::rowOfLane(Emitter &emit, Value g, size_t number,
+                                                      int64_t rows, int64_t heads) const {
+  RowOfHead place = firstRowOfWarp(emit, rows, heads);
+  if (!sharesWarp(rows, heads)) {
+    place.row = emit.add(emit.add(place.row, g), rowOffset(number));
+    return place;
+  }
+  int64_t ofHead = ScheduleAttr::rowsOfHead(rows, heads);
+  Value row = emit.add(g, rowOffset(number));
+  return {emit.add(place.head, emit.div(row, ofHead)), emit.rem(row, ofHead)};
+}
+
+int64_t sfa::simt::rowOffset(size_t number) {
+  return static_cast<int64_t>(number / 2 * 16 + number % 2 * 8);
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+void sfa::simt::addTypeConversions(TypeConverter &types, const FunctionContext &function) {
+  using Types = SmallVectorImpl<Type>;
+  types.addConversion([](Type type) { return type; });
+  types.addConversion([](MemRefType type, Types &results) -> std::optional<LogicalResult> {
+    results.push_back(LLVM::LLVMPointerType::get(type.getContext(), /*addressSpace=*/1));
+    results.append(4, IntegerType::get(type.getContext(), 64));
+    return success();
+  });
+  auto convertTile = [&function](tile::TileType type,
+                                 Types &results) -> std::optional<LogicalResult> {
+    int64_t repeats = function.repeatsOf(type.getRows());
+    int64_t count = type.isRowVector() ? 2 * repeats : repeats * type.getColumns() / 2;
+    results.append(count, type.getElementType());
+    return success();
+  };
+  types.addConversion(convertTile);
+  types.addConversion([=](PendingType type, Types &results) -> std::optional<LogicalResult> {
+    return convertTile(type.getTile(), results);
+  });
+  types.addConversion(
+      [&function](OperandType type, Types &results) -> std::optional<LogicalResult> {
+        results.append(function.repeatsOf(type.getRows()) * type.getColumns() / 4,
+                       IntegerType::get(type.getContext(), 32));
+        return success();
+      });
+  types.addConversion([](PositionType type, Types &results) -> std::optional<LogicalResult> {
+    results.append(2, IntegerType::get(type.getContext(), 32));
+    return success();
+  });
+  types.addConversion([](RingType type, Types &results) -> std::optional<LogicalResult> {
+    results.push_back(LLVM::LLVMPointerType::get(type.getContext(), /*addressSpace=*/3));
+    results.append(3, IntegerType::get(type.getContext(), 32));
+    return success();
+  });
+  auto address = [](Type type) -> Type {
+    return LLVM::LLVMPointerType::get(type.getContext(), /*addressSpace=*/3);
+  };
+  types.addConversion([=](SharedType type) { return address(type); });
+  types.addConversion([=](MarksType type) { return address(type); });
+  types.addConversion([=](PointOrderType type) { return address(type); });
+}

@@ -1,0 +1,142 @@
+//===- FunctionContext.h - What all patterns know of the function at hand -*- C++ -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A kernel becomes a function of one thread. A fragment becomes the registers of a lane, and so on:
+// see `addTypeConversions`. Warp w of the consumers owns the 16 R rows of a tile from 16 R w on,
+// where R is `repeatsOf(rows)`.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_CONVERSION_GPUTONVVM_FUNCTIONCONTEXT_H
+#define SFA_CONVERSION_GPUTONVVM_FUNCTIONCONTEXT_H
+
+#include "Fragments.h"
+#include "dialects/GPU/GPU.h"
+#include "mlir/Transforms/DialectConversion.h"
+#include "sfa/Target/Chip.h"
+
+namespace sfa::simt {
+
+using gpu::Emitter;
+using Values = Emitter::Values;
+
+/// A memory argument of a kernel: [batch, head, row, column], [batch, head, row] or [row]; sizes
+/// and strides are i64, in elements.
+struct Memory {
+  mlir::MemRefType type;
+  mlir::Value pointer, rows, batchStride, headStride, rowStride;
+
+  /// The memory that `registers` hold, of type `type`.
+  Memory(mlir::Type type, mlir::ValueRange registers)
+      : type(llvm::cast<mlir::MemRefType>(type)), pointer(registers[0]), rows(registers[1]),
+        batchStride(registers[2]), headStride(registers[3]), rowStride(registers[4]) {}
+
+  /// Where the row `row` of `[batch, head]` starts.
+  mlir::Value address(Emitter &emit, mlir::Value batch, mlir::Value head, mlir::Value row) const;
+  /// How many rows there are from `row` on, of those before `limit` where that is not null; i64.
+  mlir::Value rowsLeft(Emitter &emit, mlir::Value row, mlir::Value limit) const;
+};
+
+/// What the operations of a kernel have in common.
+class FunctionContext {
+public:
+  /// Shared memory of `kernel` has to be allocated.
+  FunctionContext(KernelOp kernel, const Chip &chip);
+
+  const Chip &chip;
+  const int64_t numThreads, firstConsumer, numConsumers;
+  const bool isPersistent;
+
+  /// Set when the kernel has become a function: the thread of the block, its lane, the number of
+  /// its warp among the consumers; the extents of a persistent grid (i32).
+  mlir::Value thread, lane, warp;
+  Values extents;
+  /// A condition that holds, which the assembler does not know.
+  mlir::Value always;
+  /// Where the barriers of all rings are in shared memory; null where there are none.
+  mlir::Value barriers;
+  /// The parameters that hold tensor maps.
+  struct TensorMap {
+    int64_t memory, rows, heads;
+    mlir::Value parameter;
+  };
+  llvm::SmallVector<TensorMap> tensorMaps;
+  /// The rings and marks of the kernel, with their places in shared memory.
+  struct RingInfo {
+    SharedType tile;
+    int64_t stages, stageBytes, offset;
+    /// Number of its first barrier; writers and readers are 0 where there are none.
+    int64_t firstBarrier, writers, readers;
+    bool hasOnes;
+  };
+  llvm::SmallVector<RingInfo> rings;
+  llvm::SmallVector<int64_t> marksOffsets;
+  /// In bytes.
+  int64_t barriersOffset = 0;
+  /// The shared memory of the module.
+  mlir::LLVM::GlobalOp sharedMemory;
+
+  /// Address `offset` of shared memory.
+  mlir::Value shared(Emitter &emit, int64_t offset) const {
+    return emit.offset(emit.make<mlir::LLVM::AddressOfOp>(sharedMemory), offset);
+  }
+
+  /// The number of a memory among the arguments of the kernel, whose first register is `pointer`.
+  static int64_t numberOf(mlir::Value pointer) {
+    return llvm::cast<mlir::BlockArgument>(pointer).getArgNumber() / registersOfMemory;
+  }
+  static constexpr int64_t registersOfMemory = 5;
+
+  /// The number of the warpgroup among those of the consumers; i32.
+  mlir::Value consumer(Emitter &emit) const { return emit.shiftRight(warp, 2); }
+  /// Named barriers of warpgroups that take turns, and of each warpgroup; 0 is that of the block.
+  static constexpr int64_t firstTurnBarrier = 2, firstWarpgroupBarrier = 6;
+
+  //===--- Rows of a tile ---------------------------------------------------===//
+
+  /// How many blocks of 16 rows a warp owns of a tile.
+  int64_t repeatsOf(int64_t rows) const { return rows / (16 * numConsumers); }
+  /// Of a tile whose rows are those of `heads` heads, P of each (ScheduleAttr::rowsOfHead): the
+  /// number of a head and one of its P rows; i32. The head is null where there is one only.
+  struct RowOfHead {
+    mlir::Value head, row;
+  };
+  /// The place of the first row of the warp, which has rows of one head or of several whole heads.
+  RowOfHead firstRowOfWarp(Emitter &emit, int64_t rows, int64_t heads) const;
+  /// The place of row `number` of a lane whose g is `g`.
+  RowOfHead rowOfLane(Emitter &emit, mlir::Value g, size_t number, int64_t rows,
+                      int64_t heads) const;
+  /// Whether a warp has rows of several of `heads` heads.
+  bool sharesWarp(int64_t rows, int64_t heads) const {
+    return ScheduleAttr::rowsOfHead(rows, heads) < 16 * repeatsOf(rows);
+  }
+};
+
+/// By how many rows the row `number` of a lane is behind its first one.
+int64_t rowOffset(size_t number);
+/// Which row, among those of a lane, holds an element of a fragment of `columns` columns.
+inline size_t rowOfElement(size_t element, int64_t columns) {
+  return element / (columns / 2) * 2 + element % 4 / 2;
+}
+
+/// What types become:
+///
+/// | type | registers |
+/// |---|---|
+/// | memref | address, rows, strides of batch, head and row |
+/// | tile of f32, pending tile | elements of a lane (Fragments.h) |
+/// | row vector | two for each block of 16 rows |
+/// | operand | pairs of elements |
+/// | position | stage, parity |
+/// | ring | address, bytes of a stage, numbers of the first "full" and "empty" barriers |
+/// | shared tile, marks, point order | address |
+void addTypeConversions(mlir::TypeConverter &types, const FunctionContext &function);
+
+} // namespace sfa::simt
+
+#endif // SFA_CONVERSION_GPUTONVVM_FUNCTIONCONTEXT_H

@@ -1,0 +1,163 @@
+//===- GPUToNVVM.cpp - Programs of a block become functions of a thread ---===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "GPUToNVVM.h"
+
+#include "Patterns.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/SCF/Transforms/Patterns.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::simt;
+
+static constexpr StringLiteral sharedMemoryName = "sfa_shared";
+
+/// The shared memory of all kernels of `module`.
+static LLVM::GlobalOp getSharedMemory(OpBuilder &builder, Block *module, Location loc) {
+  for (auto global : module->getOps<LLVM::GlobalOp>())
+    if (global.getSymName() == sharedMemoryName)
+      return global;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(module);
+  auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
+  return LLVM::GlobalOp::create(builder, loc, type, /*isConstant=*/false, LLVM::Linkage::External,
+                                sharedMemoryName, Attribute(), gpu::SharedTile::alignment,
+                                /*addrSpace=*/3);
+}
+
+namespace {
+
+/// The kernel becomes a function whose body is that of the kernel.
+struct LowerKernel : OpConversionPattern<KernelOp> {
+  LowerKernel(const TypeConverter &types, MLIRContext *context, FunctionContext &function)
+      : OpConversionPattern(types, context), function(function) {}
+
+  LogicalResult matchAndRewrite(KernelOp op, OneToNOpAdaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    function.sharedMemory = getSharedMemory(rewriter, op->getBlock(), loc);
+
+    // Memories, the extents of a persistent grid, tensor maps.
+    Block *body = &op.getBody().front();
+    TypeConverter::SignatureConversion signature(body->getNumArguments());
+    if (failed(getTypeConverter()->convertSignatureArgs(body->getArgumentTypes(), signature)))
+      return failure();
+    SmallVector<Type> parameters(signature.getConvertedTypes());
+    size_t firstExtent = parameters.size();
+    if (function.isPersistent)
+      parameters.append(3, rewriter.getI32Type());
+    size_t firstMap = parameters.size();
+    parameters.append(function.tensorMaps.size(), LLVM::LLVMPointerType::get(getContext()));
+    Type nothing = LLVM::LLVMVoidType::get(getContext());
+    auto result = LLVM::LLVMFuncOp::create(rewriter, loc, op.getSymName(),
+                                           LLVM::LLVMFunctionType::get(nothing, parameters));
+    rewriter.inlineRegionBefore(op.getBody(), result.getBody(), result.getBody().end());
+    for (Type type : ArrayRef(parameters).drop_front(firstExtent))
+      signature.addInputs(type);
+    Block *entry = rewriter.applySignatureConversion(&result.getBody().front(), signature,
+                                                     getTypeConverter());
+    Emitter emit(loc, rewriter);
+    emit.setInsertionPointToStart(entry);
+    for (size_t i = firstExtent; i < firstMap; ++i)
+      function.extents.push_back(entry->getArgument(i));
+    for (auto [i, map] : llvm::enumerate(function.tensorMaps))
+      map.parameter = entry->getArgument(firstMap + i);
+    function.thread = emit.threadId();
+    function.lane = emit.bitAnd(function.thread, 31);
+    function.warp =
+        emit.uniform(emit.shiftRight(emit.sub(function.thread, 32 * function.firstConsumer), 5));
+    if (llvm::any_of(function.rings, [](auto &ring) { return ring.writers != 0; }))
+      function.barriers = function.shared(emit, function.barriersOffset);
+    Value rows = entry->getArgument(1);
+    function.always = emit.compare(arith::CmpIPredicate::sge, rows, emit.i64(0));
+
+    emit.setInsertionPoint(entry->getTerminator());
+    emit.make<LLVM::ReturnOp>(ValueRange());
+    rewriter.eraseOp(entry->getTerminator());
+    setAttributes(result, firstMap, rewriter);
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+  void setAttributes(LLVM::LLVMFuncOp result, size_t firstMap, Builder &builder) const {
+    for (size_t map = 0; map < function.tensorMaps.size(); ++map) {
+      auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), 128);
+      auto argument = static_cast<unsigned>(firstMap + map);
+      result.setArgAttr(argument, LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(bytes));
+      result.setArgAttr(argument, LLVM::LLVMDialect::getAlignAttrName(),
+                        builder.getI64IntegerAttr(64));
+      result.setArgAttr(argument, NVVM::NVVMDialect::getGridConstantAttrName(),
+                        builder.getUnitAttr());
+    }
+    setKernelAttributes(result, function.numThreads);
+  }
+
+  FunctionContext &function;
+};
+
+} // namespace
+
+void sfa::simt::setKernelAttributes(LLVM::LLVMFuncOp function, int64_t numThreads) {
+  Builder builder(function.getContext());
+  function->setAttr(::mlir::gpu::GPUDialect::getKernelFuncAttrName(), builder.getUnitAttr());
+  function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
+  auto threads = static_cast<int32_t>(numThreads);
+  function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
+                    builder.getDenseI32ArrayAttr({threads, 1, 1}));
+  function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder.getI32IntegerAttr(1));
+}
+
+FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &chip) {
+  auto sharedBytes = kernel->getAttrOfType<IntegerAttr>(KernelOp::sharedBytesAttrName);
+  if (!sharedBytes)
+    return kernel.emitOpError("has no shared memory yet; run sfa-gpu-allocate before");
+  if (sharedBytes.getInt() > chip.maxSharedBytes)
+    return kernel.emitOpError() << "has tiles that do not fit: they need " << sharedBytes.getInt()
+                                << " bytes of shared memory, " << chip.name << " has "
+                                << chip.maxSharedBytes
+                                << "; choose a smaller q_tile, k_tile or stages";
+
+  FunctionContext function(kernel, chip);
+  KernelResources resources{kernel.getSymNameAttr(), function.numThreads, sharedBytes.getInt(),
+                            function.isPersistent, {}};
+  if (auto maps = kernel->getAttrOfType<DenseI64ArrayAttr>(KernelOp::tensorMapsAttrName)) {
+    resources.tensorMaps.assign(maps.asArrayRef().begin(), maps.asArrayRef().end());
+    for (size_t i = 0; i + 2 < resources.tensorMaps.size(); i += 3)
+      function.tensorMaps.push_back({resources.tensorMaps[i], resources.tensorMaps[i + 1],
+                                     resources.tensorMaps[i + 2], Value()});
+  }
+
+  MLIRContext *context = kernel.getContext();
+  TypeConverter types;
+  addTypeConversions(types, function);
+  RewritePatternSet patterns(context);
+  patterns.add<LowerKernel>(types, context, function);
+  for (auto populate :
+       {populateGridPatterns, populateRolePatterns, populateRingPatterns, populateCopyPatterns,
+        populateProductPatterns, populateWarpProductPatterns, populateMaskPatterns,
+        populateSoftmaxPatterns, populateRowPatterns, populateStorePatterns,
+        populateSequencePatterns})
+    populate(patterns, types, function);
+  for (Dialect *dialect : context->getLoadedDialects())
+    if (auto *interface = dialect->getRegisteredInterface<LoweringInterface>())
+      interface->populatePatterns(patterns, types, function);
+
+  ConversionTarget target(*context);
+  target.addLegalDialect<arith::ArithDialect, LLVM::LLVMDialect, NVVM::NVVMDialect>();
+  target.addIllegalDialect<GPUDialect, tile::TileDialect, memref::MemRefDialect>();
+  target.addDynamicallyLegalOp<arith::SelectOp>(
+      [&](arith::SelectOp op) { return types.isLegal(op.getType()); });
+  scf::populateSCFStructuralTypeConversionsAndLegality(types, patterns, target);
+  target.markUnknownOpDynamicallyLegal([&](Operation *op) { return types.isLegal(op); });
+  ConversionConfig config;
+  config.allowPatternRollback = false;
+  if (failed(applyPartialConversion(kernel, target, std::move(patterns), config)))
+    return failure();
+  return resources;
+}

@@ -1,0 +1,92 @@
+//===- Patterns.h - The patterns that turn a program of a block into instructions -*- C++ -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_CONVERSION_GPUTONVVM_PATTERNS_H
+#define SFA_CONVERSION_GPUTONVVM_PATTERNS_H
+
+#include "FunctionContext.h"
+
+namespace sfa::simt {
+
+/// The registers of each result of an op.
+using Results = llvm::SmallVector<Values, 1>;
+
+/// Replaces an op without regions by what `lower` emits.
+template <class SourceOp>
+class Lowering : public mlir::OpConversionPattern<SourceOp> {
+public:
+  using Op = SourceOp;
+  /// The registers of each operand.
+  using Adaptor = typename mlir::OpConversionPattern<SourceOp>::OneToNOpAdaptor;
+
+  Lowering(const mlir::TypeConverter &types, mlir::MLIRContext *context,
+           const FunctionContext &function)
+      : mlir::OpConversionPattern<SourceOp>(types, context), function(function) {}
+
+  mlir::LogicalResult matchAndRewrite(SourceOp op, Adaptor adaptor,
+                                      mlir::ConversionPatternRewriter &rewriter) const final {
+    Emitter emit(op.getLoc(), rewriter);
+    mlir::FailureOr<Results> results = lower(op, adaptor, emit);
+    if (failed(results))
+      return mlir::failure();
+    rewriter.replaceOpWithMultiple(op, std::move(*results));
+    return mlir::success();
+  }
+
+protected:
+  virtual mlir::FailureOr<Results> lower(SourceOp op, Adaptor adaptor, Emitter &emit) const = 0;
+
+  const FunctionContext &function;
+};
+
+/// A ring in registers.
+struct Ring {
+  mlir::Value base, stageBytes, firstFull, firstEmpty;
+
+  Ring(mlir::ValueRange registers)
+      : base(registers[0]), stageBytes(registers[1]), firstFull(registers[2]),
+        firstEmpty(registers[3]) {}
+};
+
+/// The lane's place in its quads of lanes: lane / 4 and lane % 4.
+struct LanePlace {
+  mlir::Value g, t;
+
+  LanePlace(Emitter &emit, mlir::Value lane)
+      : g(emit.shiftRight(lane, 2)), t(emit.bitAnd(lane, 3)) {}
+};
+
+// Each file of this folder adds the patterns of one family of operations.
+
+void populateGridPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                          const FunctionContext &function);
+void populateRolePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                          const FunctionContext &function);
+void populateRingPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                          const FunctionContext &function);
+void populateCopyPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                          const FunctionContext &function);
+void populateProductPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                             const FunctionContext &function);
+void populateWarpProductPatterns(mlir::RewritePatternSet &patterns,
+                                 const mlir::TypeConverter &types,
+                                 const FunctionContext &function);
+void populateMaskPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                          const FunctionContext &function);
+void populateSoftmaxPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                             const FunctionContext &function);
+void populateRowPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                         const FunctionContext &function);
+void populateStorePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                           const FunctionContext &function);
+void populateSequencePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                              const FunctionContext &function);
+
+} // namespace sfa::simt
+
+#endif // SFA_CONVERSION_GPUTONVVM_PATTERNS_H

@@ -1,0 +1,156 @@
+//===- WarpProducts.cpp - Products that are finished at once: mma.sync -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Ldmatrix.h"
+#include "Patterns.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::simt;
+using gpu::SharedTile;
+
+static SharedTile tileAt(Value base, SharedType type) {
+  return {base, type.getRows(), type.getColumns()};
+}
+
+/// Chunks 2 `step` and 2 `step` + 1 of 16 rows from `firstRow` on as right operands of two products
+/// of 8 columns; rows are columns of the operand.
+static std::array<Value, 4> loadRight(Emitter &emit, const SharedTile &tile, Value lane,
+                                      int64_t firstRow, int64_t step) {
+  // Matrices: both chunks of rows 0 to 7, then of rows 8 to 15.
+  Value half = emit.shiftLeft(emit.shiftRight(lane, 4), 3);
+  Value row = emit.add(emit.bitAnd(lane, 7), half);
+  Value chunk = emit.bitAnd(emit.shiftRight(lane, 3), 1);
+  return gpu::loadMatrices(emit, gpu::matrixAddress(emit, tile, row, chunk, firstRow, 2 * step),
+                           /*transpose=*/false);
+}
+
+/// Rows [16 step, 16 step + 16), chunks 2 pair and 2 pair + 1, as right operands of two products of
+/// 8 columns.
+static std::array<Value, 4> loadRightTransposed(Emitter &emit, const SharedTile &tile, Value lane,
+                                                int64_t step, int64_t pair) {
+  // Matrices: rows 0 to 7 and 8 to 15 of the first chunk, then of the second.
+  Value row = emit.bitAnd(lane, 15), chunk = emit.shiftRight(lane, 4);
+  return gpu::loadMatrices(emit, gpu::matrixAddress(emit, tile, row, chunk, 16 * step, 2 * pair),
+                           /*transpose=*/true);
+}
+
+/// acc[0..4) += left right.
+static void multiply(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> left,
+                     ArrayRef<Value> right, Type element) {
+  bool isBF16 = element.isBF16();
+  auto operands = [&](ArrayRef<Value> registers) {
+    Values values;
+    for (Value value : registers)
+      values.push_back(isBF16 ? value : emit.bitcast(VectorType::get(2, element), value));
+    return values;
+  };
+  SmallVector<Type> f32(4, emit.getF32Type());
+  auto type = LLVM::LLVMStructType::getLiteral(emit.getContext(), f32);
+  NVVM::MMATypes kind = isBF16 ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
+  Values lefts = operands(left), rights = operands(right), sums(acc);
+  Value product = emit.make<NVVM::MmaOp>(type, ValueRange(lefts), ValueRange(rights),
+                                         ValueRange(sums), ArrayRef<int64_t>{16, 8, 16},
+                                         std::nullopt, std::nullopt, std::array{kind, kind},
+                                         std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  for (int64_t i = 0; i < 4; ++i)
+    acc[i] = emit.make<LLVM::ExtractValueOp>(product, i);
+}
+
+namespace {
+
+struct LowerDot : Lowering<DotOp> {
+  using Lowering::Lowering;
+
+  FailureOr<Results> lower(DotOp op, Adaptor adaptor, Emitter &emit) const override {
+    auto leftType = dyn_cast<SharedType>(op.getLeft().getType());
+    if (!leftType)
+      return op.emitOpError("has its left operand in registers, which mma.sync does not support "
+                            "yet; leave it in shared memory");
+    SharedTile query = tileAt(adaptor.getLeft().front(), leftType);
+    SharedTile key = tileAt(adaptor.getRight().front(), op.getRight().getType());
+    Type element = op.getRight().getType().getElementType();
+    int64_t repeats = function.repeatsOf(query.rows);
+    Values scores(repeats * key.rows / 2, emit.f32(0.0f));
+    MutableArrayRef<Value> elements(scores);
+    Value firstRow = emit.mul(function.warp, 16 * repeats);
+    for (int64_t step = 0; step < query.columns / 16; ++step) {
+      SmallVector<std::array<Value, 4>> left;
+      for (int64_t repeat = 0; repeat < repeats; ++repeat)
+        left.push_back(gpu::loadLeft(emit, query, function.lane, emit.add(firstRow, 16 * repeat),
+                                     step));
+      for (int64_t row = 0; row < key.rows; row += 16) {
+        std::array<Value, 4> right = loadRight(emit, key, function.lane, row, step);
+        for (int64_t repeat = 0; repeat < repeats; ++repeat)
+          for (int64_t half : {0, 1})
+            multiply(emit, elements.slice(repeat * key.rows / 2 + (row / 8 + half) * 4, 4),
+                     left[repeat], ArrayRef(right).slice(2 * half, 2), element);
+      }
+    }
+    return Results{scores};
+  }
+};
+
+struct LowerAccumulate : Lowering<AccumulateOp> {
+  using Lowering::Lowering;
+
+  FailureOr<Results> lower(AccumulateOp op, Adaptor adaptor, Emitter &emit) const override {
+    SharedTile value = tileAt(adaptor.getRight().front(), op.getRight().getType());
+    Type element = op.getRight().getType().getElementType();
+    int64_t columns = op.getAcc().getType().getColumns();
+    int64_t repeats = function.repeatsOf(op.getAcc().getType().getRows());
+    bool hasSums = columns > value.columns;
+    Values acc(adaptor.getAcc());
+    MutableArrayRef<Value> elements(acc);
+    Value ones = hasSums ? emit.i32(element.isBF16() ? 0x3F803F80 : 0x3C003C00) : Value();
+    for (int64_t step = 0; step < value.rows / 16; ++step) {
+      SmallVector<std::array<Value, 4>> left;
+      for (int64_t repeat = 0; repeat < repeats; ++repeat)
+        left.push_back(leftOperand(op, adaptor.getLeft(), repeat, step, element, emit));
+      for (int64_t pair = 0; pair < value.columns / 16; ++pair) {
+        std::array<Value, 4> right =
+            loadRightTransposed(emit, value, function.lane, step, pair);
+        for (int64_t repeat = 0; repeat < repeats; ++repeat)
+          for (int64_t half : {0, 1})
+            multiply(emit, elements.slice(repeat * columns / 2 + (2 * pair + half) * 4, 4),
+                     left[repeat], ArrayRef(right).slice(2 * half, 2), element);
+      }
+      if (hasSums)
+        for (int64_t repeat = 0; repeat < repeats; ++repeat)
+          multiply(emit, elements.slice((repeat + 1) * columns / 2 - 4, 4), left[repeat],
+                   {ones, ones}, element);
+    }
+    return Results{acc};
+  }
+
+  /// 16 columns of the left operand from 16 `step` on, of block `repeat` of rows.
+  std::array<Value, 4> leftOperand(AccumulateOp op, ValueRange registers, int64_t repeat,
+                                   int64_t step, Type element, Emitter &emit) const {
+    std::array<Value, 4> packed;
+    if (auto operand = dyn_cast<OperandType>(op.getLeft().getType())) {
+      size_t first = repeat * operand.getColumns() / 4 + 4 * step;
+      for (size_t i = 0; i < 4; ++i)
+        packed[i] = registers[first + i];
+      return packed;
+    }
+    int64_t columns = cast<tile::TileType>(op.getLeft().getType()).getColumns();
+    size_t first = repeat * columns / 4 + 4 * step;
+    for (size_t pair = 0; pair < 4; ++pair) {
+      size_t number = 2 * (first + pair);
+      packed[pair] = emit.pack(registers[number], registers[number + 1], element);
+    }
+    return packed;
+  }
+};
+
+} // namespace
+
+void sfa::simt::populateWarpProductPatterns(RewritePatternSet &patterns, const TypeConverter &types,
+                                            const FunctionContext &function) {
+  patterns.add<LowerDot, LowerAccumulate>(types, patterns.getContext(), function);
+}

@@ -1,0 +1,169 @@
+//===- WarpgroupProducts.cpp - Products under way: wgmma -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Ldmatrix.h"
+#include "Patterns.h"
+#include "Wgmma.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::simt;
+using gpu::SharedTile;
+
+static SharedTile tileAt(Value base, SharedType type) {
+  return {base, type.getRows(), type.getColumns()};
+}
+
+namespace {
+
+struct LowerIssueDot : Lowering<IssueDotOp> {
+  using Lowering::Lowering;
+
+  FailureOr<Results> lower(IssueDotOp op, Adaptor adaptor, Emitter &emit) const override {
+    SharedTile key = tileAt(adaptor.getRight().front(), op.getRight().getType());
+    Type element = op.getRight().getType().getElementType();
+    bool isInRegisters = isa<OperandType>(op.getLeft().getType());
+    ValueRange left = adaptor.getLeft();
+    Value leftDescriptor, right = gpu::describeRows(emit, key);
+    SharedTile query{};
+    if (!isInRegisters) {
+      query = tileAt(left.front(), cast<SharedType>(op.getLeft().getType()));
+      leftDescriptor = gpu::describeRows(emit, query, emit.mul(function.consumer(emit), 64));
+      // One register in the loop, not one for each step.
+      gpu::pin(emit, leftDescriptor);
+    }
+    Values scores(adaptor.getReuse());
+    if (!op.getReuse())
+      scores.assign(key.rows / 2, emit.f32(0.0f));
+    gpu::emitWgmmaFence(emit);
+    for (int64_t step = 0; step < key.columns / 16; ++step) {
+      // Four steps of 32 bytes in a panel.
+      auto offset = [&](const SharedTile &tile) {
+        return step / 4 * tile.panelBytes() + step % 4 * 32;
+      };
+      Values operands = isInRegisters
+                            ? Values(left.slice(4 * step, 4))
+                            : Values{gpu::advance(emit, leftDescriptor, offset(query))};
+      gpu::emitWgmma(emit, scores, operands, gpu::advance(emit, right, offset(key)), element,
+                     /*accumulates=*/step > 0, /*rightIsTransposed=*/false);
+    }
+    gpu::emitWgmmaCommit(emit);
+    return Results{scores};
+  }
+};
+
+struct LowerIssueAccumulate : Lowering<IssueAccumulateOp> {
+  using Lowering::Lowering;
+
+  FailureOr<Results> lower(IssueAccumulateOp op, Adaptor adaptor, Emitter &emit) const override {
+    SharedTile value = tileAt(adaptor.getRight().front(), op.getRight().getType());
+    Type element = op.getRight().getType().getElementType();
+    Values acc(adaptor.getAcc());
+    ValueRange left = adaptor.getLeft();
+    Value right = gpu::describeColumns(emit, value);
+    gpu::emitWgmmaFence(emit);
+    // A product has 256 columns at most: more than that are two halves, the first of full panels.
+    constexpr int64_t maxColumns = 256;
+    int64_t columns = op.getAcc().getType().getColumns();
+    int64_t firstColumns = columns <= maxColumns ? columns : value.columns / 2;
+    MutableArrayRef<Value> first = MutableArrayRef(acc).take_front(firstColumns / 2),
+                           second = MutableArrayRef(acc).drop_front(firstColumns / 2);
+    int64_t secondPanels = firstColumns / SharedTile::panelColumns * value.panelBytes();
+    for (int64_t step = 0; step < value.rows / 16; ++step) {
+      Values operands(left.slice(4 * step, 4));
+      int64_t offset = step * 16 * SharedTile::rowBytes;
+      auto multiply = [&](MutableArrayRef<Value> sums, int64_t bytes) {
+        gpu::emitWgmma(emit, sums, operands, gpu::advance(emit, right, bytes), element,
+                       /*accumulates=*/true, /*rightIsTransposed=*/true);
+      };
+      multiply(first, offset);
+      if (!second.empty())
+        multiply(second, secondPanels + offset);
+    }
+    gpu::emitWgmmaCommit(emit);
+    return Results{acc};
+  }
+};
+
+struct LowerSettled : Lowering<SettledOp> {
+  using Lowering::Lowering;
+  FailureOr<Results> lower(SettledOp, Adaptor adaptor, Emitter &) const override {
+    return Results{Values(adaptor.getTile())};
+  }
+};
+
+struct LowerWait : Lowering<WaitOp> {
+  using Lowering::Lowering;
+  FailureOr<Results> lower(WaitOp op, Adaptor adaptor, Emitter &emit) const override {
+    Values registers;
+    for (ValueRange product : adaptor.getProducts())
+      llvm::append_range(registers, product);
+    gpu::emitWgmmaWait(emit, static_cast<unsigned>(op.getPending()), registers);
+    Results results;
+    ArrayRef<Value> rest = registers;
+    for (ValueRange product : adaptor.getProducts()) {
+      results.emplace_back(rest.take_front(product.size()));
+      rest = rest.drop_front(product.size());
+    }
+    return results;
+  }
+};
+
+struct LowerKeep : Lowering<KeepOp> {
+  using Lowering::Lowering;
+  FailureOr<Results> lower(KeepOp, Adaptor adaptor, Emitter &emit) const override {
+    Values registers;
+    for (ValueRange operand : adaptor.getOperands())
+      llvm::append_range(registers, operand);
+    gpu::keepUntilHere(emit, registers, function.always, function.barriers);
+    return Results{};
+  }
+};
+
+struct LowerPack : Lowering<PackOp> {
+  using Lowering::Lowering;
+  FailureOr<Results> lower(PackOp op, Adaptor adaptor, Emitter &emit) const override {
+    Values packed;
+    ValueRange elements = adaptor.getTile();
+    for (size_t i = 0; i < elements.size(); i += 2)
+      packed.push_back(
+          emit.pack(elements[i], elements[i + 1], op.getResult().getType().getElementType()));
+    gpu::pin(emit, packed);
+    return Results{packed};
+  }
+};
+
+struct LowerLoadOperand : Lowering<LoadOperandOp> {
+  using Lowering::Lowering;
+  FailureOr<Results> lower(LoadOperandOp op, Adaptor adaptor, Emitter &emit) const override {
+    SharedTile tile = tileAt(adaptor.getTile().front(), op.getTile().getType());
+    Values operand;
+    for (int64_t step = 0; step < tile.columns / 16; ++step)
+      llvm::append_range(operand, gpu::loadLeft(emit, tile, function.lane,
+                                                emit.mul(function.warp, 16), step));
+    gpu::pin(emit, operand);
+    return Results{operand};
+  }
+};
+
+struct LowerNoOperand : Lowering<NoOperandOp> {
+  using Lowering::Lowering;
+  FailureOr<Results> lower(NoOperandOp op, Adaptor, Emitter &emit) const override {
+    OperandType type = op.getResult().getType();
+    int64_t count = function.repeatsOf(type.getRows()) * type.getColumns() / 4;
+    return Results{Values(count, emit.i32(0))};
+  }
+};
+
+} // namespace
+
+void sfa::simt::populateProductPatterns(RewritePatternSet &patterns, const TypeConverter &types,
+                                        const FunctionContext &function) {
+  patterns.add<LowerIssueDot, LowerIssueAccumulate, LowerSettled, LowerWait, LowerKeep, LowerPack,
+               LowerLoadOperand, LowerNoOperand>(types, patterns.getContext(), function);
+}

@@ -13,7 +13,6 @@
 using namespace mlir;
 using namespace sfa;
 using namespace sfa::simt;
-using gpu::SharedTile;
 
 /// The swizzled tile of type `type` at `base`.
 static SharedTile tileAt(Value base, SharedType type) {
@@ -32,7 +31,7 @@ struct LowerCopy : Lowering<CopyOp> {
     SharedTile tile = tileAt(
         emit.offset(ring.base, emit.mul(stage, ring.stageBytes), emit.getI8Type()), type);
     Value barrier =
-        gpu::BarrierArray(emit, function.barriers).at(emit.add(stage, ring.firstFull));
+        BarrierArray(emit, function.barriers).at(emit.add(stage, ring.firstFull));
     // A box has the rows of one head after those of another. Rows that are left over are those of
     // the next heads, or 0.
     int64_t rows = ScheduleAttr::rowsOfHead(tile.rows, static_cast<int64_t>(op.getHeads()));
@@ -44,9 +43,9 @@ struct LowerCopy : Lowering<CopyOp> {
     Type clusterPointer = LLVM::LLVMPointerType::get(emit.getContext(), 7);
     // One register from one point to the next, not one for each panel.
     Value base = emit.make<LLVM::PtrToIntOp>(emit.getI32Type(), tile.base);
-    gpu::pin(emit, base);
+    pin(emit, base);
     base = emit.make<LLVM::IntToPtrOp>(tile.base.getType(), base);
-    gpu::arriveExpecting(emit, barrier, tile.bytes());
+    arriveExpecting(emit, barrier, tile.bytes());
     for (int64_t column = 0; column < tile.columns; column += SharedTile::panelColumns) {
       Value panel = emit.offset(base, column / SharedTile::panelColumns * tile.panelBytes());
       emit.make<NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp>(
@@ -149,7 +148,7 @@ struct LowerClearRows : Lowering<ClearRowsOp> {
               bytesEach);
         return Values();
       });
-      gpu::fenceStores(emit);
+      fenceStores(emit);
       emit.make<NVVM::BarrierOp>(TypeRange(), barrier, emit.i32(threads),
                                  NVVM::BarrierReductionAttr(), Value());
     });

@@ -53,7 +53,7 @@ FunctionContext::FunctionContext(KernelOp kernel, const Chip &chip)
     };
     int64_t first = ring.getBarriers() ? value(ring.getBarriers()) - barriersOffset : 0;
     rings.push_back({type.getTile(), type.getStages(), ring.getStageBytes(),
-                     value(ring.getOffset()), first / gpu::BarrierArray::bytesEach,
+                     value(ring.getOffset()), first / BarrierArray::bytesEach,
                      value(ring.getWriters()), value(ring.getReaders()), ring.getOnes()});
   });
   kernel.walk([&](MarksOp marks) {

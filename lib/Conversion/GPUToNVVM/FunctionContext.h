@@ -15,14 +15,13 @@
 #ifndef SFA_CONVERSION_GPUTONVVM_FUNCTIONCONTEXT_H
 #define SFA_CONVERSION_GPUTONVVM_FUNCTIONCONTEXT_H
 
-#include "Fragments.h"
+#include "SharedTile.h"
 #include "dialects/GPU/GPU.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "sfa/Target/Chip.h"
 
 namespace sfa::simt {
 
-using gpu::Emitter;
 using Values = Emitter::Values;
 
 /// A memory argument of a kernel: [batch, head, row, column], [batch, head, row] or [row]; sizes

@@ -27,7 +27,7 @@ static LLVM::GlobalOp getSharedMemory(OpBuilder &builder, Block *module, Locatio
   builder.setInsertionPointToStart(module);
   auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
   return LLVM::GlobalOp::create(builder, loc, type, /*isConstant=*/false, LLVM::Linkage::External,
-                                sharedMemoryName, Attribute(), gpu::SharedTile::alignment,
+                                sharedMemoryName, Attribute(), SharedTile::alignment,
                                 /*addrSpace=*/3);
 }
 

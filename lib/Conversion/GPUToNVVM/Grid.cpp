@@ -34,7 +34,6 @@
 using namespace mlir;
 using namespace sfa;
 using namespace sfa::simt;
-using gpu::pin;
 
 namespace {
 /// The numbers that decide which points a block works on; i32.

@@ -17,8 +17,6 @@
 using namespace mlir;
 using namespace sfa;
 using namespace sfa::simt;
-using gpu::BarrierArray;
-using gpu::RingPosition;
 
 /// Barrier `number` (i32) behind the one of number `first` (i32).
 static Value barrierAt(Emitter &emit, const FunctionContext &function, Value number, Value first) {
@@ -47,7 +45,7 @@ struct LowerRing : Lowering<RingOp> {
 };
 
 /// Fills the panel of ones behind `tile`, by all threads.
-void fillOnes(Emitter &emit, const gpu::SharedTile &tile, Type element, Value thread,
+void fillOnes(Emitter &emit, const SharedTile &tile, Type element, Value thread,
               int64_t numThreads) {
   constexpr int64_t bytesEach = 16;
   Value half = emit.i32(element.isBF16() ? 0x3F803F80 : 0x3C003C00);
@@ -79,7 +77,7 @@ struct LowerPrepare : Lowering<PrepareOp> {
       }
     }
     if (hasOnes)
-      gpu::fenceStores(emit);
+      fenceStores(emit);
     for (int64_t offset : function.marksOffsets) {
       Value base = function.shared(emit, offset);
       emit.loop(emit.mul(function.thread, 4), emit.i32(MarksOp::bytes),
@@ -96,7 +94,7 @@ struct LowerPrepare : Lowering<PrepareOp> {
             barriers.init(ring.firstBarrier + stage, ring.writers);
             barriers.init(ring.firstBarrier + ring.stages + stage, ring.readers);
           }
-        gpu::fenceInits(emit);
+        fenceInits(emit);
       });
     emit.barrier();
     return Results{};
@@ -171,7 +169,7 @@ struct LowerAcquire : Lowering<AcquireOp> {
     ValueRange position = adaptor.getPosition();
     // Empty places are as if they had been given back once before.
     Value barrier = barrierAt(emit, function, position[0], ring.firstEmpty);
-    gpu::waitFor(emit, barrier, emit.bitXor(position[1], 1));
+    waitFor(emit, barrier, emit.bitXor(position[1], 1));
     return Results{};
   }
 };
@@ -181,7 +179,7 @@ struct LowerAwait : Lowering<AwaitOp> {
   FailureOr<Results> lower(AwaitOp, Adaptor adaptor, Emitter &emit) const override {
     Ring ring = adaptor.getRing();
     ValueRange position = adaptor.getPosition();
-    gpu::waitFor(emit, barrierAt(emit, function, position[0], ring.firstFull), position[1]);
+    waitFor(emit, barrierAt(emit, function, position[0], ring.firstFull), position[1]);
     return Results{};
   }
 };
@@ -193,7 +191,7 @@ struct LowerRelease : Lowering<ReleaseOp> {
     Value arrives = emit.equal(function.lane, emit.i32(0));
     if (op.getCondition())
       arrives = emit.bitAnd(arrives, adaptor.getCondition().front());
-    gpu::arriveWhere(emit, arrives,
+    arriveWhere(emit, arrives,
                      barrierAt(emit, function, adaptor.getPosition()[0], ring.firstEmpty));
     return Results{};
   }

@@ -94,7 +94,7 @@ struct LowerLane : Lowering<LaneOp> {
   FailureOr<Results> lower(LaneOp op, Adaptor, Emitter &emit) const override {
     Value lane = function.lane;
     if (op.getAgain())
-      gpu::pin(emit, lane);
+      pin(emit, lane);
     return Results{{lane}};
   }
 };
@@ -102,7 +102,7 @@ struct LowerLane : Lowering<LaneOp> {
 struct LowerAnyOfBlock : Lowering<AnyOfBlockOp> {
   using Lowering::Lowering;
   FailureOr<Results> lower(AnyOfBlockOp, Adaptor adaptor, Emitter &emit) const override {
-    return Results{{gpu::anyOfBlock(emit, adaptor.getCondition().front())}};
+    return Results{{anyOfBlock(emit, adaptor.getCondition().front())}};
   }
 };
 

@@ -12,7 +12,6 @@
 using namespace mlir;
 using namespace sfa;
 using namespace sfa::simt;
-using gpu::SharedTile;
 
 static SharedTile tileAt(Value base, SharedType type) {
   return {base, type.getRows(), type.getColumns()};
@@ -26,7 +25,7 @@ static std::array<Value, 4> loadRight(Emitter &emit, const SharedTile &tile, Val
   Value half = emit.shiftLeft(emit.shiftRight(lane, 4), 3);
   Value row = emit.add(emit.bitAnd(lane, 7), half);
   Value chunk = emit.bitAnd(emit.shiftRight(lane, 3), 1);
-  return gpu::loadMatrices(emit, gpu::matrixAddress(emit, tile, row, chunk, firstRow, 2 * step),
+  return loadMatrices(emit, matrixAddress(emit, tile, row, chunk, firstRow, 2 * step),
                            /*transpose=*/false);
 }
 
@@ -36,7 +35,7 @@ static std::array<Value, 4> loadRightTransposed(Emitter &emit, const SharedTile 
                                                 int64_t step, int64_t pair) {
   // Matrices: rows 0 to 7 and 8 to 15 of the first chunk, then of the second.
   Value row = emit.bitAnd(lane, 15), chunk = emit.shiftRight(lane, 4);
-  return gpu::loadMatrices(emit, gpu::matrixAddress(emit, tile, row, chunk, 16 * step, 2 * pair),
+  return loadMatrices(emit, matrixAddress(emit, tile, row, chunk, 16 * step, 2 * pair),
                            /*transpose=*/true);
 }
 
@@ -82,7 +81,7 @@ struct LowerDot : Lowering<DotOp> {
     for (int64_t step = 0; step < query.columns / 16; ++step) {
       SmallVector<std::array<Value, 4>> left;
       for (int64_t repeat = 0; repeat < repeats; ++repeat)
-        left.push_back(gpu::loadLeft(emit, query, function.lane, emit.add(firstRow, 16 * repeat),
+        left.push_back(loadLeft(emit, query, function.lane, emit.add(firstRow, 16 * repeat),
                                      step));
       for (int64_t row = 0; row < key.rows; row += 16) {
         std::array<Value, 4> right = loadRight(emit, key, function.lane, row, step);

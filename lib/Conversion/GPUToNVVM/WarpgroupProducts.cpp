@@ -13,7 +13,6 @@
 using namespace mlir;
 using namespace sfa;
 using namespace sfa::simt;
-using gpu::SharedTile;
 
 static SharedTile tileAt(Value base, SharedType type) {
   return {base, type.getRows(), type.getColumns()};
@@ -29,18 +28,18 @@ struct LowerIssueDot : Lowering<IssueDotOp> {
     Type element = op.getRight().getType().getElementType();
     bool isInRegisters = isa<OperandType>(op.getLeft().getType());
     ValueRange left = adaptor.getLeft();
-    Value leftDescriptor, right = gpu::describeRows(emit, key);
+    Value leftDescriptor, right = describeRows(emit, key);
     SharedTile query{};
     if (!isInRegisters) {
       query = tileAt(left.front(), cast<SharedType>(op.getLeft().getType()));
-      leftDescriptor = gpu::describeRows(emit, query, emit.mul(function.consumer(emit), 64));
+      leftDescriptor = describeRows(emit, query, emit.mul(function.consumer(emit), 64));
       // One register in the loop, not one for each step.
-      gpu::pin(emit, leftDescriptor);
+      pin(emit, leftDescriptor);
     }
     Values scores(adaptor.getReuse());
     if (!op.getReuse())
       scores.assign(key.rows / 2, emit.f32(0.0f));
-    gpu::emitWgmmaFence(emit);
+    emitWgmmaFence(emit);
     for (int64_t step = 0; step < key.columns / 16; ++step) {
       // Four steps of 32 bytes in a panel.
       auto offset = [&](const SharedTile &tile) {
@@ -48,11 +47,11 @@ struct LowerIssueDot : Lowering<IssueDotOp> {
       };
       Values operands = isInRegisters
                             ? Values(left.slice(4 * step, 4))
-                            : Values{gpu::advance(emit, leftDescriptor, offset(query))};
-      gpu::emitWgmma(emit, scores, operands, gpu::advance(emit, right, offset(key)), element,
+                            : Values{advance(emit, leftDescriptor, offset(query))};
+      emitWgmma(emit, scores, operands, advance(emit, right, offset(key)), element,
                      /*accumulates=*/step > 0, /*rightIsTransposed=*/false);
     }
-    gpu::emitWgmmaCommit(emit);
+    emitWgmmaCommit(emit);
     return Results{scores};
   }
 };
@@ -65,8 +64,8 @@ struct LowerIssueAccumulate : Lowering<IssueAccumulateOp> {
     Type element = op.getRight().getType().getElementType();
     Values acc(adaptor.getAcc());
     ValueRange left = adaptor.getLeft();
-    Value right = gpu::describeColumns(emit, value);
-    gpu::emitWgmmaFence(emit);
+    Value right = describeColumns(emit, value);
+    emitWgmmaFence(emit);
     // A product has 256 columns at most: more than that are two halves, the first of full panels.
     constexpr int64_t maxColumns = 256;
     int64_t columns = op.getAcc().getType().getColumns();
@@ -78,14 +77,14 @@ struct LowerIssueAccumulate : Lowering<IssueAccumulateOp> {
       Values operands(left.slice(4 * step, 4));
       int64_t offset = step * 16 * SharedTile::rowBytes;
       auto multiply = [&](MutableArrayRef<Value> sums, int64_t bytes) {
-        gpu::emitWgmma(emit, sums, operands, gpu::advance(emit, right, bytes), element,
+        emitWgmma(emit, sums, operands, advance(emit, right, bytes), element,
                        /*accumulates=*/true, /*rightIsTransposed=*/true);
       };
       multiply(first, offset);
       if (!second.empty())
         multiply(second, secondPanels + offset);
     }
-    gpu::emitWgmmaCommit(emit);
+    emitWgmmaCommit(emit);
     return Results{acc};
   }
 };
@@ -103,7 +102,7 @@ struct LowerWait : Lowering<WaitOp> {
     Values registers;
     for (ValueRange product : adaptor.getProducts())
       llvm::append_range(registers, product);
-    gpu::emitWgmmaWait(emit, static_cast<unsigned>(op.getPending()), registers);
+    emitWgmmaWait(emit, static_cast<unsigned>(op.getPending()), registers);
     Results results;
     ArrayRef<Value> rest = registers;
     for (ValueRange product : adaptor.getProducts()) {
@@ -120,7 +119,7 @@ struct LowerKeep : Lowering<KeepOp> {
     Values registers;
     for (ValueRange operand : adaptor.getOperands())
       llvm::append_range(registers, operand);
-    gpu::keepUntilHere(emit, registers, function.always, function.barriers);
+    keepUntilHere(emit, registers, function.always, function.barriers);
     return Results{};
   }
 };
@@ -133,7 +132,7 @@ struct LowerPack : Lowering<PackOp> {
     for (size_t i = 0; i < elements.size(); i += 2)
       packed.push_back(
           emit.pack(elements[i], elements[i + 1], op.getResult().getType().getElementType()));
-    gpu::pin(emit, packed);
+    pin(emit, packed);
     return Results{packed};
   }
 };
@@ -144,9 +143,9 @@ struct LowerLoadOperand : Lowering<LoadOperandOp> {
     SharedTile tile = tileAt(adaptor.getTile().front(), op.getTile().getType());
     Values operand;
     for (int64_t step = 0; step < tile.columns / 16; ++step)
-      llvm::append_range(operand, gpu::loadLeft(emit, tile, function.lane,
+      llvm::append_range(operand, loadLeft(emit, tile, function.lane,
                                                 emit.mul(function.warp, 16), step));
-    gpu::pin(emit, operand);
+    pin(emit, operand);
     return Results{operand};
   }
 };

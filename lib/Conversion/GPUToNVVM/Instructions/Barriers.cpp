@@ -9,7 +9,7 @@
 #include "Barriers.h"
 
 using namespace mlir;
-using namespace sfa::gpu;
+using namespace sfa::simt;
 
 /// How long a wait may sleep before it looks again, in nanoseconds.
 static constexpr int64_t suspendTime = 10000000;
@@ -23,22 +23,22 @@ void BarrierArray::init(int64_t index, int64_t arrivals) const {
                                    Value());
 }
 
-void sfa::gpu::fenceInits(Emitter &emit) {
+void sfa::simt::fenceInits(Emitter &emit) {
   emit.make<NVVM::FenceMbarrierInitOp>();
   fenceStores(emit);
 }
 
-void sfa::gpu::fenceStores(Emitter &emit) {
+void sfa::simt::fenceStores(Emitter &emit) {
   emit.make<NVVM::FenceProxyOp>(
       NVVM::ProxyKind::async_shared,
       NVVM::SharedSpaceAttr::get(emit.getContext(), NVVM::SharedSpace::shared_cta));
 }
 
-void sfa::gpu::waitFor(Emitter &emit, Value barrier, Value parity) {
+void sfa::simt::waitFor(Emitter &emit, Value barrier, Value parity) {
   emit.make<NVVM::MBarrierTryWaitParityOp>(barrier, parity, emit.i32(suspendTime));
 }
 
-void sfa::gpu::arriveWhere(Emitter &emit, Value condition, Value barrier) {
+void sfa::simt::arriveWhere(Emitter &emit, Value condition, Value barrier) {
   emit.make<LLVM::InlineAsmOp>(
       TypeRange(), ValueRange{condition, barrier}, "@$0 mbarrier.arrive.shared::cta.b64 _, [$1];",
       "b,r,~{memory}", /*has_side_effects=*/true, /*is_align_stack=*/false,
@@ -46,12 +46,12 @@ void sfa::gpu::arriveWhere(Emitter &emit, Value condition, Value barrier) {
       LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
 }
 
-void sfa::gpu::arriveExpecting(Emitter &emit, Value barrier, int64_t bytes) {
+void sfa::simt::arriveExpecting(Emitter &emit, Value barrier, int64_t bytes) {
   emit.make<NVVM::MBarrierArriveExpectTxOp>(Type(), barrier, emit.i32(bytes),
                                             NVVM::MemScopeKind::CTA, /*relaxed=*/false, Value());
 }
 
-Value sfa::gpu::anyOfBlock(Emitter &emit, Value condition) {
+Value sfa::simt::anyOfBlock(Emitter &emit, Value condition) {
   Value word = emit.make<arith::ExtUIOp>(emit.getI32Type(), condition);
   auto any = NVVM::BarrierReductionAttr::get(emit.getContext(), NVVM::BarrierReduction::OR);
   Value result =

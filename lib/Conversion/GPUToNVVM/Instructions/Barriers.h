@@ -6,12 +6,12 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_CONVERSION_TILETONVVM_BARRIERS_H
-#define SFA_CONVERSION_TILETONVVM_BARRIERS_H
+#ifndef SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_BARRIERS_H
+#define SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_BARRIERS_H
 
 #include "Emitter.h"
 
-namespace sfa::gpu {
+namespace sfa::simt {
 
 /// mbarriers in shared memory, 8 bytes each.
 class BarrierArray {
@@ -53,6 +53,6 @@ struct RingPosition {
   RingPosition next(Emitter &emit, int64_t stages) const;
 };
 
-} // namespace sfa::gpu
+} // namespace sfa::simt
 
-#endif // SFA_CONVERSION_TILETONVVM_BARRIERS_H
+#endif // SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_BARRIERS_H

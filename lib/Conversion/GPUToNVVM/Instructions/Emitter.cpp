@@ -9,7 +9,7 @@
 #include "Emitter.h"
 
 using namespace mlir;
-using namespace sfa::gpu;
+using namespace sfa::simt;
 
 Value Emitter::like(Value value, int64_t number) {
   return make<arith::ConstantOp>(getIntegerAttr(value.getType(), number));

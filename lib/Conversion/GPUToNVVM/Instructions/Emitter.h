@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_CONVERSION_TILETONVVM_EMITTER_H
-#define SFA_CONVERSION_TILETONVVM_EMITTER_H
+#ifndef SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_EMITTER_H
+#define SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_EMITTER_H
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -15,7 +15,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
-namespace sfa::gpu {
+namespace sfa::simt {
 
 /// NVVM::..., LLVM::... and arith operations on scalars of one thread. Offsets inside a tile are
 /// i32, those in memory i64.
@@ -141,6 +141,6 @@ public:
               llvm::function_ref<Values(Value, ValueRange)> body);
 };
 
-} // namespace sfa::gpu
+} // namespace sfa::simt
 
-#endif // SFA_CONVERSION_TILETONVVM_EMITTER_H
+#endif // SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_EMITTER_H

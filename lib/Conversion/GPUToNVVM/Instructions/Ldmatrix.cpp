@@ -11,9 +11,9 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 using namespace mlir;
-using namespace sfa::gpu;
+using namespace sfa::simt;
 
-Value sfa::gpu::matrixAddress(Emitter &emit, const SharedTile &tile, Value laneRow, Value laneChunk,
+Value sfa::simt::matrixAddress(Emitter &emit, const SharedTile &tile, Value laneRow, Value laneChunk,
                               int64_t firstRow, int64_t firstChunk) {
   Value swizzled = emit.bitXor(laneChunk, emit.bitAnd(laneRow, 7));
   Value offset = emit.add(emit.mul(laneRow, SharedTile::rowBytes), emit.mul(swizzled, 16));
@@ -22,7 +22,7 @@ Value sfa::gpu::matrixAddress(Emitter &emit, const SharedTile &tile, Value laneR
                      firstChunk / 8 * tile.panelBytes() + firstRow * SharedTile::rowBytes);
 }
 
-std::array<Value, 4> sfa::gpu::loadMatrices(Emitter &emit, Value address, bool transpose) {
+std::array<Value, 4> sfa::simt::loadMatrices(Emitter &emit, Value address, bool transpose) {
   Type i32 = emit.getI32Type();
   auto type = LLVM::LLVMStructType::getLiteral(emit.getContext(), {i32, i32, i32, i32});
   auto shape = NVVM::LdStMatrixShapeAttr::get(emit.getContext(), 8, 8);
@@ -37,7 +37,7 @@ std::array<Value, 4> sfa::gpu::loadMatrices(Emitter &emit, Value address, bool t
   return matrices;
 }
 
-std::array<Value, 4> sfa::gpu::loadLeft(Emitter &emit, const SharedTile &tile, Value lane,
+std::array<Value, 4> sfa::simt::loadLeft(Emitter &emit, const SharedTile &tile, Value lane,
                                         Value firstRow, int64_t step) {
   // Matrices: rows 0 to 7 and 8 to 15 of the first chunk, then of the second.
   Value row = emit.add(firstRow, emit.bitAnd(lane, 15));

@@ -6,14 +6,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_CONVERSION_TILETONVVM_LDMATRIX_H
-#define SFA_CONVERSION_TILETONVVM_LDMATRIX_H
+#ifndef SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_LDMATRIX_H
+#define SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_LDMATRIX_H
 
-#include "Fragments.h"
+#include "SharedTile.h"
 
 #include <array>
 
-namespace sfa::gpu {
+namespace sfa::simt {
 
 /// 16 bytes of row `laneRow` + `firstRow`, from chunk `laneChunk` + `firstChunk` on, where the last
 /// are multiples of 8 and 2, `laneChunk` 0 or 1: what differs between steps is a constant, so that
@@ -28,6 +28,6 @@ std::array<mlir::Value, 4> loadMatrices(Emitter &emit, mlir::Value address, bool
 std::array<mlir::Value, 4> loadLeft(Emitter &emit, const SharedTile &tile, mlir::Value lane,
                                     mlir::Value firstRow, int64_t step);
 
-} // namespace sfa::gpu
+} // namespace sfa::simt
 
-#endif // SFA_CONVERSION_TILETONVVM_LDMATRIX_H
+#endif // SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_LDMATRIX_H

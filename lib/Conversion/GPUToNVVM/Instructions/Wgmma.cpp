@@ -12,7 +12,7 @@
 #include <string>
 
 using namespace mlir;
-using namespace sfa::gpu;
+using namespace sfa::simt;
 
 //===----------------------------------------------------------------------===//
 // Descriptors (PTX ISA, "Matrix-Descriptor Format")
@@ -29,7 +29,7 @@ static Value describe(Emitter &emit, Value pointer, int64_t leadingDimension) {
                     emit.i32(leadingDimension << 16));
 }
 
-Value sfa::gpu::describeRows(Emitter &emit, const SharedTile &tile, Value firstRow) {
+Value sfa::simt::describeRows(Emitter &emit, const SharedTile &tile, Value firstRow) {
   Value pointer = tile.base;
   if (firstRow)
     pointer = emit.offset(pointer, emit.mul(firstRow, SharedTile::rowBytes), emit.getI8Type());
@@ -37,11 +37,11 @@ Value sfa::gpu::describeRows(Emitter &emit, const SharedTile &tile, Value firstR
   return describe(emit, pointer, 1);
 }
 
-Value sfa::gpu::describeColumns(Emitter &emit, const SharedTile &tile) {
+Value sfa::simt::describeColumns(Emitter &emit, const SharedTile &tile) {
   return describe(emit, tile.base, tile.panelBytes() / 16);
 }
 
-Value sfa::gpu::advance(Emitter &emit, Value descriptor, int64_t bytes) {
+Value sfa::simt::advance(Emitter &emit, Value descriptor, int64_t bytes) {
   return emit.add(descriptor, bytes / 16);
 }
 
@@ -89,7 +89,7 @@ static std::string registerList(size_t first, size_t count) {
   return list + "}";
 }
 
-void sfa::gpu::emitWgmma(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> left,
+void sfa::simt::emitWgmma(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> left,
                          Value right, Type element, bool accumulates, bool rightIsTransposed) {
   bool isInRegisters = left.size() == 4;
   size_t next = 2 * acc.size();
@@ -107,19 +107,19 @@ void sfa::gpu::emitWgmma(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Val
   emitTied(emit, text, acc, others, isInRegisters ? ",r,r,r,r,l" : ",l,l");
 }
 
-void sfa::gpu::pin(Emitter &emit, MutableArrayRef<Value> registers) {
+void sfa::simt::pin(Emitter &emit, MutableArrayRef<Value> registers) {
   emitTied(emit, "// operands", registers, {}, "");
 }
 
-void sfa::gpu::emitWgmmaFence(Emitter &emit) { emit.make<NVVM::WgmmaFenceAlignedOp>(); }
+void sfa::simt::emitWgmmaFence(Emitter &emit) { emit.make<NVVM::WgmmaFenceAlignedOp>(); }
 
-void sfa::gpu::emitWgmmaCommit(Emitter &emit) { emit.make<NVVM::WgmmaGroupSyncAlignedOp>(); }
+void sfa::simt::emitWgmmaCommit(Emitter &emit) { emit.make<NVVM::WgmmaGroupSyncAlignedOp>(); }
 
-void sfa::gpu::emitWgmmaWait(Emitter &emit, unsigned pending, MutableArrayRef<Value> acc) {
+void sfa::simt::emitWgmmaWait(Emitter &emit, unsigned pending, MutableArrayRef<Value> acc) {
   emitTied(emit, fmt::format("wgmma.wait_group.sync.aligned {};", pending), acc, {}, "");
 }
 
-void sfa::gpu::keepUntilHere(Emitter &emit, ArrayRef<Value> registers, Value always,
+void sfa::simt::keepUntilHere(Emitter &emit, ArrayRef<Value> registers, Value always,
                              Value anywhere) {
   // One branch for all, and an address for each: the last store to an address would be the only
   // one.

@@ -12,12 +12,12 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_CONVERSION_TILETONVVM_WGMMA_H
-#define SFA_CONVERSION_TILETONVVM_WGMMA_H
+#ifndef SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_WGMMA_H
+#define SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_WGMMA_H
 
-#include "Fragments.h"
+#include "SharedTile.h"
 
-namespace sfa::gpu {
+namespace sfa::simt {
 
 /// The shared-memory descriptor, an i32 (its other half is the same for all), of a tile whose rows
 /// are contiguous along the dimension that is summed over ("K-major"): queries and keys. The tile
@@ -54,6 +54,6 @@ void emitWgmmaWait(Emitter &emit, unsigned pending, llvm::MutableArrayRef<mlir::
 void keepUntilHere(Emitter &emit, llvm::ArrayRef<mlir::Value> registers, mlir::Value always,
                    mlir::Value anywhere);
 
-} // namespace sfa::gpu
+} // namespace sfa::simt
 
-#endif // SFA_CONVERSION_TILETONVVM_WGMMA_H
+#endif // SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_WGMMA_H

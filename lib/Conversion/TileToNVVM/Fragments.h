@@ -16,9 +16,12 @@
 #ifndef SFA_CONVERSION_TILETONVVM_FRAGMENTS_H
 #define SFA_CONVERSION_TILETONVVM_FRAGMENTS_H
 
-#include "Emitter.h"
+#include "SharedTile.h"
 
 namespace sfa::gpu {
+
+using namespace sfa::simt;
+
 
 /// How a query tile is spread over warps.
 struct Geometry {
@@ -47,19 +50,6 @@ struct Fragment {
 struct RowVector {
   Emitter::Values elements;
   bool isSpread = false;
-};
-
-/// A tile of 16-bit elements in shared memory: panels of 64 columns, each a row after the other in
-/// 128 bytes, of which the 16-byte chunk c is at c ^ (row % 8). That is the 128-byte swizzle of bulk
-/// tensor copies and warpgroup products, and keeps ldmatrix free of bank conflicts. Aligned to 1024
-/// bytes.
-struct SharedTile {
-  mlir::Value base;
-  int64_t rows, columns;
-
-  static constexpr int64_t panelColumns = 64, rowBytes = 128, chunkElements = 8, alignment = 1024;
-  int64_t bytes() const { return rows * columns * 2; }
-  int64_t panelBytes() const { return rows * rowBytes; }
 };
 
 /// A memory argument of a kernel: [batch, head, row, column] or [batch, head, row]; sizes and

@@ -31,6 +31,10 @@ namespace sfa::tile {
 
 class KeyLoopOp;
 
+/// How many columns more than the values an accumulator may have: for the row sums of the
+/// probabilities. Matrix units multiply by 8 columns at least.
+inline constexpr int64_t sumColumns = 8;
+
 /// The five stages of a loop over key tiles in the assembly format.
 mlir::ParseResult parseStages(mlir::OpAsmParser &parser, mlir::Region &load, mlir::Region &score,
                               mlir::Region &mask, mlir::Region &softmax, mlir::Region &accumulate);

@@ -80,7 +80,7 @@ def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
     ```
   }];
   let arguments = (ins
-    Tile_TileType:$tile, Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, Optional<Index>:$limit,
+    Tile_Numbers:$tile, Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, Optional<Index>:$limit,
     Tile_Heads:$heads);
   let assemblyFormat = [{
     $tile `,` $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? (`heads` $heads^)? attr-dict
@@ -113,15 +113,19 @@ def Tile_StoreCodesOp : Tile_Op<"store_codes", [MemoryEffects<[MemWrite]>]> {
 def Tile_FillOp : Tile_Op<"fill", [Pure]> {
   let summary = "a tile of one number";
   let description = [{
+    A row vector in parts can be filled with 0 only.
+
     Example:
 
     ```mlir
     %m = sfa_tile.fill 0xFF800000 : !sfa_tile.tile<64xf32>   // -inf
+    %l = sfa_tile.fill 0.0 : !sfa_tile.tile<64xf32, partial>
     ```
   }];
   let arguments = (ins F32Attr:$value);
   let results = (outs Tile_TileType:$tile);
   let assemblyFormat = "$value attr-dict `:` qualified(type($tile))";
+  let hasVerifier = 1;
 }
 
 def Tile_TopkOp : Tile_Op<"topk", [Pure]> {

@@ -48,12 +48,17 @@ static LogicalResult verifyElementType(function_ref<InFlightDiagnostic()> emitEr
 }
 
 LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
-                               ArrayRef<int64_t> shape, Type elementType) {
+                               ArrayRef<int64_t> shape, Type elementType, bool partial) {
   if (shape.empty() || shape.size() > 2)
     return emitError() << "a tile has one or two dimensions, given are " << shape.size();
   for (int64_t size : shape)
     if (size < 1 || size > maxSize)
       return emitError() << "a dimension of a tile is 1 to " << maxSize << ", given is " << size;
+  if (partial && (shape.size() != 1 || !elementType.isF32()))
+    return emitError() << "a tile in parts has one f32 a row, given are " << shape.size()
+                       << " dimensions of " << elementType;
+  if (shape.size() == 1 && elementType.isInteger(1))
+    return success();
   return verifyElementType(emitError, elementType);
 }
 
@@ -62,15 +67,18 @@ Type TileType::parse(AsmParser &parser) {
   SmallVector<int64_t> shape;
   Type elementType;
   if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
-      parser.parseType(elementType) || parser.parseGreater())
+      parser.parseType(elementType))
     return {};
-  return parser.getChecked<TileType>(loc, parser.getContext(), shape, elementType);
+  bool partial = succeeded(parser.parseOptionalComma());
+  if ((partial && parser.parseKeyword("partial")) || parser.parseGreater())
+    return {};
+  return parser.getChecked<TileType>(loc, parser.getContext(), shape, elementType, partial);
 }
 
 void TileType::print(AsmPrinter &printer) const {
   printer << "<";
   printer.printDimensionList(getShape());
-  printer << "x" << getElementType() << ">";
+  printer << "x" << getElementType() << (isPartial() ? ", partial>" : ">");
 }
 
 /// The types of codes in their various forms print and parse alike: `<rows x features x type, k =

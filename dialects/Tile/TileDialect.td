@@ -39,16 +39,31 @@ class Tile_Type<string name, string typeMnemonic> : TypeDef<Tile_Dialect, name> 
 def Tile_TileType : Tile_Type<"Tile", "tile"> {
   let summary = "a dense tile: rows, or rows of columns";
   let description = [{
-    One or two static dimensions of f32, f16 or bf16: `!sfa_tile.tile<64x128xf32>`, `!sfa_tile.tile<64xf32>` (one number
-    a row). A target may hold the elements in a wider type.
+    Two static dimensions of f32, f16 or bf16: `!sfa_tile.tile<64x128xf32>`. Or one, a row vector, which has one element
+    for each row: `!sfa_tile.tile<64xf32>`. A target may hold the elements in a wider type.
+
+    Row vectors come in three kinds: numbers, as above; flags, `!sfa_tile.tile<64xi1>`; and numbers in parts,
+    `!sfa_tile.tile<64xf32, partial>`, where the number of a row is the sum of parts, as many as a target likes.
+    `sfa_tile.total` adds the parts up.
   }];
-  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType);
+  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType, "bool":$partial);
+  let builders = [
+    TypeBuilder<(ins "::llvm::ArrayRef<int64_t>":$shape, "::mlir::Type":$elementType), [{
+      return $_get($_ctxt, shape, elementType, /*partial=*/false);
+    }]>
+  ];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     int64_t getRows() const { return getShape()[0]; }
     int64_t getColumns() const { return getShape()[1]; }
     bool isRowVector() const { return getShape().size() == 1; }
+    /// Row vectors whose numbers are sums of parts.
+    bool isPartial() const { return getPartial(); }
+    /// Row vectors of i1.
+    bool isFlags() const { return isRowVector() && getElementType().isInteger(1); }
+    /// The same numbers without parts.
+    TileType getWhole() const { return get(getContext(), getShape(), getElementType()); }
   }];
 }
 

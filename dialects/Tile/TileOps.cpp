@@ -78,6 +78,16 @@ LogicalResult LoadCodesOp::verify() {
                           getCodes().getType());
 }
 
+LogicalResult FillOp::verify() {
+  auto tile = cast<TileType>(getTile().getType());
+  if (tile.isFlags())
+    return emitOpError("gives numbers, given is a tile of flags; form them in sfa_tile.map_rows");
+  if (tile.isPartial() && !getValue().isPosZero())
+    return emitOpError() << "fills a tile in parts with " << getValue().convertToFloat()
+                         << ", allowed is 0 only";
+  return success();
+}
+
 LogicalResult StoreOp::verify() {
   TileType tile = getTile().getType();
   MemRefType memory = getMemory().getType();
@@ -234,14 +244,18 @@ LogicalResult RowMaxOp::verify() {
 LogicalResult RowSumOp::verify() {
   return checkRows(*this, getTile().getType(), getResult().getType());
 }
-LogicalResult Exp2Op::verify() {
-  return checkRows(*this, cast<TileType>(getTile().getType()), getReference().getType());
-}
 LogicalResult ScaleRowsOp::verify() {
   return checkRows(*this, getTile().getType(), getFactors().getType());
 }
 LogicalResult NormalizeOp::verify() {
   return checkRows(*this, getAcc().getType(), getSum().getType());
+}
+
+LogicalResult Exp2Op::verify() {
+  if (getDifferenceFirst() && !getRaise().isPosZero())
+    return emitOpError() << "has difference_first and raise = " << getRaise().convertToFloat()
+                         << "; a difference that comes first has no raise";
+  return checkRows(*this, getTile().getType(), getReference().getType());
 }
 
 LogicalResult AccumulateOp::verify() {
@@ -251,8 +265,93 @@ LogicalResult AccumulateOp::verify() {
       failed(checkEqual(*this, "the number of columns of the probabilities", p.getColumns(),
                         "the number of rows of the value", v.getRows())))
     return failure();
-  return checkEqual(*this, "the number of columns of the accumulator", acc.getColumns(),
-                    "that of the value", v.getColumns());
+  if (acc.getColumns() == v.getColumns() || acc.getColumns() == v.getColumns() + sumColumns)
+    return success();
+  return emitOpError() << "the number of columns of the accumulator is " << acc.getColumns()
+                       << " but that of the value is " << v.getColumns()
+                       << "; they have to be equal, or the accumulator has " << sumColumns
+                       << " more for row sums";
+}
+
+/// A tile with columns of sums, and the row vector that they are.
+static LogicalResult checkWide(Operation *op, TileType wide, TileType sums) {
+  if (wide.getColumns() <= sumColumns)
+    return op->emitOpError() << "takes an accumulator with " << sumColumns
+                             << " columns of row sums behind others, given are "
+                             << wide.getColumns() << " columns";
+  return checkRows(op, wide, sums);
+}
+
+LogicalResult RowSumsOfOp::verify() {
+  return checkWide(*this, getWide().getType(), getSums().getType());
+}
+
+LogicalResult SplitSumsOp::verify() {
+  TileType wide = getWide().getType(), acc = getAcc().getType();
+  if (failed(checkWide(*this, wide, getSums().getType())) ||
+      failed(checkEqual(*this, "the number of rows of the tile", wide.getRows(),
+                        "that of the accumulator", acc.getRows())))
+    return failure();
+  return checkEqual(*this, "the number of columns without those of the sums",
+                    wide.getColumns() - sumColumns, "that of the accumulator", acc.getColumns());
+}
+
+LogicalResult IsDueOp::verify() {
+  auto loop = (*this)->getParentOfType<KeyLoopOp>();
+  if (!loop || !loop.getAccumulate().isAncestor((*this)->getParentRegion()))
+    return emitOpError("is in no stage 'accumulate' of sfa_tile.key_loop; only there tiles are due");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Row vectors
+//===----------------------------------------------------------------------===//
+
+LogicalResult MapRowsOp::verifyRegions() {
+  Block &body = getBody().front();
+  auto elementsOf = [](TypeRange tiles) {
+    return llvm::map_to_vector(
+        tiles, [](Type tile) { return cast<TileType>(tile).getElementType(); });
+  };
+  SmallVector<Type> tiles(getOperandTypes());
+  llvm::append_range(tiles, getResultTypes());
+  for (Type tile : tiles) {
+    int64_t rows = cast<TileType>(tile).getRows();
+    if (rows != cast<TileType>(tiles.front()).getRows())
+      return emitOpError() << "maps tiles of the same number of rows, given are " << tiles.front()
+                           << " and " << tile;
+    Type element = cast<TileType>(tile).getElementType();
+    if (!element.isF32() && !element.isInteger(1))
+      return emitOpError() << "maps tiles of f32 or i1, given is " << tile;
+  }
+  auto check = [&](StringRef what, TypeRange given, TypeRange expected) -> LogicalResult {
+    if (given == expected)
+      return success();
+    InFlightDiagnostic diagnostic = emitOpError() << "its region " << what << " (";
+    llvm::interleaveComma(given, diagnostic);
+    diagnostic << "), expected are (";
+    llvm::interleaveComma(expected, diagnostic);
+    return diagnostic << "), the elements of a row";
+  };
+  if (failed(check("takes", body.getArgumentTypes(), elementsOf(getOperandTypes()))) ||
+      failed(check("yields", body.getTerminator()->getOperandTypes(),
+                   elementsOf(getResultTypes()))))
+    return failure();
+  auto isScalar = [](Type type) { return type.isF32() || type.isInteger(1); };
+  for (Operation &op : body.without_terminator()) {
+    StringRef name = op.getName().getStringRef();
+    bool isKnown = name.starts_with("arith.") || name == "math.exp2" || name == "math.log2" ||
+                   name == "math.fma";
+    if (!isKnown || !llvm::all_of(op.getOperandTypes(), isScalar) ||
+        !llvm::all_of(op.getResultTypes(), isScalar))
+      return op.emitOpError("is not supported in sfa_tile.map_rows; allowed are arith, math.exp2, "
+                            "math.log2 and math.fma on f32 and i1");
+  }
+  return success();
+}
+
+OpFoldResult AnyOp::fold(FoldAdaptor adaptor) {
+  return getFlags().getType().isInteger(1) ? adaptor.getFlags() : Attribute();
 }
 
 LogicalResult CombineOp::verify() {

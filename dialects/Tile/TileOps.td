@@ -10,6 +10,7 @@
 #define DIALECTS_TILE_TILEOPS_TD
 
 include "dialects/Tile/TileDataOps.td"
+include "dialects/Tile/TileRowOps.td"
 include "dialects/Tile/TileScoreOps.td"
 include "dialects/Tile/TileSoftmaxOps.td"
 include "dialects/Tile/TileStructureOps.td"

@@ -47,8 +47,8 @@ def Tile_ScaleOp : Tile_Op<"scale", [Pure, AllTypesMatch<["tile", "result"]>]> {
     %scaled = sfa_tile.scale %s by -1.0 : !sfa_tile.tile<64x128xf32>
     ```
   }];
-  let arguments = (ins Tile_TileType:$tile, F32Attr:$factor);
-  let results = (outs Tile_TileType:$result);
+  let arguments = (ins Tile_Numbers:$tile, F32Attr:$factor);
+  let results = (outs Tile_Numbers:$result);
   let assemblyFormat = "$tile `by` $factor attr-dict `:` qualified(type($tile))";
 }
 
@@ -70,98 +70,67 @@ def Tile_RowMaxOp : Tile_Op<"row_max", [Pure, AllTypesMatch<["init", "result"]>]
 }
 
 def Tile_Exp2Op : Tile_Op<"exp2", [Pure, AllTypesMatch<["tile", "result"]>]> {
-  let summary = "2 to the power of the scaled distance to a row's reference";
+  let summary = "2 to the power of the scaled distance to a row's raised reference";
   let description = [{
-    `exp2(scale * tile - scale * reference)`, f32, where a reference of -inf (a row that has seen no key yet) counts as
-    0. -inf gives 0; values too small for a normal f32 may be flushed to 0. The tile may be a row vector as well.
+    `exp2(scale * tile - (scale * reference + raise))`, f32. What is subtracted is one rounded number for all elements of
+    a row, so its error cancels where their ratios count. A reference of -inf (a row that has seen no key yet) is unset,
+    and nothing is subtracted. -inf gives 0; values too small for a normal f32 may be flushed to 0. The tile may be a row
+    vector as well.
+
+    With `difference_first`, `exp2(scale * (tile - reference))`, which is exactly 1 for an element that is the reference.
+    There is no raise then. A target may always form the difference first where the raise is 0.
 
     Example:
 
     ```mlir
     %p = sfa_tile.exp2 %s, %m scale 0.127 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
-    %alpha = sfa_tile.exp2 %m, %m1 scale 0.127 : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+    %p = sfa_tile.exp2 %s, %m scale 0.127 raise 8.0 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+    %alpha = sfa_tile.exp2 %m, %m1 scale 0.127 difference_first : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
     ```
   }];
-  let arguments = (ins Tile_TileType:$tile, Tile_RowVector:$reference, F32Attr:$scale);
-  let results = (outs Tile_TileType:$result);
-  let assemblyFormat = "$tile `,` $reference `scale` $scale attr-dict `:` qualified(type($tile)) `,` qualified(type($reference))";
+  let arguments = (ins
+    Tile_Numbers:$tile, Tile_RowVector:$reference, F32Attr:$scale, DefaultValuedAttr<F32Attr, "0.0f">:$raise,
+    UnitAttr:$differenceFirst);
+  let results = (outs Tile_Numbers:$result);
+  let assemblyFormat = [{
+    $tile `,` $reference `scale` $scale (`raise` $raise^)? (`difference_first` $differenceFirst^)? attr-dict
+    `:` qualified(type($tile)) `,` qualified(type($reference))
+  }];
   let hasVerifier = 1;
 }
 
 def Tile_RowSumOp : Tile_Op<"row_sum", [Pure]> {
-  let summary = "the sum of every row";
+  let summary = "the sum of every row, in parts";
   let description = [{
     Example:
 
     ```mlir
-    %sum = sfa_tile.row_sum %p : !sfa_tile.tile<64x128xf32> -> !sfa_tile.tile<64xf32>
+    %sum = sfa_tile.row_sum %p : !sfa_tile.tile<64x128xf32> -> !sfa_tile.tile<64xf32, partial>
     ```
   }];
   let arguments = (ins Tile_Matrix:$tile);
-  let results = (outs Tile_RowVector:$result);
+  let results = (outs Tile_Partial:$result);
   let assemblyFormat = "$tile attr-dict `:` qualified(type($tile)) `->` qualified(type($result))";
   let hasVerifier = 1;
 }
 
-def Tile_FmaOp : Tile_Op<"fma", [Pure, SameOperandsAndResultType]> {
-  let summary = "a * b + c of row vectors";
-  let description = [{
-    Example:
-
-    ```mlir
-    %l1 = sfa_tile.fma %l, %alpha, %sum : !sfa_tile.tile<64xf32>
-    ```
-  }];
-  let arguments = (ins Tile_RowVector:$a, Tile_RowVector:$b, Tile_RowVector:$c);
-  let results = (outs Tile_RowVector:$result);
-  let assemblyFormat = "$a `,` $b `,` $c attr-dict `:` qualified(type($result))";
-}
-
-def Tile_AddOp : Tile_Op<"add", [Pure, SameOperandsAndResultType]> {
-  let summary = "a + b of row vectors";
-  let description = [{
-    Example:
-
-    ```mlir
-    %l1 = sfa_tile.add %l, %sum : !sfa_tile.tile<64xf32>
-    ```
-  }];
-  let arguments = (ins Tile_RowVector:$a, Tile_RowVector:$b);
-  let results = (outs Tile_RowVector:$result);
-  let assemblyFormat = "$a `,` $b attr-dict `:` qualified(type($result))";
-}
-
-def Tile_TripsOp : Tile_Op<"trips", [Pure, AllTypesMatch<["sum", "reference"]>]> {
-  let summary = "the guard of the lazy softmax";
-  let description = [{
-    True when some row has no reference yet (-inf) or its partial sum is not at most `threshold`; a NaN trips too. A
-    target that keeps a row's sum in parts may compare the parts.
-
-    Example:
-
-    ```mlir
-    %tripped = sfa_tile.trips %sum, %m above 1.0e30 : !sfa_tile.tile<64xf32>
-    ```
-  }];
-  let arguments = (ins Tile_RowVector:$sum, Tile_RowVector:$reference, F32Attr:$threshold);
-  let results = (outs I1:$result);
-  let assemblyFormat = "$sum `,` $reference `above` $threshold attr-dict `:` qualified(type($sum))";
-}
-
 def Tile_ScaleRowsOp : Tile_Op<"scale_rows", [Pure, AllTypesMatch<["tile", "result"]>]> {
-  let summary = "multiply every row by its factor, under a condition";
+  let summary = "multiply every row by its factor";
   let description = [{
-    The tile itself when the condition is false; the factors are then all 1.
+    With `mostly_ones` a target may look first whether some factor is not 1.
 
     Example:
 
     ```mlir
-    %acc1 = sfa_tile.scale_rows %acc, %alpha when %raised : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+    %acc1 = sfa_tile.scale_rows %acc, %alpha mostly_ones : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
     ```
   }];
-  let arguments = (ins Tile_Matrix:$tile, Tile_RowVector:$factors, I1:$condition);
+  let arguments = (ins Tile_Matrix:$tile, Tile_RowVector:$factors, UnitAttr:$mostlyOnes);
   let results = (outs Tile_Matrix:$result);
-  let assemblyFormat = "$tile `,` $factors `when` $condition attr-dict `:` qualified(type($tile)) `,` qualified(type($factors))";
+  let assemblyFormat = [{
+    $tile `,` $factors (`mostly_ones` $mostlyOnes^)? attr-dict
+    `:` qualified(type($tile)) `,` qualified(type($factors))
+  }];
   let hasVerifier = 1;
 }
 
@@ -169,6 +138,9 @@ def Tile_AccumulateOp : Tile_Op<"accumulate", [Pure, AllTypesMatch<["acc", "resu
   let summary = "acc + P V";
   let description = [{
     f32 accumulation. A target whose matrix units need it rounds P to the element type of V.
+
+    The accumulator may have 8 columns more than V. Each of them gets the row sums of P, as it is rounded for the
+    product: V counts as having 8 more columns of ones.
 
     Example:
 
@@ -182,6 +154,78 @@ def Tile_AccumulateOp : Tile_Op<"accumulate", [Pure, AllTypesMatch<["acc", "resu
   let assemblyFormat = [{
     $acc `,` $probabilities `,` $value attr-dict `:` qualified(type($acc)) `,` qualified(type($probabilities)) `,` qualified(type($value))
   }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Whether the accumulator has columns of sums.
+    bool hasSumColumns() { return getAcc().getType().getColumns() != getValue().getType().getColumns(); }
+  }];
+}
+
+def Tile_RowSumsOfOp : Tile_Op<"row_sums_of", [Pure]> {
+  let summary = "the row sums that an accumulator has in its last columns";
+  let description = [{
+    Reads the columns of `sfa_tile.accumulate` that are behind those of the values.
+
+    Example:
+
+    ```mlir
+    %sums = sfa_tile.row_sums_of %acc : !sfa_tile.tile<64x136xf32> -> !sfa_tile.tile<64xf32>
+    ```
+  }];
+  let arguments = (ins Tile_Matrix:$wide);
+  let results = (outs Tile_RowVector:$sums);
+  let assemblyFormat = "$wide attr-dict `:` qualified(type($wide)) `->` qualified(type($sums))";
+  let hasVerifier = 1;
+}
+
+def Tile_SplitSumsOp : Tile_Op<"split_sums", [Pure]> {
+  let summary = "an accumulator without its columns of row sums, and the row sums";
+  let description = [{
+    Example:
+
+    ```mlir
+    %acc, %sums = sfa_tile.split_sums %wide
+      : !sfa_tile.tile<64x136xf32> -> !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+    ```
+  }];
+  let arguments = (ins Tile_Matrix:$wide);
+  let results = (outs Tile_Matrix:$acc, Tile_RowVector:$sums);
+  let assemblyFormat = [{
+    $wide attr-dict `:` qualified(type($wide)) `->` qualified(type($acc)) `,` qualified(type($sums))
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_NotFiniteOp : Tile_Op<"not_finite", [Pure]> {
+  let summary = "whether some element is infinite or a NaN";
+  let description = [{
+    A target may say so for each part of the rows apart; see `sfa_tile.any`.
+
+    Example:
+
+    ```mlir
+    %overflows = sfa_tile.not_finite %acc : !sfa_tile.tile<64x136xf32>
+    ```
+  }];
+  let arguments = (ins Tile_Matrix:$tile);
+  let results = (outs I1:$result);
+  let assemblyFormat = "$tile attr-dict `:` qualified(type($tile))";
+}
+
+def Tile_IsDueOp : Tile_Op<"is_due", [Pure]> {
+  let summary = "whether it is this tile's turn to look at what accumulates";
+  let description = [{
+    Inside the stage `accumulate`: true in one of every few key tiles, and at least once in as many tiles as are in
+    flight. A target chooses which.
+
+    Example:
+
+    ```mlir
+    %due = sfa_tile.is_due
+    ```
+  }];
+  let results = (outs I1:$result);
+  let assemblyFormat = "attr-dict";
   let hasVerifier = 1;
 }
 
@@ -203,15 +247,22 @@ def Tile_NormalizeOp : Tile_Op<"normalize", [Pure, AllTypesMatch<["acc", "result
 def Tile_LseOp : Tile_Op<"lse", [Pure, SameOperandsAndResultType]> {
   let summary = "scale * reference + ln(sum); -inf for a row with sum 0";
   let description = [{
+    With `raise` (which may be 0) the scale is that of `sfa_tile.exp2`, for powers of 2, and the sum is one of exponentials
+    that `exp2` gave with this raise: the result is `ln(2) * (scale * reference + raise) + ln(sum)`. The rounded number that
+    the exponents have subtracted, `scale * reference + raise`, is the one that is added here, so that its error cancels.
+
     Example:
 
     ```mlir
     %lse = sfa_tile.lse %m, %l scale 0.088 : !sfa_tile.tile<64xf32>
+    %lse = sfa_tile.lse %m, %l scale 0.127 raise 8.0 : !sfa_tile.tile<64xf32>
     ```
   }];
-  let arguments = (ins Tile_RowVector:$reference, Tile_RowVector:$sum, F32Attr:$scale);
+  let arguments = (ins Tile_RowVector:$reference, Tile_RowVector:$sum, F32Attr:$scale, OptionalAttr<F32Attr>:$raise);
   let results = (outs Tile_RowVector:$result);
-  let assemblyFormat = "$reference `,` $sum `scale` $scale attr-dict `:` qualified(type($result))";
+  let assemblyFormat = [{
+    $reference `,` $sum `scale` $scale (`raise` $raise^)? attr-dict `:` qualified(type($result))
+  }];
 }
 
 def Tile_CombineOp : Tile_Op<"combine", [MemoryEffects<[MemRead]>]> {

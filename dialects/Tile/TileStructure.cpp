@@ -298,21 +298,50 @@ void sfa::tile::printStages(OpAsmPrinter &printer, KeyLoopOp, Region &load, Regi
       " ");
 }
 
+/// A name that says what kind of state a value of this type is.
+static StringRef getStateName(Type type) {
+  auto tile = dyn_cast<TileType>(type);
+  if (!tile)
+    return "flag";
+  return tile.isPartial() ? "sum" : "state";
+}
+
+/// Names of values that a loop carries: the first row vector is what online and lazy softmaxes call
+/// the maxima.
+static void nameStates(ValueRange states, OpAsmSetValueNameFn setName) {
+  for (auto [number, state] : llvm::enumerate(states)) {
+    StringRef name = getStateName(state.getType());
+    setName(state, number == 0 && name == "state" ? "max" : name);
+  }
+}
+
 void KeyLoopOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
-  static constexpr StringLiteral names[] = {"acc", "max", "sum"};
-  for (auto [result, name] : llvm::zip((*this)->getResults(), names))
-    setName(result, name);
+  if (getResults().empty())
+    return;
+  setName(getAcc(), "acc");
+  nameStates(getStates(), setName);
 }
 
 void KeyLoopOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setName) {
-  static const SmallVector<StringRef> names[] = {{"first_key"},
-                                                 {"key"},
-                                                 {"first_key", "scores"},
-                                                 {"scores", "max", "sum"},
-                                                 {"acc", "p", "v", "factors", "raised"}};
-  if (region.getRegionNumber() < std::size(names))
-    for (auto [argument, name] : llvm::zip(region.getArguments(), names[region.getRegionNumber()]))
-      setName(argument, name);
+  static const SmallVector<StringRef> names[] = {
+      {"first_key"}, {"key"}, {"first_key", "scores"}, {"scores"}, {"acc", "p", "v"}};
+  unsigned number = region.getRegionNumber();
+  if (number >= std::size(names))
+    return;
+  Block::BlockArgListType arguments = region.getArguments();
+  for (auto [argument, name] : llvm::zip(arguments, names[number]))
+    setName(argument, name);
+  bool isSoftmax = &region == &getSoftmax();
+  if ((!isSoftmax && &region != &getAccumulate()) || getInits().empty() ||
+      arguments.size() < names[number].size() + getNumStates() + isSoftmax)
+    return;
+  arguments = arguments.drop_front(names[number].size());
+  SmallVector<Value> states(arguments.take_front(getNumStates()));
+  nameStates(states, setName);
+  for (BlockArgument argument : arguments.drop_front(getNumStates())) {
+    bool isFlag = !isa<TileType>(argument.getType());
+    setName(argument, isSoftmax ? "is_first" : isFlag ? "flag" : "factors");
+  }
 }
 
 /// Diagnoses a stage whose arguments or yielded values are not of the types that the stages around
@@ -328,33 +357,58 @@ static LogicalResult checkTypes(Operation *op, StringRef stage, StringRef what, 
   return diagnostic << ")";
 }
 
-LogicalResult KeyLoopOp::verifyRegions() {
+/// Whether a loop may carry `type` beside an accumulator of `rows` rows, or a stage may pass it on.
+static bool isState(Type type, int64_t rows) {
+  auto tile = dyn_cast<TileType>(type);
+  return tile ? tile.isRowVector() && tile.getRows() == rows : type.isInteger(1);
+}
+
+LogicalResult KeyLoopOp::verify() {
   int64_t step = getStepAttr().getInt();
   if (step < 1)
     return emitOpError() << "has a step of " << step << " keys, allowed is 1 or more";
+  auto acc = getInits().empty() ? TileType() : dyn_cast<TileType>(getInits().front().getType());
+  if (!acc || acc.isRowVector() || !acc.getElementType().isF32())
+    return emitOpError("carries an f32 matrix first, the accumulator");
+  for (Type type : getStateInits().getTypes())
+    if (!isState(type, acc.getRows()))
+      return emitOpError() << "carries row vectors of the accumulator's " << acc.getRows()
+                           << " rows and i1 beside it, given is " << type;
+  return success();
+}
+
+LogicalResult KeyLoopOp::verifyRegions() {
   for (Region *stage : getRegions())
     if (!isa<YieldOp>(stage->front().getTerminator()))
       return emitOpError() << "ends each stage with sfa_tile.yield, given is "
                            << stage->front().getTerminator()->getName();
   auto yielded = [](Region &stage) { return stage.front().getTerminator()->getOperandTypes(); };
   Type index = IndexType::get(getContext()), flag = IntegerType::get(getContext(), 1);
-  TileType acc = getAcc().getType(), rows = getMax().getType();
-  Type f32 = Float32Type::get(getContext());
-  if (rows != getSum().getType() || rows.getRows() != acc.getRows() ||
-      acc.getElementType() != f32 || rows.getElementType() != f32)
-    return emitOpError() << "carries an accumulator, maxima and sums of f32 with the same number "
-                            "of rows, given are "
-                         << acc << ", " << rows << " and " << getSum().getType();
+  TileType acc = getAccType();
+  TypeRange states = getStateInits().getTypes();
 
   TypeRange loaded = yielded(getLoad());
   if (loaded.size() < 2)
     return emitOpError("stage 'load' yields key tiles and then the value tile");
   auto value = dyn_cast<TileType>(loaded.back());
-  if (!value || value.isRowVector() || value.getRows() != step)
+  if (!value || value.isRowVector() || value.getRows() != static_cast<int64_t>(getStep()))
     return emitOpError() << "stage 'load' yields " << loaded.back()
                          << " as its value tile, which has to have " << getStep()
                          << " rows, one a key";
-  Type scores = TileType::get(getContext(), {acc.getRows(), value.getRows()}, f32);
+  Type scores = TileType::get(getContext(), {acc.getRows(), value.getRows()},
+                              Float32Type::get(getContext()));
+  auto with = [&](ArrayRef<Type> first, TypeRange last = {}) {
+    SmallVector<Type> types(first);
+    llvm::append_range(types, states);
+    llvm::append_range(types, last);
+    return types;
+  };
+  TypeRange weights = yielded(getSoftmax());
+  TypeRange extras = weights.drop_front(std::min(1 + states.size(), weights.size()));
+  for (Type extra : extras)
+    if (!isState(extra, acc.getRows()))
+      return emitOpError() << "stage 'softmax' passes row vectors of " << acc.getRows()
+                           << " rows and i1 to the stage 'accumulate', given is " << extra;
 
   struct Stage {
     StringRef name;
@@ -364,8 +418,8 @@ LogicalResult KeyLoopOp::verifyRegions() {
       {stageNames[0], getLoad(), {index}, llvm::to_vector(loaded)},
       {stageNames[1], getScore(), llvm::to_vector(loaded.drop_back()), {scores}},
       {stageNames[2], getMask(), {index, scores}, {scores}},
-      {stageNames[3], getSoftmax(), {scores, rows, rows}, {scores, rows, rows, rows, flag}},
-      {stageNames[4], getAccumulate(), {acc, scores, value, rows, flag}, {acc}},
+      {stageNames[3], getSoftmax(), with(scores, flag), with(scores, extras)},
+      {stageNames[4], getAccumulate(), with({acc, scores, value}, extras), with(acc)},
   };
   for (Stage &stage : stages)
     if (failed(checkTypes(*this, stage.name, "takes", stage.region.getArgumentTypes(),
@@ -373,4 +427,35 @@ LogicalResult KeyLoopOp::verifyRegions() {
         failed(checkTypes(*this, stage.name, "yields", yielded(stage.region), stage.results)))
       return failure();
   return success();
+}
+
+//===----------------------------------------------------------------------===//
+// RetryOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult RetryOp::verifyRegions() {
+  Block &kernel = *(*this)->getBlock();
+  if ((*this)->getNextNode() != kernel.getTerminator())
+    return emitOpError("has to be the last operation of its kernel");
+  auto loops = kernel.getOps<KeyLoopOp>();
+  if (loops.empty())
+    return emitOpError("has to be behind the key loop of its kernel");
+  if (!llvm::hasSingleElement(getBody().front().getOps<KeyLoopOp>()))
+    return emitOpError("has to have one key loop, which computes the point again");
+  Operation *loop = *loops.begin();
+  WalkResult result = getBody().walk([&](Operation *op) {
+    for (Value operand : op->getOperands()) {
+      Operation *definition = operand.getDefiningOp();
+      bool isBehind = definition && definition->getBlock() == &kernel &&
+                      !definition->isBeforeInBlock(loop);
+      if (!isBehind)
+        continue;
+      op->emitOpError() << "reads a value of " << definition->getName()
+                        << ", which is not there when the point is computed again; values from "
+                           "before the key loop are";
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
 }

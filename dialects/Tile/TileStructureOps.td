@@ -122,30 +122,34 @@ def Tile_SequenceTileOp : Tile_Op<"sequence_tile", [
 def Tile_KeyLoopOp : Tile_Op<"key_loop", [
     SingleBlock, RecursiveMemoryEffects,
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames", "getAsmResultNames"]>,
-    TypesMatchWith<"the accumulator keeps its type", "accInit", "acc", "$_self">,
-    TypesMatchWith<"the maxima keep their type", "maxInit", "max", "$_self">,
-    TypesMatchWith<"the sums keep their type", "sumInit", "sum", "$_self">]> {
+    RangedTypesMatchWith<"the results have the types of 'init'", "inits", "results", "$_self">]> {
   let summary = "the loop over key tiles, in stages";
   let description = [{
-    Runs over key tiles `[lower, upper)` in steps of `step` keys and carries the output accumulator, the rows' reference
-    maxima and the rows' sums. One iteration is five stages, each a region, so that a target can pipeline them and give
-    them to different warps without finding them first:
+    Runs over key tiles `[lower, upper)` in steps of `step` keys and carries the output accumulator and any further state
+    of the rows: row vectors, in parts or not, and i1 (see `sfa_tile.any`). What the state means is the business of the
+    stages `softmax` and `accumulate`; an online softmax has maxima and sums. One iteration is five stages, each a
+    region, so that a target can pipeline them and give them to different warps without finding them first:
 
     | stage | gets | yields |
     |---|---|---|
     | `load` | first key | key tiles, then the value tile |
     | `score` | key tiles | scores |
     | `mask` | first key, scores | scores |
-    | `softmax` | scores, maxima, sums | probabilities, maxima, sums, the factors of the old accumulator, whether any is not 1 |
-    | `accumulate` | accumulator, probabilities, value tile, factors, whether any is not 1 | accumulator |
+    | `softmax` | scores, state, whether this is the first tile (i1) | probabilities, state, extras |
+    | `accumulate` | accumulator, probabilities, value tile, state, extras | accumulator, state |
 
-    The stages keep the state of a row that sees no key of the tile as it is, so that a target may skip such rows.
+    Extras are what `accumulate` wants to know besides, such as the factors of the old accumulator: row vectors and i1.
+    The last argument of `softmax` is true only where a target knows that this is the first tile of the loop, so that the
+    state is that of `init`; a target that does not know says false.
+
+    The stages keep the state of a row that sees no key of the tile as it is, or what they change of it has no effect on
+    the row's result, so that a target may skip such rows.
 
     Example (types of the block arguments left out):
 
     ```mlir
-    %acc, %m, %l = sfa_tile.key_loop %lower to %upper step 128 init(%acc0, %m0, %l0)
-        : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+    %acc, %max, %sum = sfa_tile.key_loop %lower to %upper step 128 init(%acc0, %m0, %l0)
+        : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32, partial>
     load {
     ^bb0(%j: index):
       %k = sfa_tile.load %keys[%b, %h, %j] ...
@@ -155,27 +159,84 @@ def Tile_KeyLoopOp : Tile_Op<"key_loop", [
     ^bb0(%k):
       %s = sfa_tile.dot %q, %k ...
       sfa_tile.yield %s
-    } mask {...} softmax {...} accumulate {...}
+    } mask {...} softmax {
+    ^bb0(%s, %m, %l, %is_first: i1):
+      ...
+      sfa_tile.yield %p, %m1, %l1, %factors
+    } accumulate {
+    ^bb0(%acc, %p, %v, %m, %l, %factors):
+      ...
+      sfa_tile.yield %acc1, %m, %l
+    }
     ```
   }];
-  let arguments = (ins
-    Index:$lower, Index:$upper, I64Attr:$step,
-    Tile_Matrix:$accInit, Tile_RowVector:$maxInit, Tile_RowVector:$sumInit);
-  let results = (outs Tile_Matrix:$acc, Tile_RowVector:$max, Tile_RowVector:$sum);
+  let arguments = (ins Index:$lower, Index:$upper, I64Attr:$step, Variadic<AnyTypeOf<[Tile_TileType, I1]>>:$inits);
+  let results = (outs Variadic<AnyTypeOf<[Tile_TileType, I1]>>:$results);
   let regions = (region
     SizedRegion<1>:$load, SizedRegion<1>:$score, SizedRegion<1>:$mask, SizedRegion<1>:$softmax,
     SizedRegion<1>:$accumulate);
   let assemblyFormat = [{
-    $lower `to` $upper `step` $step `init` `(` $accInit `,` $maxInit `,` $sumInit `)` attr-dict-with-keyword
-    `:` qualified(type($accInit)) `,` qualified(type($maxInit)) `,` qualified(type($sumInit))
+    $lower `to` $upper `step` $step `init` `(` $inits `)` attr-dict-with-keyword `:` qualified(type($inits))
     custom<Stages>($load, $score, $mask, $softmax, $accumulate)
   }];
+  let hasVerifier = 1;
+  let hasRegionVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::Value getAccInit() { return getInits().front(); }
+    ::mlir::ValueRange getStateInits() { return getInits().drop_front(); }
+    ::mlir::Value getAcc() { return getResults().front(); }
+    ::mlir::ResultRange getStates() { return getResults().drop_front(); }
+    TileType getAccType() { return ::llvm::cast<TileType>(getAccInit().getType()); }
+    unsigned getNumStates() { return getInits().size() - 1; }
+    /// What a stage yields.
+    static ::mlir::OperandRange getYielded(::mlir::Region &stage) {
+      return stage.front().getTerminator()->getOperands();
+    }
+    using Arguments = ::mlir::Block::BlockArgListType;
+    /// Arguments of the stage `softmax`.
+    ::mlir::BlockArgument getScores() { return getSoftmax().getArgument(0); }
+    Arguments getSoftmaxStates() { return getSoftmax().getArguments().slice(1, getNumStates()); }
+    ::mlir::BlockArgument getIsFirst() { return getSoftmax().getArguments().back(); }
+    /// What it yields.
+    ::mlir::Value getProbabilities() { return getYielded(getSoftmax()).front(); }
+    ::mlir::OperandRange getNextSoftmaxStates() { return getYielded(getSoftmax()).slice(1, getNumStates()); }
+    ::mlir::OperandRange getExtras() { return getYielded(getSoftmax()).drop_front(1 + getNumStates()); }
+    /// Arguments of the stage `accumulate` behind the accumulator, the probabilities and the value tile.
+    ::mlir::BlockArgument getValueTile() { return getAccumulate().getArgument(2); }
+    Arguments getAccumulateStates() { return getAccumulate().getArguments().slice(3, getNumStates()); }
+    Arguments getExtraArguments() { return getAccumulate().getArguments().drop_front(3 + getNumStates()); }
+  }];
+}
+
+def Tile_RetryOp : Tile_Op<"retry", [
+    SingleBlockImplicitTerminator<"::sfa::tile::YieldOp">, HasParent<"KernelOp">, RecursiveMemoryEffects]> {
+  let summary = "compute the point of the grid again, from the beginning, where a condition holds";
+  let description = [{
+    The region sees the values from before the key loop, runs a key loop of its own and stores again what the kernel has
+    stored for the point. A target may do so after other points of the grid. It is the last operation of a kernel.
+
+    Example:
+
+    ```mlir
+    sfa_tile.retry when %overflows {
+      %acc, %max, %sum = sfa_tile.key_loop ...
+      ...
+      sfa_tile.store %o, %output[%b, %h, %row] ...
+    }
+    ```
+  }];
+  let arguments = (ins I1:$condition);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "`when` $condition attr-dict-with-keyword $body";
   let hasRegionVerifier = 1;
 }
 
-def Tile_YieldOp : Tile_Op<"yield", [Terminator, Pure, ReturnLike, HasParent<"KeyLoopOp">]> {
-  let summary = "the results of a stage";
+def Tile_YieldOp : Tile_Op<"yield", [
+    Terminator, Pure, ReturnLike, ParentOneOf<["KeyLoopOp", "MapRowsOp", "RetryOp"]>]> {
+  let summary = "the results of a stage, or of a row";
   let description = [{
+    Implicit at the end of a `sfa_tile.retry`.
+
     Example:
 
     ```mlir
@@ -183,6 +244,7 @@ def Tile_YieldOp : Tile_Op<"yield", [Terminator, Pure, ReturnLike, HasParent<"Ke
     ```
   }];
   let arguments = (ins Variadic<AnyType>:$values);
+  let builders = [OpBuilder<(ins), "build($_builder, $_state, ::mlir::ValueRange());">];
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
 }
 

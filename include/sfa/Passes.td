@@ -41,8 +41,8 @@ def ConvertSFAToTilePass : Pass<"convert-sfa-to-tile", "::mlir::ModuleOp"> {
     codes becomes its two physical tensors, also in the signatures of functions. An `sfa.attention` needs a complete
     schedule: run `sfa-assign-schedule` before.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect",
-                           "::sfa::tile::TileDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect", "::sfa::tile::TileDialect"];
 }
 
 def ConvertTileToCPUPass : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {

@@ -7,11 +7,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "KernelBuilder.h"
+#include "Softmaxes/Softmax.h"
 #include "Strategies/Strategy.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include <cmath>
-#include <limits>
 
 using namespace mlir;
 using namespace sfa;
@@ -30,10 +30,6 @@ static std::unique_ptr<ScoreStrategy> createStrategy(Strategy strategy) {
   }
   llvm_unreachable("a strategy without a case");
 }
-
-/// The partial row sum of a tile up to which the lazy softmax keeps its reference. P and the sums
-/// have to stay finite in the type that holds P: that of V on targets with matrix units.
-static float getLazyThreshold(Type valueType) { return valueType.isF16() ? 0x1p8f : 0x1p20f; }
 
 namespace {
 
@@ -72,7 +68,6 @@ public:
         positions(ScheduleAttr::rowsOfHead(qTile, packedHeads)), kernel(kernel) {
     Type f32 = builder.getF32Type();
     MLIRContext *context = builder.getContext();
-    rowType = TileType::get(context, {qTile}, f32);
     scoreType = TileType::get(context, {qTile, kTile}, f32);
     accType = TileType::get(context, {qTile, op.getValue().getType().getDimSize(3)}, f32);
   }
@@ -111,13 +106,20 @@ private:
 
   /// Makes a stage of `loop` with these block arguments and leaves the builder in it.
   Block *startStage(Region &stage, TypeRange arguments);
-  void emitSoftmax(Block *block);
 
-  struct Step {
-    Value probabilities, max, sum, factors;
+  /// What the loop over key tiles and the epilogue are made of.
+  struct Pass {
+    const Operand &key, &value;
+    KernelContext atKey;
+    const Rows &rows;
+    ValueRange queries;
+    std::pair<Value, Value> keys;
+    /// Where results go; the log-sum-exp may be null.
+    Value output, lse, batch, head, firstRow;
   };
-  /// The full step: raise the references to the maxima of the tile.
-  Step onlineStep(Value scores, Value max, Value sum);
+  KeyLoopOp emitLoop(const Pass &pass, const SoftmaxForm &softmax);
+  /// The loop and the epilogue, and the same with what `softmax` falls back to where it fails.
+  void emitPass(const Pass &pass, const SoftmaxForm &softmax);
 
   OpBuilder &builder;
   Location loc;
@@ -130,7 +132,7 @@ private:
   /// Heads that share a query tile, and how many queries of each are in it.
   int64_t packedHeads, positions;
   KernelOp kernel;
-  TileType rowType, scoreType, accType;
+  TileType scoreType, accType;
 };
 
 AttentionKernel::Rows AttentionKernel::findRows(const Operand &query, const Operand &key,
@@ -184,46 +186,65 @@ Block *AttentionKernel::startStage(Region &stage, TypeRange arguments) {
   return builder.createBlock(&stage, {}, arguments, SmallVector<Location>(arguments.size(), loc));
 }
 
-AttentionKernel::Step AttentionKernel::onlineStep(Value scores, Value max, Value sum) {
-  FloatAttr exponent = builder.getF32FloatAttr(scaling.exponent);
-  Value raised = create<RowMaxOp>(rowType, scores, max);
-  Value probabilities = create<Exp2Op>(scoreType, scores, raised, exponent);
-  Value factors = create<Exp2Op>(rowType, max, raised, exponent);
-  Value partial = create<RowSumOp>(rowType, probabilities);
-  return {probabilities, raised, create<FmaOp>(rowType, sum, factors, partial), factors};
+KeyLoopOp AttentionKernel::emitLoop(const Pass &pass, const SoftmaxForm &softmax) {
+  SmallVector<Value> inits = softmax.initialize();
+  auto loop = create<KeyLoopOp>(ValueRange(inits).getTypes(), pass.keys.first, pass.keys.second,
+                                kTile, inits);
+  TypeRange states = loop.getStateInits().getTypes();
+  OpBuilder::InsertionGuard guard(builder);
+  Type index = builder.getIndexType(), flag = builder.getI1Type();
+
+  Block *load = startStage(loop.getLoad(), index);
+  Value firstKey = inMemory(pass.rows.keyBegin, load->getArgument(0));
+  Value keys = strategy->loadKey(pass.atKey, pass.key, kTile, firstKey);
+  Value values = pass.atKey.loadDense(pass.value, kTile, firstKey, pass.rows.keyEnd);
+  create<YieldOp>(ValueRange{keys, values});
+
+  Block *score = startStage(loop.getScore(), keys.getType());
+  Value scores = strategy->scores(pass.atKey, pass.queries, score->getArgument(0), scoreType);
+  if (scaling.factor)
+    scores = create<ScaleOp>(scoreType, scores, builder.getF32FloatAttr(*scaling.factor));
+  create<YieldOp>(scores);
+
+  Block *masked = startStage(loop.getMask(), {index, scoreType});
+  create<YieldOp>(Value(create<MaskOp>(scoreType, masked->getArgument(1), pass.rows.row,
+                                       masked->getArgument(0), pass.rows.numQueries,
+                                       pass.rows.numKeys, mask, packedHeads)));
+
+  SmallVector<Type> types = {scoreType};
+  llvm::append_range(types, states);
+  types.push_back(flag);
+  startStage(loop.getSoftmax(), types);
+  create<YieldOp>(softmax.probabilities(loop.getScores(), ValueRange(loop.getSoftmaxStates()),
+                                        loop.getIsFirst()));
+
+  types = {loop.getAccType(), scoreType, values.getType()};
+  llvm::append_range(types, states);
+  llvm::append_range(types, loop.getExtras().getTypes());
+  Block *accumulate = startStage(loop.getAccumulate(), types);
+  create<YieldOp>(softmax.accumulate(accumulate->getArgument(0), accumulate->getArgument(1),
+                                     loop.getValueTile(), ValueRange(loop.getAccumulateStates()),
+                                     ValueRange(loop.getExtraArguments())));
+  return loop;
 }
 
-void AttentionKernel::emitSoftmax(Block *block) {
-  Value scores = block->getArgument(0), max = block->getArgument(1), sum = block->getArgument(2);
-  auto flag = [&](bool value) { return create<arith::ConstantIntOp>(value, 1); };
-  if (*schedule.getSoftmax() == Softmax::Online) {
-    Step step = onlineStep(scores, max, sum);
-    create<YieldOp>(ValueRange{step.probabilities, step.max, step.sum, step.factors, flag(true)});
+void AttentionKernel::emitPass(const Pass &pass, const SoftmaxForm &softmax) {
+  KeyLoopOp loop = emitLoop(pass, softmax);
+  auto store = [&](Value tile, Value memory) {
+    create<StoreOp>(tile, memory, pass.batch, pass.head, pass.firstRow, pass.rows.queryEnd,
+                    packedHeads);
+  };
+  Value fails = softmax.fails(loop.getResults());
+  if (pass.lse)
+    store(softmax.lse(loop.getResults()), pass.lse);
+  store(softmax.output(loop.getResults()), pass.output);
+  if (!fails)
     return;
-  }
-
-  // Lazy: keep the references unless the guard trips, then take the full step for this tile.
-  FloatAttr exponent = builder.getF32FloatAttr(scaling.exponent);
-  Value probabilities = create<Exp2Op>(scoreType, scores, max, exponent);
-  Value partial = create<RowSumOp>(rowType, probabilities);
-  FloatAttr threshold =
-      builder.getF32FloatAttr(getLazyThreshold(op.getValue().getType().getElementType()));
-  Value tripped = create<TripsOp>(builder.getI1Type(), partial, max, threshold);
-  auto choice = create<scf::IfOp>(TypeRange{scoreType, rowType, rowType, rowType}, tripped,
-                                  /*withElse=*/true);
-  {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(choice.thenBlock());
-    Step step = onlineStep(scores, max, sum);
-    create<scf::YieldOp>(ValueRange{step.probabilities, step.max, step.sum, step.factors});
-    builder.setInsertionPointToStart(choice.elseBlock());
-    Value ones = fill(1.0f, rowType);
-    create<scf::YieldOp>(
-        ValueRange{probabilities, max, create<AddOp>(rowType, sum, partial), ones});
-  }
-  SmallVector<Value> results(choice.getResults());
-  results.push_back(tripped);
-  create<YieldOp>(results);
+  auto retry = create<RetryOp>(fails);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.createBlock(&retry.getBody());
+  emitPass(pass, *softmax.fallback());
+  create<YieldOp>();
 }
 
 void AttentionKernel::emit(const Operand &query, const Operand &key, const Operand &value,
@@ -247,49 +268,16 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
   std::pair<Value, Value> keys = keyRange(rows);
   if (splits > 1)
     keys = shareOf(keys, create<arith::RemUIOp>(gridHead, constant(splits)));
-  Value lower = keys.first, upper = keys.second;
-  constexpr float negativeInfinity = -std::numeric_limits<float>::infinity();
-  auto loop =
-      create<KeyLoopOp>(TypeRange{accType, rowType, rowType}, lower, upper, kTile,
-                        fill(0.0f, accType), fill(negativeInfinity, rowType), fill(0.0f, rowType));
-  {
-    OpBuilder::InsertionGuard guard(builder);
-    Type index = builder.getIndexType(), flag = builder.getI1Type();
-
-    Block *load = startStage(loop.getLoad(), index);
-    Value firstKey = inMemory(rows.keyBegin, load->getArgument(0));
-    Value keys = strategy->loadKey(atKey, key, kTile, firstKey);
-    Value values = atKey.loadDense(value, kTile, firstKey, rows.keyEnd);
-    create<YieldOp>(ValueRange{keys, values});
-
-    Block *score = startStage(loop.getScore(), keys.getType());
-    Value scores = strategy->scores(atKey, queries, score->getArgument(0), scoreType);
-    if (scaling.factor)
-      scores = create<ScaleOp>(scoreType, scores, builder.getF32FloatAttr(*scaling.factor));
-    create<YieldOp>(scores);
-
-    Block *masked = startStage(loop.getMask(), {index, scoreType});
-    create<YieldOp>(
-        Value(create<MaskOp>(scoreType, masked->getArgument(1), rows.row, masked->getArgument(0),
-                             rows.numQueries, rows.numKeys, mask, packedHeads)));
-
-    emitSoftmax(startStage(loop.getSoftmax(), {scoreType, rowType, rowType}));
-
-    Block *accumulate =
-        startStage(loop.getAccumulate(), {accType, scoreType, values.getType(), rowType, flag});
-    Value scaled = create<ScaleRowsOp>(accType, accumulate->getArgument(0),
-                                       accumulate->getArgument(3), accumulate->getArgument(4));
-    create<YieldOp>(Value(create<AccumulateOp>(accType, scaled, accumulate->getArgument(1),
-                                               accumulate->getArgument(2))));
-  }
-
-  if (lse) {
-    Value sums =
-        create<LseOp>(rowType, loop.getMax(), loop.getSum(), builder.getF32FloatAttr(scaling.lse));
-    create<StoreOp>(sums, lse, batch, resultHead, firstRow, rows.queryEnd, packedHeads);
-  }
-  Value normalized = create<NormalizeOp>(accType, loop.getAcc(), loop.getSum());
-  create<StoreOp>(normalized, output, batch, resultHead, firstRow, rows.queryEnd, packedHeads);
+  SoftmaxContext context{builder,
+                         loc,
+                         scoreType,
+                         accType,
+                         op.getValue().getType().getElementType(),
+                         scaling.exponent,
+                         scaling.lse,
+                         /*hasLse=*/lse != nullptr};
+  emitPass({key, value, atKey, rows, queries, keys, output, lse, batch, resultHead, firstRow},
+           *createSoftmax(*schedule.getSoftmax(), context));
 }
 
 struct AttentionToTile : OpConversionPattern<AttentionOp> {

@@ -150,8 +150,8 @@ LogicalResult KernelLowering::findKeyTiles() {
                   [&](auto dot) { return &use == &dot.getKeyMutable(); })
               .Case([&](SurplusDotOp dot) { return &use == &dot.getKeyMutable(); })
               .Case([&](YieldOp yield) {
-                auto loop = cast<KeyLoopOp>(yield->getParentOp());
-                return yield->getParentRegion() == &loop.getLoad() &&
+                auto loop = dyn_cast<KeyLoopOp>(yield->getParentOp());
+                return loop && yield->getParentRegion() == &loop.getLoad() &&
                        use.getOperandNumber() + 1 < yield.getNumOperands() &&
                        keyTiles.contains(loop.getScore().getArgument(use.getOperandNumber()));
               })
@@ -176,16 +176,23 @@ LogicalResult KernelLowering::lower(Operation *op) {
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case<LoadOp, LoadCodesOp, StoreOp, StoreCodesOp, FillOp, ExpandOp, TopkOp, DotOp,
             GatherDotOp, PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp, SurplusDotOp,
-            AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, TripsOp,
-            ScaleRowsOp, NormalizeOp, LseOp, CombineOp, SequenceTileOp>([&](auto tileOp) {
+            AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp,
+            TotalOp, MapRowsOp, AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp,
+            NormalizeOp, LseOp, CombineOp, SequenceTileOp>([&](auto tileOp) {
         lower(tileOp);
         return success();
       })
       .Case([&](KeyLoopOp loop) { return lowerKeyLoop(loop); })
       .Case([&](scf::IfOp choice) { return lowerIf(choice); })
+      .Case([&](RetryOp retry) { return lowerRetry(retry); })
       .Default([&](Operation *other) -> LogicalResult {
         if (other->getNumRegions() != 0 || isa_and_nonnull<TileDialect>(other->getDialect()))
           return other->emitOpError("is not supported in a kernel on the CPU");
+        if (auto select = dyn_cast<arith::SelectOp>(other))
+          if (auto tile = dyn_cast<TileType>(select.getType()); tile && tile.isRowVector()) {
+            lowerRowSelect(select);
+            return success();
+          }
         SmallVector<Type> types(other->getOperandTypes());
         llvm::append_range(types, other->getResultTypes());
         for (Type type : types)
@@ -199,59 +206,89 @@ LogicalResult KernelLowering::lower(Operation *op) {
 
 LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
   // Row vectors are small: each result gets its own buffer. A matrix is the buffer that the branch
-  // taken yields.
-  SmallVector<Type> resultTypes;
+  // taken yields, which both may have.
   for (Value result : op.getResults()) {
     auto tile = dyn_cast<TileType>(result.getType());
     if (tile && tile.isRowVector())
-      rowVectors[result] = allocateRows(rowsOf(tile));
-    else if (tile)
-      resultTypes.push_back(getMatrixType(rowsOf(tile), tile.getColumns()));
-    else if (isa<TileDialect>(result.getType().getDialect()))
+      rowVectors[result] = allocateRows(tile);
+    else if (!tile && isa<TileDialect>(result.getType().getDialect()))
       return op.emitOpError() << "returns " << result.getType()
                               << ", which the CPU does not support";
-    else
-      resultTypes.push_back(result.getType());
   }
+  // What the branches yield: of matrices the memory, nothing of row vectors.
   bool hasElse = !op.getElseRegion().empty();
-  auto choice =
-      emit.make<scf::IfOp>(resultTypes, scalar(op.getCondition()), /*addThenBlock=*/true, hasElse);
-
-  auto lowerBranch = [&](Block *from, Block *to) -> LogicalResult {
+  Region regions[2];
+  SmallVector<Value> yielded[2];
+  for (int branch = 0; branch < 1 + hasElse; ++branch) {
     OpBuilder::InsertionGuard guard(emit);
-    emit.setInsertionPointToStart(to);
+    emit.createBlock(&regions[branch]);
+    Block *from = branch == 0 ? op.thenBlock() : op.elseBlock();
     if (failed(lower(*from)))
       return failure();
-    SmallVector<Value> yielded;
     for (auto [result, value] :
          llvm::zip_equal(op.getResults(), from->getTerminator()->getOperands())) {
       auto tile = dyn_cast<TileType>(value.getType());
       if (tile && tile.isRowVector())
         copyRows(rowVector(value), rowVectors[result], rowsOf(tile));
       else
-        yielded.push_back(
-            tile ? emit.make<memref::CastOp>(getMatrixType(rowsOf(tile), tile.getColumns()),
-                                             rowMatrix(value).memory)
-                 : scalar(value));
+        yielded[branch].push_back(tile ? rowMatrix(value).memory : scalar(value));
     }
-    emit.make<scf::YieldOp>(yielded);
-    return success();
-  };
-  if (failed(lowerBranch(op.thenBlock(), choice.thenBlock())) ||
-      (hasElse && failed(lowerBranch(op.elseBlock(), choice.elseBlock()))))
-    return failure();
+  }
+  SmallVector<bool> isShared;
+  for (size_t number = 0; number < yielded[0].size(); ++number)
+    isShared.push_back(isa<MemRefType>(yielded[0][number].getType()) &&
+                       yielded[0][number] == yielded[1][number]);
+  SmallVector<Type> types;
+  for (int branch = 0; branch < 1 + hasElse; ++branch) {
+    OpBuilder::InsertionGuard guard(emit);
+    emit.setInsertionPointToEnd(&regions[branch].front());
+    SmallVector<Value> values;
+    auto memory = yielded[branch].begin();
+    auto shared = isShared.begin();
+    for (Value result : op.getResults()) {
+      auto tile = dyn_cast<TileType>(result.getType());
+      if (tile && tile.isRowVector())
+        continue;
+      Value value = *memory++;
+      if (*shared++)
+        continue;
+      values.push_back(tile ? emit.make<memref::CastOp>(
+                                  getMatrixType(rowsOf(tile), tile.getColumns()), value)
+                            : value);
+    }
+    if (branch == 0)
+      llvm::append_range(types, ValueRange(values).getTypes());
+    emit.make<scf::YieldOp>(values);
+  }
+  auto choice = emit.make<scf::IfOp>(types, scalar(op.getCondition()), /*addThenBlock=*/false,
+                                     /*addElseBlock=*/false);
+  choice.getThenRegion().takeBody(regions[0]);
+  if (hasElse)
+    choice.getElseRegion().takeBody(regions[1]);
 
   auto lowered = choice.getResults().begin();
+  size_t number = 0;
   for (Value result : op.getResults()) {
     auto tile = dyn_cast<TileType>(result.getType());
     if (tile && tile.isRowVector())
       continue;
+    Value value = isShared[number] ? yielded[0][number] : *lowered++;
+    ++number;
     if (tile)
-      matrices[result] = {*lowered++, rowsOf(tile), tile.getColumns()};
+      matrices[result] = {value, rowsOf(tile), tile.getColumns()};
     else
-      mapping.map(result, *lowered++);
+      mapping.map(result, value);
   }
   return success();
+}
+
+LogicalResult KernelLowering::lowerRetry(RetryOp op) {
+  // Of the first pass nothing is needed any more but what was there before its loop.
+  int64_t firstPassBytes = std::exchange(scratchBytes, scratchBytesBeforeLoop);
+  LogicalResult result = success();
+  emit.when(scalar(op.getCondition()), [&] { result = lower(op.getBody().front()); });
+  scratchBytes = std::max(scratchBytes, firstPassBytes);
+  return result;
 }
 
 //===----------------------------------------------------------------------===//
@@ -287,8 +324,13 @@ MatrixBuffer KernelLowering::allocateMatrix(int64_t rows, int64_t columns) {
   return {allocate({rows, getRowStride(columns, emit.lanes)}, emit.getF32Type()), rows, columns};
 }
 
-Value KernelLowering::allocateRows(int64_t rows) {
-  return allocate({static_cast<int64_t>(llvm::alignTo(rows, emit.lanes))}, emit.getF32Type());
+Value KernelLowering::allocateRows(int64_t rows, Type element) {
+  return allocate({static_cast<int64_t>(llvm::alignTo(rows, emit.lanes))},
+                  element ? element : emit.getF32Type());
+}
+
+Value KernelLowering::allocateRows(TileType tile) {
+  return allocateRows(rowsOf(tile), tile.isFlags() ? emit.getI32Type() : Type());
 }
 
 bool KernelLowering::isLastUse(OpOperand &operand) {

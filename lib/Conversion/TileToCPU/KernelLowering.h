@@ -78,6 +78,7 @@ private:
   mlir::LogicalResult lower(mlir::Block &block);
   mlir::LogicalResult lower(mlir::Operation *op);
   mlir::LogicalResult lowerIf(mlir::scf::IfOp op);
+  mlir::LogicalResult lowerRetry(tile::RetryOp op);
   mlir::LogicalResult lowerKeyLoop(tile::KeyLoopOp op);
   /// Gives what a stage of the key loop yields to an argument of a later stage.
   void passToStage(mlir::OpOperand &yielded, mlir::BlockArgument argument);
@@ -87,7 +88,9 @@ private:
   /// A matrix with any offset, as a block of rows has.
   mlir::MemRefType getMatrixType(int64_t rows, int64_t columns);
   MatrixBuffer allocateMatrix(int64_t rows, int64_t columns);
-  Value allocateRows(int64_t rows);
+  Value allocateRows(int64_t rows, mlir::Type element = nullptr);
+  /// Of a row vector; flags are i32.
+  Value allocateRows(tile::TileType tile);
 
   Value scalar(Value value) { return mapping.lookup(value); }
   MatrixBuffer matrix(Value tile) { return matrices.at(tile); }
@@ -163,6 +166,8 @@ private:
   void lower(tile::TwoFourDotOp op);
   void lower(tile::SurplusDotOp op);
   void lower(tile::AccumulateOp op);
+  /// Whether the product with the values multiplies the accumulator by the factors of `op`.
+  static bool isScaledByProduct(tile::ScaleRowsOp op);
   /// C = A B, register-tiled; or C += A B; or, with `factors`, C = diag(factors) C + A B.
   void matrixProduct(MatrixBuffer a, MatrixBuffer b, MatrixBuffer c, bool accumulate,
                      Value factors = nullptr);
@@ -190,10 +195,10 @@ private:
   void lower(tile::RowMaxOp op);
   void lower(tile::RowSumOp op);
   void lower(tile::Exp2Op op);
-  void lower(tile::FmaOp op);
-  void lower(tile::AddOp op);
-  void lower(tile::TripsOp op);
   void lower(tile::ScaleRowsOp op);
+  void lower(tile::RowSumsOfOp op);
+  void lower(tile::SplitSumsOp op);
+  void lower(tile::NotFiniteOp op);
   void lower(tile::NormalizeOp op);
   void lower(tile::LseOp op);
   /// A row's reference; 0 for a row that has seen no key.
@@ -202,9 +207,23 @@ private:
   Value sumRow(MatrixBuffer tile, llvm::function_ref<Value(Value column)> vectorAt);
   /// 2^x of a vector.
   Value exp2(Value x);
+
+  //===--- Row vectors (RowVectors.cpp) -------------------------------------===//
+
+  void lower(tile::FmaOp op);
+  void lower(tile::AddOp op);
+  void lower(tile::MulOp op);
+  void lower(tile::TotalOp op);
+  void lower(tile::MapRowsOp op);
+  void lower(tile::AnyOp op);
+  void lower(tile::IsDueOp op);
+  void lowerRowSelect(mlir::arith::SelectOp op);
   /// A new row vector, element by element from `inputs`.
   Value mapRows(int64_t rows, llvm::ArrayRef<Value> inputs,
                 llvm::function_ref<Value(llvm::ArrayRef<Value>)> element);
+  /// A vector of flags as i1, and back as they are in memory.
+  Value isSet(Value flags);
+  Value toMemory(Value flags);
 
   tile::KernelOp kernel;
   const mlir::LLVMTypeConverter &types;
@@ -212,6 +231,8 @@ private:
   mlir::func::FuncOp function;
   Value scratch;
   int64_t scratchBytes = 0;
+  /// Those that had been given out before the key loop.
+  int64_t scratchBytesBeforeLoop = 0;
 
   mlir::IRMapping mapping; // values that are no tiles
   std::optional<RowBlock> block;

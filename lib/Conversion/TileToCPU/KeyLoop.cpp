@@ -39,22 +39,34 @@ void KernelLowering::passToStage(OpOperand &yielded, BlockArgument argument) {
 }
 
 LogicalResult KernelLowering::lowerKeyLoop(KeyLoopOp op) {
-  // The state lives in buffers that every iteration updates.
-  MatrixBuffer acc = takeMatrix(op.getAccInitMutable(), /*copy=*/true);
-  int64_t rows = op.getMax().getType().getRows();
-  Value max = allocateRows(rows), sum = allocateRows(rows);
-  copyRows(rowVector(op.getMaxInit()), max, rows);
-  copyRows(rowVector(op.getSumInit()), sum, rows);
+  if (!op->getParentOfType<RetryOp>())
+    scratchBytesBeforeLoop = scratchBytes;
+  // The state lives in buffers that every iteration updates; that of an i1 has one for each block.
+  MatrixBuffer acc = takeMatrix(op.getInitsMutable()[0], /*copy=*/true);
+  int64_t rows = op.getAccType().getRows(), blockRows = getBlockRows(op);
+  SmallVector<Value> states;
+  for (Value init : op.getStateInits()) {
+    auto tile = dyn_cast<TileType>(init.getType());
+    states.push_back(tile ? allocateRows(tile)
+                          : allocate({rows / blockRows}, emit.getI32Type()));
+    if (tile) {
+      copyRows(rowVector(init), states.back(), rows);
+      continue;
+    }
+    Value flag = toMemory(scalar(init));
+    for (int64_t number = 0; number < rows / blockRows; ++number)
+      emit.store(flag, states.back(), emit.index(number));
+  }
 
   auto yielded = [](Region &stage, unsigned index) -> OpOperand & {
     return stage.front().getTerminator()->getOpOperand(index);
   };
+  unsigned numStates = op.getNumStates();
 
   // The stages from `score` on, for the block of rows at hand.
   auto lowerRowStages = [&](Value key) -> LogicalResult {
     MatrixBuffer blockAcc = blockOf(acc);
-    Value blockMax = blockOf(max), blockSum = blockOf(sum);
-    int64_t blockRows = rowsOf(op.getMax().getType());
+    Value number = emit.make<arith::DivUIOp>(block->start, emit.index(blockRows));
 
     if (failed(lower(op.getScore().front())))
       return failure();
@@ -63,30 +75,50 @@ LogicalResult KernelLowering::lowerKeyLoop(KeyLoopOp op) {
 
     if (failed(lower(op.getMask().front())))
       return failure();
-    passToStage(yielded(op.getMask(), 0), op.getSoftmax().getArgument(0));
-    rowVectors[op.getSoftmax().getArgument(1)] = blockMax;
-    rowVectors[op.getSoftmax().getArgument(2)] = blockSum;
+    passToStage(yielded(op.getMask(), 0), op.getScores());
+    SmallVector<Value> blockStates;
+    for (auto [argument, state] : llvm::zip_equal(op.getSoftmaxStates(), states)) {
+      if (isa<TileType>(argument.getType())) {
+        blockStates.push_back(blockOf(state));
+        rowVectors[argument] = blockStates.back();
+      } else {
+        blockStates.push_back(state);
+        mapping.map(argument, isSet(emit.load(state, number)));
+      }
+    }
+    // Nothing is saved in the first tile that would be worth code of its own.
+    mapping.map(op.getIsFirst(), emit.make<arith::ConstantIntOp>(false, 1));
 
     if (failed(lower(op.getSoftmax().front())))
       return failure();
     Region &accumulate = op.getAccumulate();
     matrices[accumulate.getArgument(0)] = blockAcc;
     passToStage(yielded(op.getSoftmax(), 0), accumulate.getArgument(1));
-    passToStage(yielded(op.getSoftmax(), 3), accumulate.getArgument(3));
-    passToStage(yielded(op.getSoftmax(), 4), accumulate.getArgument(4));
+    for (BlockArgument argument : accumulate.getArguments().drop_front(3))
+      passToStage(yielded(op.getSoftmax(), argument.getArgNumber() - 2), argument);
 
     if (failed(lower(accumulate.front())))
       return failure();
 
-    // The next state. A new sum that is the old maxima has to be read before they are overwritten.
-    Value nextMax = rowVector(yielded(op.getSoftmax(), 1).get());
-    Value nextSum = rowVector(yielded(op.getSoftmax(), 2).get());
-    if (nextSum == blockMax) {
-      nextSum = allocateRows(blockRows);
-      copyRows(blockMax, nextSum, blockRows);
+    // The next state. What is another one's old state has to be read before that is overwritten.
+    SmallVector<Value> next;
+    for (unsigned index = 0; index < numStates; ++index) {
+      Value value = yielded(accumulate, 1 + index).get();
+      auto tile = dyn_cast<TileType>(value.getType());
+      next.push_back(tile ? rowVector(value) : toMemory(scalar(value)));
+      if (tile && next[index] != blockStates[index] &&
+          llvm::is_contained(blockStates, next[index])) {
+        Value copy = allocateRows(tile);
+        copyRows(next[index], copy, rowsOf(tile));
+        next[index] = copy;
+      }
     }
-    copyRows(nextMax, blockMax, blockRows);
-    copyRows(nextSum, blockSum, blockRows);
+    for (auto [value, state] : llvm::zip_equal(next, blockStates)) {
+      if (isa<MemRefType>(value.getType()))
+        copyRows(value, state, blockRows);
+      else
+        emit.store(value, state, number);
+    }
     if (MatrixBuffer next = rowMatrix(yielded(accumulate, 0).get()); next.memory != blockAcc.memory)
       copyMatrix(next, blockAcc);
     return success();
@@ -101,9 +133,8 @@ LogicalResult KernelLowering::lowerKeyLoop(KeyLoopOp op) {
     unsigned numKeys = op.getScore().getNumArguments();
     for (BlockArgument argument : op.getScore().getArguments())
       passToStage(yielded(op.getLoad(), argument.getArgNumber()), argument);
-    passToStage(yielded(op.getLoad(), numKeys), op.getAccumulate().getArgument(2));
+    passToStage(yielded(op.getLoad(), numKeys), op.getValueTile());
 
-    int64_t blockRows = getBlockRows(op);
     emit.loop(0, rows, blockRows, [&](Value start) {
       block = RowBlock{op, start, blockRows};
       if (Value sees = seesTile(op, key))
@@ -115,7 +146,16 @@ LogicalResult KernelLowering::lowerKeyLoop(KeyLoopOp op) {
   });
 
   matrices[op.getAcc()] = acc;
-  rowVectors[op.getMax()] = max;
-  rowVectors[op.getSum()] = sum;
+  for (auto [value, state] : llvm::zip_equal(op.getStates(), states)) {
+    if (isa<TileType>(value.getType())) {
+      rowVectors[value] = state;
+      continue;
+    }
+    // Behind the loop an i1 is one of all rows.
+    Value some = emit.load(state, emit.index(0));
+    for (int64_t number = 1; number < rows / blockRows; ++number)
+      some = emit.make<arith::OrIOp>(some, emit.load(state, emit.index(number)));
+    mapping.map(value, isSet(some));
+  }
   return result;
 }

@@ -78,13 +78,29 @@ void KernelLowering::lower(DotOp op) {
   matrices[op.getScores()] = scores;
 }
 
+bool KernelLowering::isScaledByProduct(ScaleRowsOp op) {
+  auto product = op->hasOneUse() ? dyn_cast<AccumulateOp>(*op->user_begin()) : AccumulateOp();
+  return product && product.getAcc() == op.getResult() && !product.hasSumColumns();
+}
+
 void KernelLowering::lower(AccumulateOp op) {
-  // The factors of a pending scale_rows are 1 where its condition is false.
   auto scale = op.getAcc().getDefiningOp<ScaleRowsOp>();
-  bool isPending = scale && !matrices.contains(scale.getResult());
-  OpOperand &operand = isPending ? scale.getTileMutable() : op.getAccMutable();
-  MatrixBuffer acc = takeMatrix(operand, /*copy=*/true);
-  matrixProduct(rowMatrix(op.getProbabilities()), matrix(op.getValue()), acc, /*accumulate=*/true,
-                isPending ? rowVector(scale.getFactors()) : Value());
+  bool scales = scale && isScaledByProduct(scale);
+  OpOperand &operand = scales ? scale.getTileMutable() : op.getAccMutable();
+  MatrixBuffer acc = takeMatrix(operand, /*copy=*/true), p = rowMatrix(op.getProbabilities()),
+               value = matrix(op.getValue());
   matrices[op.getResult()] = acc;
+  // Columns behind those of the values that fall into the same vector get 0: values are 0 there.
+  matrixProduct(p, value, {acc.memory, acc.rows, value.columns}, /*accumulate=*/true,
+                scales ? rowVector(scale.getFactors()) : Value());
+  if (!op.hasSumColumns())
+    return;
+  auto type = VectorType::get(sumColumns, emit.getF32Type());
+  Value column = emit.index(value.columns);
+  emit.loop(0, acc.rows, 1, [&](Value row) {
+    Value sum = sumRow(p, [&](Value at) { return emit.loadVector(p.memory, {row, at}); });
+    Value sums = emit.make<vector::LoadOp>(type, acc.memory, ValueRange{row, column});
+    sums = emit.add(sums, emit.make<vector::BroadcastOp>(type, sum));
+    emit.storeVector(sums, acc.memory, {row, column});
+  });
 }

@@ -25,14 +25,15 @@ static bool isRowWise(Operation *op) {
       .Case<DotOp, GatherDotOp, ScatterDotOp, TwoFourDotOp, SurplusDotOp>(
           [](auto dot) { return isa<BlockArgument>(dot.getKey()); })
       .Case([](AccumulateOp product) { return isa<BlockArgument>(product.getValue()); })
-      .Case<MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, TripsOp, ScaleRowsOp,
-            YieldOp, scf::IfOp, scf::YieldOp>([](Operation *) { return true; })
+      .Case<MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp, MapRowsOp,
+            AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp, YieldOp, scf::IfOp,
+            scf::YieldOp>([](Operation *) { return true; })
       .Case([](FillOp fill) { return cast<TileType>(fill.getTile().getType()).isRowVector(); })
       .Default([](Operation *other) { return !isa_and_nonnull<TileDialect>(other->getDialect()); });
 }
 
 int64_t KernelLowering::getBlockRows(KeyLoopOp loop) {
-  int64_t rows = loop.getMax().getType().getRows();
+  int64_t rows = loop.getAccType().getRows();
   if (rows % preferredRows != 0)
     return rows;
   for (Region *stage :

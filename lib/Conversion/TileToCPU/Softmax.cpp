@@ -8,6 +8,7 @@
 
 #include "KernelLowering.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include <cmath>
 #include <limits>
 
 using namespace mlir;
@@ -16,6 +17,7 @@ using namespace sfa::tile;
 using namespace sfa::cpu;
 
 static constexpr float infinity = std::numeric_limits<float>::infinity();
+static constexpr float ln2 = 0.693147180559945309f;
 
 /// Calls `body` for every row and every vector of its columns.
 static void forEachVector(Emitter &emit, MatrixBuffer matrix,
@@ -30,18 +32,6 @@ Value KernelLowering::finiteReference(Value reference) {
   Value none = isVector ? emit.splat(-infinity) : emit.f32(-infinity);
   Value zero = isVector ? emit.splat(0.0f) : emit.f32(0.0f);
   return emit.select(emit.compare(arith::CmpFPredicate::OEQ, reference, none), zero, reference);
-}
-
-Value KernelLowering::mapRows(int64_t rows, ArrayRef<Value> inputs,
-                              function_ref<Value(ArrayRef<Value>)> element) {
-  Value result = allocateRows(rows);
-  emit.loop(0, rows, emit.lanes, [&](Value row) {
-    SmallVector<Value> vectors;
-    for (Value input : inputs)
-      vectors.push_back(emit.loadVector(input, row));
-    emit.storeVector(element(vectors), result, row);
-  });
-  return result;
 }
 
 //===----------------------------------------------------------------------===//
@@ -171,14 +161,24 @@ void KernelLowering::lower(Exp2Op op) {
   auto tile = cast<TileType>(op.getTile().getType());
   Value reference = rowVector(op.getReference());
   Value scale = emit.splat(op.getScale().convertToFloat());
-  // The difference first: it is exact where it matters, near the maximum.
-  auto element = [&](Value value, Value reference) {
-    return exp2(emit.mul(emit.sub(value, reference), scale));
+  // What is subtracted. Without a raise the difference comes first: it is exact where it matters,
+  // near the maximum.
+  Value raise = op.getRaise().isZero() ? Value() : emit.splat(op.getRaise().convertToFloat());
+  auto baseOf = [&](Value reference) {
+    if (!raise)
+      return finiteReference(reference);
+    Value isUnset = emit.compare(arith::CmpFPredicate::OEQ, reference, emit.splat(-infinity));
+    return emit.select(isUnset, emit.splat(0.0f), emit.fma(reference, scale, raise));
+  };
+  auto element = [&](Value value, Value base) {
+    if (!raise)
+      return exp2(emit.mul(emit.sub(value, base), scale));
+    return exp2(emit.fma(value, scale, emit.make<arith::NegFOp>(base)));
   };
   if (tile.isRowVector()) {
     rowVectors[op.getResult()] =
         mapRows(rowsOf(tile), {rowVector(op.getTile()), reference},
-                [&](ArrayRef<Value> in) { return element(in[0], finiteReference(in[1])); });
+                [&](ArrayRef<Value> in) { return element(in[0], baseOf(in[1])); });
     return;
   }
 
@@ -190,9 +190,10 @@ void KernelLowering::lower(Exp2Op op) {
       sumOp = candidate;
   Value sums = sumOp ? allocateRows(from.rows) : Value();
   emit.loop(0, from.rows, 1, [&](Value row) {
-    Value rowReference = emit.broadcast(finiteReference(emit.load(reference, row)));
+    Value base = raise ? baseOf(emit.broadcast(emit.load(reference, row)))
+                       : emit.broadcast(baseOf(emit.load(reference, row)));
     auto power = [&](Value column) {
-      Value result = element(emit.loadVector(from.memory, {row, column}), rowReference);
+      Value result = element(emit.loadVector(from.memory, {row, column}), base);
       emit.storeVector(result, to.memory, {row, column});
       return result;
     };
@@ -207,66 +208,60 @@ void KernelLowering::lower(Exp2Op op) {
 }
 
 //===----------------------------------------------------------------------===//
-// Row vectors
-//===----------------------------------------------------------------------===//
-
-void KernelLowering::lower(FmaOp op) {
-  rowVectors[op.getResult()] =
-      mapRows(rowsOf(op.getResult().getType()),
-              {rowVector(op.getA()), rowVector(op.getB()), rowVector(op.getC())},
-              [&](ArrayRef<Value> in) { return emit.fma(in[0], in[1], in[2]); });
-}
-
-void KernelLowering::lower(AddOp op) {
-  rowVectors[op.getResult()] =
-      mapRows(rowsOf(op.getResult().getType()), {rowVector(op.getA()), rowVector(op.getB())},
-              [&](ArrayRef<Value> in) { return emit.add(in[0], in[1]); });
-}
-
-void KernelLowering::lower(TripsOp op) {
-  int64_t rows = rowsOf(op.getSum().getType());
-  Value sums = rowVector(op.getSum()), references = rowVector(op.getReference());
-  Value threshold = emit.splat(op.getThreshold().convertToFloat()), unset = emit.splat(-infinity);
-  Value lanes = emit.laneNumbers(), end = emit.splat(int32_t(rows));
-  Emitter::Values any = emit.loop(
-      emit.index(0), emit.index(rows), emit.lanes, emit.splat(int32_t(0)),
-      [&](Value row, ValueRange carried) {
-        // Unordered: a NaN is not at most the threshold.
-        Value above =
-            emit.compare(arith::CmpFPredicate::UGT, emit.loadVector(sums, row), threshold);
-        Value first =
-            emit.compare(arith::CmpFPredicate::OEQ, emit.loadVector(references, row), unset);
-        Value inside = emit.compare(arith::CmpIPredicate::slt,
-                                    emit.add(lanes, emit.broadcast(emit.toI32(row))), end);
-        Value trips = emit.make<arith::AndIOp>(emit.make<arith::OrIOp>(above, first), inside);
-        Value flag = emit.make<arith::ExtUIOp>(emit.i32Vector(), trips);
-        return Emitter::Values{emit.make<arith::OrIOp>(carried[0], flag)};
-      });
-  Value combined = emit.make<vector::ReductionOp>(vector::CombiningKind::OR, any[0]);
-  mapping.map(op.getResult(), emit.compare(arith::CmpIPredicate::ne, combined, emit.i32(0)));
-}
-
-//===----------------------------------------------------------------------===//
 // Accumulator and epilogue
 //===----------------------------------------------------------------------===//
 
 void KernelLowering::lower(ScaleRowsOp op) {
   // A product into the tile scales it on the way.
-  if (op->hasOneUse() && isa<AccumulateOp>(*op->user_begin()) &&
-      cast<AccumulateOp>(*op->user_begin()).getAcc() == op.getResult())
+  if (isScaledByProduct(op))
     return;
   MatrixBuffer tile = takeMatrix(op.getTileMutable(), /*copy=*/true);
   Value factors = rowVector(op.getFactors());
-  emit.when(scalar(op.getCondition()), [&] {
-    emit.loop(0, tile.rows, 1, [&](Value row) {
-      Value factor = emit.broadcast(emit.load(factors, row));
-      emit.loop(0, tile.columns, emit.lanes, [&](Value column) {
-        Value vector = emit.loadVector(tile.memory, {row, column});
-        emit.storeVector(emit.mul(vector, factor), tile.memory, {row, column});
-      });
+  emit.loop(0, tile.rows, 1, [&](Value row) {
+    Value factor = emit.broadcast(emit.load(factors, row));
+    emit.loop(0, tile.columns, emit.lanes, [&](Value column) {
+      Value vector = emit.loadVector(tile.memory, {row, column});
+      emit.storeVector(emit.mul(vector, factor), tile.memory, {row, column});
     });
   });
   matrices[op.getResult()] = tile;
+}
+
+void KernelLowering::lower(RowSumsOfOp op) {
+  MatrixBuffer wide = rowMatrix(op.getWide());
+  Value sums = allocateRows(wide.rows), column = emit.index(wide.columns - sumColumns);
+  emit.loop(0, wide.rows, 1, [&](Value row) {
+    emit.store(emit.load(wide.memory, {row, column}), sums, row);
+  });
+  rowVectors[op.getSums()] = sums;
+}
+
+void KernelLowering::lower(SplitSumsOp op) {
+  MatrixBuffer wide = rowMatrix(op.getWide());
+  MatrixBuffer acc = allocateMatrix(wide.rows, wide.columns - sumColumns);
+  copyMatrix({wide.memory, wide.rows, acc.columns}, acc);
+  matrices[op.getAcc()] = acc;
+  Value sums = allocateRows(wide.rows), column = emit.index(acc.columns);
+  emit.loop(0, wide.rows, 1, [&](Value row) {
+    emit.store(emit.load(wide.memory, {row, column}), sums, row);
+  });
+  rowVectors[op.getSums()] = sums;
+}
+
+void KernelLowering::lower(NotFiniteOp op) {
+  // 0 x is 0 or a NaN.
+  MatrixBuffer tile = rowMatrix(op.getTile());
+  Value zero = emit.splat(0.0f);
+  Emitter::Values sum = emit.loop(
+      emit.index(0), emit.index(tile.rows), 1, zero, [&](Value row, ValueRange carried) {
+        return emit.loop(emit.index(0), emit.index(tile.columns), emit.lanes, carried,
+                         [&](Value column, ValueRange carried) {
+                           Value vector = emit.loadVector(tile.memory, {row, column});
+                           return Emitter::Values{emit.fma(vector, zero, carried[0])};
+                         });
+      });
+  Value total = emit.reduce(sum[0], [&](Value a, Value b) { return emit.add(a, b); });
+  mapping.map(op.getResult(), emit.compare(arith::CmpFPredicate::UNO, total, total));
 }
 
 void KernelLowering::lower(NormalizeOp op) {
@@ -288,11 +283,27 @@ void KernelLowering::lower(LseOp op) {
   int64_t rows = rowsOf(op.getResult().getType());
   Value scale = emit.f32(op.getScale().convertToFloat()), none = emit.f32(-infinity);
   Value result = allocateRows(rows);
+  // Small sums are made large first, rather than their logarithm: that would cancel.
+  auto raisedLog = [&](Value sum, float raise) {
+    Value isLarge = emit.compare(arith::CmpFPredicate::OGT, sum, emit.f32(1.0f));
+    Value large = emit.mul(sum, emit.f32(std::exp2(raise)));
+    Value log = emit.make<math::LogOp>(emit.select(isLarge, sum, large));
+    return emit.add(log, emit.select(isLarge, emit.f32(raise * ln2), emit.f32(0.0f)));
+  };
   emit.loop(0, rows, 1, [&](Value row) {
-    Value sum = emit.load(sums, row);
+    Value sum = emit.load(sums, row), reference = emit.load(references, row);
     Value empty = emit.compare(arith::CmpFPredicate::OEQ, sum, emit.f32(0.0f));
-    Value log = emit.make<math::LogOp>(sum);
-    Value lse = emit.add(emit.mul(emit.load(references, row), scale), log);
+    Value lse;
+    if (op.getRaise()) {
+      // The rounded number that exponents subtract: its error has to cancel here, too.
+      Value raise = emit.f32(op.getRaise()->convertToFloat());
+      Value subtracted = emit.sub(emit.make<math::FmaOp>(reference, scale, raise), raise);
+      lse = emit.add(emit.mul(subtracted, emit.f32(ln2)),
+                     raisedLog(sum, op.getRaise()->convertToFloat()));
+    } else {
+      Value log = emit.make<math::LogOp>(sum);
+      lse = emit.add(emit.mul(reference, scale), log);
+    }
     emit.store(emit.select(empty, none, lse), result, row);
   });
   rowVectors[op.getResult()] = result;

@@ -89,10 +89,10 @@ void KernelLowering::lower(StoreOp op) {
   };
   size_t numRows = 2 * static_cast<size_t>(geometry.repeats);
   if (tile.isRowVector()) {
-    RowVector rows = gather(rowVectors.at(op.getTile()));
+    Values rows = rowsOf(op.getTile());
     emit.when(emit.equal(t, emit.i32(0)), [&] {
       for (size_t number = 0; number < numRows; ++number)
-        whenRowExists(number, [&](Value row) { emit.store(rows.elements[number], row); });
+        whenRowExists(number, [&](Value row) { emit.store(rows[number], row); });
     });
     return;
   }

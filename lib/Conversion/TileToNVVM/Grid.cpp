@@ -200,7 +200,7 @@ void KernelLowering::enterPointAgain(KeyLoopOp loop, Value round) {
   pin(emit, number);
   placeLane(number);
   // The search for a sequence takes longer than registers are worth.
-  if (!loop->getBlock()->getOps<SequenceTileOp>().empty())
+  if (!kernel.getBody().getOps<SequenceTileOp>().empty())
     return;
   if (isPersistent()) {
     // A number of which nobody knows where it comes from.
@@ -215,6 +215,12 @@ void KernelLowering::enterPointAgain(KeyLoopOp loop, Value round) {
 }
 
 LogicalResult KernelLowering::lowerBefore(KeyLoopOp loop) {
+  if (loop != keyLoop && failed(lowerUntil(keyLoop)))
+    return failure();
+  return lowerUntil(loop);
+}
+
+LogicalResult KernelLowering::lowerUntil(KeyLoopOp loop) {
   for (Operation &op : llvm::make_range(loop->getBlock()->begin(), Block::iterator(loop)))
     if (failed(lower(&op)))
       return failure();
@@ -223,7 +229,7 @@ LogicalResult KernelLowering::lowerBefore(KeyLoopOp loop) {
 
 LogicalResult KernelLowering::lowerBehind(KeyLoopOp loop) {
   for (Operation &op : llvm::make_range(std::next(Block::iterator(loop)), loop->getBlock()->end()))
-    if (!op.hasTrait<OpTrait::IsTerminator>() && failed(lower(&op)))
+    if (!op.hasTrait<OpTrait::IsTerminator>() && !isa<RetryOp>(op) && failed(lower(&op)))
       return failure();
   return success();
 }

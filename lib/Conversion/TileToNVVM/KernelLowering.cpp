@@ -72,18 +72,23 @@ LogicalResult KernelLowering::checkHeads() {
 }
 
 LogicalResult KernelLowering::chooseGeometry() {
-  kernel.walk([&](KeyLoopOp op) { keyLoop = op; });
+  Block &body = kernel.getBody().front();
+  for (KeyLoopOp op : body.getOps<KeyLoopOp>())
+    if (!keyLoop)
+      keyLoop = op;
   if (!keyLoop)
     return checkHeads();
+  for (RetryOp op : body.getOps<RetryOp>())
+    retry = op;
   KeyLoopOp loop = keyLoop;
-  geometry.qTile = loop.getMax().getType().getRows();
+  geometry.qTile = loop.getAccType().getRows();
   geometry.kTile = loop.getStep();
-  valueType = cast<TileType>(loop.getAccumulate().getArgument(2).getType()).getElementType();
+  valueType = cast<TileType>(loop.getValueTile().getType()).getElementType();
   ScheduleAttr schedule = kernel.getScheduleAttr();
   if (schedule && schedule.getStrategy().value_or(Strategy::Dense) != Strategy::Dense)
     return kernel.emitOpError() << "has strategy = " << stringifyEnum(*schedule.getStrategy())
                                 << "; on a GPU only dense is there yet";
-  if (failed(findGuard(loop)))
+  if (retry && failed(checkRetry()))
     return failure();
   geometry.consumers = schedule ? schedule.getConsumers().value_or(2) : 2;
   if (geometry.qTile % (64 * geometry.consumers) != 0)
@@ -99,6 +104,33 @@ LogicalResult KernelLowering::chooseGeometry() {
   if (failed(path->check(geometry)))
     return failure();
   return checkHeads();
+}
+
+KeyLoopOp KernelLowering::retryLoop() {
+  return *retry.getBody().front().getOps<KeyLoopOp>().begin();
+}
+
+bool KernelLowering::hasSumColumns() {
+  return kernel
+      .walk([](AccumulateOp op) {
+        return op.hasSumColumns() ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+LogicalResult KernelLowering::checkRetry() {
+  KeyLoopOp again = retryLoop();
+  auto loaded = [](KeyLoopOp loop) { return KeyLoopOp::getYielded(loop.getLoad()).getTypes(); };
+  if (loaded(again) != loaded(keyLoop) || again.getStep() != keyLoop.getStep() ||
+      again.getAccType().getRows() != keyLoop.getAccType().getRows())
+    return again.emitOpError("has other tiles than the key loop before; on a GPU both loops use the "
+                             "same shared memory");
+  SmallVector<LoadOp> known = outerLoads(keyLoop);
+  for (LoadOp load : outerLoads(again))
+    if (!llvm::is_contained(known, load))
+      return load.emitOpError("is read when points are computed again but not before, which a GPU "
+                              "does not support");
+  return success();
 }
 
 void KernelLowering::createFunction(Block *module) {
@@ -198,11 +230,13 @@ LogicalResult KernelLowering::lower(Block &block) {
 LogicalResult KernelLowering::lower(Operation *op) {
   emit.setLoc(op->getLoc());
   return TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<FillOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, ScaleRowsOp,
-            NormalizeOp, LseOp, DotOp, AccumulateOp, StoreOp, SequenceTileOp>([&](auto tileOp) {
-        lower(tileOp);
-        return success();
-      })
+      .Case<FillOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp,
+            MapRowsOp, AnyOp, ScaleRowsOp, NormalizeOp, LseOp, RowSumsOfOp, SplitSumsOp,
+            NotFiniteOp, IsDueOp, DotOp, AccumulateOp, StoreOp, SequenceTileOp, arith::SelectOp>(
+          [&](auto known) {
+            lower(known);
+            return success();
+          })
       .Case([&](LoadOp load) { return lower(load); })
       .Case([&](scf::IfOp choice) { return lowerIf(choice); })
       .Case([&](memref::DimOp dim) -> LogicalResult {
@@ -229,25 +263,21 @@ LogicalResult KernelLowering::lower(Operation *op) {
 // Registers of values
 //===----------------------------------------------------------------------===//
 
-bool KernelLowering::isSpread(Value value) {
-  auto found = rowVectors.find(value);
-  return found != rowVectors.end() && found->second.isSpread;
+KernelLowering::Values KernelLowering::registersOf(Value value) {
+  auto tile = dyn_cast<TileType>(value.getType());
+  if (!tile)
+    return {scalar(value)};
+  if (!tile.isRowVector())
+    return fragments.at(value).elements;
+  return tile.isPartial() ? rowVectors.at(value).elements : rowsOf(value);
 }
 
-KernelLowering::Values KernelLowering::registersOf(Value value, bool wantSpread) {
-  if (auto found = fragments.find(value); found != fragments.end())
-    return found->second.elements;
-  if (auto found = rowVectors.find(value); found != rowVectors.end())
-    return (wantSpread ? spread(found->second) : found->second).elements;
-  return {scalar(value)};
-}
-
-void KernelLowering::setRegisters(Value value, ValueRange registers, bool isSpread) {
+void KernelLowering::setRegisters(Value value, ValueRange registers) {
   auto tile = dyn_cast<TileType>(value.getType());
   if (!tile)
     mapping.map(value, registers.front());
   else if (tile.isRowVector())
-    rowVectors[value] = {Values(registers), isSpread};
+    rowVectors[value] = {Values(registers), tile.isPartial()};
   else
     fragments[value] = {Values(registers), tile.getColumns()};
 }
@@ -256,38 +286,23 @@ LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
   if (matchPattern(scalar(op.getCondition()), m_One())) {
     if (failed(lower(*op.thenBlock())))
       return failure();
-    for (auto [result, value] : llvm::zip_equal(op.getResults(), op.thenYield().getOperands())) {
-      if (fragments.contains(value))
-        fragments[result] = Fragment(fragments.at(value));
-      else
-        setRegisters(result, registersOf(value, isSpread(value)), isSpread(value));
-    }
+    for (auto [result, value] : llvm::zip_equal(op.getResults(), op.thenYield().getOperands()))
+      setRegisters(result, registersOf(value));
     return success();
   }
-  // Both branches are there before either yields: a row vector is spread where one of them says so.
   Region regions[2];
-  Block *sources[] = {op.thenBlock(), op.elseBlock()}, *blocks[2];
-  for (int branch : {0, 1}) {
-    OpBuilder::InsertionGuard guard(emit);
-    blocks[branch] = emit.createBlock(&regions[branch]);
-    if (sources[branch] && failed(lower(*sources[branch])))
-      return failure();
-  }
+  Block *sources[] = {op.thenBlock(), op.elseBlock()};
   unsigned numResults = op.getNumResults();
-  auto yieldedBy = [&](int branch, unsigned i) {
-    return sources[branch]->getTerminator()->getOperand(i);
-  };
-  SmallVector<bool> spreads;
-  for (unsigned i = 0; i < numResults; ++i)
-    spreads.push_back(isSpread(yieldedBy(0, i)) || isSpread(yieldedBy(1, i)));
   SmallVector<size_t> counts(numResults);
   SmallVector<Type> types;
   for (int branch : {0, 1}) {
     OpBuilder::InsertionGuard guard(emit);
-    emit.setInsertionPointToEnd(blocks[branch]);
+    emit.createBlock(&regions[branch]);
+    if (sources[branch] && failed(lower(*sources[branch])))
+      return failure();
     Values yielded;
     for (unsigned i = 0; i < numResults; ++i) {
-      Values registers = registersOf(yieldedBy(branch, i), spreads[i]);
+      Values registers = registersOf(sources[branch]->getTerminator()->getOperand(i));
       counts[i] = registers.size();
       llvm::append_range(yielded, registers);
     }
@@ -305,7 +320,7 @@ LogicalResult KernelLowering::lowerIf(scf::IfOp op) {
   for (unsigned i = 0; i < numResults; ++i) {
     ValueRange registers = results.take_front(counts[i]);
     results = results.drop_front(counts[i]);
-    setRegisters(op.getResult(i), registers, spreads[i]);
+    setRegisters(op.getResult(i), registers);
   }
   return success();
 }
@@ -357,44 +372,35 @@ Value KernelLowering::allocateShared(int64_t bytes) {
 //===----------------------------------------------------------------------===//
 
 KernelLowering::State KernelLowering::initialState(KeyLoopOp loop) {
-  State state{fragments.at(loop.getAccInit()), gather(rowVectors.at(loop.getMaxInit())),
-              spread(rowVectors.at(loop.getSumInit()))};
-  return isOptimistic ? initialLazyState(state) : state;
+  State state{fragments.at(loop.getAccInit()), {}};
+  for (Value init : loop.getStateInits())
+    state.further.push_back(registersOf(init));
+  return state;
 }
 
 void KernelLowering::finish(KeyLoopOp loop, const State &state) {
-  if (isOptimistic)
-    return finishLazy(loop, state);
   fragments[loop.getAcc()] = state.acc;
-  rowVectors[loop.getMax()] = state.max;
-  rowVectors[loop.getSum()] = state.sum;
+  for (auto [result, registers] : llvm::zip_equal(loop.getStates(), state.further))
+    setRegisters(result, registers);
 }
 
 KernelLowering::Values KernelLowering::flatten(const State &state) {
   Values values = state.acc.elements;
-  llvm::append_range(values, state.max.elements);
-  llvm::append_range(values, state.sum.elements);
-  llvm::append_range(values, state.laneSum.elements);
-  llvm::append_range(values, state.pending.elements);
-  if (state.isPending)
-    values.append({state.isPending, state.looksNext});
+  for (const Values &registers : state.further)
+    llvm::append_range(values, registers);
   return values;
 }
 
 KernelLowering::State KernelLowering::unflatten(const State &shape, ValueRange values) {
-  auto take = [&](const Values &like) {
-    Values taken(values.take_front(like.size()));
-    values = values.drop_front(like.size());
-    return taken;
-  };
   State state = shape;
-  state.acc.elements = take(shape.acc.elements);
-  state.max.elements = take(shape.max.elements);
-  state.sum.elements = take(shape.sum.elements);
-  state.laneSum.elements = take(shape.laneSum.elements);
-  state.pending.elements = take(shape.pending.elements);
-  if (shape.isPending)
-    state.isPending = values[0], state.looksNext = values[1];
+  auto take = [&](Values &registers) {
+    size_t count = registers.size();
+    registers = Values(values.take_front(count));
+    values = values.drop_front(count);
+  };
+  take(state.acc.elements);
+  for (Values &registers : state.further)
+    take(registers);
   return state;
 }
 
@@ -417,39 +423,37 @@ LogicalResult KernelLowering::lowerMask(KeyLoopOp loop) {
 }
 
 FailureOr<KernelLowering::Weights> KernelLowering::lowerSoftmax(KeyLoopOp loop, Value key,
-                                                                State &state) {
+                                                                State &state, bool isFirst) {
   mapping.map(loop.getMask().getArgument(0), key);
   if (failed(lowerMask(loop)))
     return failure();
-
-  if (isOptimistic)
-    return lowerLazySoftmax(loop, state);
-  Region &softmax = loop.getSoftmax();
-  rowVectors[softmax.getArgument(1)] = state.max;
-  rowVectors[softmax.getArgument(2)] = state.sum;
-  if (failed(lazy ? lowerFullStep(loop) : lower(softmax.front())))
+  setRegisters(loop.getSoftmaxStates(), state.further);
+  mapping.map(loop.getIsFirst(), emit.i1(isFirst));
+  if (failed(lower(loop.getSoftmax().front())))
     return failure();
-  state.max = gather(rowVectors.at(yielded(softmax, 1)));
-  state.sum = spread(rowVectors.at(yielded(softmax, 2)));
-  return Weights{fragments.at(yielded(softmax, 0)), gather(rowVectors.at(yielded(softmax, 3))),
-                 scalar(yielded(softmax, 4))};
+  for (auto [next, registers] : llvm::zip_equal(loop.getNextSoftmaxStates(), state.further))
+    registers = registersOf(next);
+  Weights weights{fragments.at(loop.getProbabilities()), {}};
+  for (Value extra : loop.getExtras())
+    weights.extras.push_back(registersOf(extra));
+  return weights;
 }
 
 LogicalResult KernelLowering::lowerAccumulate(KeyLoopOp loop, const Weights &weights,
                                               const SharedTile &valueTile, State &state,
                                               Value isFirstStage) {
   Region &accumulate = loop.getAccumulate();
-  Fragment probabilities = weights.probabilities;
-  if (isOptimistic)
-    raiseReferences(state, probabilities, isFirstStage);
   fragments[accumulate.getArgument(0)] = state.acc;
-  fragments[accumulate.getArgument(1)] = probabilities;
-  sharedTiles[accumulate.getArgument(2)] = valueTile;
-  rowVectors[accumulate.getArgument(3)] = weights.factors;
-  mapping.map(accumulate.getArgument(4), weights.isRaised);
+  fragments[accumulate.getArgument(1)] = weights.probabilities;
+  sharedTiles[loop.getValueTile()] = valueTile;
+  setRegisters(loop.getAccumulateStates(), state.further);
+  setRegisters(loop.getExtraArguments(), weights.extras);
+  isDue = isFirstStage;
   if (failed(lower(accumulate.front())))
     return failure();
   state.acc = fragments.at(yielded(accumulate, 0));
+  for (auto [number, registers] : llvm::enumerate(state.further))
+    registers = registersOf(yielded(accumulate, 1 + number));
   return success();
 }
 
@@ -470,7 +474,7 @@ FailureOr<SmallVector<LoadOp>> KernelLowering::stageLoads(KeyLoopOp loop) {
   return loads;
 }
 
-FailureOr<SmallVector<LoadOp>> KernelLowering::outerLoads(KeyLoopOp loop) {
+SmallVector<LoadOp> KernelLowering::outerLoads(KeyLoopOp loop) {
   SmallVector<LoadOp> loads;
   for (LoadOp load : kernel.getBody().front().getOps<LoadOp>())
     if (llvm::any_of(load.getTile().getUsers(),

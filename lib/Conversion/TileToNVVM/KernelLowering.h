@@ -92,24 +92,11 @@ public:
   Geometry geometry = {};
   /// Of value tiles; probabilities are rounded to it.
   mlir::Type valueType;
-  /// Of a lazy softmax; see LazySoftmax.cpp.
-  struct LazySoftmax {
-    tile::TripsOp guard;
-    /// What the guard decides: the first branch is the full step.
-    mlir::scf::IfOp choice;
-    tile::Exp2Op powers;
-    /// Binary orders by which references are raised.
-    float raise;
-    /// Of what a tile adds to the sum of a row, as it is with references raised.
-    float threshold;
-    bool hasLse;
-  };
-  std::optional<LazySoftmax> lazy;
-  /// Whether this is the first pass of a lazy softmax: the sums are in columns of the accumulator.
-  bool isOptimistic = false;
-  /// Columns of the accumulator, behind those of the values, in which the matrix units add up the
-  /// row sums of a lazy softmax: products with 1.
-  static constexpr int64_t sumColumns = 8;
+  /// What computes points again, and its key loop; null where the kernel has none.
+  tile::RetryOp retry;
+  tile::KeyLoopOp retryLoop();
+  /// Whether a key loop of the kernel accumulates row sums: products with 1.
+  bool hasSumColumns();
   /// Two numbers 1 of the type of the values.
   Value halfOfOnes();
   /// Of the block; the number of a warp among those that compute; lane, lane / 4 and lane % 4.
@@ -118,6 +105,8 @@ public:
   llvm::DenseMap<Value, Fragment> fragments;
   llvm::DenseMap<Value, RowVector> rowVectors;
   llvm::DenseMap<Value, SharedTile> sharedTiles;
+  /// Of flags of rows, where they are known together: whether one holds in the lane.
+  llvm::DenseMap<Value, Value> someOfRows;
 
   Value scalar(Value value) { return mapping.lookup(value); }
   const Memory &memory(Value value) { return memories.find(value)->second; }
@@ -163,27 +152,19 @@ public:
   /// Forms what is known of the point of `round` from before the loop once more, so that nothing
   /// but the round has to be kept in registers meanwhile.
   void enterPointAgain(tile::KeyLoopOp loop, Value round);
-  /// The operations before the key loop, and those behind it, for the point at hand.
+  /// The operations before a key loop, of its kernel and then of `retry` where it is in there; and
+  /// those behind it but for `retry`. For the point at hand.
   mlir::LogicalResult lowerBefore(tile::KeyLoopOp loop);
   mlir::LogicalResult lowerBehind(tile::KeyLoopOp loop);
+  /// The operations before a key loop in its block.
+  mlir::LogicalResult lowerUntil(tile::KeyLoopOp loop);
 
   mlir::LogicalResult lower(mlir::Block &block);
-  /// After the first pass of a lazy softmax over a point: whether some row of the thread has to be
-  /// computed again, with the full step for every tile; `startSecondPass` begins with that.
-  Value overflows;
-  void startSecondPass() { isOptimistic = false; }
-  /// What the key loop carries.
+  /// What the key loop carries: the accumulator, and the registers of each further value. An i1 is
+  /// that of a warp.
   struct State {
     Fragment acc;
-    /// Of a lazy softmax the sum is the limit beyond which the guard raises the reference, and
-    /// laneSum, where the log-sum-exp needs it, the sum of the probabilities before they were
-    /// rounded.
-    RowVector max, sum, laneSum = {};
-    /// Of a lazy softmax: what the accumulator has to be multiplied with since the reference has
-    /// been raised; i1, of a warp: whether some row's has, and whether the next tile is to be
-    /// looked at.
-    RowVector pending = {};
-    Value isPending = nullptr, looksNext = nullptr;
+    llvm::SmallVector<Values> further;
   };
   /// As a list of values, and back.
   static Values flatten(const State &state);
@@ -196,19 +177,21 @@ public:
   /// What the softmax of a key tile leaves for the product with its values.
   struct Weights {
     Fragment probabilities;
-    RowVector factors;
-    Value isRaised;
+    /// The registers of each of the extras.
+    llvm::SmallVector<Values> extras;
   };
-  /// Takes the scores of the key tile at `key`, and raises the maxima and sums of `state`.
-  mlir::FailureOr<Weights> lowerSoftmax(tile::KeyLoopOp loop, Value key, State &state);
-  /// `isFirstStage`: whether the value tile is in the first place of its ring.
+  /// Takes the scores of the key tile at `key`, and gives `state` the next one. `isFirst`: whether
+  /// the tile is known to be the first one of the loop.
+  mlir::FailureOr<Weights> lowerSoftmax(tile::KeyLoopOp loop, Value key, State &state,
+                                        bool isFirst);
+  /// `isFirstStage`: whether the value tile is in the first place of its ring, where it is due.
   mlir::LogicalResult lowerAccumulate(tile::KeyLoopOp loop, const Weights &weights,
                                       const SharedTile &valueTile, State &state,
                                       Value isFirstStage);
   /// The loads whose tiles the stage `load` yields, in order.
   mlir::FailureOr<llvm::SmallVector<tile::LoadOp>> stageLoads(tile::KeyLoopOp loop);
   /// The loads before the loop whose tiles its stages read: queries.
-  mlir::FailureOr<llvm::SmallVector<tile::LoadOp>> outerLoads(tile::KeyLoopOp loop);
+  llvm::SmallVector<tile::LoadOp> outerLoads(tile::KeyLoopOp loop);
   /// Lowers what the stage `load` computes besides loading, for the key tile at `key`.
   mlir::LogicalResult lowerStageScalars(tile::KeyLoopOp loop, Value key);
 
@@ -220,6 +203,8 @@ private:
   //===--- Kernel and control flow (KernelLowering.cpp) ---------------------===//
 
   mlir::LogicalResult chooseGeometry();
+  /// Diagnoses a `retry` whose tiles are not those of the key loop.
+  mlir::LogicalResult checkRetry();
   /// Of the kernel without parameters for memories: those of the grid, and tensor maps.
   unsigned numScalars() const {
     return static_cast<unsigned>(5 * memories.size() + extents.size());
@@ -250,9 +235,13 @@ private:
   /// From the scores that the stage `score` yields to those that the stage `softmax` gets.
   mlir::LogicalResult lowerMask(tile::KeyLoopOp loop);
   /// The registers of a tile or a scalar, one after the other.
-  Values registersOf(Value value, bool spread);
-  void setRegisters(Value value, ValueRange registers, bool spread);
-  bool isSpread(Value value);
+  Values registersOf(Value value);
+  void setRegisters(Value value, ValueRange registers);
+  void setRegisters(llvm::ArrayRef<mlir::BlockArgument> values,
+                    llvm::ArrayRef<Values> registers) {
+    for (auto [value, list] : llvm::zip_equal(values, registers))
+      setRegisters(value, list);
+  }
 
   //===--- Softmax (Softmax.cpp) --------------------------------------------===//
 
@@ -262,35 +251,30 @@ private:
   void lower(tile::RowMaxOp op);
   void lower(tile::RowSumOp op);
   void lower(tile::Exp2Op op);
-  void lower(tile::FmaOp op);
-  void lower(tile::AddOp op);
   void lower(tile::ScaleRowsOp op);
   void lower(tile::NormalizeOp op);
   void lower(tile::LseOp op);
-  /// The same numbers in all lanes of a row, or parts of which they are the sum.
-  RowVector gather(const RowVector &rows);
-  RowVector spread(const RowVector &rows);
+  void lower(tile::RowSumsOfOp op);
+  void lower(tile::SplitSumsOp op);
+  void lower(tile::NotFiniteOp op);
+
+  //===--- Row vectors (RowVectors.cpp) -------------------------------------===//
+
+  void lower(tile::FmaOp op);
+  void lower(tile::AddOp op);
+  void lower(tile::MulOp op);
+  void lower(tile::TotalOp op);
+  void lower(tile::MapRowsOp op);
+  void lower(tile::AnyOp op);
+  void lower(tile::IsDueOp op) { mapping.map(op.getResult(), isDue); }
+  void lower(mlir::arith::SelectOp op);
+  /// The numbers of rows, the same in all lanes of a row.
+  Values rowsOf(Value rows);
+  /// An operation of the program of a row.
+  void lowerOfRow(mlir::Operation &op);
   /// The same combination of the numbers of each row.
-  RowVector combine(llvm::ArrayRef<RowVector> vectors,
-                    llvm::function_ref<Value(llvm::ArrayRef<Value>)> body);
-
-  //===--- Lazy softmax (LazySoftmax.cpp) -----------------------------------===//
-
-  /// Finds the guard of the loop's softmax, if there is one.
-  mlir::LogicalResult findGuard(tile::KeyLoopOp loop);
-  State initialLazyState(const State &state);
-  /// The part of `lowerSoftmax` that differs.
-  mlir::FailureOr<Weights> lowerLazySoftmax(tile::KeyLoopOp loop, State &state);
-  /// Where `isDue` raises the references of rows to which the products since have added much, and
-  /// scales the state and the probabilities at hand. The last product is there.
-  void raiseReferences(State &state, Fragment &probabilities, Value isDue);
-  /// exp2 of what the scaled reference of a row has sunk by.
-  Value referenceRatio(Value before, Value after);
-  /// Raises references to the maxima of the scores at hand.
-  void lookAtMaxima(State &state);
-  void finishLazy(tile::KeyLoopOp loop, const State &state);
-  /// Of the softmax the full step, for any tile.
-  mlir::LogicalResult lowerFullStep(tile::KeyLoopOp loop);
+  void combine(Value result, llvm::ArrayRef<Values> vectors,
+               llvm::function_ref<Value(llvm::ArrayRef<Value>)> body);
 
   //===--- Sequences of several lengths (Sequences.cpp) ---------------------===//
 
@@ -314,8 +298,8 @@ private:
   /// once and the number of those of the tail are, i32. They are there for all after the first
   /// barrier of the block.
   Value groupPlace;
-  /// After the first pass of a lazy softmax over a point: the state's laneSum.
-  RowVector laneSum;
+  /// For the value tile at hand: what `sfa_tile.is_due` says.
+  Value isDue;
   KernelResources resources;
 };
 

@@ -39,7 +39,8 @@ struct Carried {
     KernelLowering::Values values = KernelLowering::flatten(state);
     llvm::append_range(values, weights.probabilities.elements);
     llvm::append_range(values, leftOperands);
-    llvm::append_range(values, weights.factors.elements);
+    for (const KernelLowering::Values &extra : weights.extras)
+      llvm::append_range(values, extra);
     values.append({position.stage, position.parity});
     return values;
   }
@@ -52,9 +53,10 @@ struct Carried {
     };
     Carried other = *this;
     other.state = KernelLowering::unflatten(state, take(KernelLowering::flatten(state).size()));
-    for (KernelLowering::Values *list : {&other.weights.probabilities.elements, &other.leftOperands,
-                                         &other.weights.factors.elements})
+    for (KernelLowering::Values *list : {&other.weights.probabilities.elements, &other.leftOperands})
       *list = take(list->size());
+    for (KernelLowering::Values &extra : other.weights.extras)
+      extra = take(extra.size());
     other.position = {values[0], values[1]};
     return other;
   }
@@ -97,7 +99,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
   pendingProducts = 0;
   isLastTile = emit.bitXor(hasSecond, emit.i1(true));
   issueScores(loop);
-  auto weights = lowerTile(loop, emit.toIndex(lower), state);
+  auto weights = lowerTile(loop, emit.toIndex(lower), state, /*isFirst=*/true);
   if (failed(weights))
     return failure();
   takesTurns = turns;
@@ -131,7 +133,7 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitWithLookahead(KeyLoopOp loop
         // Nobody waits for a turn after the last one.
         Value isOver = emit.bitAnd(isLastTile, emit.equal(consumer(), emit.i32(consumers - 1)));
         givesTurn = emit.bitXor(isOver, emit.i1(true));
-        auto next = lowerTile(loop, emit.toIndex(key), carried.state);
+        auto next = lowerTile(loop, emit.toIndex(key), carried.state, /*isFirst=*/false);
         if (failed(next)) {
           result = failure();
           return KernelLowering::Values(values);

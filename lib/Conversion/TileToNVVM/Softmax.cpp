@@ -7,7 +7,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "KernelLowering.h"
-#include "mlir/IR/Matchers.h"
 #include <cmath>
 #include <limits>
 
@@ -27,42 +26,6 @@ static size_t numElements(const Geometry &geometry, TileType tile) {
 //===----------------------------------------------------------------------===//
 // Rows
 //===----------------------------------------------------------------------===//
-
-RowVector KernelLowering::combine(ArrayRef<RowVector> vectors,
-                                  function_ref<Value(ArrayRef<Value>)> body) {
-  RowVector result{{}, vectors.front().isSpread};
-  for (size_t row = 0; row < vectors.front().elements.size(); ++row) {
-    Values operands;
-    for (const RowVector &vector : vectors)
-      operands.push_back(vector.elements[row]);
-    result.elements.push_back(body(operands));
-  }
-  return result;
-}
-
-RowVector KernelLowering::gather(const RowVector &rows) {
-  if (!rows.isSpread)
-    return rows;
-  RowVector whole = combine(rows, [&](ArrayRef<Value> part) {
-    Value pair = emit.add(part[0], emit.shuffleXor(part[0], 1));
-    return emit.add(pair, emit.shuffleXor(pair, 2));
-  });
-  whole.isSpread = false;
-  return whole;
-}
-
-RowVector KernelLowering::spread(const RowVector &rows) {
-  if (rows.isSpread)
-    return rows;
-  // The first lane of a row keeps the number.
-  Value keeps = emit.equal(t, emit.i32(0));
-  RowVector parts = combine(rows, [&](ArrayRef<Value> whole) {
-    return matchPattern(whole[0], m_PosZeroFloat()) ? whole[0]
-                                                    : emit.select(keeps, whole[0], emit.f32(0.0f));
-  });
-  parts.isSpread = true;
-  return parts;
-}
 
 /// By how many rows the row `number` of a lane is behind its first one.
 static int64_t rowOffset(size_t number) {
@@ -96,7 +59,7 @@ KernelLowering::RowOfHead KernelLowering::rowOfLane(size_t number, uint64_t head
 void KernelLowering::lower(FillOp op) {
   auto tile = cast<TileType>(op.getTile().getType());
   Values values(numElements(geometry, tile), emit.f32(op.getValue().convertToFloat()));
-  setRegisters(op.getTile(), values, /*isSpread=*/false);
+  setRegisters(op.getTile(), values);
 }
 
 //===----------------------------------------------------------------------===//
@@ -166,61 +129,57 @@ void KernelLowering::lower(MaskOp op) {
 
 void KernelLowering::lower(ScaleOp op) {
   Value factor = emit.f32(op.getFactor().convertToFloat());
-  bool spread = isSpread(op.getTile());
   Values scaled;
-  for (Value element : registersOf(op.getTile(), spread))
+  for (Value element : registersOf(op.getTile()))
     scaled.push_back(emit.mul(element, factor));
-  setRegisters(op.getResult(), scaled, spread);
+  setRegisters(op.getResult(), scaled);
 }
 
 void KernelLowering::lower(RowMaxOp op) {
   const Fragment &tile = fragments.at(op.getTile());
-  RowVector max = gather(rowVectors.at(op.getInit()));
+  Values max = rowsOf(op.getInit());
   // Two chains for each row hide the latency of one.
-  Values best(2 * max.elements.size());
+  Values best(2 * max.size());
   for (auto [i, element] : llvm::enumerate(tile.elements)) {
     Value &chain = best[2 * tile.rowOf(i) + i % 2];
     chain = chain ? emit.max(chain, element) : element;
   }
-  for (size_t row = 0; row < max.elements.size(); ++row) {
+  for (size_t row = 0; row < max.size(); ++row) {
     Value lanes = emit.max(best[2 * row], best[2 * row + 1]);
     lanes = emit.max(lanes, emit.shuffleXor(lanes, 1));
     lanes = emit.max(lanes, emit.shuffleXor(lanes, 2));
-    max.elements[row] = emit.max(max.elements[row], lanes);
+    max[row] = emit.max(max[row], lanes);
   }
-  rowVectors[op.getResult()] = max;
+  setRegisters(op.getResult(), max);
 }
 
 void KernelLowering::lower(Exp2Op op) {
   Value scale = emit.f32(op.getScale().convertToFloat());
-  RowVector reference = gather(rowVectors.at(op.getReference()));
+  Values reference = rowsOf(op.getReference());
   auto type = cast<TileType>(op.getTile().getType());
   // What exp2 adds to a scaled score: minus the scaled reference, 0 for a row that has seen no key.
   // One rounded product for all keys of a row: its error cancels.
-  Value raise = isOptimistic && lazy->raise ? emit.f32(lazy->raise) : Value();
+  Value raise = op.getRaise().isZero() ? Value() : emit.f32(op.getRaise().convertToFloat());
+  auto isUnset = [&](Value row) {
+    return emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(-infinity));
+  };
   Values offsets;
-  for (Value row : reference.elements) {
-    Value unset = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(-infinity));
+  for (Value row : reference) {
+    Value unset = isUnset(row);
     Value scaled = raise ? emit.fma(row, scale, raise) : emit.mul(row, scale);
     offsets.push_back(emit.negate(emit.select(unset, emit.f32(0.0f), scaled)));
   }
-  // f16 tells 1 from the neighbour of 1 that a rounded product of thousands gives: there the
-  // difference comes first, as on the CPU, and the largest probability is 1.
-  bool subtractsFirst = valueType.isF16() && !isOptimistic;
   auto power = [&](Value element, size_t row) {
-    if (!subtractsFirst)
+    if (!op.getDifferenceFirst())
       return emit.exp2(emit.fma(element, scale, offsets[row]));
-    Value base = reference.elements[row];
-    Value unset = emit.compare(arith::CmpFPredicate::OEQ, base, emit.f32(-infinity));
-    base = emit.select(unset, emit.f32(0.0f), base);
+    Value base = emit.select(isUnset(reference[row]), emit.f32(0.0f), reference[row]);
     return emit.exp2(emit.mul(emit.sub(element, base), scale));
   };
   Values powers;
   if (type.isRowVector()) {
-    RowVector rows = gather(rowVectors.at(op.getTile()));
-    for (auto [row, element] : llvm::enumerate(rows.elements)) {
+    for (auto [row, element] : llvm::enumerate(rowsOf(op.getTile()))) {
       // Factors are ratios of what the tiles subtracted.
-      powers.push_back(subtractsFirst
+      powers.push_back(op.getDifferenceFirst()
                            ? power(element, row)
                            : emit.exp2(emit.add(emit.mul(element, scale), offsets[row])));
     }
@@ -229,7 +188,7 @@ void KernelLowering::lower(Exp2Op op) {
     for (auto [i, element] : llvm::enumerate(tile.elements))
       powers.push_back(power(element, tile.rowOf(i)));
   }
-  setRegisters(op.getResult(), powers, /*isSpread=*/false);
+  setRegisters(op.getResult(), powers);
 }
 
 void KernelLowering::lower(RowSumOp op) {
@@ -243,29 +202,7 @@ void KernelLowering::lower(RowSumOp op) {
   }
   for (size_t row = 0; row < chains.size(); row += 2)
     sums.push_back(emit.add(chains[row], chains[row + 1]));
-  rowVectors[op.getResult()] = {sums, /*isSpread=*/true};
-}
-
-//===----------------------------------------------------------------------===//
-// Row vectors
-//===----------------------------------------------------------------------===//
-
-void KernelLowering::lower(FmaOp op) {
-  // a b + c: the factor is of the whole row, the other two may be parts.
-  RowVector a = rowVectors.at(op.getA()), b = gather(rowVectors.at(op.getB())),
-            c = rowVectors.at(op.getC());
-  if (a.isSpread || c.isSpread)
-    a = spread(a), c = spread(c);
-  rowVectors[op.getResult()] =
-      combine({a, b, c}, [&](ArrayRef<Value> in) { return emit.fma(in[0], in[1], in[2]); });
-}
-
-void KernelLowering::lower(AddOp op) {
-  RowVector a = rowVectors.at(op.getA()), b = rowVectors.at(op.getB());
-  if (a.isSpread || b.isSpread)
-    a = spread(a), b = spread(b);
-  rowVectors[op.getResult()] =
-      combine({a, b}, [&](ArrayRef<Value> in) { return emit.add(in[0], in[1]); });
+  setRegisters(op.getResult(), sums);
 }
 
 //===----------------------------------------------------------------------===//
@@ -274,36 +211,31 @@ void KernelLowering::lower(AddOp op) {
 
 void KernelLowering::lower(ScaleRowsOp op) {
   Fragment tile = fragments.at(op.getTile());
-  if (matchPattern(scalar(op.getCondition()), m_Zero())) {
-    fragments[op.getResult()] = tile;
-    return;
-  }
-  RowVector factors = gather(rowVectors.at(op.getFactors()));
+  Values factors = rowsOf(op.getFactors());
   auto scaled = [&] {
     Values elements;
     for (auto [i, element] : llvm::enumerate(tile.elements))
-      elements.push_back(emit.mul(element, factors.elements[tile.rowOf(i)]));
+      elements.push_back(emit.mul(element, factors[tile.rowOf(i)]));
     return elements;
   };
-  // Where rows may always be raised, the warp looks whether one of its rows has been.
-  Value condition = scalar(op.getCondition());
-  if (matchPattern(condition, m_One())) {
-    Value differs;
-    for (Value factor : factors.elements) {
-      Value row = emit.compare(arith::CmpFPredicate::UNE, factor, emit.f32(1.0f));
-      differs = differs ? emit.bitOr(differs, row) : row;
-    }
-    condition = emit.any(differs);
+  if (!op.getMostlyOnes()) {
+    fragments[op.getResult()] = {scaled(), tile.columns};
+    return;
   }
-  fragments[op.getResult()] = {emit.choose(condition, scaled, [&] { return tile.elements; }),
-                               tile.columns};
+  // The warp looks whether one of its rows has a factor that is not 1.
+  Value differs;
+  for (Value factor : factors) {
+    Value row = emit.compare(arith::CmpFPredicate::UNE, factor, emit.f32(1.0f));
+    differs = differs ? emit.bitOr(differs, row) : row;
+  }
+  fragments[op.getResult()] = {
+      emit.choose(emit.any(differs), scaled, [&] { return tile.elements; }), tile.columns};
 }
 
 void KernelLowering::lower(NormalizeOp op) {
   Fragment tile = fragments.at(op.getAcc());
-  RowVector sum = gather(rowVectors.at(op.getSum()));
   Values inverses;
-  for (Value row : sum.elements) {
+  for (Value row : rowsOf(op.getSum())) {
     Value empty = emit.compare(arith::CmpFPredicate::OEQ, row, emit.f32(0.0f));
     inverses.push_back(emit.select(empty, emit.f32(0.0f), emit.reciprocal(row)));
   }
@@ -314,11 +246,10 @@ void KernelLowering::lower(NormalizeOp op) {
 }
 
 void KernelLowering::lower(LseOp op) {
-  RowVector reference = gather(rowVectors.at(op.getReference())), result;
-  // Probabilities, and with them the sums, are smaller where references were raised.
-  RowVector sum = gather(isOptimistic ? laneSum : rowVectors.at(op.getSum()));
-  float raise = isOptimistic ? lazy->raise : 0.0f;
-  for (auto [max, total] : llvm::zip_equal(reference.elements, sum.elements)) {
+  Values reference = rowsOf(op.getReference()), sum = rowsOf(op.getSum()), result;
+  Value scale = emit.f32(op.getScale().convertToFloat());
+  float raise = op.getRaise() ? op.getRaise()->convertToFloat() : 0.0f;
+  for (auto [max, total] : llvm::zip_equal(reference, sum)) {
     Value empty = emit.compare(arith::CmpFPredicate::OEQ, total, emit.f32(0.0f));
     Value log;
     if (raise == 0.0f) {
@@ -332,15 +263,56 @@ void KernelLowering::lower(LseOp op) {
     }
     log = emit.mul(log, emit.f32(ln2));
     Value finite;
-    if (isOptimistic) {
+    if (op.getRaise()) {
       // The rounded number that exponents subtract: its error has to cancel here, too.
-      Value scale = emit.f32(lazy->powers.getScale().convertToFloat());
       Value subtracted = emit.sub(emit.fma(max, scale, emit.f32(raise)), emit.f32(raise));
       finite = emit.fma(subtracted, emit.f32(ln2), log);
     } else {
-      finite = emit.fma(max, emit.f32(op.getScale().convertToFloat()), log);
+      finite = emit.fma(max, scale, log);
     }
-    result.elements.push_back(emit.select(empty, emit.f32(-infinity), finite));
+    result.push_back(emit.select(empty, emit.f32(-infinity), finite));
   }
-  rowVectors[op.getResult()] = result;
+  setRegisters(op.getResult(), result);
+}
+
+//===----------------------------------------------------------------------===//
+// Columns of row sums
+//===----------------------------------------------------------------------===//
+
+Value KernelLowering::halfOfOnes() {
+  return emit.i32(valueType.isBF16() ? 0x3F803F80 : 0x3C003C00);
+}
+
+/// The parts of an accumulator with columns of row sums.
+static std::pair<Fragment, KernelLowering::Values> splitSumColumns(const Fragment &wide) {
+  Fragment acc{{}, wide.columns - sumColumns};
+  KernelLowering::Values sums;
+  size_t blockSize = acc.columns / 2;
+  for (ArrayRef<Value> rest = wide.elements; !rest.empty();
+       rest = rest.drop_front(blockSize + sumColumns / 2)) {
+    llvm::append_range(acc.elements, rest.take_front(blockSize));
+    // All columns are the same; of the four numbers of a lane two are of each of its rows.
+    sums.append({rest[blockSize], rest[blockSize + 2]});
+  }
+  return {acc, sums};
+}
+
+void KernelLowering::lower(RowSumsOfOp op) {
+  setRegisters(op.getSums(), splitSumColumns(fragments.at(op.getWide())).second);
+}
+
+void KernelLowering::lower(SplitSumsOp op) {
+  auto [acc, sums] = splitSumColumns(fragments.at(op.getWide()));
+  fragments[op.getAcc()] = acc;
+  setRegisters(op.getSums(), sums);
+}
+
+void KernelLowering::lower(NotFiniteOp op) {
+  // 0 x is 0 or a NaN.
+  constexpr size_t numChains = 4;
+  Values chains(numChains, emit.f32(0.0f));
+  for (auto [i, element] : llvm::enumerate(fragments.at(op.getTile()).elements))
+    chains[i % numChains] = emit.fma(element, emit.f32(0.0f), chains[i % numChains]);
+  Value sum = emit.add(emit.add(chains[0], chains[1]), emit.add(chains[2], chains[3]));
+  mapping.map(op.getResult(), emit.compare(arith::CmpFPredicate::UNO, sum, sum));
 }

@@ -191,7 +191,8 @@ Fragment WarpPath::accumulate(Fragment acc, const Fragment &probabilities,
                               const SharedTile &value) {
   int64_t repeats = kernel.geometry.repeats;
   MutableArrayRef<Value> elements(acc.elements);
-  Value ones = kernel.isOptimistic ? kernel.halfOfOnes() : Value();
+  bool hasSums = acc.columns != value.columns;
+  Value ones = hasSums ? kernel.halfOfOnes() : Value();
   for (int64_t step = 0; step < value.rows / 16; ++step) {
     SmallVector<std::array<Value, 4>> left;
     for (int64_t repeat = 0; repeat < repeats; ++repeat)
@@ -203,7 +204,7 @@ Fragment WarpPath::accumulate(Fragment acc, const Fragment &probabilities,
           multiply(elements.slice(repeat * acc.columns / 2 + (2 * pair + half) * 4, 4),
                    left[repeat], ArrayRef(right).slice(2 * half, 2));
     }
-    if (kernel.isOptimistic)
+    if (hasSums)
       for (int64_t repeat = 0; repeat < repeats; ++repeat)
         multiply(elements.slice((repeat + 1) * acc.columns / 2 - 4, 4), left[repeat], {ones, ones});
   }
@@ -227,15 +228,14 @@ LogicalResult WarpPath::lowerPoint(KeyLoopOp loop) {
   if (failed(kernel.lowerBefore(loop)))
     return failure();
   auto stageLoads = kernel.stageLoads(loop);
-  auto queries = kernel.outerLoads(loop);
-  if (failed(stageLoads) || failed(queries))
+  if (failed(stageLoads))
     return failure();
   loads = *stageLoads;
   element = loads.back().getTile().getType().getElementType();
   ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
   stages = schedule ? schedule.getStages().value_or(2) : 2;
 
-  for (LoadOp load : *queries) {
+  for (LoadOp load : kernel.outerLoads(loop)) {
     TileType type = load.getTile().getType();
     SharedTile tile = kernel.allocateTile(type.getRows(), type.getColumns());
     kernel.sharedTiles[load.getTile()] = tile;
@@ -247,14 +247,23 @@ LogicalResult WarpPath::lowerPoint(KeyLoopOp loop) {
     ring.push_back({kernel.allocateShared(stages * type.getRows() * type.getColumns() * 2),
                     type.getRows(), type.getColumns()});
   }
-  auto emitPass = [&] {
-    return success(succeeded(emitLoop(loop)) && succeeded(kernel.lowerBehind(loop)));
+  auto emitPass = [&](KeyLoopOp pass) {
+    return success(succeeded(emitLoop(pass)) && succeeded(kernel.lowerBehind(pass)));
   };
-  LogicalResult result = emitPass();
-  if (succeeded(result) && kernel.lazy) {
-    kernel.startSecondPass();
-    emit.when(anyOfBlock(emit, kernel.overflows), [&] { result = emitPass(); });
-  }
+  LogicalResult result = emitPass(loop);
+  if (failed(result) || !kernel.retry)
+    return result;
+  KeyLoopOp again = kernel.retryLoop();
+  stageLoads = kernel.stageLoads(again);
+  if (failed(stageLoads))
+    return failure();
+  loads = *stageLoads;
+  Value fails = kernel.scalar(kernel.retry.getCondition());
+  emit.when(anyOfBlock(emit, fails), [&] {
+    result = kernel.lowerUntil(again);
+    if (succeeded(result))
+      result = emitPass(again);
+  });
   return result;
 }
 
@@ -319,7 +328,7 @@ LogicalResult WarpPath::emitLoop(KeyLoopOp loop) {
         KernelLowering::State after = KernelLowering::unflatten(state, values.drop_back());
         FailureOr<KernelLowering::Weights> weights = failure();
         if (succeeded(kernel.lowerScores(loop, ArrayRef(tiles).drop_back())))
-          weights = kernel.lowerSoftmax(loop, key, after);
+          weights = kernel.lowerSoftmax(loop, key, after, /*isFirst=*/false);
         if (failed(weights) || failed(kernel.lowerAccumulate(loop, *weights, tiles.back(), after,
                                                              emit.equal(stage, emit.i32(0))))) {
           result = failure();

@@ -303,7 +303,7 @@ WarpgroupPath::emitInSequence(KeyLoopOp loop, KernelLowering::State state, RingP
         Value key = emit.toIndex(first);
         limitValues(loop, key);
         issueScores(loop);
-        auto weights = lowerTile(loop, key, after);
+        auto weights = lowerTile(loop, key, after, /*isFirst=*/false);
         SharedTile value = tileAt(rings.back(), valuePosition.stage);
         Value isFirstStage = emit.equal(valuePosition.stage, emit.i32(0));
         if (failed(weights) ||
@@ -337,10 +337,11 @@ void WarpgroupPath::limitValues(KeyLoopOp loop, Value key) {
 }
 
 FailureOr<KernelLowering::Weights> WarpgroupPath::lowerTile(KeyLoopOp loop, Value key,
-                                                            KernelLowering::State &state) {
+                                                            KernelLowering::State &state,
+                                                            bool isFirst) {
   if (failed(kernel.lowerScores(loop, tileAt(rings.front(), scorePosition.stage))))
     return failure();
-  return kernel.lowerSoftmax(loop, key, state);
+  return kernel.lowerSoftmax(loop, key, state, isFirst);
 }
 
 FailureOr<KernelLowering::State> WarpgroupPath::emitLoop(KeyLoopOp loop, RingPosition &position) {
@@ -395,8 +396,8 @@ FailureOr<RingPosition> WarpgroupPath::consumePoint(KeyLoopOp loop, Value round,
   kernel.finish(loop, *state);
   if (failed(kernel.lowerBehind(loop)))
     return failure();
-  if (kernel.lazy && !isSecondPass)
-    emit.when(emit.any(kernel.overflows), [&] { markPoint(round); });
+  if (kernel.retry && !isSecondPass)
+    emit.when(emit.any(kernel.scalar(kernel.retry.getCondition())), [&] { markPoint(round); });
   return position;
 }
 
@@ -414,10 +415,9 @@ FailureOr<WarpgroupPath::Values> WarpgroupPath::emitConsumers(KeyLoopOp loop, Va
 
 LogicalResult WarpgroupPath::prepare(KeyLoopOp loop) {
   auto loads = kernel.stageLoads(loop);
-  auto outerLoads = kernel.outerLoads(loop);
-  if (failed(loads) || failed(outerLoads))
+  if (failed(loads))
     return failure();
-  queries = *outerLoads;
+  queries = kernel.outerLoads(loop);
   if (loads->size() != 2)
     return loop.emitOpError("loads more than a key and a value tile, which the warpgroup path does "
                             "not support");
@@ -436,19 +436,19 @@ LogicalResult WarpgroupPath::prepare(KeyLoopOp loop) {
   for (LoadOp load : *loads) {
     TileType type = load.getTile().getType();
     SharedTile tile{Value(), type.getRows(), type.getColumns()};
-    // A panel of ones behind the values: see LazySoftmax.cpp.
-    bool hasOnes = kernel.isOptimistic && load == loads->back();
+    // A panel of ones behind the values, for the row sums.
+    bool hasOnes = kernel.hasSumColumns() && load == loads->back();
     int64_t stageBytes = tile.bytes() + (hasOnes ? tile.panelBytes() : 0);
     tile.base = kernel.allocateShared(stages * stageBytes);
     rings.push_back({load, tile, stageBytes, numBarriers, numBarriers + stages});
     numBarriers += 2 * stages;
   }
-  if (kernel.isOptimistic) {
+  if (kernel.hasSumColumns()) {
     for (int64_t stage = 0; stage < stages; ++stage)
       fillOnes(tileAt(rings.back(), emit.i32(stage)));
     fenceStores(emit);
   }
-  if (kernel.lazy) {
+  if (kernel.retry) {
     marks = kernel.allocateShared(numMarks + 4);
     emit.loop(emit.mul(kernel.thread, 4), emit.i32(numMarks + 4),
               emit.i32(4 * numThreads(kernel.geometry)), {}, [&](Value at, ValueRange) {
@@ -492,11 +492,16 @@ LogicalResult WarpgroupPath::lowerKernel(KeyLoopOp loop) {
   }
   if (failed(emitPass(loop, producer, consumers, roles)))
     return failure();
-  if (!kernel.lazy)
+  if (!kernel.retry)
     return success();
   isSecondPass = true;
-  kernel.startSecondPass();
-  return emitPass(loop, producer, consumers, roles);
+  KeyLoopOp again = kernel.retryLoop();
+  auto loads = kernel.stageLoads(again);
+  if (failed(loads))
+    return failure();
+  for (auto [ring, load] : llvm::zip_equal(rings, *loads))
+    ring.load = load;
+  return emitPass(again, producer, consumers, roles);
 }
 
 LogicalResult WarpgroupPath::emitPass(KeyLoopOp loop, Values &producer, Values &consumers,

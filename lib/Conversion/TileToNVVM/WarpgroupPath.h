@@ -68,8 +68,8 @@ private:
   void fillOnes(const SharedTile &value);
   /// Tiles in shared memory and barriers, ready for use.
   mlir::LogicalResult prepare(tile::KeyLoopOp loop);
-  /// `KernelLowering::forEachPoint`; in the second pass of a lazy softmax for those only that have
-  /// to be computed again. `body` gets the round, the parity of the barriers of its queries, and
+  /// `KernelLowering::forEachPoint`; in the second pass for those only that have to be
+  /// computed again. `body` gets the round, the parity of the barriers of its queries, and
   /// what is carried along.
   Values forEachPoint(ValueRange init, llvm::function_ref<Values(Value, Value, ValueRange)> body);
   /// Remembers that a point has to be computed again.
@@ -101,8 +101,8 @@ private:
   /// The value tile at hand is that of the key tile at `key`, which may reach beyond a limit.
   void limitValues(tile::KeyLoopOp loop, mlir::Value key);
   /// Scores and softmax of the key tile at `key`.
-  mlir::FailureOr<KernelLowering::Weights> lowerTile(tile::KeyLoopOp loop, mlir::Value key,
-                                                     KernelLowering::State &state);
+  mlir::FailureOr<KernelLowering::Weights>
+  lowerTile(tile::KeyLoopOp loop, mlir::Value key, KernelLowering::State &state, bool isFirst);
   /// Waits for the key tile at `scorePosition`, and issues its scores.
   void issueScores(tile::KeyLoopOp loop);
   /// Issues the scores of a key tile that is there, into the registers `spent`.
@@ -137,9 +137,9 @@ private:
   static constexpr int64_t numQueryBarriers = 4;
   Value fullQueries() { return barriers->at(isSecondPass ? 2 : 0); }
   Value emptyQueries() { return barriers->at(isSecondPass ? 3 : 1); }
-  /// Whether this is the second pass of a lazy softmax. A byte for each round, modulo their number,
-  /// says whether it has to be computed again (more than that is no harm); one behind them whether
-  /// some round has to.
+  /// Whether this is the second pass, which computes points again (`sfa_tile.retry`). A byte for
+  /// each round, modulo their number, says whether it has to (more than that is no harm); one behind
+  /// them whether some round has to.
   bool isSecondPass = false;
   static constexpr int64_t numMarks = 1024;
   Value marks;

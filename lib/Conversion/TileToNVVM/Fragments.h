@@ -45,8 +45,8 @@ struct Fragment {
   }
 };
 
-/// An f32 for each row of a row tile: two for each block of 16 rows. The four lanes of a row hold
-/// the same number, or numbers of which the row's is the sum.
+/// An f32 or a flag for each row of a row tile: two for each block of 16 rows. The four lanes of a
+/// row hold the same, or (`isSpread`) numbers of which the row's is the sum.
 struct RowVector {
   Emitter::Values elements;
   bool isSpread = false;

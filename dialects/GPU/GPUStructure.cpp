@@ -340,7 +340,7 @@ LogicalResult TileLoopOp::verifyRegions() {
   SmallVector<Type> accumulateResults{acc};
   llvm::append_range(accumulateResults, state);
   return success(
-      succeeded(verifyStage(*this, "load", getLoad(), index, {})) &&
+      succeeded(verifyStage(*this, "load", getLoad(), {index, builder.getI32Type()}, {})) &&
       succeeded(verifyStage(*this, "score", score, scoreTiles, scores)) &&
       succeeded(verifyStage(*this, "mask", getMask(), {index, scores.front()}, scores)) &&
       succeeded(verifyStage(*this, "softmax", softmax, softmaxArguments, softmaxResults)) &&

@@ -239,7 +239,7 @@ def GPU_TileLoopOp : GPU_Op<"tile_loop", [
 
     | stage | gets | yields |
     |---|---|---|
-    | `load` | number of the first key | nothing: it starts the copies of a tile, where the consumers copy themselves |
+    | `load` | number of the first key, place in the rings | nothing: it starts the copies of a tile, where the consumers copy themselves |
     | `score` | tiles at a place of the score rings | scores |
     | `mask` | number of the first key, scores | scores |
     | `trim` | number of the first key, tile of values | nothing: it clears rows of another sequence, where there may be some |

@@ -61,6 +61,39 @@ def ConvertTileToCPUPass : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+def SFAGPUSpecializePass : Pass<"sfa-gpu-specialize", "::mlir::ModuleOp"> {
+  let summary = "Give the work of a kernel over tiles to the warps of a block";
+  let description = [{
+    Every `sfa_tile.kernel` with a key loop becomes a `sfa_gpu.kernel`. On `sm_90a` a warpgroup copies tiles into rings in
+    shared memory and others compute; on all other chips all warps do both. The loop over key tiles becomes a
+    `sfa_gpu.tile_loop`, whose stages hold what a tile needs. Points that have to be computed again become a second pass of
+    all roles over the grid. Does not change what is computed.
+  }];
+  let options = [
+    Option<"chip", "chip", "std::string", /*default=*/"\"sm_80\"",
+           "sm_80, sm_86, sm_87, sm_89, sm_90, sm_90a, sm_100 or sm_120">,
+  ];
+  let dependentDialects = ["::sfa::simt::GPUDialect"];
+}
+
+def SFAGPUPipelinePass : Pass<"sfa-gpu-pipeline", "::mlir::ModuleOp"> {
+  let summary = "Order the stages of loops over tiles";
+  let description = [{
+    Every `sfa_gpu.tile_loop` becomes an `scf.for`, by its attributes: tiles one after the other; with lookahead, where the
+    scores of a tile are under way during the softmax of the tile before, and with turns; or, where the warps copy
+    themselves, with the tiles that come next on their way. Does not change what is computed.
+  }];
+  let dependentDialects = ["::sfa::simt::GPUDialect"];
+}
+
+def SFAGPUAllocatePass : Pass<"sfa-gpu-allocate", "::mlir::ModuleOp"> {
+  let summary = "Give rings, barriers and marks their places in shared memory";
+  let description = [{
+    Also lists the tensor maps that the copies of a kernel need: see `sfa_gpu.kernel`.
+  }];
+  let dependentDialects = ["::sfa::simt::GPUDialect"];
+}
+
 def ConvertTileToNVVMPass : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
   let summary = "Lower kernels over tiles to threads, fragments, copies and matrix units of a GPU";
   let description = [{

@@ -6,6 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Conversion/TileToGPU/Scores/Scores.h"
+#include "dialects/GPU/GPU.h"
 #include "dialects/SFA/SFA.h"
 #include "dialects/Tile/Tile.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -41,11 +43,12 @@
 using namespace mlir;
 
 void sfa::registerDialects(DialectRegistry &registry) {
-  registry.insert<SFADialect, tile::TileDialect, arith::ArithDialect,
+  registry.insert<SFADialect, tile::TileDialect, simt::GPUDialect, arith::ArithDialect,
                   bufferization::BufferizationDialect, cf::ControlFlowDialect, func::FuncDialect,
                   ::mlir::gpu::GPUDialect, LLVM::LLVMDialect, math::MathDialect,
                   memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect,
                   tensor::TensorDialect, vector::VectorDialect>();
+  simt::registerScores(registry);
   registerConvertFuncToLLVMInterface(registry);
   registerConvertMathToLLVMInterface(registry);
   registerConvertMemRefToLLVMInterface(registry);

@@ -75,6 +75,10 @@ void sfa::buildSFAToNVVMPipeline(OpPassManager &manager, const PTXPipelineOption
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
 
+  manager.addPass(createSFAGPUSpecializePass({options.chip}));
+  manager.addPass(createSFAGPUPipelinePass());
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createSFAGPUAllocatePass());
   manager.addPass(createConvertTileToNVVMPass({options.chip}));
   OpPassManager &kernels = manager.nest<::mlir::gpu::GPUModuleOp>();
   kernels.addPass(createCanonicalizerPass());

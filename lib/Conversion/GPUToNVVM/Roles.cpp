@@ -27,19 +27,15 @@ struct LowerRoles : OpConversionPattern<RolesOp> {
     Emitter emit(op.getLoc(), rewriter);
     int64_t end = 0;
     size_t count = op.getBodies().size();
-    for (size_t role = 0; role < count; ++role) {
-      Block *place = rewriter.getInsertionBlock();
-      if (role + 1 < count) {
-        end += op.getWarps()[role];
-        auto choice = scf::IfOp::create(rewriter, op.getLoc(), TypeRange(), isBelow(emit, end),
-                                        /*addThenBlock=*/true, /*addElseBlock=*/true);
-        inlineRole(op, role, choice.thenBlock(), rewriter);
-        rewriter.setInsertionPointToStart(choice.elseBlock());
-        emit.setInsertionPointToStart(choice.elseBlock());
-      } else {
-        inlineRole(op, role, place, rewriter);
-      }
+    Operation *place = op;
+    for (size_t role = 0; role + 1 < count; ++role) {
+      emit.setInsertionPoint(place);
+      end += op.getWarps()[role];
+      auto choice = emit.make<scf::IfOp>(isBelow(emit, end), /*withElseRegion=*/true);
+      inlineRole(op, role, choice.thenYield(), rewriter);
+      place = choice.elseYield();
     }
+    inlineRole(op, count - 1, place, rewriter);
     rewriter.eraseOp(op);
     return success();
   }
@@ -51,13 +47,10 @@ struct LowerRoles : OpConversionPattern<RolesOp> {
     return emit.equal(emit.shiftRight(function.thread, llvm::Log2_64(32 * warps)), emit.i32(0));
   }
 
-  /// Moves the body of `role` to the insertion point of the rewriter in `block`, or to its start.
-  static void inlineRole(RolesOp op, size_t role, Block *block,
+  /// Moves the body of `role` before `end`.
+  static void inlineRole(RolesOp op, size_t role, Operation *end,
                          ConversionPatternRewriter &rewriter) {
     OpBuilder::InsertionGuard guard(rewriter);
-    Operation *end = block->mightHaveTerminator() && block->getParentOp() != op->getParentOp()
-                         ? block->getTerminator()
-                         : op.getOperation();
     rewriter.setInsertionPoint(end);
     if (int64_t registers = op.getRegisters()[role]) {
       // The registers of all threads are shared: one role gives up what another gets.

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../GPUToNVVM/GPUToNVVM.h"
 #include "KernelLowering.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/SymbolTable.h"
@@ -33,11 +34,13 @@ struct LoweredKernel {
 
 /// Those of dense tiles: on every path some rows are loaded 16 bytes at a time, and a result takes
 /// what a later kernel may load. Codes have rows of any length.
-static SmallVector<int64_t> findAlignedMemories(KernelOp kernel) {
+template <class Kernel>
+static SmallVector<int64_t> findAlignedMemories(Kernel kernel) {
   SmallVector<int64_t> found;
   for (auto [number, memory] : llvm::enumerate(kernel.getMemories()))
     if (cast<MemRefType>(memory.getType()).getRank() == 4 &&
-        llvm::any_of(memory.getUsers(), llvm::IsaPred<LoadOp, StoreOp, CombineOp>))
+        llvm::any_of(memory.getUsers(), llvm::IsaPred<LoadOp, StoreOp, CombineOp, simt::CopyOp,
+                                                      simt::CopyByThreadsOp, simt::StoreOp>))
       found.push_back(static_cast<int64_t>(number));
   return found;
 }
@@ -53,7 +56,8 @@ struct ConvertTileToNVVM : sfa::impl::ConvertTileToNVVMPassBase<ConvertTileToNVV
       return signalPassFailure();
     }
     SmallVector<KernelOp> kernels(module.getOps<KernelOp>());
-    if (kernels.empty())
+    SmallVector<simt::KernelOp> blocks(module.getOps<simt::KernelOp>());
+    if (kernels.empty() && blocks.empty())
       return;
 
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
@@ -72,6 +76,22 @@ struct ConvertTileToNVVM : sfa::impl::ConvertTileToNVVMPassBase<ConvertTileToNVV
         return signalPassFailure();
       lowered[kernel.getSymName()] = {*function, lowering.getResources(),
                                       findAlignedMemories(kernel)};
+    }
+    for (simt::KernelOp kernel : blocks) {
+      SmallVector<int64_t> aligned = findAlignedMemories(kernel);
+      kernel->moveBefore(container.getBody(), container.getBody()->end());
+      FailureOr<simt::KernelResources> found = simt::lowerKernel(kernel, *target);
+      if (failed(found))
+        return signalPassFailure();
+      sfa::gpu::KernelResources resources;
+      resources.numThreads = found->numThreads;
+      resources.sharedBytes = found->sharedBytes;
+      resources.isPersistent = found->isPersistent;
+      for (size_t i = 0; i + 2 < found->tensorMaps.size(); i += 3)
+        resources.tensorMaps.push_back({static_cast<unsigned>(found->tensorMaps[i]),
+                                        found->tensorMaps[i + 1], found->tensorMaps[i + 2]});
+      auto function = SymbolTable(container).lookup<LLVM::LLVMFuncOp>(found->name);
+      lowered[found->name] = {function, resources, aligned};
     }
     SmallVector<LaunchOp> launches;
     module.walk([&](LaunchOp launch) { launches.push_back(launch); });

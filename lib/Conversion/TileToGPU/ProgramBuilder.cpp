@@ -1,0 +1,214 @@
+//===- ProgramBuilder.cpp - The program of a block from parts of a tile program -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ProgramBuilder.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::simt;
+
+//===----------------------------------------------------------------------===//
+// Kernel
+//===----------------------------------------------------------------------===//
+
+KernelOp ProgramBuilder::startKernel(int64_t warps, int64_t firstConsumer) {
+  tile::KernelOp source = program.kernel;
+  auto kernel = make<KernelOp>(source.getSymNameAttr(), getI64IntegerAttr(warps),
+                               getI64IntegerAttr(firstConsumer), getI64IntegerAttr(warps),
+                               program.isPersistent ? getUnitAttr() : UnitAttr());
+  Block *body = createBlock(&kernel.getBody());
+  for (BlockArgument memory : source.getMemories())
+    mapping.map(memory, body->addArgument(memory.getType(), memory.getLoc()));
+  make<ReturnOp>();
+  setInsertionPoint(body->getTerminator());
+  return kernel;
+}
+
+RingOp ProgramBuilder::makeRing(tile::LoadOp load, int64_t stages, std::optional<int64_t> readers,
+                                TileForm form, bool ones) {
+  tile::TileType tile = load.getTile().getType();
+  auto shared = SharedType::get(getContext(), tile.getShape(), tile.getElementType(), form);
+  auto count = [&](std::optional<int64_t> number) {
+    return number ? getI64IntegerAttr(*number) : IntegerAttr();
+  };
+  return make<RingOp>(RingType::get(getContext(), stages, shared),
+                      count(readers ? std::optional<int64_t>(1) : std::nullopt), count(readers),
+                      ones ? getUnitAttr() : UnitAttr(), Value(), IntegerAttr(), IntegerAttr());
+}
+
+/// The form in which the operation that forms scores wants `tile`.
+static TileForm formFor(const TilePass &pass, Value tile) {
+  ScoreOpInterface score = pass.score;
+  for (OpOperand &operand : score->getOpOperands())
+    if (operand.get() == tile)
+      return score.getTileForm(operand.getOperandNumber());
+  return TileForm::Swizzled;
+}
+
+TileForm ProgramBuilder::residentForm(const TilePass &pass, tile::LoadOp load) {
+  return formFor(pass, load.getTile());
+}
+
+TileForm ProgramBuilder::stagedForm(const TilePass &pass, size_t number) {
+  tile::KeyLoopOp loop = pass.loop;
+  if (number >= loop.getScore().getNumArguments())
+    return TileForm::Swizzled; // values
+  return formFor(pass, loop.getScore().getArgument(number));
+}
+
+//===----------------------------------------------------------------------===//
+// Operations outside of loops
+//===----------------------------------------------------------------------===//
+
+static bool isOnTiles(Operation *op) {
+  auto isTile = [](Type type) { return isa<tile::TileType>(type); };
+  return llvm::any_of(op->getOperandTypes(), isTile) || llvm::any_of(op->getResultTypes(), isTile);
+}
+
+void ProgramBuilder::cloneOperation(Operation *op) {
+  setLoc(op->getLoc());
+  clone(*op, mapping);
+}
+
+void ProgramBuilder::cloneOperations(ArrayRef<Operation *> operations, bool onlyNumbers,
+                                     Value lane) {
+  for (Operation *op : operations) {
+    if (isa<tile::LoadOp>(op) || (onlyNumbers && isOnTiles(op)))
+      continue;
+    auto store = dyn_cast<tile::StoreOp>(op);
+    if (!store) {
+      cloneOperation(op);
+      continue;
+    }
+    setLoc(op->getLoc());
+    auto in = [&](Value value) { return value ? mapping.lookup(value) : Value(); };
+    make<StoreOp>(in(store.getTile()), in(store.getMemory()), in(store.getBatch()),
+                  in(store.getHead()), in(store.getRow()), in(store.getLimit()),
+                  store.getHeadsAttr(), lane);
+  }
+}
+
+void ProgramBuilder::cloneStageNumbers(const TilePass &pass, Value key) {
+  tile::KeyLoopOp loop = pass.loop;
+  mapping.map(loop.getLoad().getArgument(0), key);
+  for (Operation &op : loop.getLoad().front().without_terminator())
+    if (!isa<tile::LoadOp>(op))
+      cloneOperation(&op);
+}
+
+//===----------------------------------------------------------------------===//
+// Stages
+//===----------------------------------------------------------------------===//
+
+Block *ProgramBuilder::startStage(Region &stage, TypeRange arguments) {
+  return createBlock(&stage, {}, arguments, SmallVector<Location>(arguments.size(), getLoc()));
+}
+
+void ProgramBuilder::cloneStage(Region &from, Region &to) {
+  mapping.map(from.getArguments(), to.getArguments());
+  for (Operation &op : from.front().without_terminator())
+    cloneOperation(&op);
+  SmallVector<Value> yielded;
+  for (Value value : tile::KeyLoopOp::getYielded(from))
+    yielded.push_back(mapping.lookup(value));
+  make<YieldOp>(yielded);
+}
+
+void ProgramBuilder::fillScore(const TilePass &pass, TileLoopOp loop, bool isAsynchronous) {
+  tile::KeyLoopOp source = pass.loop;
+  SmallVector<Type> tiles;
+  for (Value ring : loop.getScoreRings())
+    tiles.push_back(cast<RingType>(ring.getType()).getTile());
+  Block *block = startStage(loop.getScore(), tiles);
+  mapping.map(source.getScore().getArguments(), block->getArguments());
+  for (Operation &op : source.getScore().front().without_terminator()) {
+    auto score = dyn_cast<ScoreOpInterface>(op);
+    if (!score) {
+      cloneOperation(&op);
+      continue;
+    }
+    setLoc(op.getLoc());
+    SmallVector<Value> operands;
+    for (Value operand : op.getOperands())
+      operands.push_back(mapping.lookup(operand));
+    auto type = cast<tile::TileType>(op.getResult(0).getType());
+    mapping.map(op.getResult(0), score.emitScores(*this, operands, type, isAsynchronous));
+  }
+  make<YieldOp>(mapping.lookup(tile::KeyLoopOp::getYielded(source.getScore()).front()));
+}
+
+void ProgramBuilder::fillTrim(const TilePass &pass, TileLoopOp loop) {
+  Type value = cast<RingType>(loop.getValueRing().getType()).getTile();
+  Block *block = startStage(loop.getTrim(), {getIndexType(), value});
+  tile::LoadOp load = pass.valueLoad();
+  // Warps that copy themselves leave rows out.
+  if (load.getLimit() && loop.getPosition()) {
+    cloneStageNumbers(pass, block->getArgument(0));
+    Value two = make<arith::ConstantIndexOp>(2);
+    Value end = make<memref::DimOp>(mapping.lookup(load.getMemory()), two);
+    end = make<arith::MinSIOp>(end, mapping.lookup(load.getLimit()));
+    Value rows = make<arith::SubIOp>(end, mapping.lookup(load.getRow()));
+    make<ClearRowsOp>(block->getArgument(1), rows);
+  }
+  make<YieldOp>(ValueRange());
+}
+
+void ProgramBuilder::fillAccumulate(const TilePass &pass, TileLoopOp loop, bool isAsynchronous) {
+  tile::KeyLoopOp source = pass.loop;
+  Region &from = source.getAccumulate();
+  SmallVector<Type> types(from.getArgumentTypes());
+  types[2] = cast<RingType>(loop.getValueRing().getType()).getTile();
+  Block *block = startStage(loop.getAccumulate(), types);
+  mapping.map(from.getArguments(), block->getArguments());
+  for (Operation &op : from.front().without_terminator()) {
+    auto product = dyn_cast<tile::AccumulateOp>(op);
+    if (!product) {
+      cloneOperation(&op);
+      continue;
+    }
+    setLoc(op.getLoc());
+    Value acc = mapping.lookup(product.getAcc()), p = mapping.lookup(product.getProbabilities()),
+          value = mapping.lookup(product.getValue());
+    if (!isAsynchronous) {
+      mapping.map(product.getResult(), make<AccumulateOp>(acc, p, value).getResult());
+      continue;
+    }
+    auto tile = cast<tile::TileType>(p.getType());
+    auto operand = OperandType::get(getContext(), tile.getRows(), tile.getColumns(),
+                                    cast<SharedType>(value.getType()).getElementType());
+    Value left = make<PackOp>(operand, p);
+    Value pending = make<IssueAccumulateOp>(getPendingType(acc.getType()), acc, left, value);
+    mapping.map(product.getResult(), make<WaitOp>(pending, 0).getResult(0));
+  }
+  SmallVector<Value> yielded;
+  for (Value value : tile::KeyLoopOp::getYielded(from))
+    yielded.push_back(mapping.lookup(value));
+  make<YieldOp>(yielded);
+}
+
+void ProgramBuilder::fillStages(const TilePass &pass, TileLoopOp loop, ValueRange residents,
+                                bool isAsynchronous) {
+  OpBuilder::InsertionGuard guard(*this);
+  tile::KeyLoopOp source = pass.loop;
+  for (auto [load, tile] : llvm::zip_equal(pass.residents, residents)) {
+    tile::LoadOp resident = load;
+    mapping.map(resident.getTile(), tile);
+  }
+  if (loop.getLoad().empty()) {
+    startStage(loop.getLoad(), {getIndexType(), getI32Type()});
+    make<YieldOp>(ValueRange());
+  }
+  fillScore(pass, loop, isAsynchronous);
+  for (auto [from, to] : {std::pair<Region *, Region *>{&source.getMask(), &loop.getMask()},
+                          {&source.getSoftmax(), &loop.getSoftmax()}}) {
+    startStage(*to, from->getArgumentTypes());
+    cloneStage(*from, *to);
+  }
+  fillTrim(pass, loop);
+  fillAccumulate(pass, loop, isAsynchronous);
+}

@@ -1,0 +1,65 @@
+//===- TileProgram.h - What a kernel over tiles consists of -*- C++ -* -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_CONVERSION_TILETOGPU_TILEPROGRAM_H
+#define SFA_CONVERSION_TILETOGPU_TILEPROGRAM_H
+
+#include "dialects/GPU/GPU.h"
+#include "sfa/Target/Chip.h"
+
+namespace sfa::simt {
+
+/// One pass over the points of the grid: a loop over key tiles with what is before and behind it.
+struct TilePass {
+  tile::KeyLoopOp loop;
+  /// Operations before the loop and behind it, in order.
+  llvm::SmallVector<mlir::Operation *> before, behind;
+  /// Forms the scores, in the loop's stage `score`.
+  ScoreOpInterface score;
+  /// Loads before the loop whose tiles its stages read.
+  llvm::SmallVector<tile::LoadOp> residents;
+  /// Loads of the stage `load`: for the scores, then of the values.
+  llvm::SmallVector<tile::LoadOp> staged;
+
+  tile::LoadOp valueLoad() const { return staged.back(); }
+};
+
+/// A kernel with a loop over key tiles.
+struct TileProgram {
+  tile::KernelOp kernel;
+  /// The pass over all points, and the one over those that have to be computed again, if there is
+  /// one, with its condition.
+  TilePass main;
+  std::optional<TilePass> again;
+  mlir::Value againCondition;
+
+  int64_t qTile() { return main.loop.getAccType().getRows(); }
+  int64_t kTile() { return static_cast<int64_t>(main.loop.getStep()); }
+  int64_t consumers = 2, stages = 2, lookahead = 1;
+  bool takesTurns = false, hasQueriesInRegisters = false, isPersistent = false;
+};
+
+/// Finds the parts of `kernel`, and diagnoses what `chip` cannot do.
+mlir::FailureOr<TileProgram> analyze(tile::KernelOp kernel, const Chip &chip);
+
+/// Diagnoses tiles of several heads that do not give each warp, which owns `warpRows` rows of
+/// `qTile`, rows of one head; or any such tile where `warpRows` is 0.
+mlir::LogicalResult checkHeads(tile::KernelOp kernel, int64_t qTile, int64_t warpRows);
+
+/// Whether tiles of queries differ in the keys that they see.
+bool pointsDiffer(tile::KeyLoopOp loop);
+
+/// Emits the program of a block with roles: warpgroups that copy and warpgroups that compute
+/// (Warpgroups.cpp).
+mlir::LogicalResult specializeWarpgroups(TileProgram &program, mlir::OpBuilder &builder);
+/// Emits the program of a block whose warps all copy and compute (Warps.cpp).
+mlir::LogicalResult specializeWarps(TileProgram &program, mlir::OpBuilder &builder);
+
+} // namespace sfa::simt
+
+#endif // SFA_CONVERSION_TILETOGPU_TILEPROGRAM_H

@@ -16,9 +16,10 @@
 // the largest probability is not 1 as it is with an online softmax, stay exact. Sums of the
 // probabilities before they are rounded are formed only where the log-sum-exp needs them.
 //
-// Guard: bf16 and f32 have exponents to spare; references are raised by 8 binary orders, which
-// leaves probabilities some 130 orders to grow and 110 to shrink. (By more orders the exponents of
-// the largest probabilities would have more bits before the point and fewer behind it.) When the
+// Guard: bf16 has the exponents of f32; references are raised by 8 binary orders, which leaves
+// probabilities some 130 orders to grow and 110 to shrink. (By more orders the exponents of the
+// largest probabilities would have more bits before the point and fewer behind it; f32, which has
+// more bits to lose, does without.) When the
 // sums of a product are there, one tile later, rows whose tiles have added more than the guard's
 // threshold raise their reference, and the accumulator and the probabilities at hand are scaled.
 // Nobody asks in every tile but where `sfa_tile.is_due`, for the tiles since; f16, which has few
@@ -62,13 +63,18 @@ struct Limits {
   float muchGrowth;
   /// Whether sums are compared in every tile.
   bool isAlwaysDue;
+  /// Whether a score and its reference are subtracted before they are scaled: exponents of -8 and
+  /// less, which raised references give, have too few bits behind the point for probabilities of
+  /// f32.
+  bool differenceFirst;
 
   explicit Limits(Type valueType) {
-    bool isF16 = valueType.isF16();
-    raise = isF16 ? 0.0f : 8.0f;
-    threshold = isF16 ? 0x1p8f : std::ldexp(0x1p20f, -8);
+    bool isF16 = valueType.isF16(), isF32 = valueType.isF32();
+    raise = valueType.isBF16() ? 8.0f : 0.0f;
+    threshold = isF16 ? 0x1p8f : std::ldexp(0x1p20f, static_cast<int>(-raise));
     muchGrowth = isF16 ? 0x1p-4f : 0x1p-16f;
     isAlwaysDue = isF16;
+    differenceFirst = isF32;
   }
 };
 
@@ -132,6 +138,9 @@ public:
   Value lse(ValueRange results) const override {
     State state = unpack(results.drop_front());
     Value sum = context.create<TotalOp>(context.rowType(), state.unroundedSum);
+    if (limits.differenceFirst)
+      return context.create<LseOp>(context.rowType(), state.max, sum,
+                                   context.attribute(context.lseScale), /*raise=*/FloatAttr());
     return context.create<LseOp>(context.rowType(), state.max, sum,
                                  context.attribute(context.exponent),
                                  context.attribute(limits.raise));
@@ -252,9 +261,10 @@ ResultRange Lazy::choose(Value condition, TypeRange types, function_ref<Values()
 
 Value Lazy::referenceRatio(RowBuilder &row, Value before, Value after) const {
   Value scale = row.f32(context.exponent), raise = row.f32(limits.raise);
-  Value ratio =
-      row.exp2(row.sub(row.fma(before, scale, raise), row.fma(after, scale, raise)));
-  return row.select(row.isUnset(after), row.f32(1.0f), ratio);
+  Value sunk = limits.differenceFirst
+                   ? row.mul(row.sub(before, after), scale)
+                   : row.sub(row.fma(before, scale, raise), row.fma(after, scale, raise));
+  return row.select(row.isUnset(after), row.f32(1.0f), row.exp2(sunk));
 }
 
 Lazy::State Lazy::lookAtMaxima(Value scores, State state) const {
@@ -308,7 +318,8 @@ SoftmaxForm::Values Lazy::probabilities(Value scores, ValueRange values, Value i
 
   Value probabilities = context.create<Exp2Op>(
       context.scoreType, scores, next.max, context.attribute(context.exponent),
-      context.attribute(limits.raise), /*differenceFirst=*/UnitAttr());
+      context.attribute(limits.raise),
+      limits.differenceFirst ? context.builder.getUnitAttr() : UnitAttr());
   if (context.hasLse)
     next.unroundedSum = context.create<AddOp>(
         context.partialType(), next.unroundedSum,

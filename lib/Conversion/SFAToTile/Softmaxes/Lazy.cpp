@@ -50,6 +50,7 @@ static constexpr float unset = -std::numeric_limits<float>::infinity();
 /// By how many binary orders a reference is raised at once: so that the factors of what there is
 /// are no denormals.
 static constexpr float mostOrders = 96.0f;
+static constexpr float ln2 = 0.693147180559945309f;
 
 namespace {
 
@@ -88,6 +89,7 @@ struct RowBuilder : ImplicitLocOpBuilder {
   Value add(Value a, Value b) { return arith::AddFOp::create(*this, a, b); }
   Value sub(Value a, Value b) { return arith::SubFOp::create(*this, a, b); }
   Value mul(Value a, Value b) { return arith::MulFOp::create(*this, a, b); }
+  Value negate(Value a) { return arith::NegFOp::create(*this, a); }
   Value max(Value a, Value b) { return arith::MaxNumFOp::create(*this, a, b); }
   Value fma(Value a, Value b, Value c) { return math::FmaOp::create(*this, a, b, c); }
   Value exp2(Value a) { return math::Exp2Op::create(*this, a); }
@@ -189,8 +191,10 @@ private:
   ResultRange choose(Value condition, TypeRange types, function_ref<Values()> thenBody,
                      function_ref<Values()> elseBody) const;
 
-  /// In a row program: 2 to the power of what the scaled reference has sunk by.
+  /// In a row program: 2 to the power of what the scaled reference has sunk by, and the same with
+  /// an error of f32 however much that is.
   Value referenceRatio(RowBuilder &row, Value before, Value after) const;
+  Value exactRatio(RowBuilder &row, Value before, Value after) const;
   /// Raises references to the maxima of the scores at hand.
   State lookAtMaxima(Value scores, State state) const;
 
@@ -259,12 +263,28 @@ ResultRange Lazy::choose(Value condition, TypeRange types, function_ref<Values()
 // Softmax
 //===----------------------------------------------------------------------===//
 
+Value Lazy::exactRatio(RowBuilder &row, Value before, Value after) const {
+  // The difference of the references and what its rounding has lost (Knuth's TwoSum); the product
+  // with the scale and what that has lost.
+  Value scale = row.f32(context.exponent);
+  Value difference = row.sub(before, after), part = row.sub(difference, before);
+  Value lost = row.sub(row.sub(before, row.sub(difference, part)), row.add(after, part));
+  Value exponent = row.mul(difference, scale);
+  Value rest = row.fma(lost, scale, row.fma(difference, scale, row.negate(exponent)));
+  Value power = row.exp2(exponent);
+  // Nothing is lost where a row had no reference; its power is 0.
+  Value exact = row.fma(power, row.mul(rest, row.f32(ln2)), power);
+  return row.select(row.isUnset(before), power, exact);
+}
+
 Value Lazy::referenceRatio(RowBuilder &row, Value before, Value after) const {
   Value scale = row.f32(context.exponent), raise = row.f32(limits.raise);
-  Value sunk = limits.differenceFirst
-                   ? row.mul(row.sub(before, after), scale)
-                   : row.sub(row.fma(before, scale, raise), row.fma(after, scale, raise));
-  return row.select(row.isUnset(after), row.f32(1.0f), row.exp2(sunk));
+  Value ratio;
+  if (limits.differenceFirst)
+    ratio = exactRatio(row, before, after);
+  else
+    ratio = row.exp2(row.sub(row.fma(before, scale, raise), row.fma(after, scale, raise)));
+  return row.select(row.isUnset(after), row.f32(1.0f), ratio);
 }
 
 Lazy::State Lazy::lookAtMaxima(Value scores, State state) const {

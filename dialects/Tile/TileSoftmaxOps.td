@@ -78,7 +78,7 @@ def Tile_Exp2Op : Tile_Op<"exp2", [Pure, AllTypesMatch<["tile", "result"]>]> {
     vector as well.
 
     With `difference_first`, `exp2(scale * (tile - reference))`, which is exactly 1 for an element that is the reference.
-    There is no raise then. A target may always form the difference first where the raise is 0.
+    There is no raise then. A target may always form the difference first.
 
     Example:
 

@@ -161,24 +161,25 @@ void KernelLowering::lower(Exp2Op op) {
   auto tile = cast<TileType>(op.getTile().getType());
   Value reference = rowVector(op.getReference());
   Value scale = emit.splat(op.getScale().convertToFloat());
-  // What is subtracted. Without a raise the difference comes first: it is exact where it matters,
-  // near the maximum.
-  Value raise = op.getRaise().isZero() ? Value() : emit.splat(op.getRaise().convertToFloat());
-  auto baseOf = [&](Value reference) {
-    if (!raise)
-      return finiteReference(reference);
+  // The difference first: it is exact where it matters, near the maximum, and finite where scores
+  // are so large that a scaled reference is far from the scaled score that it is rounded from.
+  float raise = op.getRaise().convertToFloat();
+  Value sunk = raise == 0.0f ? Value() : emit.splat(-raise);
+  auto unlessUnset = [&](Value reference, Value sunk) {
     Value isUnset = emit.compare(arith::CmpFPredicate::OEQ, reference, emit.splat(-infinity));
-    return emit.select(isUnset, emit.splat(0.0f), emit.fma(reference, scale, raise));
+    return emit.select(isUnset, emit.splat(0.0f), sunk);
   };
-  auto element = [&](Value value, Value base) {
-    if (!raise)
-      return exp2(emit.mul(emit.sub(value, base), scale));
-    return exp2(emit.fma(value, scale, emit.make<arith::NegFOp>(base)));
+  auto element = [&](Value value, Value reference, Value lowered) {
+    Value difference = emit.sub(value, reference);
+    return exp2(lowered ? emit.fma(difference, scale, lowered) : emit.mul(difference, scale));
   };
   if (tile.isRowVector()) {
     rowVectors[op.getResult()] =
         mapRows(rowsOf(tile), {rowVector(op.getTile()), reference},
-                [&](ArrayRef<Value> in) { return element(in[0], baseOf(in[1])); });
+                [&](ArrayRef<Value> in) {
+                  Value lowered = sunk ? unlessUnset(in[1], sunk) : Value();
+                  return element(in[0], finiteReference(in[1]), lowered);
+                });
     return;
   }
 
@@ -190,10 +191,11 @@ void KernelLowering::lower(Exp2Op op) {
       sumOp = candidate;
   Value sums = sumOp ? allocateRows(from.rows) : Value();
   emit.loop(0, from.rows, 1, [&](Value row) {
-    Value base = raise ? baseOf(emit.broadcast(emit.load(reference, row)))
-                       : emit.broadcast(baseOf(emit.load(reference, row)));
+    Value rowReference = emit.load(reference, row);
+    Value lowered = sunk ? unlessUnset(emit.broadcast(rowReference), sunk) : Value();
+    rowReference = emit.broadcast(finiteReference(rowReference));
     auto power = [&](Value column) {
-      Value result = element(emit.loadVector(from.memory, {row, column}), base);
+      Value result = element(emit.loadVector(from.memory, {row, column}), rowReference, lowered);
       emit.storeVector(result, to.memory, {row, column});
       return result;
     };

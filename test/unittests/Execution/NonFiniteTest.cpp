@@ -146,7 +146,8 @@ INSTANTIATE_TEST_SUITE_P(All, NonFinite,
                          nameOf);
 
 /// A masked key has no effect, whatever is in it; values stay finite (0 * inf, as in
-/// FlashAttention).
+/// FlashAttention). With a lazy softmax rows of one tile are computed again together where one is
+/// not finite, so the others' numbers may be rounded differently.
 TEST(MaskedNonFinite, HasNoEffect) {
   Configuration base;
   base.mask = oracle::Mask::Causal;
@@ -169,9 +170,11 @@ TEST(MaskedNonFinite, HasNoEffect) {
         EXPECT_TRUE(std::isnan(after.lse[row])) << describeRepetition(c);
         continue;
       }
-      EXPECT_EQ(after.lse[row], before.lse[row]) << describeRepetition(c);
+      double tolerance = c.softmax == Softmax::Lazy ? 0x1p-20 : 0;
+      EXPECT_NEAR(after.lse[row], before.lse[row], tolerance) << describeRepetition(c);
       for (int64_t f = 0; f < c.dv; ++f)
-        EXPECT_EQ(after.o[row * c.dv + f], before.o[row * c.dv + f]) << describeRepetition(c);
+        EXPECT_NEAR(after.o[row * c.dv + f], before.o[row * c.dv + f], tolerance)
+            << describeRepetition(c);
     }
   }
 }

@@ -16,9 +16,10 @@
 // the largest probability is not 1 as it is with an online softmax, stay exact. Sums of the
 // probabilities before they are rounded are formed only where the log-sum-exp needs them.
 //
-// Guard: bf16 and f32 have exponents to spare; references are raised by 8 binary orders, which
-// leaves probabilities some 130 orders to grow and 110 to shrink. (By more orders the exponents of
-// the largest probabilities would have more bits before the point and fewer behind it.) When the
+// Guard: bf16 has the exponents of f32; references are raised by 8 binary orders, which leaves
+// probabilities some 130 orders to grow and 110 to shrink. (By more orders the exponents of the
+// largest probabilities would have more bits before the point and fewer behind it; f32, which has
+// more bits to lose, does without.) When the
 // sums of a product are there, one tile later, rows whose tiles have added more than the guard's
 // threshold raise their reference, and the accumulator and the probabilities at hand are scaled.
 // Nobody asks in every tile but where `sfa_tile.is_due`, for the tiles since; f16, which has few
@@ -49,6 +50,7 @@ static constexpr float unset = -std::numeric_limits<float>::infinity();
 /// By how many binary orders a reference is raised at once: so that the factors of what there is
 /// are no denormals.
 static constexpr float mostOrders = 96.0f;
+static constexpr float ln2 = 0.693147180559945309f;
 
 namespace {
 
@@ -62,13 +64,18 @@ struct Limits {
   float muchGrowth;
   /// Whether sums are compared in every tile.
   bool isAlwaysDue;
+  /// Whether a score and its reference are subtracted before they are scaled: exponents of -8 and
+  /// less, which raised references give, have too few bits behind the point for probabilities of
+  /// f32.
+  bool differenceFirst;
 
   explicit Limits(Type valueType) {
-    bool isF16 = valueType.isF16();
-    raise = isF16 ? 0.0f : 8.0f;
-    threshold = isF16 ? 0x1p8f : std::ldexp(0x1p20f, -8);
+    bool isF16 = valueType.isF16(), isF32 = valueType.isF32();
+    raise = valueType.isBF16() ? 8.0f : 0.0f;
+    threshold = isF16 ? 0x1p8f : std::ldexp(0x1p20f, static_cast<int>(-raise));
     muchGrowth = isF16 ? 0x1p-4f : 0x1p-16f;
     isAlwaysDue = isF16;
+    differenceFirst = isF32;
   }
 };
 
@@ -82,6 +89,7 @@ struct RowBuilder : ImplicitLocOpBuilder {
   Value add(Value a, Value b) { return arith::AddFOp::create(*this, a, b); }
   Value sub(Value a, Value b) { return arith::SubFOp::create(*this, a, b); }
   Value mul(Value a, Value b) { return arith::MulFOp::create(*this, a, b); }
+  Value negate(Value a) { return arith::NegFOp::create(*this, a); }
   Value max(Value a, Value b) { return arith::MaxNumFOp::create(*this, a, b); }
   Value fma(Value a, Value b, Value c) { return math::FmaOp::create(*this, a, b, c); }
   Value exp2(Value a) { return math::Exp2Op::create(*this, a); }
@@ -132,6 +140,9 @@ public:
   Value lse(ValueRange results) const override {
     State state = unpack(results.drop_front());
     Value sum = context.create<TotalOp>(context.rowType(), state.unroundedSum);
+    if (limits.differenceFirst)
+      return context.create<LseOp>(context.rowType(), state.max, sum,
+                                   context.attribute(context.lseScale), /*raise=*/FloatAttr());
     return context.create<LseOp>(context.rowType(), state.max, sum,
                                  context.attribute(context.exponent),
                                  context.attribute(limits.raise));
@@ -180,8 +191,10 @@ private:
   ResultRange choose(Value condition, TypeRange types, function_ref<Values()> thenBody,
                      function_ref<Values()> elseBody) const;
 
-  /// In a row program: 2 to the power of what the scaled reference has sunk by.
+  /// In a row program: 2 to the power of what the scaled reference has sunk by, and the same with
+  /// an error of f32 however much that is.
   Value referenceRatio(RowBuilder &row, Value before, Value after) const;
+  Value exactRatio(RowBuilder &row, Value before, Value after) const;
   /// Raises references to the maxima of the scores at hand.
   State lookAtMaxima(Value scores, State state) const;
 
@@ -250,10 +263,27 @@ ResultRange Lazy::choose(Value condition, TypeRange types, function_ref<Values()
 // Softmax
 //===----------------------------------------------------------------------===//
 
+Value Lazy::exactRatio(RowBuilder &row, Value before, Value after) const {
+  // The difference of the references and what its rounding has lost (Knuth's TwoSum); the product
+  // with the scale and what that has lost.
+  Value scale = row.f32(context.exponent);
+  Value difference = row.sub(before, after), part = row.sub(difference, before);
+  Value lost = row.sub(row.sub(before, row.sub(difference, part)), row.add(after, part));
+  Value exponent = row.mul(difference, scale);
+  Value rest = row.fma(lost, scale, row.fma(difference, scale, row.negate(exponent)));
+  Value power = row.exp2(exponent);
+  // Nothing is lost where a row had no reference; its power is 0.
+  Value exact = row.fma(power, row.mul(rest, row.f32(ln2)), power);
+  return row.select(row.isUnset(before), power, exact);
+}
+
 Value Lazy::referenceRatio(RowBuilder &row, Value before, Value after) const {
   Value scale = row.f32(context.exponent), raise = row.f32(limits.raise);
-  Value ratio =
-      row.exp2(row.sub(row.fma(before, scale, raise), row.fma(after, scale, raise)));
+  Value ratio;
+  if (limits.differenceFirst)
+    ratio = exactRatio(row, before, after);
+  else
+    ratio = row.exp2(row.sub(row.fma(before, scale, raise), row.fma(after, scale, raise)));
   return row.select(row.isUnset(after), row.f32(1.0f), ratio);
 }
 
@@ -308,7 +338,8 @@ SoftmaxForm::Values Lazy::probabilities(Value scores, ValueRange values, Value i
 
   Value probabilities = context.create<Exp2Op>(
       context.scoreType, scores, next.max, context.attribute(context.exponent),
-      context.attribute(limits.raise), /*differenceFirst=*/UnitAttr());
+      context.attribute(limits.raise),
+      limits.differenceFirst ? context.builder.getUnitAttr() : UnitAttr());
   if (context.hasLse)
     next.unroundedSum = context.create<AddOp>(
         context.partialType(), next.unroundedSum,

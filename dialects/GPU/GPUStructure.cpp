@@ -337,6 +337,7 @@ LogicalResult TileLoopOp::verifyRegions() {
   SmallVector<Type> accumulateArguments{acc, ofSoftmax.front(), value};
   llvm::append_range(accumulateArguments, state);
   llvm::append_range(accumulateArguments, extras);
+  accumulateArguments.push_back(builder.getI1Type());
   SmallVector<Type> accumulateResults{acc};
   llvm::append_range(accumulateResults, state);
   return success(

@@ -244,7 +244,7 @@ def GPU_TileLoopOp : GPU_Op<"tile_loop", [
     | `mask` | number of the first key, scores | scores |
     | `trim` | number of the first key, tile of values | nothing: it clears rows of another sequence, where there may be some |
     | `softmax` | scores, state, whether this is known to be the first tile | probabilities, state, what `accumulate` wants besides |
-    | `accumulate` | accumulator, probabilities, tile of values, state, and that | accumulator, state |
+    | `accumulate` | accumulator, probabilities, tile of values, state, that, and whether the tile is in the first place | accumulator, state |
 
     `resident` rings hold what all tiles need; they are given back when the last scores are there. `kept` operands are read by each
     product for the scores. Only the last tile needs `trim`. With `lookahead 1` the scores of a tile are under way during

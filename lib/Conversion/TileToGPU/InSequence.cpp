@@ -41,8 +41,8 @@ LoopBuilder::Values sfa::simt::buildInSequence(LoopBuilder &b) {
     Value tile = b.valuePlace(position);
     Values arguments{state.front(), weights.front(), tile};
     llvm::append_range(arguments, llvm::drop_begin(weights));
+    arguments.push_back(b.make<IsFirstPlaceOp>(b.getI1Type(), position));
     LoopBuilder::Stage accumulate(b, loop.getAccumulate(), arguments);
-    accumulate.isDue = b.make<IsFirstPlaceOp>(b.getI1Type(), position);
     accumulate.beforeIssue();
     b.make<AwaitOp>(loop.getValueRing(), position);
     b.trim(key, tile);

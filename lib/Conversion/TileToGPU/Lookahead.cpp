@@ -103,8 +103,8 @@ void Lookahead::accumulateBehind(Carried &carried, Value isFirst, function_ref<v
   Values arguments{wait.getResult(0), wait.getResult(1), tile};
   llvm::append_range(arguments, carried.state);
   llvm::append_range(arguments, carried.extras);
+  arguments.push_back(b.make<IsFirstPlaceOp>(b.getI1Type(), carried.position));
   Stage accumulate(b, loop.getAccumulate(), arguments);
-  accumulate.isDue = b.make<IsFirstPlaceOp>(b.getI1Type(), carried.position);
   accumulate.beforeIssue();
   if (ahead)
     ahead(accumulate.packed);

@@ -29,10 +29,6 @@ LoopBuilder::Stage::Stage(LoopBuilder &builder, Region &region, ValueRange argum
 
 void LoopBuilder::Stage::emit(Operation *op) {
   builder.setLoc(op->getLoc());
-  if (auto due = dyn_cast<tile::IsDueOp>(op)) {
-    mapping.map(due.getResult(), isDue);
-    return;
-  }
   Operation *clone = builder.clone(*op, mapping);
   auto dot = dyn_cast<IssueDotOp>(clone);
   if (dot && reuse && reuse.getType() == dot.getResult().getType().getTile())

@@ -84,8 +84,6 @@ public:
     /// that.
     Values yieldedBesidesWait();
 
-    /// What `sfa_tile.is_due` of the stage `accumulate` says.
-    Value isDue;
     /// How many products may be under way behind the wait.
     int64_t pending = 0;
     /// A tile whose registers the issued product may take over.

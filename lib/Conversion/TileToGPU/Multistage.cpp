@@ -56,8 +56,8 @@ LoopBuilder::Values sfa::simt::buildMultistage(LoopBuilder &b) {
     Values weights = b.softmax(key, scores, state.drop_front(), /*isFirst=*/false);
     Values arguments{state.front(), weights.front(), values};
     llvm::append_range(arguments, llvm::drop_begin(weights));
+    arguments.push_back(b.make<IsFirstPlaceOp>(b.getI1Type(), place));
     LoopBuilder::Stage accumulate(b, loop.getAccumulate(), arguments);
-    accumulate.isDue = b.make<IsFirstPlaceOp>(b.getI1Type(), place);
     Values next = accumulate.finish();
     Value following = b.add(place, b.i32(1));
     next.push_back(b.make<arith::SelectOp>(b.equal(following, b.i32(stages)), b.i32(0), following));

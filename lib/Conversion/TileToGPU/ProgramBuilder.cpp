@@ -163,9 +163,13 @@ void ProgramBuilder::fillAccumulate(const TilePass &pass, TileLoopOp loop, bool 
   Region &from = source.getAccumulate();
   SmallVector<Type> types(from.getArgumentTypes());
   types[2] = cast<RingType>(loop.getValueRing().getType()).getTile();
+  types.push_back(getI1Type());
   Block *block = startStage(loop.getAccumulate(), types);
-  mapping.map(from.getArguments(), block->getArguments());
+  mapping.map(from.getArguments(), block->getArguments().drop_back());
+  from.walk([&](tile::IsDueOp due) { mapping.map(due.getResult(), block->getArguments().back()); });
   for (Operation &op : from.front().without_terminator()) {
+    if (isa<tile::IsDueOp>(op))
+      continue;
     auto product = dyn_cast<tile::AccumulateOp>(op);
     if (!product) {
       cloneOperation(&op);

@@ -49,18 +49,19 @@ TYPES = ["f32", "f16", "bf16", "f64", "i1", "i8", "i16", "i32", "index", "none",
          "tensor<*xf32>", "tensor<f32>", "tensor<?x?x?x?xf32>", "tensor<1x2x?x128xf16>",
          "tensor<1x2x?x64xf32, #sfa.codes<k = 8>>", "tensor<1x2x16x64xf32, #sfa.codes<k = 64>>", "memref<1x2x?x64xf32>",
          "memref<*xf32>", "memref<1x2x?x64xf32, strided<[?, ?, ?, 1], offset: ?>>", "vector<4xf32>",
-         "!sfa_tile.tile<64x128xf32>", "!sfa_tile.tile<64xf32>", "!sfa_tile.codes<64x128xf32, k = 8>",
+         "!sfa_tile.tile<64x128xf32>", "!sfa_tile.tile<64xf32>", "!sfa_tile.tile<64xf32, partial>", "!sfa_tile.tile<64xi1>",
+         "!sfa_tile.codes<64x128xf32, k = 8>",
          "!sfa_tile.postings<128x128xf32, k = 8>", "!sfa_tile.two_four<64x128xf32, k = 8>",
          "!sfa_tile.surplus<64x128xf32, k = 8>", "tensor<?xi32>", "memref<?xi32>", "!llvm.ptr", "() -> ()"]
 WORDS = ["mask", "scale", "schedule", "strategy", "softmax", "q_tile", "k_tile", "stages", "consumers", "splits", "left", "right",
          "k", "none", "causal", "window", "dense", "gather", "scatter", "sparse_mma", "online", "lazy", "grid", "ins", "outs",
-         "load", "score", "accumulate", "init", "step", "to", "of", "by", "above", "when", "limit", "sequences",
+         "load", "score", "accumulate", "init", "step", "to", "of", "by", "raise", "difference_first", "mostly_ones", "partial", "when", "limit", "sequences",
          "attributes", "private",
          "memref.load", "tensor.cast", "tensor.dim", "tensor.empty", "arith.constant", "scf.if", "scf.for", "scf.yield",
          "func.call", "func.return", "sfa.sparsify", "sfa.densify", "sfa.attention", "sfa_tile.launch", "sfa_tile.kernel",
          "sfa_tile.key_loop", "sfa_tile.yield", "sfa_tile.return", "sfa_tile.load", "sfa_tile.store", "sfa_tile.dot",
-         "sfa_tile.topk", "sfa_tile.expand", "sfa_tile.split", "sfa_tile.postings", "sfa_tile.sequence_tile", "true", "false",
-         "unit", "dense<0.0>"]
+         "sfa_tile.topk", "sfa_tile.expand", "sfa_tile.split", "sfa_tile.postings", "sfa_tile.sequence_tile",
+         "sfa_tile.map_rows", "sfa_tile.any", "sfa_tile.retry", "sfa_tile.total", "sfa_tile.is_due", "true", "false", "unit", "dense<0.0>"]
 # What crashes MLIR's own parser: docs/fuzzing.md.
 UPSTREAM = re.compile(r"#\d{5,}")
 
@@ -192,7 +193,8 @@ def mutate_typed(rng, text):
         operation = rng.choice((
             f"arith.select {flag}, {a}, {b} : {kind}", f'"my.op"({a}) : ({kind}) -> {kind}',
             f"builtin.unrealized_conversion_cast {a} : {kind} to {kind}", f"ub.poison : {kind}",
-            f"sfa_tile.add {a}, {b} : {kind}", f"sfa_tile.fma {a}, {b}, {a} : {kind}", f"sfa_tile.scale {a} by 2.0 : {kind}",
+            f"sfa_tile.add {a}, {b} : {kind}", f"sfa_tile.fma {a}, {b}, {a} : {kind}", f"sfa_tile.mul {a}, {b} : {kind}",
+            f"sfa_tile.any {a} : {kind}", f"sfa_tile.scale {a} by 2.0 : {kind}",
             f"sfa_tile.fill 1.0 : {kind}", f"arith.addi {a}, {b} : {kind}", f"arith.divui {a}, {b} : {kind}",
             f"scf.if {flag} -> {kind} {{ scf.yield {a} : {kind} }} else {{ scf.yield {b} : {kind} }}",
             f"scf.if {flag} -> {kind} {{ %y = sfa_tile.scale {a} by 2.0 : {kind} scf.yield %y : {kind} }} else {{ scf.yield {b} : {kind} }}",

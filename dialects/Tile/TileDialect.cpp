@@ -57,9 +57,13 @@ LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (partial && (shape.size() != 1 || !elementType.isF32()))
     return emitError() << "a tile in parts has one f32 a row, given are " << shape.size()
                        << " dimensions of " << elementType;
-  if (shape.size() == 1 && elementType.isInteger(1))
+  if (shape.size() == 2)
+    return verifyElementType(emitError, elementType);
+  if (elementType.isF32() || elementType.isF16() || elementType.isBF16() ||
+      elementType.isInteger(1))
     return success();
-  return verifyElementType(emitError, elementType);
+  return emitError() << "a row vector holds f32, f16, bf16 or flags of i1, given is "
+                     << elementType;
 }
 
 Type TileType::parse(AsmParser &parser) {

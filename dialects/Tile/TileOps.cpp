@@ -351,7 +351,8 @@ LogicalResult MapRowsOp::verifyRegions() {
 }
 
 OpFoldResult AnyOp::fold(FoldAdaptor adaptor) {
-  return getFlags().getType().isInteger(1) ? adaptor.getFlags() : Attribute();
+  // A constant is the same for all rows.
+  return adaptor.getFlags() ? OpFoldResult(getFlags()) : OpFoldResult();
 }
 
 LogicalResult CombineOp::verify() {

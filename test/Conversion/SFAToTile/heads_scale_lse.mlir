@@ -33,7 +33,8 @@ func.func @mha(%q: tensor<1x8x?x64xf32>) -> tensor<1x8x?x64xf32> {
 // CHECK-SAME: %lse: memref
 // CHECK-NOT: sfa_tile.scale %
 // CHECK: sfa_tile.exp2 %scores, %{{.*}} scale 0.18033
-// CHECK: %[[LSE:.*]] = sfa_tile.lse %max, %sum scale 1.250000e-01
+// CHECK: %[[SUM:.*]] = sfa_tile.total %sum
+// CHECK: %[[LSE:.*]] = sfa_tile.lse %max, %[[SUM]] scale 1.250000e-01
 // CHECK: sfa_tile.store %[[LSE]], %lse[%batch, %head, %{{.*}}] : !sfa_tile.tile<{{[0-9]+}}xf32>
 func.func @lse(%q: tensor<1x8x?x64xf32>) -> (tensor<1x8x?x64xf32>, tensor<1x8x?xf32>) {
   %o, %lse = sfa.attention %q, %q, %q schedule <softmax = online>
@@ -47,7 +48,8 @@ func.func @lse(%q: tensor<1x8x?x64xf32>) -> (tensor<1x8x?x64xf32>, tensor<1x8x?x
 // CHECK-LABEL: sfa_tile.kernel @attention_dense_online(
 // CHECK: sfa_tile.scale %{{.*}} by -1.250000e-01
 // CHECK: sfa_tile.exp2 %scores, %{{.*}} scale 1.442695
-// CHECK: sfa_tile.lse %max, %sum scale 1.000000e+00
+// CHECK: %[[SUM:.*]] = sfa_tile.total %sum
+// CHECK: sfa_tile.lse %max, %[[SUM]] scale 1.000000e+00
 func.func @negative_scale(%q: tensor<1x8x?x64xf32>) -> (tensor<1x8x?x64xf32>, tensor<1x8x?xf32>) {
   %o, %lse = sfa.attention %q, %q, %q scale -0.125 schedule <softmax = online>
     : tensor<1x8x?x64xf32>, tensor<1x8x?x64xf32>, tensor<1x8x?x64xf32> -> tensor<1x8x?x64xf32>, tensor<1x8x?xf32>

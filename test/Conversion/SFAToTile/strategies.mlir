@@ -79,9 +79,10 @@ func.func @sparse_mma_lazy(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, %k: tens
 // CHECK: sfa_tile.row_sum %[[P]]
 // CHECK: sfa_tile.fma
 // CHECK: } accumulate {
-// CHECK: %[[SCALED:.*]] = sfa_tile.scale_rows %{{.*}}, %factors when %raised
+// CHECK: %[[SCALED:.*]] = sfa_tile.scale_rows %{{.*}}, %factors mostly_ones
 // CHECK: sfa_tile.accumulate %[[SCALED]], %p, %v
-// CHECK: sfa_tile.normalize %acc, %sum
+// CHECK: %[[TOTAL:.*]] = sfa_tile.total %sum
+// CHECK: sfa_tile.normalize %acc, %[[TOTAL]]
 // CHECK-NEXT: sfa_tile.store {{.*}}, %output
 
 // CHECK-LABEL: sfa_tile.kernel @attention_dense_lazy(
@@ -97,19 +98,25 @@ func.func @sparse_mma_lazy(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, %k: tens
 // CHECK: } mask {
 // CHECK: sfa_tile.mask %scores[{{.*}}] by <none>
 // CHECK: } softmax {
-// CHECK: %[[P:.*]] = sfa_tile.exp2 %scores, %[[MAX:.*]] scale
-// CHECK: %[[SUM:.*]] = sfa_tile.row_sum %[[P]]
-// CHECK: %[[TRIPPED:.*]] = sfa_tile.trips %[[SUM]], %[[MAX]] above
-// CHECK: scf.if %[[TRIPPED]]
+// CHECK: %[[LOOKS:.*]] = sfa_tile.any %flag{{.*}} : i1
+// CHECK: %[[LOOKED:.*]]:{{[0-9]}} = scf.if %[[LOOKS]]
 // CHECK: sfa_tile.row_max
 // CHECK: } else {
-// CHECK-NOT: sfa_tile.row_max
-// CHECK: sfa_tile.yield {{.*}}, %[[TRIPPED]] :
+// CHECK: sfa_tile.exp2 %scores, %[[LOOKED]]#0 scale {{.*}} difference_first
 // CHECK: } accumulate {
-// CHECK: %[[SCALED:.*]] = sfa_tile.scale_rows %{{.*}}, %factors when %raised
-// CHECK: sfa_tile.accumulate %[[SCALED]], %p, %v
-// CHECK: sfa_tile.normalize %acc, %sum
+// CHECK: sfa_tile.is_due
+// CHECK: sfa_tile.row_sums_of %acc
+// CHECK: %[[RAISED:.*]]:{{[0-9]}} = scf.if
+// CHECK: sfa_tile.accumulate %[[RAISED]]#0, %[[RAISED]]#{{[0-9]}}, %v
+// CHECK: %[[FAILS:.*]] = sfa_tile.not_finite %acc
+// CHECK-NEXT: %[[ACC:.*]], %[[SUMS:.*]] = sfa_tile.split_sums %acc
+// CHECK-NEXT: sfa_tile.normalize %[[ACC]], %[[SUMS]]
 // CHECK-NEXT: sfa_tile.store {{.*}}, %output
+// CHECK-NEXT: sfa_tile.retry when %[[FAILS]] {
+// CHECK: sfa_tile.key_loop
+// CHECK: sfa_tile.row_max %scores
+// CHECK: sfa_tile.scale_rows %{{.*}}, %factors mostly_ones
+// CHECK: sfa_tile.store {{.*}}, %output
 
 // CHECK-LABEL: sfa_tile.kernel @attention_gather_online(
 // CHECK-SAME: schedule <strategy = gather, softmax = online, q_tile = 16, k_tile = 32, stages = 2, consumers = 2>
@@ -131,9 +138,10 @@ func.func @sparse_mma_lazy(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, %k: tens
 // CHECK: sfa_tile.row_sum %[[P]]
 // CHECK: sfa_tile.fma
 // CHECK: } accumulate {
-// CHECK: %[[SCALED:.*]] = sfa_tile.scale_rows %{{.*}}, %factors when %raised
+// CHECK: %[[SCALED:.*]] = sfa_tile.scale_rows %{{.*}}, %factors mostly_ones
 // CHECK: sfa_tile.accumulate %[[SCALED]], %p, %v
-// CHECK: sfa_tile.normalize %acc, %sum
+// CHECK: %[[TOTAL:.*]] = sfa_tile.total %sum
+// CHECK: sfa_tile.normalize %acc, %[[TOTAL]]
 // CHECK-NEXT: sfa_tile.store {{.*}}, %output
 
 // CHECK-LABEL: sfa_tile.kernel @attention_gather_lazy(
@@ -149,19 +157,25 @@ func.func @sparse_mma_lazy(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, %k: tens
 // CHECK: } mask {
 // CHECK: sfa_tile.mask %scores[{{.*}}] by <none>
 // CHECK: } softmax {
-// CHECK: %[[P:.*]] = sfa_tile.exp2 %scores, %[[MAX:.*]] scale
-// CHECK: %[[SUM:.*]] = sfa_tile.row_sum %[[P]]
-// CHECK: %[[TRIPPED:.*]] = sfa_tile.trips %[[SUM]], %[[MAX]] above
-// CHECK: scf.if %[[TRIPPED]]
+// CHECK: %[[LOOKS:.*]] = sfa_tile.any %flag{{.*}} : i1
+// CHECK: %[[LOOKED:.*]]:{{[0-9]}} = scf.if %[[LOOKS]]
 // CHECK: sfa_tile.row_max
 // CHECK: } else {
-// CHECK-NOT: sfa_tile.row_max
-// CHECK: sfa_tile.yield {{.*}}, %[[TRIPPED]] :
+// CHECK: sfa_tile.exp2 %scores, %[[LOOKED]]#0 scale {{.*}} difference_first
 // CHECK: } accumulate {
-// CHECK: %[[SCALED:.*]] = sfa_tile.scale_rows %{{.*}}, %factors when %raised
-// CHECK: sfa_tile.accumulate %[[SCALED]], %p, %v
-// CHECK: sfa_tile.normalize %acc, %sum
+// CHECK: sfa_tile.is_due
+// CHECK: sfa_tile.row_sums_of %acc
+// CHECK: %[[RAISED:.*]]:{{[0-9]}} = scf.if
+// CHECK: sfa_tile.accumulate %[[RAISED]]#0, %[[RAISED]]#{{[0-9]}}, %v
+// CHECK: %[[FAILS:.*]] = sfa_tile.not_finite %acc
+// CHECK-NEXT: %[[ACC:.*]], %[[SUMS:.*]] = sfa_tile.split_sums %acc
+// CHECK-NEXT: sfa_tile.normalize %[[ACC]], %[[SUMS]]
 // CHECK-NEXT: sfa_tile.store {{.*}}, %output
+// CHECK-NEXT: sfa_tile.retry when %[[FAILS]] {
+// CHECK: sfa_tile.key_loop
+// CHECK: sfa_tile.row_max %scores
+// CHECK: sfa_tile.scale_rows %{{.*}}, %factors mostly_ones
+// CHECK: sfa_tile.store {{.*}}, %output
 
 // CHECK-LABEL: sfa_tile.kernel @attention_scatter_online(
 // CHECK-SAME: schedule <strategy = scatter, softmax = online, q_tile = 16, k_tile = 32, stages = 2, consumers = 2>
@@ -183,9 +197,10 @@ func.func @sparse_mma_lazy(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, %k: tens
 // CHECK: sfa_tile.row_sum %[[P]]
 // CHECK: sfa_tile.fma
 // CHECK: } accumulate {
-// CHECK: %[[SCALED:.*]] = sfa_tile.scale_rows %{{.*}}, %factors when %raised
+// CHECK: %[[SCALED:.*]] = sfa_tile.scale_rows %{{.*}}, %factors mostly_ones
 // CHECK: sfa_tile.accumulate %[[SCALED]], %p, %v
-// CHECK: sfa_tile.normalize %acc, %sum
+// CHECK: %[[TOTAL:.*]] = sfa_tile.total %sum
+// CHECK: sfa_tile.normalize %acc, %[[TOTAL]]
 // CHECK-NEXT: sfa_tile.store {{.*}}, %output
 
 // CHECK-LABEL: sfa_tile.kernel @attention_scatter_lazy(
@@ -201,19 +216,25 @@ func.func @sparse_mma_lazy(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, %k: tens
 // CHECK: } mask {
 // CHECK: sfa_tile.mask %scores[{{.*}}] by <none>
 // CHECK: } softmax {
-// CHECK: %[[P:.*]] = sfa_tile.exp2 %scores, %[[MAX:.*]] scale
-// CHECK: %[[SUM:.*]] = sfa_tile.row_sum %[[P]]
-// CHECK: %[[TRIPPED:.*]] = sfa_tile.trips %[[SUM]], %[[MAX]] above
-// CHECK: scf.if %[[TRIPPED]]
+// CHECK: %[[LOOKS:.*]] = sfa_tile.any %flag{{.*}} : i1
+// CHECK: %[[LOOKED:.*]]:{{[0-9]}} = scf.if %[[LOOKS]]
 // CHECK: sfa_tile.row_max
 // CHECK: } else {
-// CHECK-NOT: sfa_tile.row_max
-// CHECK: sfa_tile.yield {{.*}}, %[[TRIPPED]] :
+// CHECK: sfa_tile.exp2 %scores, %[[LOOKED]]#0 scale {{.*}} difference_first
 // CHECK: } accumulate {
-// CHECK: %[[SCALED:.*]] = sfa_tile.scale_rows %{{.*}}, %factors when %raised
-// CHECK: sfa_tile.accumulate %[[SCALED]], %p, %v
-// CHECK: sfa_tile.normalize %acc, %sum
+// CHECK: sfa_tile.is_due
+// CHECK: sfa_tile.row_sums_of %acc
+// CHECK: %[[RAISED:.*]]:{{[0-9]}} = scf.if
+// CHECK: sfa_tile.accumulate %[[RAISED]]#0, %[[RAISED]]#{{[0-9]}}, %v
+// CHECK: %[[FAILS:.*]] = sfa_tile.not_finite %acc
+// CHECK-NEXT: %[[ACC:.*]], %[[SUMS:.*]] = sfa_tile.split_sums %acc
+// CHECK-NEXT: sfa_tile.normalize %[[ACC]], %[[SUMS]]
 // CHECK-NEXT: sfa_tile.store {{.*}}, %output
+// CHECK-NEXT: sfa_tile.retry when %[[FAILS]] {
+// CHECK: sfa_tile.key_loop
+// CHECK: sfa_tile.row_max %scores
+// CHECK: sfa_tile.scale_rows %{{.*}}, %factors mostly_ones
+// CHECK: sfa_tile.store {{.*}}, %output
 
 // CHECK-LABEL: sfa_tile.kernel @attention_sparse_mma_online(
 // CHECK-SAME: schedule <strategy = sparse_mma, softmax = online, q_tile = 16, k_tile = 32, stages = 2, consumers = 2>
@@ -236,9 +257,10 @@ func.func @sparse_mma_lazy(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, %k: tens
 // CHECK: sfa_tile.row_sum %[[P]]
 // CHECK: sfa_tile.fma
 // CHECK: } accumulate {
-// CHECK: %[[SCALED:.*]] = sfa_tile.scale_rows %{{.*}}, %factors when %raised
+// CHECK: %[[SCALED:.*]] = sfa_tile.scale_rows %{{.*}}, %factors mostly_ones
 // CHECK: sfa_tile.accumulate %[[SCALED]], %p, %v
-// CHECK: sfa_tile.normalize %acc, %sum
+// CHECK: %[[TOTAL:.*]] = sfa_tile.total %sum
+// CHECK: sfa_tile.normalize %acc, %[[TOTAL]]
 // CHECK-NEXT: sfa_tile.store {{.*}}, %output
 
 // CHECK-LABEL: sfa_tile.kernel @attention_sparse_mma_lazy(
@@ -255,16 +277,22 @@ func.func @sparse_mma_lazy(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, %k: tens
 // CHECK: } mask {
 // CHECK: sfa_tile.mask %scores[{{.*}}] by <none>
 // CHECK: } softmax {
-// CHECK: %[[P:.*]] = sfa_tile.exp2 %scores, %[[MAX:.*]] scale
-// CHECK: %[[SUM:.*]] = sfa_tile.row_sum %[[P]]
-// CHECK: %[[TRIPPED:.*]] = sfa_tile.trips %[[SUM]], %[[MAX]] above
-// CHECK: scf.if %[[TRIPPED]]
+// CHECK: %[[LOOKS:.*]] = sfa_tile.any %flag{{.*}} : i1
+// CHECK: %[[LOOKED:.*]]:{{[0-9]}} = scf.if %[[LOOKS]]
 // CHECK: sfa_tile.row_max
 // CHECK: } else {
-// CHECK-NOT: sfa_tile.row_max
-// CHECK: sfa_tile.yield {{.*}}, %[[TRIPPED]] :
+// CHECK: sfa_tile.exp2 %scores, %[[LOOKED]]#0 scale {{.*}} difference_first
 // CHECK: } accumulate {
-// CHECK: %[[SCALED:.*]] = sfa_tile.scale_rows %{{.*}}, %factors when %raised
-// CHECK: sfa_tile.accumulate %[[SCALED]], %p, %v
-// CHECK: sfa_tile.normalize %acc, %sum
+// CHECK: sfa_tile.is_due
+// CHECK: sfa_tile.row_sums_of %acc
+// CHECK: %[[RAISED:.*]]:{{[0-9]}} = scf.if
+// CHECK: sfa_tile.accumulate %[[RAISED]]#0, %[[RAISED]]#{{[0-9]}}, %v
+// CHECK: %[[FAILS:.*]] = sfa_tile.not_finite %acc
+// CHECK-NEXT: %[[ACC:.*]], %[[SUMS:.*]] = sfa_tile.split_sums %acc
+// CHECK-NEXT: sfa_tile.normalize %[[ACC]], %[[SUMS]]
 // CHECK-NEXT: sfa_tile.store {{.*}}, %output
+// CHECK-NEXT: sfa_tile.retry when %[[FAILS]] {
+// CHECK: sfa_tile.key_loop
+// CHECK: sfa_tile.row_max %scores
+// CHECK: sfa_tile.scale_rows %{{.*}}, %factors mostly_ones
+// CHECK: sfa_tile.store {{.*}}, %output

@@ -82,7 +82,7 @@ sfa_tile.kernel @k(%a: memref<1x1x?x8xf32>) grid(%b, %h, %t) {
 sfa_tile.kernel @k(%a: memref<1x1x?x8xf32>) grid(%b, %h, %t) {
   %x = sfa_tile.load %a[%b, %h, %t] : memref<1x1x?x8xf32> -> !sfa_tile.tile<8x8xf32>
   // expected-error @+1 {{'sfa_tile.row_sum' op has scores of type '!sfa_tile.tile<8x8xf32>'; the CPU needs a multiple}}
-  %s = sfa_tile.row_sum %x : !sfa_tile.tile<8x8xf32> -> !sfa_tile.tile<8xf32>
+  %s = sfa_tile.row_sum %x : !sfa_tile.tile<8x8xf32> -> !sfa_tile.tile<8xf32, partial>
 }
 
 // -----

@@ -85,47 +85,113 @@ func.func @turns_without_lookahead(%q: !t, %k: !t, %v: !t) -> !t {
 
 // -----
 
-!memory = memref<1x1x?x64xbf16, strided<[?, ?, ?, 1], offset: ?>>
-sfa_tile.kernel @attention_dense_lazy(%query: !memory, %key: !memory, %value: !memory, %output: !memory) grid(%batch, %head, %tile) schedule <strategy = dense, softmax = lazy, q_tile = 192, k_tile = 112, stages = 2, consumers = 3, lookahead = 1, turns = ping_pong> {
-  %c2 = arith.constant 2 : index
-  %dim = memref.dim %query, %c2 : !memory
-  %c2_0 = arith.constant 2 : index
-  %dim_1 = memref.dim %key, %c2_0 : !memory
-  %c192 = arith.constant 192 : index
-  %0 = arith.muli %tile, %c192 : index
-  %1 = sfa_tile.load %query[%batch, %head, %0] : !memory -> !sfa_tile.tile<192x64xbf16>
-  %c0 = arith.constant 0 : index
-  %2 = arith.subi %dim_1, %dim : index
-  %3 = sfa_tile.fill 0.000000e+00 : !sfa_tile.tile<192x64xf32>
-  %4 = sfa_tile.fill 0xFF800000 : !sfa_tile.tile<192xf32>
-  %5 = sfa_tile.fill 0.000000e+00 : !sfa_tile.tile<192xf32>
-  %acc, %max, %sum = sfa_tile.key_loop %c0 to %dim_1 step 112 init(%3, %4, %5) : !sfa_tile.tile<192x64xf32>, !sfa_tile.tile<192xf32>, !sfa_tile.tile<192xf32> load {
-  ^bb0(%first_key: index):
-    %7 = sfa_tile.load %key[%batch, %head, %first_key] : !memory -> !sfa_tile.tile<112x64xbf16>
-    %8 = sfa_tile.load %value[%batch, %head, %first_key] : !memory -> !sfa_tile.tile<112x64xbf16>
-    sfa_tile.yield %7, %8 : !sfa_tile.tile<112x64xbf16>, !sfa_tile.tile<112x64xbf16>
+!memory = memref<1x1x?x64xbf16>
+!queries = !sfa_tile.tile<128x64xbf16>
+!acc = !sfa_tile.tile<128x64xf32>
+sfa_tile.kernel @f(%q: !memory, %k: !memory, %o: !memory) grid(%b, %h, %t) {
+  %query = sfa_tile.load %q[%b, %h, %t] : !memory -> !queries
+  %zero = sfa_tile.fill 0.0 : !acc
+  %acc = sfa_tile.key_loop %b to %t step 64 init(%zero) : !acc load {
+  ^bb0(%j: index):
+    %x = sfa_tile.load %k[%b, %h, %j] : !memory -> !sfa_tile.tile<64x64xbf16>
+    %y = sfa_tile.load %k[%b, %h, %j] : !memory -> !sfa_tile.tile<64x64xbf16>
+    sfa_tile.yield %x, %y : !sfa_tile.tile<64x64xbf16>, !sfa_tile.tile<64x64xbf16>
   } score {
-  ^bb0(%key_2: !sfa_tile.tile<112x64xbf16>):
-    %7 = sfa_tile.dot %1, %key_2 : !sfa_tile.tile<192x64xbf16>, !sfa_tile.tile<112x64xbf16> -> !sfa_tile.tile<192x112xf32>
-    sfa_tile.yield %7 : !sfa_tile.tile<192x112xf32>
+  ^bb0(%x: !sfa_tile.tile<64x64xbf16>):
+    %s = sfa_tile.dot %query, %x : !queries, !sfa_tile.tile<64x64xbf16> -> !sfa_tile.tile<128x64xf32>
+    sfa_tile.yield %s : !sfa_tile.tile<128x64xf32>
   } mask {
-  ^bb0(%first_key: index, %scores: !sfa_tile.tile<192x112xf32>):
-    %7 = sfa_tile.mask %scores[%0, %first_key] of[%dim, %dim_1] by <none> : !sfa_tile.tile<192x112xf32>
-    sfa_tile.yield %7 : !sfa_tile.tile<192x112xf32>
+  ^bb0(%j: index, %s: !sfa_tile.tile<128x64xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<128x64xf32>
   } softmax {
-  ^bb0(%scores: !sfa_tile.tile<192x112xf32>, %max_2: !sfa_tile.tile<192xf32>, %sum_3: !sfa_tile.tile<192xf32>):
-    %7 = sfa_tile.exp2 %scores, %max_2 scale 0.180336878 : !sfa_tile.tile<192x112xf32>, !sfa_tile.tile<192xf32>
-    %8 = sfa_tile.row_sum %7 : !sfa_tile.tile<192x112xf32> -> !sfa_tile.tile<192xf32>
-    // expected-error @+1 {{has to guard row sums of probabilities and to decide an scf.if in the same block}}
-    %9 = sfa_tile.trips %8, %max_2 above 0x49800000 : !sfa_tile.tile<192xf32>
-    %10 = sfa_tile.add %sum_3, %8 : !sfa_tile.tile<192xf32>
-    sfa_tile.yield %7, %max_2, %10, %5, %9 : !sfa_tile.tile<192x112xf32>, !sfa_tile.tile<192xf32>, !sfa_tile.tile<192xf32>, !sfa_tile.tile<192xf32>, i1
+  ^bb0(%s: !sfa_tile.tile<128x64xf32>, %is_first: i1):
+    sfa_tile.yield %s : !sfa_tile.tile<128x64xf32>
   } accumulate {
-  ^bb0(%acc_2: !sfa_tile.tile<192x64xf32>, %p: !sfa_tile.tile<192x112xf32>, %v: !sfa_tile.tile<112x64xbf16>, %factors: !sfa_tile.tile<192xf32>, %raised: i1):
-    %7 = sfa_tile.scale_rows %acc_2, %factors when %raised : !sfa_tile.tile<192x64xf32>, !sfa_tile.tile<192xf32>
-    %8 = sfa_tile.accumulate %7, %p, %v : !sfa_tile.tile<192x64xf32>, !sfa_tile.tile<192x112xf32>, !sfa_tile.tile<112x64xbf16>
-    sfa_tile.yield %8 : !sfa_tile.tile<192x64xf32>
+  ^bb0(%a: !acc, %p: !sfa_tile.tile<128x64xf32>, %y: !sfa_tile.tile<64x64xbf16>):
+    %next = sfa_tile.accumulate %a, %p, %y : !acc, !sfa_tile.tile<128x64xf32>, !sfa_tile.tile<64x64xbf16>
+    sfa_tile.yield %next : !acc
   }
-  %6 = sfa_tile.normalize %acc, %sum : !sfa_tile.tile<192x64xf32>, !sfa_tile.tile<192xf32>
-  sfa_tile.store %6, %output[%batch, %head, %0] : !sfa_tile.tile<192x64xf32>, !memory
+  %fails = sfa_tile.not_finite %acc : !acc
+  sfa_tile.store %acc, %o[%b, %h, %t] : !acc, !memory
+  sfa_tile.retry when %fails {
+    // expected-error @+1 {{'sfa_tile.key_loop' op has other tiles than the key loop before; on a GPU both loops use the same shared memory}}
+    %again = sfa_tile.key_loop %b to %t step 32 init(%zero) : !acc load {
+    ^bb0(%j: index):
+      %x = sfa_tile.load %k[%b, %h, %j] : !memory -> !sfa_tile.tile<32x64xbf16>
+      %y = sfa_tile.load %k[%b, %h, %j] : !memory -> !sfa_tile.tile<32x64xbf16>
+      sfa_tile.yield %x, %y : !sfa_tile.tile<32x64xbf16>, !sfa_tile.tile<32x64xbf16>
+    } score {
+    ^bb0(%x: !sfa_tile.tile<32x64xbf16>):
+      %s = sfa_tile.dot %query, %x : !queries, !sfa_tile.tile<32x64xbf16> -> !sfa_tile.tile<128x32xf32>
+      sfa_tile.yield %s : !sfa_tile.tile<128x32xf32>
+    } mask {
+    ^bb0(%j: index, %s: !sfa_tile.tile<128x32xf32>):
+      sfa_tile.yield %s : !sfa_tile.tile<128x32xf32>
+    } softmax {
+    ^bb0(%s: !sfa_tile.tile<128x32xf32>, %is_first: i1):
+      sfa_tile.yield %s : !sfa_tile.tile<128x32xf32>
+    } accumulate {
+    ^bb0(%a: !acc, %p: !sfa_tile.tile<128x32xf32>, %y: !sfa_tile.tile<32x64xbf16>):
+      %next = sfa_tile.accumulate %a, %p, %y : !acc, !sfa_tile.tile<128x32xf32>, !sfa_tile.tile<32x64xbf16>
+      sfa_tile.yield %next : !acc
+    }
+    sfa_tile.store %again, %o[%b, %h, %t] : !acc, !memory
+  }
+}
+
+// -----
+
+!memory = memref<1x1x?x64xbf16>
+!queries = !sfa_tile.tile<128x64xbf16>
+!acc = !sfa_tile.tile<128x64xf32>
+sfa_tile.kernel @f(%q: !memory, %k: !memory, %o: !memory) grid(%b, %h, %t) {
+  %query = sfa_tile.load %q[%b, %h, %t] : !memory -> !queries
+  // expected-error @+1 {{'sfa_tile.load' op is read when points are computed again but not before, which a GPU does not support}}
+  %other = sfa_tile.load %k[%b, %h, %t] : !memory -> !queries
+  %zero = sfa_tile.fill 0.0 : !acc
+  %acc = sfa_tile.key_loop %b to %t step 64 init(%zero) : !acc load {
+  ^bb0(%j: index):
+    %x = sfa_tile.load %k[%b, %h, %j] : !memory -> !sfa_tile.tile<64x64xbf16>
+    %y = sfa_tile.load %k[%b, %h, %j] : !memory -> !sfa_tile.tile<64x64xbf16>
+    sfa_tile.yield %x, %y : !sfa_tile.tile<64x64xbf16>, !sfa_tile.tile<64x64xbf16>
+  } score {
+  ^bb0(%x: !sfa_tile.tile<64x64xbf16>):
+    %s = sfa_tile.dot %query, %x : !queries, !sfa_tile.tile<64x64xbf16> -> !sfa_tile.tile<128x64xf32>
+    sfa_tile.yield %s : !sfa_tile.tile<128x64xf32>
+  } mask {
+  ^bb0(%j: index, %s: !sfa_tile.tile<128x64xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<128x64xf32>
+  } softmax {
+  ^bb0(%s: !sfa_tile.tile<128x64xf32>, %is_first: i1):
+    sfa_tile.yield %s : !sfa_tile.tile<128x64xf32>
+  } accumulate {
+  ^bb0(%a: !acc, %p: !sfa_tile.tile<128x64xf32>, %y: !sfa_tile.tile<64x64xbf16>):
+    %next = sfa_tile.accumulate %a, %p, %y : !acc, !sfa_tile.tile<128x64xf32>, !sfa_tile.tile<64x64xbf16>
+    sfa_tile.yield %next : !acc
+  }
+  %fails = sfa_tile.not_finite %acc : !acc
+  sfa_tile.store %acc, %o[%b, %h, %t] : !acc, !memory
+  sfa_tile.retry when %fails {
+    %again = sfa_tile.key_loop %b to %t step 64 init(%zero) : !acc load {
+    ^bb0(%j: index):
+      %x = sfa_tile.load %k[%b, %h, %j] : !memory -> !sfa_tile.tile<64x64xbf16>
+      %y = sfa_tile.load %k[%b, %h, %j] : !memory -> !sfa_tile.tile<64x64xbf16>
+      sfa_tile.yield %x, %y : !sfa_tile.tile<64x64xbf16>, !sfa_tile.tile<64x64xbf16>
+    } score {
+    ^bb0(%x: !sfa_tile.tile<64x64xbf16>):
+      %s = sfa_tile.dot %other, %x : !queries, !sfa_tile.tile<64x64xbf16> -> !sfa_tile.tile<128x64xf32>
+      sfa_tile.yield %s : !sfa_tile.tile<128x64xf32>
+    } mask {
+    ^bb0(%j: index, %s: !sfa_tile.tile<128x64xf32>):
+      sfa_tile.yield %s : !sfa_tile.tile<128x64xf32>
+    } softmax {
+    ^bb0(%s: !sfa_tile.tile<128x64xf32>, %is_first: i1):
+      sfa_tile.yield %s : !sfa_tile.tile<128x64xf32>
+    } accumulate {
+    ^bb0(%a: !acc, %p: !sfa_tile.tile<128x64xf32>, %y: !sfa_tile.tile<64x64xbf16>):
+      %next = sfa_tile.accumulate %a, %p, %y : !acc, !sfa_tile.tile<128x64xf32>, !sfa_tile.tile<64x64xbf16>
+      sfa_tile.yield %next : !acc
+    }
+    sfa_tile.store %again, %o[%b, %h, %t] : !acc, !memory
+  }
 }

@@ -7,7 +7,6 @@
 !scores = !sfa_tile.tile<128x64xf32>
 !keys = !sfa_tile.tile<64x64xbf16>
 sfa_tile.kernel @f(%q: !memory, %k: !memory, %o: !memory) grid(%b, %h, %t) {
-  %false = arith.constant false
   %queries = sfa_tile.load %q[%b, %h, %t] : !memory -> !sfa_tile.tile<128x64xbf16>
   %zeros = sfa_tile.fill 0.0 : !scores
   %zero = sfa_tile.fill 0.0 : !rows
@@ -25,12 +24,12 @@ sfa_tile.kernel @f(%q: !memory, %k: !memory, %o: !memory) grid(%b, %h, %t) {
   ^bb0(%j: index, %s: !scores):
     sfa_tile.yield %s : !scores
   } softmax {
-  ^bb0(%s: !scores, %m: !rows, %l: !rows):
-    sfa_tile.yield %s, %m, %l, %l, %false : !scores, !rows, !rows, !rows, i1
+  ^bb0(%s: !scores, %m: !rows, %l: !rows, %is_first: i1):
+    sfa_tile.yield %s, %m, %l : !scores, !rows, !rows
   } accumulate {
-  ^bb0(%old: !scores, %p: !scores, %v: !keys, %factors: !rows, %raised: i1):
+  ^bb0(%old: !scores, %p: !scores, %v: !keys, %m: !rows, %l: !rows):
     %new = sfa_tile.accumulate %old, %p, %v : !scores, !scores, !keys
-    sfa_tile.yield %new : !scores
+    sfa_tile.yield %new, %m, %l : !scores, !rows, !rows
   }
   sfa_tile.store %acc, %o[%b, %h, %t] limit %t : !scores, !memory
 }

@@ -18,14 +18,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -50,14 +51,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -82,14 +84,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -98,7 +101,7 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
 
 func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
              %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
-  // expected-error @+2 {{carries an accumulator, maxima and sums of f32 with the same number of rows, given are '!sfa_tile.tile<64x128xf16>', '!sfa_tile.tile<64xf32>' and '!sfa_tile.tile<64xf32>'}}
+  // expected-error @+2 {{carries an f32 matrix first, the accumulator}}
   %a16 = sfa_tile.fill 0.0 : !sfa_tile.tile<64x128xf16>
   %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a16, %r, %r)
       : !sfa_tile.tile<64x128xf16>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
@@ -115,14 +118,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -147,14 +151,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -179,14 +184,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -210,14 +216,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -242,14 +249,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -274,14 +282,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -306,14 +315,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -322,7 +332,7 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
 
 func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
              %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
-  // expected-error @+1 {{stage 'softmax' takes ('!sfa_tile.tile<64x32xf32>'), expected are ('!sfa_tile.tile<64x32xf32>', '!sfa_tile.tile<64xf32>', '!sfa_tile.tile<64xf32>')}}
+  // expected-error @+1 {{stage 'softmax' takes ('!sfa_tile.tile<64x32xf32>'), expected are ('!sfa_tile.tile<64x32xf32>', '!sfa_tile.tile<64xf32>', '!sfa_tile.tile<64xf32>', 'i1')}}
   %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
       : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   load {
@@ -343,8 +353,8 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -353,7 +363,7 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
 
 func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64xf32>, %k: !sfa_tile.tile<32x16xf32>,
              %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
-  // expected-error @+1 {{stage 'accumulate' yields ('!sfa_tile.tile<64x32xf32>'), expected are ('!sfa_tile.tile<64x128xf32>')}}
+  // expected-error @+1 {{stage 'accumulate' yields ('!sfa_tile.tile<64x32xf32>'), expected are ('!sfa_tile.tile<64x128xf32>', '!sfa_tile.tile<64xf32>', '!sfa_tile.tile<64xf32>')}}
   %acc, %m, %l = sfa_tile.key_loop %i to %i step 32 init(%a, %r, %r)
       : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   load {
@@ -369,13 +379,14 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
     sfa_tile.yield %p : !sfa_tile.tile<64x32xf32>
   }
   return
@@ -401,14 +412,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     "my.end"(%scores) : (!sfa_tile.tile<64x32xf32>) -> ()
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -432,14 +444,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
   
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -466,14 +479,15 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   }
   return
 }
@@ -498,14 +512,131 @@ func.func @f(%i: index, %flag: i1, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile
     sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
   }
   softmax {
-  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>):
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64xf32>, %sum: !sfa_tile.tile<64xf32>,
+       %is_first: i1):
     sfa_tile.yield %scores, %max, %sum, %sum, %flag
       : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>, i1
   }
   accumulate {
   ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>,
-       %factors: !sfa_tile.tile<64xf32>, %raised: i1):
-    sfa_tile.yield %o : !sfa_tile.tile<64x128xf32>
+       %m1: !sfa_tile.tile<64xf32>, %l1: !sfa_tile.tile<64xf32>, %factors: !sfa_tile.tile<64xf32>, %raised: i1):
+    sfa_tile.yield %o, %m1, %l1 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<32xf32>, %x: i1, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{carries row vectors of the accumulator's 64 rows and i1 beside it, given is '!sfa_tile.tile<32xf32>'}}
+  %acc, %state = sfa_tile.key_loop %i to %i step 32 init(%a, %r) : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<32xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<32xf32>, %is_first: i1):
+    sfa_tile.yield %scores, %max, %x : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>, %m: !sfa_tile.tile<32xf32>, %extra: i1):
+    sfa_tile.yield %o, %m : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<32xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %a: !sfa_tile.tile<64x128xf32>, %r: !sfa_tile.tile<64x128xf32>, %x: i1, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{carries row vectors of the accumulator's 64 rows and i1 beside it, given is '!sfa_tile.tile<64x128xf32>'}}
+  %acc, %state = sfa_tile.key_loop %i to %i step 32 init(%a, %r) : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64x128xf32>
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: !sfa_tile.tile<64x128xf32>, %is_first: i1):
+    sfa_tile.yield %scores, %max, %x : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64x128xf32>, i1
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>, %m: !sfa_tile.tile<64x128xf32>, %extra: i1):
+    sfa_tile.yield %o, %m : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64x128xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %a: !sfa_tile.tile<64x128xf32>, %r: i1, %x: !sfa_tile.tile<32xf32>, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{stage 'softmax' passes row vectors of 64 rows and i1 to the stage 'accumulate', given is '!sfa_tile.tile<32xf32>'}}
+  %acc, %state = sfa_tile.key_loop %i to %i step 32 init(%a, %r) : !sfa_tile.tile<64x128xf32>, i1
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: i1, %is_first: i1):
+    sfa_tile.yield %scores, %max, %x : !sfa_tile.tile<64x32xf32>, i1, !sfa_tile.tile<32xf32>
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>, %m: i1, %extra: !sfa_tile.tile<32xf32>):
+    sfa_tile.yield %o, %m : !sfa_tile.tile<64x128xf32>, i1
+  }
+  return
+}
+
+// -----
+
+func.func @f(%i: index, %a: !sfa_tile.tile<64x128xf32>, %r: i1, %x: index, %k: !sfa_tile.tile<32x16xf32>,
+             %v: !sfa_tile.tile<32x128xf32>, %s: !sfa_tile.tile<64x32xf32>) {
+  // expected-error @+1 {{stage 'softmax' passes row vectors of 64 rows and i1 to the stage 'accumulate', given is 'index'}}
+  %acc, %state = sfa_tile.key_loop %i to %i step 32 init(%a, %r) : !sfa_tile.tile<64x128xf32>, i1
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %v : !sfa_tile.tile<32x16xf32>, !sfa_tile.tile<32x128xf32>
+  }
+  score {
+  ^bb0(%key: !sfa_tile.tile<32x16xf32>):
+    sfa_tile.yield %s : !sfa_tile.tile<64x32xf32>
+  }
+  mask {
+  ^bb0(%j: index, %scores: !sfa_tile.tile<64x32xf32>):
+    sfa_tile.yield %scores : !sfa_tile.tile<64x32xf32>
+  }
+  softmax {
+  ^bb0(%scores: !sfa_tile.tile<64x32xf32>, %max: i1, %is_first: i1):
+    sfa_tile.yield %scores, %max, %x : !sfa_tile.tile<64x32xf32>, i1, index
+  }
+  accumulate {
+  ^bb0(%o: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %value: !sfa_tile.tile<32x128xf32>, %m: i1, %extra: index):
+    sfa_tile.yield %o, %m : !sfa_tile.tile<64x128xf32>, i1
   }
   return
 }

@@ -16,16 +16,18 @@ func.func @softmax(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<64xf32>, %l
   %p = sfa_tile.exp2 %masked, %m1 scale 0.125 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
   // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale 1.250000e-01 : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
   %factors = sfa_tile.exp2 %m, %m1 scale 0.125 : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
-  // CHECK: sfa_tile.row_sum %{{.*}} : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32>
-  %sum = sfa_tile.row_sum %p : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32>
-  // CHECK: sfa_tile.trips %{{.*}}, %{{.*}} above 1.024000e+03 : !sfa_tile.tile<64xf32>
-  %tripped = sfa_tile.trips %sum, %m above 1024.0 : !sfa_tile.tile<64xf32>
-  // CHECK: sfa_tile.fma %{{.*}}, %{{.*}}, %{{.*}} : !sfa_tile.tile<64xf32>
-  %l1 = sfa_tile.fma %l, %factors, %sum : !sfa_tile.tile<64xf32>
-  // CHECK: sfa_tile.add %{{.*}}, %{{.*}} : !sfa_tile.tile<64xf32>
-  %l2 = sfa_tile.add %l, %l1 : !sfa_tile.tile<64xf32>
-  // CHECK: sfa_tile.scale_rows %{{.*}}, %{{.*}} when %{{.*}} : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
-  %acc1 = sfa_tile.scale_rows %acc, %factors when %tripped : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale 1.250000e-01 raise 8.000000e+00 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  %raised = sfa_tile.exp2 %masked, %m1 scale 0.125 raise 8.0 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale 1.250000e-01 difference_first : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  %exact = sfa_tile.exp2 %masked, %m1 scale 0.125 raise 0.0 difference_first : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.row_sum %{{.*}} : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32, partial>
+  %sum = sfa_tile.row_sum %p : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32, partial>
+  // CHECK: sfa_tile.total %{{.*}} : !sfa_tile.tile<64xf32, partial> -> !sfa_tile.tile<64xf32>
+  %l2 = sfa_tile.total %sum : !sfa_tile.tile<64xf32, partial> -> !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.scale_rows %{{.*}}, %{{.*}} : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+  %acc0 = sfa_tile.scale_rows %acc, %factors : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.scale_rows %{{.*}}, %{{.*}} mostly_ones : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+  %acc1 = sfa_tile.scale_rows %acc0, %factors mostly_ones : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
   // CHECK: sfa_tile.accumulate %{{.*}}, %{{.*}}, %{{.*}} : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32x128xf16>
   %acc2 = sfa_tile.accumulate %acc1, %p, %v
     : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32x128xf16>
@@ -33,6 +35,23 @@ func.func @softmax(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<64xf32>, %l
   %o = sfa_tile.normalize %acc2, %l2 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
   // CHECK: sfa_tile.lse %{{.*}}, %{{.*}} scale 1.250000e-01 : !sfa_tile.tile<64xf32>
   %lse = sfa_tile.lse %m1, %l2 scale 0.125 : !sfa_tile.tile<64xf32>
+  // A raise of 0 is not the same as none.
+  // CHECK: sfa_tile.lse %{{.*}}, %{{.*}} scale 1.250000e-01 raise 0.000000e+00 : !sfa_tile.tile<64xf32>
+  %lse2 = sfa_tile.lse %m1, %l2 scale 0.125 raise 0.0 : !sfa_tile.tile<64xf32>
+  return
+}
+
+// CHECK-LABEL: @sums(
+func.func @sums(%acc: !sfa_tile.tile<64x136xf32>, %p: !sfa_tile.tile<64x32xf32>, %v: !sfa_tile.tile<32x128xf16>) {
+  // CHECK: sfa_tile.accumulate %{{.*}}, %{{.*}}, %{{.*}} : !sfa_tile.tile<64x136xf32>, !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32x128xf16>
+  %wide = sfa_tile.accumulate %acc, %p, %v
+    : !sfa_tile.tile<64x136xf32>, !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32x128xf16>
+  // CHECK: sfa_tile.row_sums_of %{{.*}} : !sfa_tile.tile<64x136xf32> -> !sfa_tile.tile<64xf32>
+  %sums = sfa_tile.row_sums_of %wide : !sfa_tile.tile<64x136xf32> -> !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.split_sums %{{.*}} : !sfa_tile.tile<64x136xf32> -> !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+  %o, %l = sfa_tile.split_sums %wide : !sfa_tile.tile<64x136xf32> -> !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.not_finite %{{.*}} : !sfa_tile.tile<64x136xf32>
+  %overflows = sfa_tile.not_finite %wide : !sfa_tile.tile<64x136xf32>
   return
 }
 

@@ -5,6 +5,31 @@ func.func private @f(!sfa_tile.tile<64x128xi32>)
 
 // -----
 
+// expected-error @+1 {{a tile holds f32, f16 or bf16, given is 'i1'}}
+func.func private @f(!sfa_tile.tile<64x128xi1>)
+
+// -----
+
+// expected-error @+1 {{a row vector holds f32, f16, bf16 or flags of i1, given is 'i8'}}
+func.func private @f(!sfa_tile.tile<64xi8>)
+
+// -----
+
+// expected-error @+1 {{a tile in parts has one f32 a row, given are 1 dimensions of 'f16'}}
+func.func private @f(!sfa_tile.tile<64xf16, partial>)
+
+// -----
+
+// expected-error @+1 {{a tile in parts has one f32 a row, given are 2 dimensions of 'f32'}}
+func.func private @f(!sfa_tile.tile<64x128xf32, partial>)
+
+// -----
+
+// expected-error @+1 {{expected 'partial'}}
+func.func private @f(!sfa_tile.tile<64xf32, whole>)
+
+// -----
+
 // expected-error @+1 {{a tile has one or two dimensions, given are 3}}
 func.func private @f(!sfa_tile.tile<1x2x3xf32>)
 

@@ -38,8 +38,8 @@ struct PhysicalCodes {
 };
 PhysicalCodes getPhysicalCodes(mlir::RankedTensorType codes);
 
-/// Why attention over `features` features cannot use `strategy`, and what to do about it; empty when
-/// it can.
+/// Why attention over `features` features cannot use `strategy`, and what to do about it; empty
+/// when it can.
 std::string whyNot(Strategy strategy, bool queryIsCodes, bool keyIsCodes, int64_t features);
 
 /// The parameters of `schedule`, which may be null, each with a value: that of ResolvedSchedule

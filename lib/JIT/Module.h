@@ -45,8 +45,8 @@ class Choices {
 public:
   static llvm::Expected<Choices> of(Module module);
 
-  /// The schedules of a call, in the order of the operations, with "; " between them. Calls with the
-  /// same text are served by one program.
+  /// The schedules of a call, in the order of the operations, with "; " between them. Calls with
+  /// the same text are served by one program.
   llvm::Expected<std::string> describe(Shapes shapes, const Device &device) const;
 
 private:

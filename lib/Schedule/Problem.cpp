@@ -86,7 +86,8 @@ std::optional<ProblemOfCalls::Place> ProblemOfCalls::find(Value value, size_t di
   if (!isa<func::FuncOp>(argument.getOwner()->getParentOp()))
     return std::nullopt;
   size_t number = 0;
-  for (BlockArgument before : argument.getOwner()->getArguments().take_front(argument.getArgNumber()))
+  for (BlockArgument before :
+       argument.getOwner()->getArguments().take_front(argument.getArgNumber()))
     number += getCodes(before.getType()) ? 2 : 1;
   return Place{number, dim};
 }

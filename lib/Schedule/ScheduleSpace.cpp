@@ -106,8 +106,8 @@ BlockResources sfa::getBlockResources(const Problem &problem, const Device &devi
   if (device.hasWarpgroups && schedule.queries == Queries::Registers)
     resources.tileRegisters += registersFor(problem.features) / 2;
 
-  // 64 K registers for all threads, 255 for one at most. The copying warpgroup gives most of its own
-  // away.
+  // 64 K registers for all threads, 255 for one at most. The copying warpgroup gives most of its
+  // own away.
   constexpr int64_t allRegisters = 65536, mostRegisters = 255;
   if (device.hasWarpgroups && schedule.consumers == 2)
     resources.registersOfThread = 240;

@@ -14,7 +14,8 @@
 namespace sfa {
 
 /// The schedule of `problem` on `device`: what `given` says, and for all else the best by the cost
-/// model. Where sizes are hints, numbers of splits are powers of two: each further one is a program.
+/// model. Where sizes are hints, numbers of splits are powers of two: each further one is a
+/// program.
 ResolvedSchedule choose(const Problem &problem, const Device &device, const Schedule &given = {});
 
 /// What has to be written down of `schedule` for `device`: neither parameters that it ignores nor

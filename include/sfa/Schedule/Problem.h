@@ -42,8 +42,8 @@ struct Problem {
   std::optional<int64_t> numKeys() const;
 };
 
-/// An attention of a function whose sizes are those of the function's arguments: what has to be kept
-/// of a module to choose schedules for one call after the other.
+/// An attention of a function whose sizes are those of the function's arguments: what has to be
+/// kept of a module to choose schedules for one call after the other.
 class ProblemOfCalls {
 public:
   explicit ProblemOfCalls(AttentionOp op);

@@ -44,7 +44,8 @@ protected:
                                       const std::string &mask, const Schedule &schedule) {
     std::string parameters;
     llvm::raw_string_ostream(parameters) << schedule;
-    std::string q = fmt::format("tensor<1x2x?x{}xbf16>", d), v = fmt::format("tensor<1x2x?x{}xbf16>", dv);
+    std::string q = fmt::format("tensor<1x2x?x{}xbf16>", d),
+                v = fmt::format("tensor<1x2x?x{}xbf16>", dv);
     auto module = parseSourceString<ModuleOp>(
         fmt::format("func.func @f(%q: {0}, %k: {0}, %v: {1}) -> {1} {{\n"
                     "  %o = sfa.attention %q, %k, %v {2} schedule <{3}> : {0}, {0}, {1} -> {1}\n"
@@ -132,7 +133,8 @@ TEST(ScheduleSpace, VisitsWhatTheDeviceCanRun) {
   ScheduleSpace(problem, cpu, given).forEach([&](const ResolvedSchedule &schedule) {
     strategies.insert(schedule.strategy);
   });
-  EXPECT_EQ(strategies, (std::set<Strategy>{Strategy::Dense, Strategy::Gather, Strategy::SparseMma}));
+  EXPECT_EQ(strategies,
+            (std::set<Strategy>{Strategy::Dense, Strategy::Gather, Strategy::SparseMma}));
 }
 
 TEST(ScheduleSpace, SaysWhyNot) {

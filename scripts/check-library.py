@@ -80,8 +80,8 @@ class Library:
     def compile(self, chip):
         """The program for a chip."""
         memory, size = ctypes.c_void_p(), ctypes.c_size_t()
-        self.call("sfa_jit_compile", MODULE, ctypes.c_size_t(len(MODULE)), None, chip.encode(), ctypes.byref(memory),
-                  ctypes.byref(size))
+        self.call("sfa_jit_compile", MODULE, ctypes.c_size_t(len(MODULE)), None, chip.encode(), None, 0,
+                  ctypes.byref(memory), ctypes.byref(size))
         document = ctypes.string_at(memory, size.value)
         self.library.sfa_free(memory)
         return document

@@ -2,15 +2,18 @@
 """The performance gate of FlashSFA; scripts/gpu-bench.sh runs this and says what it takes."""
 
 import argparse
+import contextlib
+import itertools
 import json
 import os
 import pathlib
-import re
-import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+
+from gpu_bench_studies import Studies, build_studies
 
 PARTS = ("forward", "long", "guard", "short", "flash2", "sparsify")
 PART_SECONDS = {part: 240 if part == "long" else 110 for part in PARTS}
@@ -20,6 +23,12 @@ FORWARD_REPEATS = 6
 STUDY_ROUNDS = 3
 REST_SECONDS = 0.2
 """Before a sample that is compared with the studies, which rest before theirs."""
+
+# Time of this build divided by that of the one that --against names, at most.
+AGAINST = 1.015
+AGAINST_SECONDS = 400
+SAMPLE_MS = 4.0
+"""Short functions are called several times a sample."""
 
 # Speed of ours divided by that of the other, at least.
 STUDY = 0.95
@@ -33,79 +42,6 @@ GUARD = 0.9
 SPARSIFY = {(64, 8): 0.7, (128, 8): 0.8, (256, 8): 0.7,
             **{(d, k): 0.6 for d in (64, 128, 256) for k in (16, 32)}}
 
-# Variants of the study in tensor_core/spfa.cu, by d and softmax: the fastest counts.
-STUDIES = {(64, "online"): ("d64 dense online", "d64 dense online W3"), (64, "lazy"): ("d64 dense S1 BN192",),
-           (128, "online"): ("dense online",), (128, "lazy"): ("dense S1",)}
-STUDY_PARAMETERS = {"d64 dense online": "64,64,128,2,{causal},0,1,2", "d64 dense online W3": "64,64,128,3,{causal},0,1,2",
-                    "d64 dense S1 BN192": "64,64,192,2,{causal},0,1,2,true,0,0,1",
-                    "dense online": "128,128,128,2,{causal},0,1,2",
-                    "dense S1": "128,128,128,2,{causal},0,1,2,true,0,0,1"}
-STUDY_LINE = re.compile(r"bench (?P<name>.+?) +(?P<data>randn|sfa|sfaraw) +D=(?P<d>\d+) N=(?P<n>\d+) H=\d+ "
-                        r"causal=(?P<causal>[01]) +(?P<ms>[\d.]+) ms")
-
-
-#===--- Studies --------------------------------------------------------------------------------===#
-
-def build_studies(source, target):
-    """Only the variants that are compared: nvcc takes minutes for all."""
-    nvcc = shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc"
-    kernels = pathlib.Path(source) / "tensor_core"
-    if not (kernels / "spfa.cu").is_file():
-        sys.exit(f"there is no {kernels}/spfa.cu; --source has to name the folder of the studies")
-    if not os.access(nvcc, os.X_OK):
-        sys.exit("there is no nvcc on PATH or in /usr/local/cuda/bin; it comes with the CUDA Toolkit")
-    target = pathlib.Path(target)
-    target.mkdir(parents=True, exist_ok=True)
-    for d in (64, 128):
-        variants = target / f"spfa{d}.inc"
-        variants.write_text("".join(
-            f'V("{name}",{parameters.format(causal=causal)});\n' for name, parameters in STUDY_PARAMETERS.items()
-            if parameters.startswith(f"{d},") for causal in ("true", "false")))
-        subprocess.run([nvcc, "-O3", "-std=c++17", "-gencode=arch=compute_90a,code=sm_90a", "-cudart", "static",
-                        f'-DVFILE="{variants.resolve()}"', "-DX", "-DLAG=4", kernels / "spfa.cu", "-o",
-                        target / f"spfa{d}"], check=True)
-        variants.unlink()
-        print(f"built {target / f'spfa{d}'}")
-
-
-def parse_study(text):
-    """Milliseconds by (name, data, d, n, causal), from what a study prints."""
-    return {(m["name"], m["data"], int(m["d"]), int(m["n"]), m["causal"] == "1"): float(m["ms"])
-            for m in map(STUDY_LINE.match, text.splitlines()) if m}
-
-
-class Studies:
-    """Samples of the studies' times, taken between those of the others."""
-
-    def __init__(self, folder):
-        self.folder, self.samples = folder and pathlib.Path(folder), {}
-
-    def missing(self, d):
-        if self.folder is None:
-            return "--prototypes names no folder"
-        if not any(key[0] == d for key in STUDIES):
-            return f"no study for d = {d}"
-        program = self.folder / f"spfa{d}"
-        return None if os.access(program, os.X_OK) else f"there is no {program}"
-
-    def run(self, d, n, causal):
-        if self.missing(d):
-            return
-        # Batch 1, 2048 / d heads, normal data and codes of 8 features.
-        done = subprocess.run([self.folder / f"spfa{d}", "bench", str(d), str(n), str(int(causal)), "0", "dense", "1"],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
-        found = parse_study(done.stdout)
-        if done.returncode or not found:
-            raise RuntimeError(f"the study spfa{d} failed: {done.stdout[-200:]}")
-        for key, milliseconds in found.items():
-            self.samples.setdefault(key, []).append(milliseconds)
-
-    def milliseconds(self, d, softmax, data, n, causal):
-        times = [statistics.median(self.samples[key])
-                 for key in ((name, data, d, n, causal) for name in STUDIES.get((d, softmax), ()))
-                 if key in self.samples]
-        return min(times, default=None)
-
 
 #===--- Checks ---------------------------------------------------------------------------------===#
 
@@ -115,20 +51,23 @@ class Gate:
     def __init__(self):
         self.checks, self.part, self.deadline = [], "", 0.0
 
-    def begin(self, part):
-        self.part, self.deadline = part, time.monotonic() + PART_SECONDS[part]
+    def begin(self, part, seconds=None):
+        self.part, self.deadline = part, time.monotonic() + (seconds or PART_SECONDS[part])
 
     def is_late(self):
         return time.monotonic() > self.deadline
 
-    def add(self, name, ratio, target, detail="", reason=None):
-        """A ratio of None was not measured, for `reason`."""
-        result = "skipped" if ratio is None else "pass" if ratio >= target else "FAIL"
+    def add(self, name, ratio, target, detail="", reason=None, is_most=False):
+        """A ratio of None was not measured, for `reason`. With `is_most` it may be `target` at most, otherwise at
+        least."""
+        digits = 3 if is_most else 2
+        passes = ratio is not None and (ratio <= target if is_most else ratio >= target)
+        result = "skipped" if ratio is None else "pass" if passes else "FAIL"
         self.checks.append(dict(part=self.part, name=name, ratio=ratio, target=target, result=result, detail=detail,
                                 reason=reason))
-        number = f"{ratio:7.2f}" if ratio is not None else f"{'-':>7}"
-        print(f"{self.part:9} {name:58} {number} {target:7.2f}  {result:8}{detail if ratio is not None else reason}",
-              flush=True)
+        number = f"{ratio:7.{digits}f}" if ratio is not None else f"{'-':>7}"
+        print(f"{self.part:9} {name:58} {number} {target:7.{digits}f}  {result:8}"
+              f"{detail if ratio is not None else reason}", flush=True)
 
     def fail(self, name, reason):
         """Something that is no ratio went wrong."""
@@ -147,6 +86,17 @@ class Gate:
             self.add(name, other_ms / our_ms, target, f"{our_ms:.3f} ms, {other_ms:.3f} ms")
 
 
+    def compare_builds(self, name, new, old):
+        """Samples in milliseconds of two builds; either may be the reason why there are none."""
+        if isinstance(new, str):
+            self.fail(name, f"this build cannot be measured: {new}")
+        elif isinstance(old, str):
+            self.add(name, None, AGAINST, reason=f"the other build cannot be measured: {old}", is_most=True)
+        else:
+            new, old = statistics.median(new), statistics.median(old)
+            self.add(name, new / old, AGAINST, f"{new:.3f} ms, before {old:.3f} ms", is_most=True)
+
+
 def outcome(contestant):
     return contestant.milliseconds, contestant.reason
 
@@ -155,36 +105,60 @@ def words(n, d, causal, *more):
     return " ".join([f"d={d}", f"n={n}", "causal" if causal else "full", *more])
 
 
+class Kernels:
+    """Data, and functions of this package on them; needs torch and a GPU."""
+
+    def __init__(self):
+        import torch
+
+        import sfa
+        from sfa.bench.gpu import Chip, native_chips
+        self.torch, self.sfa = torch, sfa
+        self.generator = torch.Generator("cuda").manual_seed(1)
+        self.chips = {name: Chip(name) for name in ("sm_80", *native_chips())}
+        self.native = native_chips()[0]
+
+    def normal(self, *shape):
+        return self.torch.randn(shape, generator=self.generator, device="cuda").to(self.torch.bfloat16)
+
+    def problem(self, n, d, data, heads=None, batch=1):
+        """Queries, keys and values: "randn"; "sfa", codes of 8 features, written out, with the scores of the studies;
+        or "growing" scores, which trip the guard of a lazy softmax in every tile."""
+        q, k, v = (self.normal(batch, heads or 2048 // d, n, d) for _ in range(3))
+        if data == "sfa":
+            q, k = (2 * self.sfa.sparsify(x, 8).dense() for x in (q, k))
+        if data == "growing":
+            # 100 nats more from each tile of 128 keys to the next.
+            growth = (100 / 128 * n * d ** 0.5) ** 0.5
+            q[..., 0] = growth
+            k[..., 0] = growth * self.torch.arange(n, device="cuda") / n
+        return q, k, v
+
+    def attention(self, q, k, v, causal, softmax=None, chip=None):
+        schedule = softmax and f"softmax = {softmax}"
+        return self.chips[chip or self.native].bound(
+            lambda: self.sfa.attention(q, k, v, causal=causal, schedule=schedule))
+
+    def sparsify(self, x, k, return_dense):
+        return self.chips[self.native].bound(lambda: self.sfa.sparsify(x, k, return_dense=return_dense))
+
+
 def run_parts(options):
     """All that needs torch and a GPU."""
     import torch
 
     import sfa
-    from sfa.bench.gpu import Chip, native_chips
     from sfa.bench.peers import CUDNN as CUDNN_PEER, PEERS
     from sfa.bench.timing import Contestant, measure
 
-    gate, studies = Gate(), Studies(options.prototypes)
-    native = Chip(native_chips()[0])
-    generator = torch.Generator("cuda").manual_seed(1)
+    gate, studies, kernels = Gate(), Studies(options.prototypes), Kernels()
+    normal, problem = kernels.normal, kernels.problem
 
-    def normal(*shape):
-        return torch.randn(shape, generator=generator, device="cuda").to(torch.bfloat16)
-
-    def ours(q, k, v, causal, softmax=None, chip=native):
-        schedule = softmax and f"softmax = {softmax}"
-        return Contestant(f"sfa {softmax}", lambda: chip.bound(
-            lambda: sfa.attention(q, k, v, causal=causal, schedule=schedule)), group="sfa")
+    def ours(q, k, v, causal, softmax=None, chip=None):
+        return Contestant(f"sfa {softmax}", lambda: kernels.attention(q, k, v, causal, softmax, chip), group="sfa")
 
     def peer(name, q, k, v, causal):
         return Contestant(name, lambda: PEERS[name](q, k, v, causal))
-
-    def problem(n, d, data, heads=None, batch=1):
-        q, k, v = (normal(batch, heads or 2048 // d, n, d) for _ in range(3))
-        if data == "sfa":
-            # Codes of 8 features, written out, with the scores of the studies.
-            q, k = (2 * sfa.sparsify(x, 8).dense() for x in (q, k))
-        return q, k, v
 
     def forward(lengths):
         for n in lengths:
@@ -219,11 +193,7 @@ def run_parts(options):
     def guard():
         n, d = 16384, 128
         for causal in (True, False):
-            q, k, v = problem(n, d, "randn")
-            # 100 nats more from each tile of 128 keys to the next: every tile trips the guard.
-            growth = (100 / 128 * n * d ** 0.5) ** 0.5
-            q[..., 0] = growth
-            k[..., 0] = growth * torch.arange(n, device="cuda") / n
+            q, k, v = problem(n, d, "growing")
             online, lazy = (ours(q, k, v, causal, softmax) for softmax in ("online", "lazy"))
             measure([online, lazy], REPEATS)
             gate.compare(words(n, d, causal, "growing scores, lazy / online"), outcome(lazy), outcome(online), GUARD)
@@ -243,11 +213,11 @@ def run_parts(options):
                     gate.compare(name, *map(outcome, both), CUDNN_SHORT)
 
     def flash2():
-        n, chip = 16384, Chip("sm_80")
+        n = 16384
         for d in (64, 128):
             for causal in (True, False):
                 q, k, v = problem(n, d, "randn")
-                both = ours(q, k, v, causal, chip=chip), peer("FA2 (torch)", q, k, v, causal)
+                both = ours(q, k, v, causal, chip="sm_80"), peer("FA2 (torch)", q, k, v, causal)
                 measure(both, REPEATS)
                 gate.compare(words(n, d, causal, "sm_80, the compiler's choice / FA2"), *map(outcome, both), FLASH2)
 
@@ -257,12 +227,11 @@ def run_parts(options):
             x = normal(1, 16, rows // 16, d)
             target = torch.empty_like(x)
             copy = Contestant("copy", lambda: lambda: target.copy_(x))
-            kernels = {(k, return_dense): Contestant(
-                f"k={k}", lambda k=k, return_dense=return_dense: native.bound(
-                    lambda: sfa.sparsify(x, k, return_dense=return_dense)), group="sfa")
+            ours = {(k, return_dense): Contestant(
+                f"k={k}", lambda k=k, return_dense=return_dense: kernels.sparsify(x, k, return_dense), group="sfa")
                 for return_dense in (False, True) for k in (8, 16, 32)}
-            measure([copy, *kernels.values()], REPEATS)
-            for (k, return_dense), contestant in kernels.items():
+            measure([copy, *ours.values()], REPEATS)
+            for (k, return_dense), contestant in ours.items():
                 # The copy's time for as many bytes.
                 row_bytes = 2 * d * (1 + return_dense) + 3 * k
                 scaled = copy.milliseconds and copy.milliseconds * row_bytes / (4 * d)
@@ -274,7 +243,7 @@ def run_parts(options):
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, flashsfa {sfa.__version__}; medians of "
           f"{REPEATS} interleaved samples, bf16\n")
     print(f"{'part':9} {'check':58} {'ratio':>7} {'target':>7}  result")
-    for name in options.only or [part for part in PARTS if part != "long" or options.long]:
+    for name in options.parts:
         gate.begin(name)
         try:
             parts[name]()
@@ -282,6 +251,152 @@ def run_parts(options):
             gate.fail("the rest of the part", " ".join(f"{type(error).__name__}: {error}".split()))
         torch.cuda.empty_cache()
     return gate.checks
+
+
+#===--- Two builds -----------------------------------------------------------------------------===#
+
+def rows_of(part):
+    """What two builds measure of a part: pairs of a name and what `Builder.make` takes."""
+    masks = (True, False)
+    if part in ("forward", "long"):
+        n = 16384 if part == "forward" else 65536
+        for d, causal, data, softmax in itertools.product((64, 128, 256), masks, ("randn", "sfa"), ("online", "lazy")):
+            kind = "random" if data == "randn" else "codes"
+            yield words(n, d, causal, kind, softmax), dict(n=n, d=d, causal=causal, data=data, softmax=softmax,
+                                                           rest=REST_SECONDS)
+    elif part == "guard":
+        for causal, softmax in itertools.product(masks, ("online", "lazy")):
+            yield words(16384, 128, causal, "growing scores", softmax), dict(
+                n=16384, d=128, causal=causal, data="growing", softmax=softmax)
+    elif part == "short":
+        for n, total, causal in itertools.product((512, 1024, 2048, 4096), (16, 64, 512), masks):
+            yield words(n, 128, causal, f"{total} heads"), dict(n=n, d=128, causal=causal, heads=16, batch=total // 16)
+    elif part == "flash2":
+        for d, causal in itertools.product((64, 128), masks):
+            yield words(16384, d, causal, "sm_80"), dict(n=16384, d=d, causal=causal, chip="sm_80")
+    elif part == "sparsify":
+        for d, return_dense, k in itertools.product((64, 128, 256), (False, True), (8, 16, 32)):
+            yield f"d={d} k={k} 1M rows{', written out too' * return_dense}", dict(d=d, k=k, return_dense=return_dense)
+
+
+class Builder:
+    """Makes the rows of one build, in a process of its own: two builds are both the package sfa."""
+
+    def __init__(self):
+        self.kernels = Kernels()
+        self.flush = self.kernels.torch.empty(2**27, dtype=self.kernels.torch.uint8, device="cuda")
+
+    def make(self, d, n=None, causal=False, data="randn", softmax=None, heads=None, batch=1, chip=None, k=None,
+             return_dense=False, rest=0.0):
+        self.kernels.generator.manual_seed(1)
+        self.rest = rest
+        if k is not None:
+            self.function = self.kernels.sparsify(self.kernels.normal(1, 16, 2**16, d), k, return_dense)
+        else:
+            self.function = self.kernels.attention(*self.kernels.problem(n, d, data, heads, batch), causal, softmax, chip)
+        for self.calls in (1, 2):
+            once = self.elapsed()
+        self.calls = max(1, round(SAMPLE_MS / max(once, 1e-3)))
+
+    def elapsed(self):
+        """Milliseconds of a call."""
+        start, end = (self.kernels.torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(self.calls):
+            self.function()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / self.calls
+
+    def sample(self):
+        self.kernels.torch.cuda.synchronize()
+        time.sleep(self.rest)
+        # Nothing of the call before is left in the L2 cache.
+        self.flush.zero_()
+        return self.elapsed()
+
+    def serve(self):
+        """Answers each line of the standard input: the arguments of `make`, or null for a sample."""
+        for line in sys.stdin:
+            request = json.loads(line)
+            try:
+                answer = self.sample() if request is None else self.make(**request)
+            except Exception as error:
+                answer = " ".join(f"{type(error).__name__}: {error}".split())
+            print(json.dumps(answer), flush=True)
+
+
+class Build:
+    """A process that runs `Builder.serve` with one of the builds."""
+
+    def __init__(self, command, environment=None):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env=environment)
+
+    def ask(self, request):
+        """The answer, which is a text where the request failed."""
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        return json.loads(line) if line else "its process has ended"
+
+    def close(self):
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.wait()
+
+
+def measure_builds(row, new, old):
+    """Samples of both builds, one after the other in turn; in place of them the reason why there are none."""
+    samples = []
+    for build in (new, old):
+        failure = build.ask(row)
+        samples.append(failure if isinstance(failure, str) else [])
+    for number in range(REPEATS):
+        for place in (0, 1) if number % 2 else (1, 0):
+            if isinstance(samples[place], str):
+                continue
+            sample = (new, old)[place].ask(None)
+            if isinstance(sample, str):
+                samples[place] = sample
+            else:
+                samples[place].append(sample)
+    return samples
+
+
+def compare_builds(parts, new, old):
+    gate = Gate()
+    print(f"{'part':9} {'row':58} {'new/old':>7} {'at most':>7}  result")
+    for part in parts:
+        gate.begin(part, AGAINST_SECONDS)
+        for name, row in rows_of(part):
+            if gate.is_late():
+                gate.add(name, None, AGAINST, reason="the time of the part is over", is_most=True)
+            else:
+                gate.compare_builds(name, *measure_builds(row, new, old))
+    return gate.checks
+
+
+def run_against(wheel, parts):
+    """This package against a wheel of another build of it."""
+    command = [sys.executable, __file__, "--serve"]
+    with tempfile.TemporaryDirectory() as scratch:
+        site = os.path.join(scratch, "site")
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site,
+                        wheel], check=True)
+        # Programs of two builds of one version have the same names in a cache.
+        environment = {**os.environ, "SFA_CACHE_DIR": os.path.join(scratch, "cache"),
+                       "PYTHONPATH": os.pathsep.join(filter(None, (site, os.environ.get("PYTHONPATH"))))}
+        environment.pop("SFA_LIBRARY", None)
+        new, old = Build(command), Build(command, environment)
+        try:
+            return compare_builds(parts, new, old)
+        finally:
+            new.close()
+            old.close()
 
 
 def summarize(checks):
@@ -296,6 +411,9 @@ def main():
     parser.add_argument("--only", type=lambda text: text.split(","), help="parts to run, with commas between them")
     parser.add_argument("--long", action="store_true", help="also 65536 tokens")
     parser.add_argument("--prototypes", metavar="DIR", help="folder of the studies, as --build leaves them")
+    parser.add_argument("--against", metavar="WHEEL", help="compare this build with that of WHEEL instead, row by row, "
+                        f"and fail where it takes more than {AGAINST} of the time")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", metavar="FILE", help="write all checks")
     parser.add_argument("--list", action="store_true", help="print the parts")
     parser.add_argument("--build", metavar="DIR", help="build the studies into a folder, and nothing else")
@@ -304,6 +422,12 @@ def main():
     for name in options.only or ():
         if name not in PARTS:
             parser.error(f"there is no part {name}; there are {', '.join(PARTS)}")
+    options.parts = options.only or [part for part in PARTS if part != "long" or options.long]
+    if options.against and not os.path.isfile(options.against):
+        parser.error(f"there is no wheel {options.against}")
+    if options.serve:
+        Builder().serve()
+        return 0
     if options.list:
         print("\n".join(PARTS))
         return 0
@@ -320,7 +444,7 @@ def main():
     if reason:
         print(f"SKIPPED: {reason}")
         return 0
-    checks = run_parts(options)
+    checks = run_against(options.against, options.parts) if options.against else run_parts(options)
     line, status = summarize(checks)
     print(f"\n{line}")
     if options.json:

@@ -17,10 +17,10 @@
 #include "mlir/IR/TensorEncoding.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include <optional>
+
+#include "dialects/SFA/Schedule.h"
 
 #include "dialects/SFA/SFAOpsDialect.h.inc"
-#include "dialects/SFA/SFAOpsEnums.h.inc"
 
 #define GET_ATTRDEF_CLASSES
 #include "dialects/SFA/SFAOpsAttrs.h.inc"
@@ -37,6 +37,14 @@ struct PhysicalCodes {
   mlir::RankedTensorType indices;
 };
 PhysicalCodes getPhysicalCodes(mlir::RankedTensorType codes);
+
+/// Why attention over `features` features cannot use `strategy`, and what to do about it; empty
+/// when it can.
+std::string whyNot(Strategy strategy, bool queryIsCodes, bool keyIsCodes, int64_t features);
+
+/// The parameters of `schedule`, which may be null, each with a value: that of ResolvedSchedule
+/// where it gives none.
+ResolvedSchedule resolve(ScheduleAttr schedule);
 
 } // namespace sfa
 

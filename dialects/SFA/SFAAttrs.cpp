@@ -230,103 +230,60 @@ MaskAttr MaskAttr::simplified() const {
 //===----------------------------------------------------------------------===//
 
 LogicalResult ScheduleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                   std::optional<Strategy>, std::optional<Softmax>,
-                                   std::optional<int64_t> qTile, std::optional<int64_t> kTile,
-                                   std::optional<int64_t> stages, std::optional<int64_t> consumers,
-                                   std::optional<int64_t> lookahead, std::optional<Turns>,
-                                   std::optional<Queries>, std::optional<Grid>,
-                                   std::optional<int64_t> splits,
-                                   std::optional<int64_t> packedHeads) {
-  if (lookahead && *lookahead != 0 && *lookahead != 1)
-    return emitError() << "'lookahead' is " << *lookahead << ", allowed is 0 or 1";
-  auto check = [&](StringRef name, std::optional<int64_t> value, int64_t most) -> LogicalResult {
-    if (value && (*value < 1 || *value > most))
-      return emitError() << "'" << name << "' is " << *value << ", allowed is 1 to " << most;
-    return success();
-  };
-  return success(
-      succeeded(check("q_tile", qTile, 4096)) && succeeded(check("k_tile", kTile, 4096)) &&
-      succeeded(check("stages", stages, 16)) && succeeded(check("consumers", consumers, 8)) &&
-      succeeded(check("splits", splits, maxSplits)) &&
-      succeeded(check("packed_heads", packedHeads, maxPackedHeads)));
+                                   Schedule schedule) {
+  LogicalResult result = success();
+  forEachScheduleParameter([&](auto parameter) {
+    if constexpr (std::is_same_v<decltype(parameter), ScheduleNumber>) {
+      auto [keyword, least, most, given, value] = parameter;
+      std::optional<int64_t> number = schedule.*given;
+      if (failed(result) || !number || (*number >= least && *number <= most))
+        return;
+      result = emitError() << "'" << keyword << "' is " << *number << ", allowed is " << least
+                           << (most == least + 1 ? " or " : " to ") << most;
+    }
+  });
+  return result;
+}
+
+static ParseResult parseValue(AsmParser &parser, const ScheduleNumber &number, Schedule &schedule) {
+  return parseInteger(parser, schedule.*number.given);
+}
+
+template <class Enum>
+static ParseResult parseValue(AsmParser &parser, const ScheduleChoice<Enum> &choice,
+                              Schedule &schedule) {
+  return parseCase(parser, choice.what, schedule.*choice.given);
 }
 
 Attribute ScheduleAttr::parse(AsmParser &parser, Type) {
-  std::optional<Strategy> strategy;
-  std::optional<Softmax> softmax;
-  std::optional<Turns> turns;
-  std::optional<Queries> queries;
-  std::optional<Grid> grid;
-  std::optional<int64_t> qTile, kTile, stages, consumers, lookahead, splits, packedHeads;
+  Schedule schedule;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess())
     return {};
   if (succeeded(parser.parseOptionalGreater()))
-    return get(parser.getContext(), strategy, softmax, qTile, kTile, stages, consumers, lookahead,
-               turns, queries, grid, splits, packedHeads);
-  if (parseParameters(
-          parser,
-          "strategy, softmax, q_tile, k_tile, stages, consumers, lookahead, turns, queries, grid, "
-          "splits, packed_heads",
-          [&](StringRef key) -> std::optional<ParseResult> {
-            if (key == "strategy")
-              return parseCase(parser, "strategy", strategy);
-            if (key == "softmax")
-              return parseCase(parser, "softmax", softmax);
-            if (key == "q_tile")
-              return parseInteger(parser, qTile);
-            if (key == "k_tile")
-              return parseInteger(parser, kTile);
-            if (key == "stages")
-              return parseInteger(parser, stages);
-            if (key == "consumers")
-              return parseInteger(parser, consumers);
-            if (key == "lookahead")
-              return parseInteger(parser, lookahead);
-            if (key == "turns")
-              return parseCase(parser, "value of turns", turns);
-            if (key == "queries")
-              return parseCase(parser, "value of queries", queries);
-            if (key == "grid")
-              return parseCase(parser, "grid", grid);
-            if (key == "splits")
-              return parseInteger(parser, splits);
-            if (key == "packed_heads")
-              return parseInteger(parser, packedHeads);
-            return std::nullopt;
-          }) ||
+    return get(parser.getContext(), schedule);
+  SmallVector<StringRef> keywords;
+  forEachScheduleParameter([&](auto parameter) { keywords.push_back(parameter.keyword); });
+  auto parseParameter = [&](StringRef keyword) {
+    std::optional<ParseResult> result;
+    forEachScheduleParameter([&](auto parameter) {
+      if (parameter.keyword == keyword)
+        result = parseValue(parser, parameter, schedule);
+    });
+    return result;
+  };
+  if (parseParameters(parser, llvm::join(keywords, ", "), parseParameter) ||
       parser.parseGreater())
     return {};
-  return parser.getChecked<ScheduleAttr>(loc, parser.getContext(), strategy, softmax, qTile, kTile,
-                                         stages, consumers, lookahead, turns, queries, grid, splits,
-                                         packedHeads);
+  return parser.getChecked<ScheduleAttr>(loc, parser.getContext(), schedule);
 }
 
 void ScheduleAttr::print(AsmPrinter &printer) const {
-  llvm::ListSeparator separator;
-  auto print = [&](StringRef name, auto value) {
-    if (!value)
-      return;
-    printer << StringRef(separator) << name << " = ";
-    if constexpr (std::is_enum_v<std::decay_t<decltype(*value)>>)
-      printer << stringifyEnum(*value);
-    else
-      printer << *value;
-  };
-  printer << "<";
-  print("strategy", getStrategy());
-  print("softmax", getSoftmax());
-  print("q_tile", getQTile());
-  print("k_tile", getKTile());
-  print("stages", getStages());
-  print("consumers", getConsumers());
-  print("lookahead", getLookahead());
-  print("turns", getTurns());
-  print("queries", getQueries());
-  print("grid", getGrid());
-  print("splits", getSplits());
-  print("packed_heads", getPackedHeads());
-  printer << ">";
+  printer.getStream() << "<" << getSchedule() << ">";
+}
+
+ResolvedSchedule sfa::resolve(ScheduleAttr schedule) {
+  return ResolvedSchedule(schedule ? schedule.getSchedule() : Schedule(), ResolvedSchedule());
 }
 
 int64_t ScheduleAttr::rowsOfHead(int64_t rows, int64_t packedHeads) {
@@ -340,13 +297,5 @@ bool ScheduleAttr::isComplete() const {
 }
 
 ScheduleAttr ScheduleAttr::orElse(ScheduleAttr other) const {
-  auto choose = [](auto first, auto second) { return first ? first : second; };
-  return get(getContext(), choose(getStrategy(), other.getStrategy()),
-             choose(getSoftmax(), other.getSoftmax()), choose(getQTile(), other.getQTile()),
-             choose(getKTile(), other.getKTile()), choose(getStages(), other.getStages()),
-             choose(getConsumers(), other.getConsumers()),
-             choose(getLookahead(), other.getLookahead()), choose(getTurns(), other.getTurns()),
-             choose(getQueries(), other.getQueries()), choose(getGrid(), other.getGrid()),
-             choose(getSplits(), other.getSplits()),
-             choose(getPackedHeads(), other.getPackedHeads()));
+  return get(getContext(), getSchedule().orElse(other.getSchedule()));
 }

@@ -163,24 +163,21 @@ def SFA_ScheduleAttr : SFA_Attr<"Schedule", "schedule"> {
     #sfa.schedule<packed_heads = 4, splits = 8>
     ```
   }];
-  let parameters = (ins
-    "std::optional<::sfa::Strategy>":$strategy, "std::optional<::sfa::Softmax>":$softmax,
-    "std::optional<int64_t>":$qTile, "std::optional<int64_t>":$kTile,
-    "std::optional<int64_t>":$stages, "std::optional<int64_t>":$consumers,
-    "std::optional<int64_t>":$lookahead, "std::optional<::sfa::Turns>":$turns,
-    "std::optional<::sfa::Queries>":$queries, "std::optional<::sfa::Grid>":$grid,
-    "std::optional<int64_t>":$splits, "std::optional<int64_t>":$packedHeads);
+  let parameters = (ins AttrParameter<"::sfa::Schedule", "what is given", "const ::sfa::Schedule &">:$schedule);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
+    // An accessor for each parameter, such as getQTile(); absent where it is not given.
+    #define SFA_SCHEDULE_CHOICE(Enum, member, Name, ...) \
+      std::optional<Enum> get##Name() const { return getSchedule().member; }
+    #define SFA_SCHEDULE_NUMBER(member, Name, ...) \
+      std::optional<int64_t> get##Name() const { return getSchedule().member; }
+    #include "dialects/SFA/Schedule.def"
+
     /// True when no parameter is left to choose that every target needs.
     bool isComplete() const;
     /// This schedule with its absent parameters taken from `other`.
     ScheduleAttr orElse(ScheduleAttr other) const;
-    int64_t getSplitsOrDefault() const { return getSplits().value_or(1); }
-    static constexpr int64_t maxSplits = 256;
-    int64_t getPackedHeadsOrDefault() const { return getPackedHeads().value_or(1); }
-    static constexpr int64_t maxPackedHeads = 256;
     /// How many rows of a tile of `rows` each of the heads has that share it; 0 if there are too few.
     static int64_t rowsOfHead(int64_t rows, int64_t packedHeads);
   }];

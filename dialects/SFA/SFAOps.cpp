@@ -136,18 +136,21 @@ double AttentionOp::getScaleOrDefault() {
 }
 
 std::string AttentionOp::whyNot(Strategy strategy) {
-  bool queryCodes(::sfa::getCodes(getQuery().getType())),
-      keyCodes(::sfa::getCodes(getKey().getType()));
-  int64_t features = cast<RankedTensorType>(getQuery().getType()).getDimSize(3);
+  auto query = cast<RankedTensorType>(getQuery().getType());
+  return ::sfa::whyNot(strategy, bool(::sfa::getCodes(query)),
+                       bool(::sfa::getCodes(getKey().getType())), query.getDimSize(3));
+}
+
+std::string sfa::whyNot(Strategy strategy, bool queryIsCodes, bool keyIsCodes, int64_t features) {
   switch (strategy) {
   case Strategy::Dense:
     return "";
   case Strategy::Gather:
-    return queryCodes ? "" : "it needs the query as codes; sparsify the query";
+    return queryIsCodes ? "" : "it needs the query as codes; sparsify the query";
   case Strategy::Scatter:
-    return queryCodes && keyCodes ? "" : "it needs query and key as codes; sparsify both";
+    return queryIsCodes && keyIsCodes ? "" : "it needs query and key as codes; sparsify both";
   case Strategy::SparseMma:
-    if (!queryCodes)
+    if (!queryIsCodes)
       return "it needs the query as codes; sparsify the query";
     if (features % 4 != 0)
       return "2:4 sparsity needs a number of features that is a multiple of 4, given are " +
@@ -161,7 +164,7 @@ std::string AttentionOp::whyNot(Strategy strategy) {
 /// tile.
 static LogicalResult checkPackedHeads(AttentionOp op, int64_t group) {
   ScheduleAttr schedule = op.getScheduleAttr();
-  int64_t heads = schedule ? schedule.getPackedHeadsOrDefault() : 1;
+  int64_t heads = resolve(schedule).packedHeads;
   if (group % heads != 0)
     return op.emitOpError() << "has packed_heads = " << heads << ", but " << group << " query head"
                             << (group == 1 ? "" : "s")
@@ -241,7 +244,7 @@ LogicalResult AttentionOp::verify() {
   // Each has a point of its own in the grid.
   constexpr int64_t maxGridHeads = 65535;
   ScheduleAttr schedule = getScheduleAttr();
-  if (int64_t splits = schedule ? schedule.getSplitsOrDefault() : 1;
+  if (int64_t splits = resolve(schedule).splits;
       splits > 1 && queryHeads > maxGridHeads / splits)
     return emitOpError() << "has " << queryHeads << " heads in " << splits
                          << " splits; heads times splits may be at most " << maxGridHeads;

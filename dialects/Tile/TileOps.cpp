@@ -368,9 +368,9 @@ LogicalResult CombineOp::verify() {
     return emitOpError() << "gives tiles of f32, given are " << output << " and "
                          << getLse().getType();
   int64_t splits = getSplitsAttr().getInt();
-  if (splits < 1 || splits > ScheduleAttr::maxSplits)
+  if (splits < 1 || splits > Schedule::maxSplits)
     return emitOpError() << "combines " << splits << " splits, allowed is 1 to "
-                         << ScheduleAttr::maxSplits;
+                         << Schedule::maxSplits;
   int64_t heads = getHeadsAttr().getInt();
   if (heads < 1)
     return emitOpError() << "has splits of " << heads << " heads, allowed is 1 or more";

@@ -15,12 +15,18 @@ def SFAAssignSchedulePass : Pass<"sfa-assign-schedule"> {
   let summary = "Choose the parameters that schedules leave open";
   let description = [{
     Gives every `sfa.attention` a complete `#sfa.schedule`. Parameters that are given stay; the others come from the cost
-    model. For a GPU it gives `splits` where sizes are static and query tiles would leave half of the GPU idle, and
-    `packed_heads` where the queries of several heads of a group fit into one tile. Does not change what is computed; another strategy rounds differently.
+    model. For a GPU it gives `splits` where sizes are known and query tiles would leave half of the GPU idle, and
+    `packed_heads` where the queries of several heads of a group fit into one tile. Does not change what is computed;
+    another strategy, or another number of splits, rounds differently.
+
+    Sizes that types leave open may be given as hints by the shapes of the arguments of the function, as the JIT does for
+    each call. A program serves all sizes, so numbers of splits are then powers of two.
   }];
   let options = [
     Option<"chip", "chip", "std::string", /*default=*/"\"\"",
            "The GPU to choose for, such as sm_90a; empty is the CPU">,
+    ListOption<"shapes", "shapes", "std::string",
+               "Shapes of the arguments of every function, as hints: 1x32x1x128,1x8x4096x128,1x8x4096x128; codes are two">,
   ];
 }
 

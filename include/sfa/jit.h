@@ -7,7 +7,7 @@
 |*===----------------------------------------------------------------------===*|
 |*                                                                            *|
 |* libsfa.so: the compiler as a library, and the whole runtime (runtime.h) in *|
-|* one. A problem is the text of a module with one public function of sfa     *|
+|* one. It takes the text of a module with one public function of sfa         *|
 |* operations on tensors; what comes out is a program for a GPU, or a         *|
 |* function of this CPU.                                                      *|
 |*                                                                            *|
@@ -25,25 +25,42 @@
 extern "C" {
 #endif
 
-/** Compiles the function `entry` (NULL: the only public one) of the module whose text is
-    `module[0, size)` for `chip`, such as "sm_90a"; needs no driver. *bytes is a document that
-    sfa_program_load takes, with the kernels as PTX; the caller frees it with sfa_free. Fails with
-    SFA_ERROR_INVALID_ARGUMENT and the compiler's diagnostics. */
-SFA_RUNTIME_API sfa_status sfa_jit_compile(const char *module, size_t size, const char *entry,
-                                           const char *chip, void **bytes, size_t *num_bytes);
+/** Compiles the function `entry` (NULL: the only public one) of the module whose text is `module[0,
+    size)` for `chip`, such as "sm_90a"; needs no driver. *bytes is a document that sfa_program_load
+    takes, with the kernels as PTX; the caller frees it with sfa_free. Fails with
+    SFA_ERROR_INVALID_ARGUMENT and the compiler's diagnostics.
 
-/** The program of the module for device `device`, loaded on it and ready to launch. The first call
-    of a process takes it from the cache (docs/knobs.md, SFA_CACHE_DIR), or else compiles it to PTX
-    and puts it there; the driver assembles it, and has a cache of its own for that; calls of other
-   threads for the same module wait. Later calls look it up by the text. *program belongs to the
-   library and lives as long as the process. */
+    The shapes of `arguments` are hints, by which the compiler chooses the parameters that schedules
+    leave open; the program takes any sizes. Data and types of these tensors do not matter. NULL and
+    0 where nobody knows them. */
+SFA_RUNTIME_API sfa_status sfa_jit_compile(const char *module, size_t size, const char *entry,
+                                           const char *chip, const sfa_tensor *arguments,
+                                           int32_t num_arguments, void **bytes, size_t *num_bytes);
+
+/** The schedules that the compiler chooses for a call with arguments of these shapes on `chip`
+    (NULL: this CPU), without compiling it: one for each sfa.attention, such as "strategy = dense,
+    softmax = lazy, q_tile = 64, ...", with "; " between them. Calls with the same text share a
+    program. The caller frees *schedules with sfa_free. */
+SFA_RUNTIME_API sfa_status sfa_jit_schedules(const char *module, size_t size, const char *entry,
+                                             const char *chip, const sfa_tensor *arguments,
+                                             int32_t num_arguments, char **schedules);
+
+/** The program for a call of the module on device `device` with arguments of these shapes, which
+    are hints as for sfa_jit_compile; the multiprocessors are those of the device. It is loaded on
+    the device and ready to launch. Calls with the same schedules share it. The first of a process
+    takes it from the cache (docs/knobs.md, SFA_CACHE_DIR), or else compiles it to PTX and puts it
+    there; the driver assembles it, and has a cache of its own for that; calls of other threads that
+    want the same wait. Later calls choose the schedules and look it up, in a few microseconds.
+    *program belongs to the library and lives as long as the process. */
 SFA_RUNTIME_API sfa_status sfa_jit_program(const char *module, size_t size, const char *entry,
-                                           int32_t device, sfa_program **program);
+                                           int32_t device, const sfa_tensor *arguments,
+                                           int32_t num_arguments, sfa_program **program);
 
 /** A function compiled for this CPU. */
 typedef struct sfa_cpu_function sfa_cpu_function;
 
-/** The function of the module for this CPU. As sfa_jit_program, but without a cache on disk. */
+/** The function of the module for this CPU. As sfa_jit_program, but without hints and without a
+    cache on disk. */
 SFA_RUNTIME_API sfa_status sfa_jit_cpu_function(const char *module, size_t size, const char *entry,
                                                 sfa_cpu_function **function);
 

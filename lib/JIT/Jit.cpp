@@ -8,9 +8,8 @@
 
 #include "sfa/jit.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Parser/Parser.h"
-#include "sfa/Passes.h"
+#include "LastError.h"
+#include "Module.h"
 #include "sfa/Support/Knobs.h"
 #include "sfa/Target/CPU/Executable.h"
 #include "sfa/Target/CUDA/Executable.h"
@@ -24,13 +23,11 @@
 #include <memory>
 #include <mutex>
 
-namespace sfa::runtime::impl {
-/// Of the runtime: keeps the message for sfa_last_error of this thread; returns `status`.
-sfa_status report(sfa_status status, const char *message) noexcept;
-} // namespace sfa::runtime::impl
-
 using namespace mlir;
 using namespace sfa;
+using jit::Choices;
+using jit::Module;
+using jit::Shapes;
 
 struct sfa_cpu_function {
   std::unique_ptr<cpu::Executable> executable;
@@ -44,44 +41,6 @@ sfa_status report(sfa_status status, const std::string &message) {
 
 sfa_status report(sfa_status status, llvm::Error error) {
   return report(status, llvm::toString(std::move(error)));
-}
-
-/// A module and the name of the function to compile.
-struct Problem {
-  std::unique_ptr<MLIRContext> context;
-  OwningOpRef<ModuleOp> module;
-  std::string entry;
-};
-
-llvm::Expected<Problem> parseProblem(llvm::StringRef text, const char *entry) {
-  Problem problem;
-  DialectRegistry registry;
-  registerDialects(registry);
-  problem.context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
-  std::string messages;
-  {
-    ScopedDiagnosticHandler handler(problem.context.get(), [&](Diagnostic &diagnostic) {
-      messages += (messages.empty() ? "" : "\n") + diagnostic.str();
-      return success();
-    });
-    problem.module = parseSourceString<ModuleOp>(text, problem.context.get());
-  }
-  if (!problem.module)
-    return llvm::createStringError("the module is not valid: " + messages);
-  if (entry) {
-    problem.entry = entry;
-    return std::move(problem);
-  }
-  unsigned count = 0;
-  for (auto function : problem.module->getOps<func::FuncOp>())
-    if (function.isPublic() && !function.isExternal()) {
-      problem.entry = function.getName().str();
-      ++count;
-    }
-  if (count != 1)
-    return llvm::createStringError(
-        fmt::format("the module has {} public functions; name one of them", count));
-  return std::move(problem);
 }
 
 /// One compiled thing for each key. Threads that want the same wait for the one that makes it;
@@ -123,24 +82,86 @@ Table<Compiled> &getTable() {
   return *table;
 }
 
-sfa_status compile(llvm::StringRef text, const char *entry, llvm::StringRef chipName,
-                   std::string *document) {
-  llvm::Expected<Chip> chip = Chip::parse(chipName);
-  if (!chip)
-    return report(SFA_ERROR_INVALID_ARGUMENT, chip.takeError());
-  llvm::Expected<Problem> problem = parseProblem(text, entry);
-  if (!problem)
-    return report(SFA_ERROR_INVALID_ARGUMENT, problem.takeError());
+/// The shapes of tensors whose sizes are hints; data and types do not matter.
+class HintedShapes {
+public:
+  sfa_status read(const sfa_tensor *tensors, int32_t count) {
+    for (int32_t i = 0; i < count; ++i) {
+      if (tensors[i].rank < 0 || tensors[i].rank > SFA_MAX_RANK || !tensors[i].shape)
+        return report(SFA_ERROR_INVALID_ARGUMENT,
+                      fmt::format("argument {} has no shape of 0 to {} sizes", i, SFA_MAX_RANK));
+      shapes.push_back({tensors[i].shape, static_cast<size_t>(tensors[i].rank)});
+    }
+    return SFA_SUCCESS;
+  }
+  operator Shapes() const { return shapes; }
+  bool empty() const { return shapes.empty(); }
+
+private:
+  llvm::SmallVector<llvm::ArrayRef<int64_t>, 8> shapes;
+};
+
+/// A function of a module, as the caller gives it.
+struct Source {
+  llvm::StringRef text;
+  const char *entry;
+
+  /// Of tables and of the cache on disk.
+  std::string key() const { return fmt::format("entry {}\n{}", entry ? entry : "", text.str()); }
+};
+
+/// Where sizes are known: what the schedules of a call are. Empty without sizes.
+sfa_status describeSchedules(const Source &source, const HintedShapes &shapes, const Device &device,
+                             std::string *schedules) {
+  if (shapes.empty())
+    return SFA_SUCCESS;
+  Choices *choices = nullptr;
+  sfa_status status = getTable<Choices>().get(source.key(), &choices, [&](Choices **made) {
+    llvm::Expected<Module> module = Module::parse(source.text, source.entry);
+    if (!module)
+      return report(SFA_ERROR_INVALID_ARGUMENT, module.takeError());
+    llvm::Expected<Choices> found = Choices::of(std::move(*module));
+    if (!found)
+      return report(SFA_ERROR_INVALID_ARGUMENT, found.takeError());
+    *made = new Choices(std::move(*found));
+    return SFA_SUCCESS;
+  });
+  if (status)
+    return status;
+  llvm::Expected<std::string> text = choices->describe(shapes, device);
+  if (!text)
+    return report(SFA_ERROR_INVALID_ARGUMENT, text.takeError());
+  *schedules = std::move(*text);
+  return SFA_SUCCESS;
+}
+
+sfa_status compile(const Source &source, const Chip &chip, const HintedShapes &shapes,
+                   const Device &device, std::string *document) {
+  llvm::Expected<Module> module = Module::parse(source.text, source.entry);
+  if (!module)
+    return report(SFA_ERROR_INVALID_ARGUMENT, module.takeError());
+  if (!shapes.empty())
+    if (llvm::Error error = module->assignSchedules(shapes, device))
+      return report(SFA_ERROR_INVALID_ARGUMENT, std::move(error));
   llvm::Expected<gpu::Program> program =
-      gpu::compileProgram(*problem->module, problem->entry, *chip);
+      gpu::compileProgram(*module->module, module->entry, chip);
   if (!program)
     return report(SFA_ERROR_INVALID_ARGUMENT, program.takeError());
   *document = program->toJson();
   return SFA_SUCCESS;
 }
 
-/// The chip to compile for on a device: that of the knob SFA_CHIP, or the best.
-sfa_status chooseChip(int32_t device, std::string *chip) {
+sfa_status parseChip(llvm::StringRef name, Chip *chip) {
+  llvm::Expected<Chip> parsed = Chip::parse(name);
+  if (!parsed)
+    return report(SFA_ERROR_INVALID_ARGUMENT, parsed.takeError());
+  *chip = std::move(*parsed);
+  return SFA_SUCCESS;
+}
+
+/// The chip to compile for on a device, that of the knob SFA_CHIP or the best, and what to choose
+/// schedules for.
+sfa_status describeDevice(int32_t device, Chip *chip, Device *description) {
   sfa_device_properties properties;
   if (sfa_status status = sfa_device_info(device, &properties))
     return status;
@@ -150,7 +171,10 @@ sfa_status chooseChip(int32_t device, std::string *chip) {
   llvm::Expected<std::optional<std::string>> wanted = knobs::chip();
   if (!wanted)
     return report(SFA_ERROR_INVALID_KNOB, wanted.takeError());
-  *chip = wanted->value_or(*best);
+  if (sfa_status status = parseChip(wanted->value_or(*best), chip))
+    return status;
+  *description = Device::of(*chip);
+  description->multiprocessors = properties.multiprocessors;
   return SFA_SUCCESS;
 }
 
@@ -182,8 +206,9 @@ void writeCache(sfa_cache *cache, const std::string &key, const sfa_program *pro
   sfa_free(bytes);
 }
 
-sfa_status makeProgram(llvm::StringRef text, const char *entry, const std::string &chip,
-                       int32_t device, const std::string &key, sfa_program **result) {
+sfa_status makeProgram(const std::string &key, int32_t device,
+                       llvm::function_ref<sfa_status(std::string *)> compile,
+                       sfa_program **result) {
   sfa_cache *opened = nullptr;
   if (sfa_status status = sfa_cache_open(nullptr, -1, &opened))
     return status;
@@ -194,7 +219,7 @@ sfa_status makeProgram(llvm::StringRef text, const char *entry, const std::strin
     program = nullptr;
   if (!program) {
     std::string document;
-    if (sfa_status status = compile(text, entry, chip, &document))
+    if (sfa_status status = compile(&document))
       return status;
     sfa_program *loaded = nullptr;
     if (sfa_status status = sfa_program_load(document.data(), document.size(), &loaded))
@@ -245,35 +270,88 @@ static sfa_status requirePointers(std::initializer_list<const void *> pointers) 
   return SFA_SUCCESS;
 }
 
+/// Bytes that the caller frees with sfa_free; null where there is no memory.
+static void *copyForCaller(llvm::StringRef bytes) {
+  void *copy = std::malloc(bytes.size());
+  if (copy)
+    std::memcpy(copy, bytes.data(), bytes.size());
+  else
+    report(SFA_ERROR_OUT_OF_MEMORY, "the host has no memory left");
+  return copy;
+}
+
 sfa_status sfa_jit_compile(const char *module, size_t size, const char *entry, const char *chip,
-                           void **bytes, size_t *num_bytes) {
+                           const sfa_tensor *arguments, int32_t num_arguments, void **bytes,
+                           size_t *num_bytes) {
   if (sfa_status status = requirePointers({module, chip, bytes, num_bytes}))
     return status;
+  Chip target;
+  HintedShapes shapes;
   std::string document;
-  if (sfa_status status = compile({module, size}, entry, chip, &document))
+  if (sfa_status status = parseChip(chip, &target))
     return status;
-  void *copy = std::malloc(document.size());
+  if (sfa_status status = shapes.read(arguments, num_arguments))
+    return status;
+  if (sfa_status status =
+          compile({{module, size}, entry}, target, shapes, Device::of(target), &document))
+    return status;
+  void *copy = copyForCaller(document);
   if (!copy)
-    return report(SFA_ERROR_OUT_OF_MEMORY, "the host has no memory left");
-  std::memcpy(copy, document.data(), document.size());
+    return SFA_ERROR_OUT_OF_MEMORY;
   *bytes = copy;
   *num_bytes = document.size();
   return SFA_SUCCESS;
 }
 
+sfa_status sfa_jit_schedules(const char *module, size_t size, const char *entry, const char *chip,
+                             const sfa_tensor *arguments, int32_t num_arguments, char **schedules) {
+  if (sfa_status status = requirePointers({module, arguments, schedules}))
+    return status;
+  Device device = Device::cpu();
+  if (chip) {
+    Chip target;
+    if (sfa_status status = parseChip(chip, &target))
+      return status;
+    device = Device::of(target);
+  }
+  HintedShapes shapes;
+  std::string text;
+  if (sfa_status status = shapes.read(arguments, num_arguments))
+    return status;
+  if (sfa_status status = describeSchedules({{module, size}, entry}, shapes, device, &text))
+    return status;
+  // With its zero.
+  void *copy = copyForCaller({text.c_str(), text.size() + 1});
+  if (!copy)
+    return SFA_ERROR_OUT_OF_MEMORY;
+  *schedules = static_cast<char *>(copy);
+  return SFA_SUCCESS;
+}
+
 sfa_status sfa_jit_program(const char *module, size_t size, const char *entry, int32_t device,
+                           const sfa_tensor *arguments, int32_t num_arguments,
                            sfa_program **program) {
   if (sfa_status status = requirePointers({module, program}))
     return status;
-  std::string chip;
-  if (sfa_status status = chooseChip(device, &chip))
+  Source source = {{module, size}, entry};
+  Chip chip;
+  Device description;
+  HintedShapes shapes;
+  std::string schedules;
+  if (sfa_status status = describeDevice(device, &chip, &description))
+    return status;
+  if (sfa_status status = shapes.read(arguments, num_arguments))
+    return status;
+  if (sfa_status status = describeSchedules(source, shapes, description, &schedules))
     return status;
   // All that changes the code.
-  std::string key = fmt::format("flashsfa {} llvm {} chip {} entry {}\n", SFA_VERSION,
-                                SFA_LLVM_VERSION, chip, entry ? entry : "");
-  key.append(module, size);
+  std::string key = fmt::format("flashsfa {} llvm {} chip {} schedules {}\n{}", SFA_VERSION,
+                                SFA_LLVM_VERSION, chip.name, schedules, source.key());
   sfa_status status = getTable<sfa_program>().get(key, program, [&](sfa_program **made) {
-    return makeProgram({module, size}, entry, chip, device, key, made);
+    auto compileSource = [&](std::string *document) {
+      return compile(source, chip, shapes, description, document);
+    };
+    return makeProgram(key, device, compileSource, made);
   });
   // Another device of the same chip shares the program.
   return status ? status : sfa_program_prepare(*program, device);
@@ -283,13 +361,12 @@ sfa_status sfa_jit_cpu_function(const char *module, size_t size, const char *ent
                                 sfa_cpu_function **function) {
   if (sfa_status status = requirePointers({module, function}))
     return status;
-  std::string key = std::string(entry ? entry : "") + "\n";
-  key.append(module, size);
-  return getTable<sfa_cpu_function>().get(key, function, [&](sfa_cpu_function **made) {
-    llvm::Expected<Problem> problem = parseProblem({module, size}, entry);
-    if (!problem)
-      return report(SFA_ERROR_INVALID_ARGUMENT, problem.takeError());
-    auto executable = cpu::Executable::compile(*problem->module, problem->entry);
+  Source source = {{module, size}, entry};
+  return getTable<sfa_cpu_function>().get(source.key(), function, [&](sfa_cpu_function **made) {
+    llvm::Expected<Module> parsed = Module::parse(source.text, source.entry);
+    if (!parsed)
+      return report(SFA_ERROR_INVALID_ARGUMENT, parsed.takeError());
+    auto executable = cpu::Executable::compile(*parsed->module, parsed->entry);
     if (!executable)
       return report(SFA_ERROR_INVALID_ARGUMENT, executable.takeError());
     *made = new sfa_cpu_function{std::move(*executable)};

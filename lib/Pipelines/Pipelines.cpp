@@ -24,7 +24,7 @@ using namespace mlir;
 /// From sfa to bufferized launches of tile kernels; shared by all targets.
 static void addTileStages(OpPassManager &manager, const std::string &chip = "") {
   manager.addPass(createCanonicalizerPass());
-  manager.addPass(sfa::createSFAAssignSchedulePass({chip}));
+  manager.addPass(sfa::createSFAAssignSchedulePass({chip, /*shapes=*/{}}));
   if (!chip.empty())
     manager.addPass(sfa::createSFADensifyOperandsPass());
   manager.addPass(sfa::createConvertSFAToTilePass());

@@ -7,30 +7,63 @@
 //===----------------------------------------------------------------------===//
 
 #include "sfa/Passes.h"
-#include "sfa/Schedule/CostModel.h"
+#include "sfa/Schedule/Choose.h"
 
 namespace sfa {
 #define GEN_PASS_DEF_SFAASSIGNSCHEDULEPASS
 #include "sfa/Passes.h.inc"
 } // namespace sfa
 
+using namespace mlir;
 using namespace sfa;
 
+/// Reads a shape such as "1x32x4096x128"; true where it is none.
+static bool parseShape(StringRef text, SmallVectorImpl<int64_t> &shape) {
+  SmallVector<StringRef> sizes;
+  text.split(sizes, 'x');
+  for (StringRef size : sizes)
+    if (size.getAsInteger(10, shape.emplace_back()) || shape.back() < 0)
+      return true;
+  return false;
+}
+
 namespace {
-struct AssignSchedule : impl::SFAAssignSchedulePassBase<AssignSchedule> {
+struct AssignSchedule : sfa::impl::SFAAssignSchedulePassBase<AssignSchedule> {
   using SFAAssignSchedulePassBase::SFAAssignSchedulePassBase;
 
   void runOnOperation() override {
-    if (chip.empty()) {
-      getOperation()->walk([](AttentionOp op) { op.setScheduleAttr(chooseSchedule(op)); });
-      return;
+    Device device = Device::cpu();
+    if (!chip.empty()) {
+      llvm::Expected<Chip> target = Chip::parse(chip);
+      if (!target) {
+        getOperation()->emitError() << llvm::toString(target.takeError());
+        return signalPassFailure();
+      }
+      device = Device::of(*target);
     }
-    llvm::Expected<Chip> target = Chip::parse(chip);
-    if (!target) {
-      getOperation()->emitError() << llvm::toString(target.takeError());
-      return signalPassFailure();
-    }
-    getOperation()->walk([&](AttentionOp op) { op.setScheduleAttr(chooseSchedule(op, *target)); });
+    SmallVector<SmallVector<int64_t>> sizes;
+    for (const std::string &text : shapes)
+      if (parseShape(text, sizes.emplace_back())) {
+        getOperation()->emitError() << "shape '" << text
+                                    << "' is not one such as '1x32x4096x128'";
+        return signalPassFailure();
+      }
+    WalkResult result = getOperation()->walk([&](AttentionOp op) -> WalkResult {
+      if (sizes.empty()) {
+        assignSchedule(op, Problem::of(op), device);
+        return WalkResult::advance();
+      }
+      ProblemOfCalls calls(op);
+      SmallVector<ArrayRef<int64_t>> ofCall(sizes.begin(), sizes.end());
+      llvm::Expected<Problem> problem = calls.at(ofCall);
+      if (!problem)
+        return op.emitOpError() << "cannot use the shapes: "
+                                << llvm::toString(problem.takeError());
+      assignSchedule(op, *problem, device);
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
   }
 };
 } // namespace

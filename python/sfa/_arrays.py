@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import sys
 
-from . import codes as _codes, errors
+from . import errors
 
 torch_missing = ""
 """Why there is no torch; empty where there is."""
@@ -42,7 +42,7 @@ def _import_dlpack(name, x):
         f"({numpy_missing}) is there to take it: install one of them")
 
 
-def _export_dlpack(x, like):
+def export(x, like):
     """x as an array of the library that `like` is of; x itself where that has no from_dlpack."""
     library = type(like).__module__.partition(".")[0]
     # jaxlib holds the arrays of jax.
@@ -54,45 +54,34 @@ def _export_dlpack(x, like):
     return x
 
 
+is_tensor = torch.is_tensor if torch is not None else lambda x: False
+
+
 def _implementation(x):
     """_torch, _numpy, or None for others."""
-    if isinstance(x, _codes.Codes):
-        x = x.values
-    if torch is not None and torch.is_tensor(x):
+    if is_tensor(x):
         return torch
     if numpy is not None and numpy.is_array(x):
         return numpy
     return None
 
 
-def _convert(name, x):
-    if name == "cu_seqlens":
-        return x and tuple(_convert(f"{name}_{part}", offsets) for part, offsets in zip("qk", x))
-    if isinstance(x, _codes.Codes):
-        return _codes.make(_import_dlpack(f"{name}.values", x.values),
-                           _import_dlpack(f"{name}.indices", x.indices), x.d, x.two_four)
+def convert(name, x):
+    """x itself, or an array of the same memory that an implementation takes; `name` is what messages
+    call it."""
     return x if _implementation(x) is not None else _import_dlpack(name, x)
 
 
-def _back(x, like):
-    if isinstance(x, _codes.Codes):
-        return _codes.make(_export_dlpack(x.values, like), _export_dlpack(x.indices, like), x.d,
-                           x.two_four)
-    if isinstance(x, tuple):
-        return tuple(_back(part, like) for part in x)
-    return _export_dlpack(x, like)
-
-
-def call(operation, names, arguments, *others):
-    """Calls `operation` of the implementation that the first argument belongs to. Results are of the
-    same kind as that."""
-    first = arguments[0]
+def call(operation, names, arrays, *others):
+    """Calls `operation` of the implementation that the first array belongs to, and returns its arrays,
+    of the same kind. All but the first may be None."""
+    first = arrays[0]
     implementation = _implementation(first)
     if implementation is not None:
-        return getattr(implementation, operation)(*arguments, *others)
-    converted = [_convert(name, x) for name, x in zip(names, arguments)]
-    result = getattr(_implementation(converted[0]), operation)(*converted, *others)
-    return _back(result, first.values if isinstance(first, _codes.Codes) else first)
+        return getattr(implementation, operation)(*arrays, *others)
+    converted = [x if x is None else convert(name, x) for name, x in zip(names, arrays)]
+    results = getattr(_implementation(converted[0]), operation)(*converted, *others)
+    return [export(x, first) for x in results]
 
 
 def check_codes(values, indices, d):

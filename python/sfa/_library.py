@@ -65,10 +65,13 @@ _FUNCTIONS = {
     "sfa_device_count": (ctypes.c_int, [ctypes.POINTER(ctypes.c_int32)]),
     "sfa_device_info": (ctypes.c_int, [ctypes.c_int32, ctypes.POINTER(DeviceProperties)]),
     "sfa_jit_compile": (ctypes.c_int, [
-        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_char_p,
+        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_char_p, _TENSORS, ctypes.c_int32,
         ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_size_t)]),
+    "sfa_jit_schedules": (ctypes.c_int, [
+        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_char_p, _TENSORS, ctypes.c_int32,
+        ctypes.POINTER(ctypes.c_void_p)]),
     "sfa_jit_program": (ctypes.c_int, [
-        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_int32,
+        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_int32, _TENSORS, ctypes.c_int32,
         ctypes.POINTER(ctypes.c_void_p)]),
     "sfa_jit_cpu_function": (ctypes.c_int, [
         ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p)]),
@@ -81,6 +84,12 @@ _FUNCTIONS = {
         ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, _TENSORS, ctypes.c_int32, _TENSORS,
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t]),
 }
+
+
+def argument_types(name):
+    """What ctypes is told of a function of the library."""
+    return _FUNCTIONS[name][1]
+
 
 _library = None
 _lock = threading.Lock()
@@ -143,10 +152,24 @@ def check(status, what, module=""):
     raise errors.RunError(message)
 
 
-def jit_program(text, device):
-    """The program of a module on GPU `device`, as an address. Compiles it where it is in no cache."""
+def shapes_of_call(shapes):
+    """Tensors that have nothing but these shapes, as jit_program and its like take them: the address of
+    the first, their number, and what has to stay alive."""
+    tensors = (Tensor * len(shapes))()
+    keep = [tensors]
+    for tensor, shape in zip(tensors, shapes):
+        sizes = (ctypes.c_int64 * MAX_RANK)(*shape)
+        keep.append(sizes)
+        tensor.rank, tensor.shape = len(shape), ctypes.cast(sizes, ctypes.POINTER(ctypes.c_int64))
+    return ctypes.addressof(tensors), len(shapes), keep
+
+
+def jit_program(text, device, arguments=None, num_arguments=0):
+    """The program of a module on GPU `device`, as an address. Compiles it where it is in no cache.
+    `arguments` is the address of the tensors of a call, whose shapes are hints for the compiler."""
     module, program = text.encode(), ctypes.c_void_p()
-    status = load().sfa_jit_program(module, len(module), None, device, ctypes.byref(program))
+    status = load().sfa_jit_program(module, len(module), None, device, arguments, num_arguments,
+                                    ctypes.byref(program))
     check(status, f"cannot compile for cuda:{device}", text)
     return program.value
 
@@ -159,11 +182,26 @@ def jit_cpu_function(text):
     return function.value
 
 
-def jit_compile(text, chip):
-    """The document of a module's program for `chip`, such as "sm_90a", as bytes; needs no GPU."""
-    library = load()
+def jit_schedules(text, chip, shapes):
+    """The schedules that the compiler chooses for a call with arguments of these shapes on `chip`, such
+    as "sm_90a", or None for this CPU; needs no GPU. Calls with the same text share a program."""
+    library, (arguments, count, _keep) = load(), shapes_of_call(shapes)
+    module, address = text.encode(), ctypes.c_void_p()
+    status = library.sfa_jit_schedules(module, len(module), None, chip and chip.encode(), arguments,
+                                       count, ctypes.byref(address))
+    check(status, f"cannot choose schedules for {chip or 'the CPU'}", text)
+    try:
+        return ctypes.string_at(address).decode()
+    finally:
+        library.sfa_free(address)
+
+
+def jit_compile(text, chip, shapes=()):
+    """The document of a module's program for `chip`, such as "sm_90a", as bytes; needs no GPU. `shapes`
+    are those of the arguments of a call, where they are known."""
+    library, (arguments, count, _keep) = load(), shapes_of_call(shapes)
     module, address, size = text.encode(), ctypes.c_void_p(), ctypes.c_size_t()
-    status = library.sfa_jit_compile(module, len(module), None, chip.encode(),
+    status = library.sfa_jit_compile(module, len(module), None, chip.encode(), arguments, count,
                                      ctypes.byref(address), ctypes.byref(size))
     check(status, f"cannot compile for {chip}", text)
     try:

@@ -2,7 +2,7 @@
 
 import numpy
 
-from . import _operations, codes as _codes, errors
+from . import _operations, errors
 from ._plan import CPU, PlanTable, View
 
 _DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "uint8": "u8", "uint16": "u16",
@@ -43,7 +43,7 @@ def _execute(plan, arrays):
 def check_codes(values, indices, d):
     _operations.check_codes("codes", _view(values), _view(indices), d)
     if indices.size:
-        _codes.check_range(int(indices.max()), d)
+        _operations.check_range(int(indices.max()), d)
 
 
 def sparsify(x, k, two_four, return_dense):
@@ -51,49 +51,45 @@ def sparsify(x, k, two_four, return_dense):
     key = ("sparsify", x.shape, x.dtype, k, two_four, return_dense)
     plan = _plans.plans.get(key) or _plans.add(
         key, _operations.sparsify_plan(_view(x), k, two_four, return_dense))
-    values, indices, *dense = _execute(plan, [x])
-    codes = _codes.make(values, indices, x.shape[3], two_four)
-    return (codes, *dense) if return_dense else codes
+    return _execute(plan, [x])
 
 
-def densify(codes):
-    values = _contiguous("codes.values", codes.values)
-    indices = _contiguous("codes.indices", codes.indices)
-    key = ("densify", values.shape, values.dtype, codes.d)
+def densify(values, indices, d):
+    values = _contiguous("codes.values", values)
+    indices = _contiguous("codes.indices", indices)
+    key = ("densify", values.shape, values.dtype, d)
     plan = _plans.plans.get(key)
     if plan is None:
-        operand = _operations.Operand("codes", _view(values), _view(indices), codes.d)
+        operand = _operations.Operand("codes", _view(values), _view(indices), d)
         plan = _plans.add(key, _operations.densify_plan(operand))
-    return _execute(plan, [values, indices])[0]
+    return _execute(plan, [values, indices])
 
 
-def _flatten(name, x):
-    """The arrays of a dense operand or of codes, and d of codes."""
-    if isinstance(x, _codes.Codes):
-        return [_contiguous(f"{name}.values", x.values),
-                _contiguous(f"{name}.indices", x.indices)], x.d
-    return [_contiguous(name, x)], None
+def _flatten(name, values, indices):
+    """The arrays of a dense operand, or of codes."""
+    if indices is None:
+        return [_contiguous(name, values)]
+    return [_contiguous(f"{name}.values", values), _contiguous(f"{name}.indices", indices)]
 
 
-def attention(q, k, v, offsets, topk, causal, window, scale, lse, schedule):
-    operands = [(name, *_flatten(name, x)) for name, x in (("q", q), ("k", k))]
-    arrays = [array for _, parts, _ in operands for array in parts] + [_contiguous("v", v)]
-    if offsets is not None:
-        offsets = [_contiguous(name, x) for name, x in zip(_operations.OFFSET_NAMES, offsets)]
+def attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, topk, causal, window, scale,
+              lse, schedule):
+    operands = [("q", _flatten("q", q, q_indices), q_d), ("k", _flatten("k", k, k_indices), k_d)]
+    v, offsets = _contiguous("v", v), None
+    arrays = [array for _, parts, _ in operands for array in parts] + [v]
+    if offsets_q is not None:
+        offsets = [_contiguous(name, x) for name, x in zip(_operations.OFFSET_NAMES, (offsets_q, offsets_k))]
         arrays += offsets
-    key = ("attention", *((array.shape, array.dtype) for array in arrays),
-           operands[0][2], operands[1][2], repr(topk), bool(causal), repr(window), repr(scale), bool(lse),
-           repr(schedule))
+    key = ("attention", *((array.shape, array.dtype) for array in arrays), q_d, k_d, repr(topk), bool(causal),
+           repr(window), repr(scale), bool(lse), repr(schedule))
     plan = _plans.plans.get(key)
     if plan is None:
         views = [_operations.Operand(name, _view(parts[0]), _view(parts[1]) if d else None, d)
                  for name, parts, d in operands]
-        v = arrays[sum(len(parts) for _, parts, _ in operands)]
         plan = _plans.add(key, _operations.attention_plan(
             *views, _view(v), offsets and [_view(x) for x in offsets], topk, causal, window, scale,
             lse, schedule))
     if offsets is not None:
         _operations.check_offset_values([x.tolist() for x in offsets],
                                         [parts[0].shape[2] for _, parts, _ in operands])
-    results = _execute(plan, arrays)
-    return tuple(results) if lse else results[0]
+    return _execute(plan, arrays)

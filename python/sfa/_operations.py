@@ -3,7 +3,7 @@
 import math
 import numbers
 
-from . import _library, _module, _packing, _schedule, _splits, errors
+from . import _module, errors
 from ._plan import CPU, Plan, View, device_name
 
 GPU_FEATURES = (64, 128, 256)
@@ -96,6 +96,13 @@ def check_strides(name, view, unit):
                 f"multiples of {unit} elements, 16 bytes: pass {name}.contiguous()")
 
 
+def check_range(largest, d):
+    """The largest index of codes of d features."""
+    if largest >= d:
+        raise errors.ArgumentValueError(
+            f"indices has the feature {largest}; codes of {d} features have those below {d}")
+
+
 def check_codes(name, values, indices, d):
     """The two tensors of codes of d features."""
     d = integer(f"d of {name}", d, 1)
@@ -157,8 +164,8 @@ def sparsify_plan(x, k, two_four=False, return_dense=False):
     results = [View(shape, None, x.dtype, x.device), View(shape, None, index_dtype(d), x.device)]
     if return_dense:
         results.append(View(x.shape, None, x.dtype, x.device))
-    return Plan(_module.sparsify(heads, d, x.dtype, k, two_four, return_dense), x.device, ["x"], [x],
-                results)
+    return Plan.of_module(_module.sparsify(heads, d, x.dtype, k, two_four, return_dense), x.device, ["x"],
+                          [x], results)
 
 
 def densify_plan(codes):
@@ -166,8 +173,8 @@ def densify_plan(codes):
     check_codes(codes.name, codes.values, codes.indices, codes.d)
     batch, heads, tokens, k = codes.values.shape
     dtype, device = codes.values.dtype, codes.values.device
-    return Plan(_module.densify(heads, codes.d, dtype, k), device, codes.names, codes.views,
-                [View((batch, heads, tokens, codes.d), None, dtype, device)])
+    return Plan.of_module(_module.densify(heads, codes.d, dtype, k), device, codes.names, codes.views,
+                          [View((batch, heads, tokens, codes.d), None, dtype, device)])
 
 
 def window_bounds(window):
@@ -189,9 +196,9 @@ def window_bounds(window):
 
 
 def sequence_offsets(cu_seqlens):
-    """The offsets of the sequences of q and of those of k, or None without sequences."""
+    """The offsets of the sequences of q and of those of k; both None without sequences."""
     if cu_seqlens is None:
-        return None
+        return None, None
     if not isinstance(cu_seqlens, (tuple, list)):
         return cu_seqlens, cu_seqlens
     if len(cu_seqlens) != 2:
@@ -273,7 +280,7 @@ def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule)
         raise errors.ArgumentValueError(
             f"q has {q.d} features and k has {k.d}; they have to have as many")
     batch, q_heads, q_tokens, _ = q.values.shape
-    _, kv_heads, kv_tokens, _ = k.values.shape
+    kv_heads = k.values.shape[1]
     if k.values.shape[0] != batch or tuple(v.shape[:3]) != tuple(k.values.shape[:3]):
         raise errors.ArgumentValueError(
             f"q, k and v have shapes {list(q.values.shape)}, {list(k.values.shape)} and "
@@ -297,15 +304,6 @@ def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule)
             f"schedule is {schedule!r}; it has to be text such as \"strategy = dense, softmax = "
             "lazy\"")
     bounds = window_bounds(window)
-    if device != CPU:
-        left, right = bounds or (None, None)
-        # Nobody looks at lengths on the host, so the mean of the sequences counts.
-        sequences = offsets[0].shape[0] - 1 if offsets is not None else 1
-        n_q, n_k = (-(-tokens // sequences) for tokens in (q_tokens, kv_tokens))
-        schedule, packed = _packing.complete(schedule, q_heads // kv_heads, n_q)
-        schedule = _schedule.add(schedule, "splits", _splits.choose(
-            batch * sequences * q_heads, n_q, n_k, left, 0 if causal else right,
-            _library.device_properties(device).multiprocessors, max(packed, 1), is_uneven=sequences > 1))
     module = _module.attention(
         q_heads=q_heads, kv_heads=kv_heads, d=q.d, dv=v.shape[3], dtype=dtype, q_k=q.k, k_k=k.k,
         q_topk=topks[0], k_topk=topks[1],
@@ -317,7 +315,7 @@ def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule)
     names, views = q.names + k.names + ["v"], q.views + k.views + [v]
     if offsets is not None:
         names, views = names + list(OFFSET_NAMES), views + list(offsets)
-    return Plan(module, device, names, views, results)
+    return Plan.of_module(module, device, names, views, results)
 
 
 def clamp_topk(topk, q, k, device):

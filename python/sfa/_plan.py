@@ -50,32 +50,35 @@ class Plan:
     extra            whatever the caller wants to keep with the plan
     """
 
-    __slots__ = ("device", "module", "names", "arguments", "results", "workspace_bytes", "extra",
+    __slots__ = ("device", "names", "arguments", "results", "workspace_bytes", "extra",
                  "_function", "_handle", "_frames", "_num_arguments", "_num_results")
 
-    def __init__(self, module, device, names, arguments, results):
-        """Compiles `module` where that has not been done. `arguments` and `results` are views, in
-        the order of the program; `names` is what messages call the arguments."""
-        library = _library.load()
-        self.device, self.module, self.names = device, module, names
+    def __init__(self, device, names, arguments, results, function, handle=None):
+        """`arguments` and `results` are views, in the order of the program; `names` is what messages
+        call the arguments. `function` of the C library runs the program `handle`."""
+        self.device, self.names = device, names
         self.arguments, self.results = arguments, [(view.shape, view.dtype) for view in results]
         self._num_arguments, self._num_results = len(arguments), len(results)
-        self._frames, self.extra, self.workspace_bytes = [], None, 0
+        self._function, self._handle = function, handle
+        self.extra, self.workspace_bytes = None, 0
+        self._frames = [self._new_frame()]
+
+    @classmethod
+    def of_module(cls, module, device, names, arguments, results):
+        """The plan of a call of `module`, which is compiled for its shapes where no program serves them
+        yet."""
+        library = _library.load()
         if device == CPU:
-            self._function = library.sfa_cpu_function_run
-            self._handle = _library.jit_cpu_function(module)
-        else:
-            self._function = library.sfa_program_launch
-            self._handle = _library.jit_program(module, device)
-        frame = self._new_frame()
-        if device != CPU:
-            size = ctypes.c_size_t()
-            _library.check(
-                library.sfa_program_workspace_bytes(self._handle, frame[1], self._num_arguments,
-                                                    ctypes.byref(size)),
-                "cannot size the workspace")
-            self.workspace_bytes = size.value
-        self._frames.append(frame)
+            return cls(device, names, arguments, results, library.sfa_cpu_function_run,
+                       _library.jit_cpu_function(module))
+        plan, size = cls(device, names, arguments, results, library.sfa_program_launch), ctypes.c_size_t()
+        tensors = plan._frames[0][1]
+        plan._handle = _library.jit_program(module, device, tensors, len(arguments))
+        _library.check(library.sfa_program_workspace_bytes(plan._handle, tensors, len(arguments),
+                                                           ctypes.byref(size)),
+                       "cannot size the workspace")
+        plan.workspace_bytes = size.value
+        return plan
 
     def _new_frame(self):
         """The C structs of one call in flight: their memory as words, the addresses of arguments and

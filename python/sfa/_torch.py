@@ -5,15 +5,15 @@ A call on ordinary tensors goes straight to the program: no dispatcher, no copy,
 synchronisation. Whatever torch has to see - tracing by torch.compile and torch.export, fake tensors,
 dispatch modes, tensors that require a gradient - goes through the operators."""
 
+import contextlib
 import functools
 
 import torch
 from torch import Tensor
 
-from . import _operations, codes as _codes, errors
+from . import _operations, errors
 from ._plan import CPU, PlanTable, View
 
-Codes = _codes.Codes
 is_compiling = torch.compiler.is_compiling
 
 _NAMES = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16", torch.uint8: "u8",
@@ -32,6 +32,18 @@ _current_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None) or (
     lambda device: torch.cuda.current_stream(device).cuda_stream)
 # Whether a __torch_dispatch__ mode wants to see all calls. Where this torch cannot say, one always does.
 _num_modes = getattr(torch._C, "_len_torch_dispatch_stack", None) or (lambda: 1)
+
+
+@contextlib.contextmanager
+def use_plans(table):
+    """Within, calls look for their plans in `table` and add new ones to it. For those who measure: a
+    table belongs to one chip, and may hold plans of its own making."""
+    global _plans
+    before, _plans = _plans, table
+    try:
+        yield table
+    finally:
+        _plans = before
 
 
 def is_tensor(x):
@@ -57,14 +69,14 @@ def _contiguous_strides(shape):
 
 
 def _add_plan(key, plan, device):
-    plan.extra = device, [(shape, _contiguous_strides(shape), _DTYPES[dtype])
-                          for shape, dtype in plan.results]
+    results = [(shape, _contiguous_strides(shape), _DTYPES[dtype]) for shape, dtype in plan.results]
+    plan.extra = device, results, _current_stream
     return _plans.add(key, plan)
 
 
 def _execute(plan, tensors):
     """Runs a plan; the results as a list."""
-    device, specs = plan.extra
+    device, specs, current_stream = plan.extra
     results = [allocate(shape, strides, dtype=dtype, device=device)
                for shape, strides, dtype in specs]
     if plan.device == CPU:
@@ -75,9 +87,9 @@ def _execute(plan, tensors):
     if plan.workspace_bytes:
         # Back to the allocator after the launch: it hands it out again in the order of the stream.
         workspace = allocate((plan.workspace_bytes,), (1,), dtype=_UINT8, device=device)
-        plan.launch(addresses, workspace.data_ptr(), _current_stream(plan.device))
+        plan.launch(addresses, workspace.data_ptr(), current_stream(plan.device))
     else:
-        plan.launch(addresses, None, _current_stream(plan.device))
+        plan.launch(addresses, None, current_stream(plan.device))
     return results
 
 
@@ -294,53 +306,43 @@ def check_codes(values, indices, d):
     _operations.check_codes("codes", _view("values", values), _view("indices", indices), d)
     if values.device.type == "cpu" and indices.numel():
         # uint16 has no max.
-        _codes.check_range(int(indices.to(torch.int32).max()), d)
+        _operations.check_range(int(indices.to(torch.int32).max()), d)
 
 
 def sparsify(x, k, two_four, return_dense):
     if not is_compiling() and _is_plain(x) and not _num_modes():
-        values, indices, *dense = _sparsify(x, k, two_four, return_dense)
-    elif return_dense:
-        values, indices, *dense = _sparsify_and_densify_op(x, k, two_four)
-    else:
-        values, indices = _sparsify_op(x, k, two_four)
-    codes = _codes.make(values, indices, x.shape[3], two_four)
-    return (codes, *dense) if return_dense else codes
+        return _sparsify(x, k, two_four, return_dense)
+    return (_sparsify_and_densify_op if return_dense else _sparsify_op)(x, k, two_four)
 
 
-def densify(codes):
-    values, indices = codes.values, codes.indices
+def densify(values, indices, d):
     if not is_compiling():
         _require_tensor("codes.indices", indices)
         if _is_plain(values) and type(indices) is Tensor and not _num_modes():
-            return _densify(values, indices, codes.d)
-    return _densify_op(values, indices, codes.d)
+            return [_densify(values, indices, d)]
+    return [_densify_op(values, indices, d)]
 
 
-def attention(q, k, v, offsets, topk, causal, window, scale, lse, schedule):
-    q_indices = q_d = k_indices = k_d = None
-    if isinstance(q, Codes):
-        q, q_indices, q_d = q.values, q.indices, q.d
-    if isinstance(k, Codes):
-        k, k_indices, k_d = k.values, k.indices, k.d
+def attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, topk, causal, window, scale,
+              lse, schedule):
+    """All results, as a list or a tuple; without `lse` the second does not matter."""
+    offsets = None if offsets_q is None else (offsets_q, offsets_k)
     if window is not None and type(window) is not tuple:
         window = _operations.window_bounds(window)
     if (not is_compiling() and type(q) is Tensor and type(k) is Tensor and type(v) is Tensor
             and not ((q.requires_grad or k.requires_grad or v.requires_grad) and _is_grad_enabled())
             and (q_indices is None or type(q_indices) is Tensor)
             and (k_indices is None or type(k_indices) is Tensor)
-            and (offsets is None or (type(offsets[0]) is Tensor and type(offsets[1]) is Tensor))
+            and (offsets is None or (type(offsets_q) is Tensor and type(offsets_k) is Tensor))
             and not _num_modes()):
-        results = _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window,
-                             scale, lse, schedule)
-    else:
-        for name, tensor in (("q", q), ("k", k), ("v", v),
-                             *zip(_operations.OFFSET_NAMES, offsets or ())):
-            _require_tensor(name, tensor)
-        if not is_compiling():
-            topk = None if topk is None else _operations.integer("topk", topk, 1)
-            scale, causal, lse = _operations.scale_value(scale), bool(causal), bool(lse)
-        left, right = _operations.window_bounds(window) or (None, None)
-        results = _attention_op(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, left, right,
-                                scale, lse, schedule, *(offsets or ()))
-    return (results[0], results[1]) if lse else results[0]
+        return _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window,
+                          scale, lse, schedule)
+    for name, tensor in (("q", q), ("k", k), ("v", v),
+                         *zip(_operations.OFFSET_NAMES, offsets or ())):
+        _require_tensor(name, tensor)
+    if not is_compiling():
+        topk = None if topk is None else _operations.integer("topk", topk, 1)
+        scale, causal, lse = _operations.scale_value(scale), bool(causal), bool(lse)
+    left, right = _operations.window_bounds(window) or (None, None)
+    return _attention_op(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, left, right, scale,
+                         lse, schedule, *(offsets or ()))

@@ -1,10 +1,11 @@
 """The functions of the package."""
 
-from . import _arrays, _operations, errors
-from .codes import Codes
+from . import _arrays, _operations
+from .codes import Codes, densify, make
 
-_torch = _arrays.torch
-_is_tensor = _torch.is_tensor if _torch is not None else lambda x: False
+_torch, _is_tensor = _arrays.torch, _arrays.is_tensor
+
+__all__ = ["attention", "densify", "sparsify"]
 
 
 def sparsify(x, k, two_four=False, return_dense=False):
@@ -24,20 +25,12 @@ def sparsify(x, k, two_four=False, return_dense=False):
     Raises TypeError (dtype, kind), ValueError (rank, k, d, stride, alignment), RuntimeError (library,
     driver, compiler).
     """
-    if _is_tensor(x):
-        return _torch.sparsify(x, k, bool(two_four), bool(return_dense))
-    return _arrays.call("sparsify", ("x",), (x,), k, bool(two_four), bool(return_dense))
-
-
-def densify(codes):
-    """Codes written out: [batch, heads, tokens, d] in the dtype of the values, 0 where a row has no
-    value. Raises what `sparsify` raises."""
-    if not isinstance(codes, Codes):
-        raise errors.ArgumentTypeError(
-            f"codes is a {type(codes).__name__}; it has to be sfa.Codes, see sfa.sparsify")
-    if _is_tensor(codes.values):
-        return _torch.densify(codes)
-    return _arrays.call("densify", ("codes",), (codes,))
+    two_four, return_dense = bool(two_four), bool(return_dense)
+    array = _arrays.convert("x", x)
+    results = _arrays.call("sparsify", ("x",), (array,), k, two_four, return_dense)
+    values, indices, *dense = results if array is x else [_arrays.export(y, x) for y in results]
+    codes = make(values, indices, array.shape[3], two_four)
+    return (codes, *dense) if return_dense else codes
 
 
 def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_seqlens=None,
@@ -59,9 +52,9 @@ def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_s
                 and n_q, n_k in masks are lengths of the sequence, either of which may be 0
     return_lse  also the log-sum-exp of the scores of each row, natural
     schedule    how to compute it, such as "strategy = dense, softmax = lazy, k_tile = 64"; the
-                compiler chooses what is not given. On a GPU, the keys of few queries are cut into
-                shares, and query heads of a group share a tile, where not said otherwise, as
-                "splits = 1, packed_heads = 1" does
+                compiler chooses what is not given, on a GPU by the sizes of the call. There, the
+                keys of few queries are cut into shares, and query heads of a group share a tile,
+                where not said otherwise, as "splits = 1, packed_heads = 1" does
 
     Returns the output [batch, h_q, n_q, dv], contiguous, of the kind and dtype of q; with return_lse
     also the log-sum-exp, [batch, h_q, n_q] in f32. A row that sees no key has output 0 and
@@ -79,8 +72,16 @@ def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_s
     Raises TypeError (dtype, kind), ValueError (shapes, heads, topk, window, offsets, stride, alignment,
     devices), RuntimeError (library, driver, compiler; `sfa.errors.CompileError` has the module).
     """
-    offsets = _operations.sequence_offsets(cu_seqlens)
-    if _is_tensor(q.values if isinstance(q, Codes) else q):
-        return _torch.attention(q, k, v, offsets, topk, causal, window, scale, return_lse, schedule)
-    return _arrays.call("attention", ("q", "k", "v", "cu_seqlens"), (q, k, v, offsets), topk, causal,
-                        window, scale, return_lse, schedule)
+    q_name, k_name, q_indices, q_d, k_indices, k_d = "q", "k", None, None, None, None
+    if isinstance(q, Codes):
+        q_name, q, q_indices, q_d = "q.values", q.values, q.indices, q.d
+    if isinstance(k, Codes):
+        k_name, k, k_indices, k_d = "k.values", k.values, k.indices, k.d
+    arrays = q, q_indices, k, k_indices, v, *_operations.sequence_offsets(cu_seqlens)
+    others = q_d, k_d, topk, causal, window, scale, return_lse, schedule
+    if _is_tensor(q):
+        results = _torch.attention(*arrays, *others)
+    else:
+        names = q_name, "q.indices", k_name, "k.indices", "v", *_operations.OFFSET_NAMES
+        results = _arrays.call("attention", names, arrays, *others)
+    return (results[0], results[1]) if return_lse else results[0]

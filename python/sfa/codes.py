@@ -1,6 +1,6 @@
 """Codes: rows that keep k of their d features."""
 
-from . import errors
+from . import _arrays, errors
 
 
 class Codes:
@@ -19,7 +19,6 @@ class Codes:
     """
 
     def __init__(self, values, indices, d):
-        from . import _arrays
         _arrays.check_codes(values, indices, d)
         self.values, self.indices, self.d, self.two_four = values, indices, int(d), False
 
@@ -50,7 +49,6 @@ class Codes:
 
     def dense(self):
         """The dense tensor, see `sfa.densify`."""
-        from .api import densify
         return densify(self)
 
     def __repr__(self):
@@ -67,8 +65,11 @@ def make(values, indices, d, two_four=False):
     return codes
 
 
-def check_range(largest, d):
-    if largest >= d:
-        raise errors.ArgumentValueError(
-            f"indices has the feature {largest}; codes of {d} features have those below {d}")
-
+def densify(codes):
+    """Codes written out: [batch, heads, tokens, d] in the dtype of the values, 0 where a row has no
+    value. Raises what `sparsify` raises."""
+    if not isinstance(codes, Codes):
+        raise errors.ArgumentTypeError(
+            f"codes is a {type(codes).__name__}; it has to be sfa.Codes, see sfa.sparsify")
+    return _arrays.call("densify", ("codes.values", "codes.indices"), (codes.values, codes.indices),
+                        codes.d)[0]

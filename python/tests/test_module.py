@@ -1,7 +1,11 @@
-"""The text of modules; needs no library."""
+"""The text of modules, and how those of the package import each other; needs no library."""
 
+import ast
+import graphlib
+import pathlib
 import unittest
 
+import sfa
 from sfa import _module, errors
 
 
@@ -63,6 +67,19 @@ class ModuleTest(unittest.TestCase):
     def test_scales_keep_their_bits(self):
         for scale in (0.1, -1e-30, 1.0, 3e8):
             self.assertEqual(float(_module.scale_text(scale)), scale)
+
+
+class ImportsTest(unittest.TestCase):
+    def test_no_circle(self):
+        """Nor one by an import inside of a function. `_arrays` finds the implementations by their names."""
+        folder, graph = pathlib.Path(sfa.__file__).parent, {"_arrays": {"_torch", "_numpy"}}
+        for file in folder.glob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ImportFrom) and node.level == 1:
+                    names = [node.module] if node.module else [alias.name for alias in node.names]
+                    graph.setdefault(file.stem, set()).update(name for name in names if (folder / f"{name}.py").is_file())
+        self.assertIn("codes", graph["api"])
+        graphlib.TopologicalSorter(graph).prepare()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@
 #ifndef SFA_RUNTIME_LIB_ERROR_H
 #define SFA_RUNTIME_LIB_ERROR_H
 
-#include "sfa/runtime.h"
+#include "LastError.h"
 
 #include <exception>
 #include <fmt/format.h>
@@ -34,9 +34,6 @@ template <typename... Args>
 fail(sfa_status status, fmt::format_string<Args...> format, Args &&...args) {
   throw Failure{status, fmt::format(format, std::forward<Args>(args)...)};
 }
-
-/// Keeps the message for sfa_last_error of this thread; returns `status`.
-sfa_status report(sfa_status status, const char *message) noexcept;
 
 template <typename Body>
 sfa_status guarded(const Body &body) noexcept {

@@ -9,7 +9,7 @@
 #ifndef SFA_TOOLS_SFA_BENCH_REPORT_H
 #define SFA_TOOLS_SFA_BENCH_REPORT_H
 
-#include "Problem.h"
+#include "Workload.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <optional>
@@ -25,7 +25,7 @@ struct Setup {
 };
 
 struct Row {
-  Problem problem;
+  Workload problem;
   /// Whether the compiler chose the schedule itself.
   bool isChosen;
   /// The complete schedule.

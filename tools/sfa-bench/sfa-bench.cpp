@@ -7,10 +7,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "Peak.h"
-#include "Problem.h"
+#include "Workload.h"
 #include "Report.h"
 #include "sfa/Passes.h"
-#include "sfa/Schedule/CostModel.h"
+#include "sfa/Schedule/Choose.h"
 #include "sfa/Target/CPU/Executable.h"
 #include "sfa/Target/CPU/ParallelFor.h"
 #include "tools/Common/CommandLine.h"
@@ -91,7 +91,7 @@ namespace {
 
 /// The flags, checked.
 struct Plan {
-  std::vector<Problem> problems;
+  std::vector<Workload> problems;
   std::vector<Strategy> strategies;
   std::vector<Softmax> softmaxes;
   int64_t numRepeats;
@@ -165,8 +165,8 @@ static llvm::Error parseNames(const cl::list<std::string> &flag,
   return llvm::Error::success();
 }
 
-static llvm::Expected<Problem> parseCommon() {
-  Problem problem = {};
+static llvm::Expected<Workload> parseCommon() {
+  Workload problem = {};
   struct {
     const cl::opt<std::string> &flag;
     int64_t &size;
@@ -215,7 +215,7 @@ static llvm::Expected<Plan> parsePlan() {
           parseNames<Softmax>(softmaxList, parseSoftmax, {Softmax::Online}, plan.softmaxes))
     return error;
 
-  llvm::Expected<Problem> problem = parseCommon();
+  llvm::Expected<Workload> problem = parseCommon();
   if (!problem)
     return problem.takeError();
   constexpr int64_t maxFeatures = 65536;
@@ -250,7 +250,7 @@ static llvm::Expected<Plan> parsePlan() {
 /// The row of `problem` under `strategy` and `softmax`, or under the compiler's choice, compiled.
 /// Nothing where the operands do not allow the strategy.
 static llvm::Expected<std::optional<Candidate>>
-compileCandidate(MLIRContext *context, const Problem &problem, std::optional<Strategy> strategy,
+compileCandidate(MLIRContext *context, const Workload &problem, std::optional<Strategy> strategy,
                  std::optional<Softmax> softmax, Progress &progress) {
   OwningOpRef<ModuleOp> module = problem.buildModule(context);
   if (!module)
@@ -263,11 +263,13 @@ compileCandidate(MLIRContext *context, const Problem &problem, std::optional<Str
                                 problem.describe(), reason));
       return std::nullopt;
     }
-    op.setScheduleAttr(
-        ScheduleAttr::get(context, strategy, softmax, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+    Schedule given;
+    given.strategy = strategy;
+    given.softmax = softmax;
+    op.setScheduleAttr(ScheduleAttr::get(context, given));
   }
-  ScheduleAttr schedule = chooseSchedule(op);
-  op.setScheduleAttr(schedule);
+  assignSchedule(op, Problem::of(op), Device::cpu());
+  ScheduleAttr schedule = op.getScheduleAttr();
 
   Candidate candidate;
   candidate.row.problem = problem;
@@ -291,7 +293,7 @@ compileCandidate(MLIRContext *context, const Problem &problem, std::optional<Str
 
 /// Fills in the measured part of the rows of one problem.
 static void measure(std::vector<Candidate> &candidates, const Plan &plan, double flops,
-                    const Problem &problem, PeakMeter &peak, Progress &progress) {
+                    const Workload &problem, PeakMeter &peak, Progress &progress) {
   std::vector<double> peaks;
   for (int64_t run = -1; run < plan.numRepeats; ++run) {
     for (Candidate &candidate : candidates) {
@@ -320,7 +322,7 @@ static void measure(std::vector<Candidate> &candidates, const Plan &plan, double
 }
 
 /// Fails when the data of `problem` do not fit in the memory of the machine.
-static llvm::Error checkMemory(const Problem &problem) {
+static llvm::Error checkMemory(const Workload &problem) {
   double rows = static_cast<double>(problem.batch) * problem.heads * problem.tokens;
   // Queries and keys dense and in fp64, one at a time; then values and output, both kept.
   double bytes = rows * (12.0 * std::max(problem.features, problem.valueFeatures) +
@@ -333,7 +335,7 @@ static llvm::Error checkMemory(const Problem &problem) {
                                        problem.describe(), bytes / gibibyte, available / gibibyte));
 }
 
-static llvm::Expected<std::vector<Row>> runProblem(MLIRContext *context, const Problem &problem,
+static llvm::Expected<std::vector<Row>> runProblem(MLIRContext *context, const Workload &problem,
                                                    const Plan &plan, PeakMeter &peak,
                                                    Progress &progress) {
   if (llvm::Error error = checkMemory(problem))
@@ -398,7 +400,7 @@ static llvm::Error run() {
   printHeader(outs(), setup);
 
   std::vector<Row> rows;
-  for (const Problem &problem : plan->problems) {
+  for (const Workload &problem : plan->problems) {
     llvm::Expected<std::vector<Row>> measured =
         runProblem(&context, problem, *plan, *peak, progress);
     if (!measured)

@@ -141,24 +141,22 @@ static llvm::Expected<func::FuncOp> findEntry(ModuleOp module) {
 
 /// Puts the parameters that the flags give into the schedule of every sfa.attention.
 static llvm::Error overrideSchedules(ModuleOp module) {
-  std::optional<Strategy> strategy;
-  std::optional<Softmax> softmax;
-  std::optional<int64_t> qTile, kTile, splits, packedHeads;
+  Schedule flags;
   if (strategyName.getNumOccurrences()) {
     llvm::Expected<Strategy> parsed = parseStrategy(strategyName);
     if (!parsed)
       return parsed.takeError();
-    strategy = *parsed;
+    flags.strategy = *parsed;
   }
   if (softmaxName.getNumOccurrences()) {
     llvm::Expected<Softmax> parsed = parseSoftmax(softmaxName);
     if (!parsed)
       return parsed.takeError();
-    softmax = *parsed;
+    flags.softmax = *parsed;
   }
   for (auto [flag, number] :
-       {std::pair(&queryTile, &qTile), std::pair(&keyTile, &kTile), std::pair(&splitsFlag, &splits),
-        std::pair(&packedHeadsFlag, &packedHeads)}) {
+       {std::pair(&queryTile, &flags.qTile), std::pair(&keyTile, &flags.kTile),
+        std::pair(&splitsFlag, &flags.splits), std::pair(&packedHeadsFlag, &flags.packedHeads)}) {
     if (!flag->getNumOccurrences())
       continue;
     llvm::Expected<int64_t> parsed = parseNumber(flag->ArgStr, *flag, 1, 1 << 20);
@@ -166,7 +164,7 @@ static llvm::Error overrideSchedules(ModuleOp module) {
       return parsed.takeError();
     *number = *parsed;
   }
-  if (!strategy && !softmax && !qTile && !kTile && !splits && !packedHeads)
+  if (flags == Schedule())
     return llvm::Error::success();
 
   unsigned count = 0;
@@ -174,12 +172,10 @@ static llvm::Error overrideSchedules(ModuleOp module) {
   module.walk([&](AttentionOp op) {
     ++count;
     auto emitError = [&] { return op.emitOpError(); };
-    isValid &= succeeded(ScheduleAttr::verify(emitError, strategy, softmax, qTile, kTile, {}, {},
-                                              {}, {}, {}, {}, splits, packedHeads));
+    isValid &= succeeded(ScheduleAttr::verify(emitError, flags));
     if (!isValid)
       return;
-    auto schedule = ScheduleAttr::get(op.getContext(), strategy, softmax, qTile, kTile, {}, {}, {},
-                                      {}, {}, {}, splits, packedHeads);
+    auto schedule = ScheduleAttr::get(op.getContext(), flags);
     ScheduleAttr given = op.getScheduleAttr();
     op.setScheduleAttr(given ? schedule.orElse(given) : schedule);
   });
@@ -197,7 +193,7 @@ static llvm::Error printSchedules(ModuleOp module, const std::string &chip) {
   OwningOpRef<ModuleOp> copy = module.clone();
   PassManager manager(copy->getContext());
   manager.addPass(createCanonicalizerPass());
-  manager.addPass(createSFAAssignSchedulePass({chip}));
+  manager.addPass(createSFAAssignSchedulePass({chip, /*shapes=*/{}}));
   if (failed(manager.run(*copy)))
     return createStringError("cannot choose the schedules");
   copy->walk([](AttentionOp op) { outs() << "schedule: " << op.getScheduleAttr() << '\n'; });

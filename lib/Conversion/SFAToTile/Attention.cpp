@@ -61,10 +61,10 @@ struct Scaling {
 class AttentionKernel {
 public:
   AttentionKernel(OpBuilder &builder, AttentionOp op, KernelOp kernel)
-      : builder(builder), loc(op.getLoc()), op(op), schedule(op.getScheduleAttr()),
-        strategy(createStrategy(*schedule.getStrategy())), scaling(op.getScaleOrDefault()),
-        mask(op.getMaskOrNone()), qTile(*schedule.getQTile()), kTile(*schedule.getKTile()),
-        splits(schedule.getSplitsOrDefault()), packedHeads(schedule.getPackedHeadsOrDefault()),
+      : builder(builder), loc(op.getLoc()), op(op), schedule(resolve(op.getScheduleAttr())),
+        strategy(createStrategy(schedule.strategy)), scaling(op.getScaleOrDefault()),
+        mask(op.getMaskOrNone()), qTile(schedule.qTile), kTile(schedule.kTile),
+        splits(schedule.splits), packedHeads(schedule.packedHeads),
         positions(ScheduleAttr::rowsOfHead(qTile, packedHeads)), kernel(kernel) {
     Type f32 = builder.getF32Type();
     MLIRContext *context = builder.getContext();
@@ -124,7 +124,7 @@ private:
   OpBuilder &builder;
   Location loc;
   AttentionOp op;
-  ScheduleAttr schedule;
+  ResolvedSchedule schedule;
   std::unique_ptr<ScoreStrategy> strategy;
   Scaling scaling;
   MaskAttr mask;
@@ -277,7 +277,7 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
                          scaling.lse,
                          /*hasLse=*/lse != nullptr};
   emitPass({key, value, atKey, rows, queries, keys, output, lse, batch, resultHead, firstRow},
-           *createSoftmax(*schedule.getSoftmax(), context));
+           *createSoftmax(schedule.softmax, context));
 }
 
 struct AttentionToTile : OpConversionPattern<AttentionOp> {
@@ -286,23 +286,23 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
 
   LogicalResult matchAndRewrite(AttentionOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
-    ScheduleAttr schedule = op.getScheduleAttr();
-    if (!schedule || !schedule.isComplete())
+    ScheduleAttr given = op.getScheduleAttr();
+    if (!given || !given.isComplete())
       return op.emitOpError("has no complete schedule; run sfa-assign-schedule before");
-    int64_t splits = schedule.getSplitsOrDefault();
-    int64_t packedHeads = schedule.getPackedHeadsOrDefault();
+    ResolvedSchedule schedule = resolve(given);
+    int64_t splits = schedule.splits, packedHeads = schedule.packedHeads;
     SmallVector<Type> results(op->getResultTypes());
     if (splits > 1)
       results = getPartialTypes(op, splits);
     KernelBuilder builder(rewriter, symbols, op, op->getOperandTypes(), adaptor.getOperands(),
                           results);
     std::string name =
-        ("attention_" + stringifyEnum(*schedule.getStrategy()) + "_" +
-         stringifyEnum(*schedule.getSoftmax()) + (op.hasSequences() ? "_varlen" : "") +
+        ("attention_" + stringifyEnum(schedule.strategy) + "_" +
+         stringifyEnum(schedule.softmax) + (op.hasSequences() ? "_varlen" : "") +
          (packedHeads > 1 ? "_packed" : "") + (splits > 1 ? "_split" : ""))
             .str();
     KernelOp kernel = builder.start(
-        name, schedule, ScheduleAttr::rowsOfHead(*schedule.getQTile(), packedHeads), packedHeads);
+        name, given, ScheduleAttr::rowsOfHead(schedule.qTile, packedHeads), packedHeads);
     SmallVector<Value> offsets;
     if (op.hasSequences())
       offsets = {builder.operand(3).memories[0], builder.operand(4).memories[0]};

@@ -46,8 +46,8 @@ PhysicalValues sfa::tile::combineSplits(ConversionPatternRewriter &rewriter,
   auto combined = CombineOp::create(
       rewriter, loc, TileType::get(op.getContext(), {rowsPerTile, outputs.features()}, f32),
       TileType::get(op.getContext(), {rowsPerTile}, f32), outputs.memories[0], sums.memories[0],
-      batch, head, row, op.getScheduleAttr().getSplitsOrDefault(),
-      op.getScheduleAttr().getPackedHeadsOrDefault());
+      batch, head, row, resolve(op.getScheduleAttr()).splits,
+      resolve(op.getScheduleAttr()).packedHeads);
   if (op.getLse())
     StoreOp::create(rewriter, loc, combined.getLse(), builder.result(1).memories[0], batch, head,
                     row, /*limit=*/Value());

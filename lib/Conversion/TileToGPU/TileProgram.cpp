@@ -191,9 +191,9 @@ FailureOr<TileProgram> sfa::simt::analyze(tile::KernelOp kernel, const Chip &chi
   TileProgram program;
   program.kernel = kernel;
   tile::KeyLoopOp loop = *kernel.getBody().getOps<tile::KeyLoopOp>().begin();
-  ScheduleAttr schedule = kernel.getScheduleAttr();
-  if (schedule && schedule.getStrategy().value_or(Strategy::Dense) != Strategy::Dense)
-    return kernel.emitOpError() << "has strategy = " << stringifyEnum(*schedule.getStrategy())
+  ResolvedSchedule schedule = resolve(kernel.getScheduleAttr());
+  if (schedule.strategy != Strategy::Dense)
+    return kernel.emitOpError() << "has strategy = " << stringifyEnum(schedule.strategy)
                                 << "; on a GPU only dense is there yet";
   FailureOr<TilePass> main = analyzePass(loop, operationsBefore(loop));
   if (failed(main))
@@ -212,14 +212,12 @@ FailureOr<TileProgram> sfa::simt::analyze(tile::KernelOp kernel, const Chip &chi
     program.againCondition = retry.getCondition();
   }
 
-  if (schedule) {
-    program.consumers = schedule.getConsumers().value_or(2);
-    program.stages = schedule.getStages().value_or(2);
-    program.lookahead = schedule.getLookahead().value_or(1);
-    program.takesTurns = schedule.getTurns() == Turns::PingPong;
-    program.hasQueriesInRegisters = schedule.getQueries() == Queries::Registers;
-    program.isPersistent = chip.hasWarpgroups && schedule.getGrid() == Grid::Persistent;
-  }
+  program.consumers = schedule.consumers;
+  program.stages = schedule.stages;
+  program.lookahead = schedule.lookahead;
+  program.takesTurns = schedule.turns == Turns::PingPong;
+  program.hasQueriesInRegisters = schedule.queries == Queries::Registers;
+  program.isPersistent = chip.hasWarpgroups && schedule.grid == Grid::Persistent;
   if (failed(checkSchedule(program, chip)) ||
       failed(checkHeads(kernel, program.qTile(), program.qTile() / (4 * program.consumers))))
     return failure();

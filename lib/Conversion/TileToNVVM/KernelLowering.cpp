@@ -84,13 +84,13 @@ LogicalResult KernelLowering::chooseGeometry() {
   geometry.qTile = loop.getAccType().getRows();
   geometry.kTile = loop.getStep();
   valueType = cast<TileType>(loop.getValueTile().getType()).getElementType();
-  ScheduleAttr schedule = kernel.getScheduleAttr();
-  if (schedule && schedule.getStrategy().value_or(Strategy::Dense) != Strategy::Dense)
-    return kernel.emitOpError() << "has strategy = " << stringifyEnum(*schedule.getStrategy())
+  schedule = resolve(kernel.getScheduleAttr());
+  if (schedule.strategy != Strategy::Dense)
+    return kernel.emitOpError() << "has strategy = " << stringifyEnum(schedule.strategy)
                                 << "; on a GPU only dense is there yet";
   if (retry && failed(checkRetry()))
     return failure();
-  geometry.consumers = schedule ? schedule.getConsumers().value_or(2) : 2;
+  geometry.consumers = schedule.consumers;
   if (geometry.qTile % (64 * geometry.consumers) != 0)
     return kernel.emitOpError() << "has q_tile = " << geometry.qTile
                                 << " and consumers = " << geometry.consumers
@@ -99,7 +99,7 @@ LogicalResult KernelLowering::chooseGeometry() {
     return kernel.emitOpError() << "has k_tile = " << geometry.kTile
                                 << "; a GPU needs a multiple of 16";
   geometry.repeats = geometry.qTile / (64 * geometry.consumers);
-  resources.isPersistent = chip.hasWarpgroups && schedule && schedule.getGrid() == Grid::Persistent;
+  resources.isPersistent = chip.hasWarpgroups && schedule.grid == Grid::Persistent;
   path = chip.hasWarpgroups ? createWarpgroupPath(*this) : createWarpPath(*this);
   if (failed(path->check(geometry)))
     return failure();

@@ -89,6 +89,7 @@ public:
   tile::KernelOp kernel;
   const Chip &chip;
   Emitter emit;
+  ResolvedSchedule schedule;
   Geometry geometry = {};
   /// Of value tiles; probabilities are rounded to it.
   mlir::Type valueType;

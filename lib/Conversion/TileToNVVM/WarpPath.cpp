@@ -232,8 +232,7 @@ LogicalResult WarpPath::lowerPoint(KeyLoopOp loop) {
     return failure();
   loads = *stageLoads;
   element = loads.back().getTile().getType().getElementType();
-  ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
-  stages = schedule ? schedule.getStages().value_or(2) : 2;
+  stages = kernel.schedule.stages;
 
   for (LoadOp load : kernel.outerLoads(loop)) {
     TileType type = load.getTile().getType();

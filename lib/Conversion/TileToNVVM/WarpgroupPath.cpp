@@ -24,8 +24,7 @@ LogicalResult WarpgroupPath::check(const Geometry &geometry) const {
     return refuse() << "has q_tile = " << geometry.qTile
                     << " and consumers = " << geometry.consumers << "; on " << kernel.chip.name
                     << " q_tile has to be 64 consumers";
-  ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
-  if (schedule && schedule.getLookahead() == 0 && schedule.getTurns() == Turns::PingPong)
+  if (kernel.schedule.lookahead == 0 && kernel.schedule.turns == Turns::PingPong)
     return refuse() << "has lookahead = 0 and turns = ping_pong; consumers take turns with "
                        "lookahead = 1 only";
   if (geometry.kTile > 256)
@@ -349,10 +348,9 @@ FailureOr<KernelLowering::State> WarpgroupPath::emitLoop(KeyLoopOp loop, RingPos
   Value rows = kernel.memory(kernel.kernel.getMemories().front()).rows;
   always = emit.compare(arith::CmpIPredicate::sge, rows, emit.i64(0));
   spent.assign(kernel.geometry.kTile / 2, emit.f32(0.0f));
-  ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
-  bool looksAhead = !isSecondPass && (!schedule || schedule.getLookahead().value_or(1) == 1);
-  takesTurns = looksAhead && kernel.geometry.consumers > 1 && schedule &&
-               schedule.getTurns() == Turns::PingPong;
+  bool looksAhead = !isSecondPass && kernel.schedule.lookahead == 1;
+  takesTurns =
+      looksAhead && kernel.geometry.consumers > 1 && kernel.schedule.turns == Turns::PingPong;
   if (!looksAhead)
     return emitInSequence(loop, initial, position);
   LogicalResult result = success();
@@ -386,8 +384,7 @@ FailureOr<RingPosition> WarpgroupPath::consumePoint(KeyLoopOp loop, Value round,
   if (failed(kernel.lowerBefore(loop)))
     return failure();
   waitFor(emit, fullQueries(), queryParity);
-  ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
-  if (schedule && schedule.getQueries() == Queries::Registers)
+  if (kernel.schedule.queries == Queries::Registers)
     loadQueries(loop);
   auto state = emitLoop(loop, position);
   if (failed(state))
@@ -425,8 +422,7 @@ LogicalResult WarpgroupPath::prepare(KeyLoopOp loop) {
     if (load.getLimit())
       return load.emitOpError("has a limit, which the warpgroup path supports for values only");
   element = loads->back().getTile().getType().getElementType();
-  ScheduleAttr schedule = kernel.kernel.getScheduleAttr();
-  stages = schedule ? schedule.getStages().value_or(2) : 2;
+  stages = kernel.schedule.stages;
 
   for (LoadOp load : queries) {
     TileType type = load.getTile().getType();

@@ -9,8 +9,8 @@ import random
 import torch
 
 import sfa
-import sfa._torch
 from sfa._plan import PlanTable
+from sfa._torch import use_plans
 from .peers import CUDNN, PEERS, flash2_of_sequences
 from .timing import Contestant, measure
 
@@ -25,12 +25,12 @@ class Chip:
 
     @contextlib.contextmanager
     def __call__(self):
-        plans, knob = sfa._torch._plans, os.environ.get("SFA_CHIP")
-        sfa._torch._plans, os.environ["SFA_CHIP"] = self.plans, self.name
+        knob = os.environ.get("SFA_CHIP")
+        os.environ["SFA_CHIP"] = self.name
         try:
-            yield
+            with use_plans(self.plans):
+                yield
         finally:
-            sfa._torch._plans = plans
             if knob is None:
                 del os.environ["SFA_CHIP"]
             else:

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 from sfa import _library, _module
-from sfa._plan import CPU, Plan, View
+from sfa._plan import CPU, Plan, PlanTable, View
 
 # What the fresh processes run; prints a line of JSON.
 _PROBE = """
@@ -44,48 +44,40 @@ def per_call(function, calls=500, batches=15, between=lambda: None):
     return statistics.median(samples)
 
 
-class _FakePlan(Plan):
-    """A plan of a GPU whose launch is a function of libc that returns 0: all of a call but the
-    launch, on tensors of the CPU."""
+class _FakePlans(PlanTable):
+    """Plans whose launch is a function of libc that returns 0: all of a call but the launch, on tensors
+    of the CPU."""
 
     __slots__ = ()
 
-    def __init__(self, names, arguments, results):
-        self.device, self.module, self.names, self.arguments = 0, "", names, arguments
-        self.results = [(view.shape, view.dtype) for view in results]
-        self._num_arguments, self._num_results = len(arguments), len(results)
-        self._frames, self.workspace_bytes = [], 0
-        self._function = ctypes.CDLL(None).labs
-        self._function.restype = ctypes.c_int
-        self._function.argtypes = _library._FUNCTIONS["sfa_program_launch"][1]
-        self._handle = ctypes.c_void_p(0)
+    def add(self, key, plan):
+        launch = ctypes.CDLL(None).labs
+        launch.restype, launch.argtypes = ctypes.c_int, _library.argument_types("sfa_program_launch")
+        views = [View(shape, None, dtype, 0) for shape, dtype in plan.results]
+        fake = Plan(0, plan.names, plan.arguments, views, launch, ctypes.c_void_p(0))
+        device, results, _ = plan.extra
+        fake.extra = device, results, lambda device: 0
+        return super().add(key, fake)
 
 
 def _fake_rows():
     """The Python side of a warm call, with no GPU needed."""
     import torch
     import sfa
-    from sfa import _operations, _torch
-
-    def fake(names, tensors, results):
-        views = [View(tuple(t.shape), t.stride(), "bf16", 0) for t in tensors]
-        return _FakePlan(names, views, results)
+    from sfa import _torch
 
     tensors = [torch.zeros(1, 16, 128, 128, dtype=torch.bfloat16) for _ in range(3)]
-    result = View((1, 16, 128, 128), None, "bf16", 0)
-    originals = _torch._current_stream, _torch._plans, _operations.attention_plan
-    _torch._current_stream, _torch._plans = lambda device: 0, _torch.PlanTable()
-    _operations.attention_plan = lambda *rest: fake(["q", "k", "v"], tensors, [result])
-    try:
-        def call():
-            return sfa.attention(*tensors, causal=True)
 
-        def dispatched():
-            return torch.ops.sfa.attention.default(
-                tensors[0], None, None, tensors[1], None, None, tensors[2], None, True)
+    def call():
+        return sfa.attention(*tensors, causal=True)
 
+    def dispatched():
+        return torch.ops.sfa.attention.default(
+            tensors[0], None, None, tensors[1], None, None, tensors[2], None, True)
+
+    with _torch.use_plans(_FakePlans()) as table:
         call()
-        plan = next(iter(_torch._plans.plans.values()))
+        plan = next(iter(table.plans.values()))
         addresses = [t.data_ptr() for t in (*tensors, tensors[0])]
         yield "Python, a call of sfa.attention, the launch a fake", per_call(call), "us"
         yield "Python, the same as torch.ops.sfa.attention", per_call(dispatched), "us"
@@ -93,8 +85,6 @@ def _fake_rows():
             (1, 16, 128, 128), (2**18, 2**14, 2**7, 1), dtype=torch.bfloat16,
             device=tensors[0].device)), "us"
         yield "of these, ctypes", per_call(lambda: plan.launch(addresses, None, 0)), "us"
-    finally:
-        _torch._current_stream, _torch._plans, _operations.attention_plan = originals
 
 
 def _gpu_rows():
@@ -104,8 +94,9 @@ def _gpu_rows():
     from sfa import _torch
     tensors = [torch.zeros(1, 16, 1, 128, dtype=torch.bfloat16, device="cuda") for _ in range(3)]
     codes = [sfa.sparsify(x, 8) for x in tensors[:2]]
-    out = sfa.attention(*tensors, causal=True)
-    plan = list(_torch._plans.plans.values())[-1]
+    with _torch.use_plans(PlanTable()) as table:
+        out = sfa.attention(*tensors, causal=True)
+    plan = next(iter(table.plans.values()))
     stream = torch.cuda.current_stream().cuda_stream
     addresses = [t.data_ptr() for t in (*tensors, out)]
     for name, function in (

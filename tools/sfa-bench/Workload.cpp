@@ -1,4 +1,4 @@
-//===- Problem.cpp - One attention to measure, its code and its data ------===//
+//===- Workload.cpp - One attention to measure, its code and its data -----===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Problem.h"
+#include "Workload.h"
 
 #include "mlir/Parser/Parser.h"
 #include "sfa/Target/CPU/Executable.h"
@@ -18,18 +18,18 @@ using namespace mlir;
 using namespace sfa;
 using namespace sfa::bench;
 
-std::string Problem::describe() const {
+std::string Workload::describe() const {
   return fmt::format("b={} h={} n={} d={} dv={} k={} {} {}", batch, heads, tokens, features,
                      valueFeatures, k, isCausal ? "causal" : "no mask", name(type).str());
 }
 
-static std::string tensorType(const Problem &problem, int64_t features, bool isCodes) {
+static std::string tensorType(const Workload &problem, int64_t features, bool isCodes) {
   return fmt::format("tensor<{}x{}x{}x{}x{}{}>", problem.batch, problem.heads, problem.tokens,
                      features, name(problem.type).str(),
                      isCodes ? fmt::format(", #sfa.codes<k = {}>", problem.k) : "");
 }
 
-OwningOpRef<ModuleOp> Problem::buildModule(MLIRContext *context) const {
+OwningOpRef<ModuleOp> Workload::buildModule(MLIRContext *context) const {
   std::string codes = tensorType(*this, features, true);
   std::string values = tensorType(*this, valueFeatures, false);
   return parseSourceString<ModuleOp>(
@@ -50,7 +50,7 @@ static NpyArray makeNormal(ElementType type, ArrayRef<int64_t> shape, std::mt199
   return array;
 }
 
-llvm::Expected<std::vector<NpyArray>> Problem::makeArguments(MLIRContext *context,
+llvm::Expected<std::vector<NpyArray>> Workload::makeArguments(MLIRContext *context,
                                                              uint64_t seed) const {
   std::string dense = tensorType(*this, features, false);
   std::string codes = tensorType(*this, features, true);

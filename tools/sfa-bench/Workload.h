@@ -1,4 +1,4 @@
-//===- Problem.h - One attention to measure, its code and its data -*- C++ -*-===//
+//===- Workload.h - One attention to measure, its code and its data -*- C++ -*-===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_TOOLS_SFA_BENCH_PROBLEM_H
-#define SFA_TOOLS_SFA_BENCH_PROBLEM_H
+#ifndef SFA_TOOLS_SFA_BENCH_WORKLOAD_H
+#define SFA_TOOLS_SFA_BENCH_WORKLOAD_H
 
 #include "dialects/SFA/SFA.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -21,7 +21,7 @@
 namespace sfa::bench {
 
 /// Self-attention on codes of queries and keys.
-struct Problem {
+struct Workload {
   int64_t batch, heads, tokens, features, valueFeatures, k;
   ElementType type;
   bool isCausal;
@@ -41,4 +41,4 @@ struct Problem {
 
 } // namespace sfa::bench
 
-#endif // SFA_TOOLS_SFA_BENCH_PROBLEM_H
+#endif // SFA_TOOLS_SFA_BENCH_WORKLOAD_H

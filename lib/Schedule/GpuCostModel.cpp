@@ -1,0 +1,240 @@
+//===- GpuCostModel.cpp - The schedules of a GPU --------------------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "sfa/Schedule/CostModel.h"
+#include "llvm/ADT/bit.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace sfa;
+
+namespace {
+/// The choice for one problem. Tiles depend on the softmax, on splits and on packed heads, and the
+/// latter two on tiles, so they are chosen more than once.
+class GpuChoice {
+public:
+  GpuChoice(const Problem &problem, const Device &device, const Schedule &given)
+      : problem(problem), device(device), given(given), width(problem.width()),
+        hasWindow(problem.leftBound.has_value()) {}
+
+  ResolvedSchedule run();
+
+private:
+  /// Tiles of queries and keys, and consumers.
+  struct Tiles {
+    int64_t qTile, kTile, consumers;
+  };
+
+  Softmax chooseSoftmax() const;
+  Tiles usualTiles(bool isSplit, int64_t packedHeads) const;
+  Tiles makeRoomFor(int64_t packedHeads, Tiles tiles) const;
+  Tiles chooseTiles(bool isSplit, int64_t packedHeads) const;
+  bool haveRoom(const Tiles &tiles, int64_t packedHeads, int64_t numQueries) const;
+  int64_t choosePackedHeads() const;
+  int64_t chooseSplits(int64_t qTile, int64_t packedHeads) const;
+  bool fitInRegisters(const Tiles &tiles) const;
+
+  const Problem &problem;
+  const Device &device;
+  const Schedule &given;
+  int64_t width;
+  bool hasWindow;
+  Softmax softmax = Softmax::Online;
+};
+} // namespace
+
+/// Faster where values are bf16, whose exponents leave references room.
+Softmax GpuChoice::chooseSoftmax() const {
+  bool isFaster = !device.hasWarpgroups || width <= 128;
+  return problem.isBF16 && isFaster ? Softmax::Lazy : Softmax::Online;
+}
+
+//===----------------------------------------------------------------------===//
+// Tiles
+//===----------------------------------------------------------------------===//
+
+GpuChoice::Tiles GpuChoice::usualTiles(bool isSplit, int64_t packedHeads) const {
+  bool isLazy = softmax == Softmax::Lazy, hasLse = problem.hasLse || isSplit;
+  if (device.hasWarpgroups) {
+    // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax has
+    // columns of sums; a window has two bounds to compare with, and splits have more bounds to
+    // keep.
+    if (width <= 64)
+      return {192, (hasWindow || isSplit ? 112 : 128) - (isLazy ? 16 : 0), 3};
+    if (width <= 128)
+      return {128, 128, 2};
+    return {128, isLazy || hasWindow || isSplit ? 64 : 80, 2};
+  }
+  // A thread has 255 registers, of which the accumulator of a warp with 32 rows takes dv, the
+  // scores k_tile. Windows, sums in lanes and places of rows take some, too.
+  if (width <= 64)
+    return {128, isLazy || (problem.hasSequences && packedHeads > 1) ? 64 : 96, 1};
+  if (width <= 128) {
+    if (!isLazy)
+      return {128, 64, 1};
+    if (!hasLse && !problem.hasSequences)
+      return {128, 48, 1};
+    return hasWindow && problem.hasSequences ? Tiles{64, 64, 1} : Tiles{128, 32, 1};
+  }
+  return {64, 32, 1};
+}
+
+bool GpuChoice::haveRoom(const Tiles &tiles, int64_t packedHeads, int64_t numQueries) const {
+  ResolvedSchedule schedule;
+  schedule.qTile = tiles.qTile;
+  schedule.consumers = tiles.consumers;
+  return haveRoomFor(schedule, packedHeads, numQueries);
+}
+
+/// `tiles`, or others that suit the queries of `packedHeads` heads.
+GpuChoice::Tiles GpuChoice::makeRoomFor(int64_t packedHeads, Tiles tiles) const {
+  // Few queries: what bounds them is reading the keys, and the fewest rows leave most time for
+  // that.
+  Tiles few{64, tiles.kTile, 1};
+  std::optional<int64_t> queries = problem.numQueries();
+  if (queries && haveRoom(few, packedHeads, *queries))
+    return few;
+  // Warps of 16 rows, of which two consumers leave each thread as many registers as one.
+  Tiles more{128, tiles.kTile, 2};
+  // Twice the queries leave room in shared memory for shorter tiles of keys only.
+  if (!device.hasWarpgroups && width > 128)
+    more.kTile = 16;
+  // Who packs heads and does not say how many queries there are has few. One head has room
+  // anywhere.
+  constexpr int64_t fewQueries = 16;
+  for (int64_t needed : {packedHeads > 1 ? queries.value_or(fewQueries) : 1, int64_t(1)})
+    for (Tiles candidate : {tiles, more})
+      if (haveRoom(candidate, packedHeads, needed))
+        return candidate;
+  return tiles;
+}
+
+GpuChoice::Tiles GpuChoice::chooseTiles(bool isSplit, int64_t packedHeads) const {
+  Tiles tiles = usualTiles(isSplit, packedHeads);
+  // A consumer has 64 rows; who gives one of the two leaves the other to follow.
+  if (given.qTile && !given.consumers)
+    tiles.consumers = std::clamp<int64_t>(*given.qTile / 64, 1, 3);
+  if (given.consumers && !given.qTile)
+    tiles.qTile = 64 * *given.consumers;
+  if (given.qTile)
+    tiles.qTile = *given.qTile;
+  if (given.consumers)
+    tiles.consumers = *given.consumers;
+  bool isFree = !given.qTile && !given.consumers;
+  // Tiles of keys that are given may leave no room for more queries: nobody but who gives them
+  // knows.
+  if (!given.packedHeads && (given.kTile || given.stages))
+    isFree = false;
+  if (isFree)
+    tiles = makeRoomFor(packedHeads, tiles);
+  // Warps of 16 rows have registers for longer tiles of keys.
+  if (!device.hasWarpgroups && width <= 128 && tiles.qTile == 64 && tiles.consumers == 1)
+    tiles.kTile = std::max<int64_t>(tiles.kTile, width <= 64 ? 128 : 64);
+  return tiles;
+}
+
+//===----------------------------------------------------------------------===//
+// Few queries
+//===----------------------------------------------------------------------===//
+
+/// The most query heads of a group that a query tile has room for, with all of their queries: each
+/// key is read once for all of them. 1 where sizes are not known.
+int64_t GpuChoice::choosePackedHeads() const {
+  std::optional<int64_t> queries = problem.numQueries();
+  if (!queries)
+    return 1;
+  for (int64_t heads : ScheduleSpace(problem, device).packedHeads())
+    if (haveRoom(chooseTiles(/*isSplit=*/false, heads), heads, *queries))
+      return heads;
+  return 1;
+}
+
+/// A split with fewer keys, some four tiles, hardly gets going.
+static constexpr int64_t leastKeysOfSplit = 512;
+
+/// Shares of the keys for each multiprocessor, where sequences have any number of keys and few
+/// queries: the longest sequence would be the last to end. What shares give, 8 bytes written and
+/// read for a column, is to be little beside keys and values: so many keys to each row.
+static constexpr int64_t sharesOfUnevenKeys = 32, leastKeysOfRow = 16;
+
+/// Splits of the keys that give every multiprocessor work where query tiles alone would leave half
+/// of them without; 1 where sizes are not known.
+int64_t GpuChoice::chooseSplits(int64_t qTile, int64_t packedHeads) const {
+  std::optional<int64_t> queries = problem.numQueries(), keys = problem.numKeys();
+  if (!problem.batch || !queries || !keys)
+    return 1;
+  int64_t positions = std::max<int64_t>(ScheduleAttr::rowsOfHead(qTile, packedHeads), 1);
+  int64_t numTiles = *problem.batch * *problem.numSequences * (problem.queryHeads / packedHeads) *
+                     llvm::divideCeil(*queries, positions);
+  if (numTiles == 0)
+    return 1;
+  // What a query tile sees.
+  int64_t numKeys = *keys;
+  if (problem.leftBound && problem.rightBound)
+    numKeys = std::min(numKeys, *problem.leftBound + *problem.rightBound + positions);
+  int64_t shares = device.multiprocessors, leastKeys = leastKeysOfSplit;
+  if (*problem.numSequences > 1 && *queries <= positions) {
+    shares *= sharesOfUnevenKeys;
+    leastKeys = std::max(leastKeys, leastKeysOfRow * *queries * packedHeads);
+  }
+  int64_t most = std::clamp<int64_t>(numKeys / leastKeys, 1, Schedule::maxSplits);
+  int64_t splits = std::clamp<int64_t>(shares / numTiles, 1, most);
+  // A program serves all sizes, so few of them are compiled while the number of keys grows.
+  return problem.sizesAreHints ? static_cast<int64_t>(llvm::bit_floor<uint64_t>(splits)) : splits;
+}
+
+//===----------------------------------------------------------------------===//
+// The whole schedule
+//===----------------------------------------------------------------------===//
+
+/// Whether a thread has registers for its part of the queries beside accumulator, scores and
+/// probabilities.
+bool GpuChoice::fitInRegisters(const Tiles &tiles) const {
+  ResolvedSchedule schedule;
+  schedule.qTile = tiles.qTile;
+  schedule.kTile = given.kTile.value_or(tiles.kTile);
+  schedule.consumers = tiles.consumers;
+  schedule.queries = Queries::Registers;
+  // Operands that products under way read stay where they are, which takes twice the usual reserve.
+  constexpr int64_t most = 192;
+  return tiles.consumers <= 2 && getBlockResources(problem, device, schedule).tileRegisters <= most;
+}
+
+ResolvedSchedule GpuChoice::run() {
+  softmax = given.softmax.value_or(chooseSoftmax());
+  int64_t packedHeads = given.packedHeads ? *given.packedHeads : choosePackedHeads();
+  Tiles tiles = chooseTiles(/*isSplit=*/false, packedHeads);
+  int64_t splits = given.splits ? *given.splits : chooseSplits(tiles.qTile, packedHeads);
+  if (splits > 1)
+    tiles = chooseTiles(/*isSplit=*/true, packedHeads);
+
+  ResolvedSchedule chosen;
+  chosen.strategy = Strategy::Dense;
+  chosen.softmax = softmax;
+  chosen.qTile = tiles.qTile;
+  chosen.kTile = tiles.kTile;
+  chosen.consumers = tiles.consumers;
+  chosen.splits = splits;
+  chosen.packedHeads = packedHeads;
+  if (device.hasWarpgroups) {
+    // Turns pay where products are short beside the softmax.
+    bool isShort = width <= 64 || (softmax == Softmax::Online && width > 128);
+    bool looksAhead = given.lookahead.value_or(chosen.lookahead) != 0;
+    chosen.turns = tiles.consumers > 1 && looksAhead && isShort ? Turns::PingPong : Turns::Free;
+    chosen.queries = fitInRegisters(tiles) ? Queries::Registers : Queries::Shared;
+    // A block of its own for each tile lets the hardware balance sequences of any lengths; of
+    // splits there are no more than multiprocessors.
+    chosen.grid = problem.hasSequences || splits > 1 ? Grid::Tiles : Grid::Persistent;
+  }
+  return ResolvedSchedule(given, chosen);
+}
+
+ResolvedSchedule sfa::chooseForGpu(const Problem &problem, const Device &device,
+                                   const Schedule &given) {
+  return GpuChoice(problem, device, given).run();
+}

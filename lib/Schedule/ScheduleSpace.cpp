@@ -1,0 +1,254 @@
+//===- ScheduleSpace.cpp - The schedules that a device can run ------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "sfa/Schedule/ScheduleSpace.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <fmt/format.h>
+#include <functional>
+
+using namespace mlir;
+using namespace sfa;
+
+/// Rows that a consumer multiplies at once, the warps of one, and the threads of a warp.
+static constexpr int64_t consumerRows = 64, warpsOfConsumer = 4, threadsOfWarp = 32;
+
+/// Rows and columns that a matrix unit of a GPU takes at least; of the vectors of a CPU.
+static constexpr int64_t leastWarpRows = 16, keyGranule = 16, cpuQueryGranule = 8;
+
+Device Device::of(const Chip &chip) {
+  Device device;
+  device.isGpu = true;
+  device.hasWarpgroups = chip.hasWarpgroups;
+  device.maxSharedBytes = chip.maxSharedBytes;
+  device.multiprocessors = chip.multiprocessors;
+  return device;
+}
+
+int64_t sfa::rowsOfWarp(const ResolvedSchedule &schedule) {
+  return std::max(schedule.qTile / (warpsOfConsumer * schedule.consumers), leastWarpRows);
+}
+
+bool sfa::haveRoomFor(const ResolvedSchedule &schedule, int64_t packedHeads, int64_t numQueries) {
+  int64_t rows = ScheduleAttr::rowsOfHead(schedule.qTile, packedHeads);
+  if (rows == 0 || rows < numQueries)
+    return false;
+  int64_t warpRows = rowsOfWarp(schedule);
+  return rows % warpRows == 0 || warpRows % rows == 0;
+}
+
+//===----------------------------------------------------------------------===//
+// Resources
+//===----------------------------------------------------------------------===//
+
+/// Shared memory in the order in which a kernel takes it.
+namespace {
+class SharedMemory {
+public:
+  void add(int64_t bytes) { size = static_cast<int64_t>(llvm::alignTo(size, alignment)) + bytes; }
+  int64_t bytes() const { return size; }
+
+private:
+  /// Swizzled panels begin at multiples of this.
+  static constexpr int64_t alignment = 1024;
+  int64_t size = 0;
+};
+} // namespace
+
+static int64_t getSharedBytes(const Problem &problem, const Device &device,
+                              const ResolvedSchedule &schedule) {
+  constexpr int64_t elementBytes = 2, panelColumns = 64;
+  bool isLazy = schedule.softmax == Softmax::Lazy;
+  SharedMemory memory;
+  // Where a persistent block is in the order of points, which is not that of the grid when their
+  // costs differ.
+  constexpr int64_t placeBytes = 8;
+  bool costsDiffer = problem.leftBound.has_value() != problem.rightBound.has_value();
+  if (device.hasWarpgroups && schedule.grid == Grid::Persistent && costsDiffer)
+    memory.add(placeBytes);
+  memory.add(schedule.qTile * problem.features * elementBytes);
+  memory.add(schedule.stages * schedule.kTile * problem.features * elementBytes);
+  // A panel of ones behind the values gives the row sums of a lazy softmax.
+  int64_t onesColumns = device.hasWarpgroups && isLazy ? panelColumns : 0;
+  memory.add(schedule.stages * schedule.kTile * (problem.valueFeatures + onesColumns) *
+             elementBytes);
+  if (!device.hasWarpgroups)
+    return memory.bytes();
+  // Rounds of which a lazy softmax has to be computed again, and whether there is one.
+  constexpr int64_t markBytes = 1024 + 4;
+  if (isLazy)
+    memory.add(markBytes);
+  // "Full" and "empty" of the queries of either pass, and of each stage of keys and of values.
+  constexpr int64_t barrierBytes = 8;
+  memory.add(barrierBytes * (4 + 4 * schedule.stages));
+  return memory.bytes();
+}
+
+BlockResources sfa::getBlockResources(const Problem &problem, const Device &device,
+                                      const ResolvedSchedule &schedule) {
+  BlockResources resources;
+  int64_t consumerThreads = warpsOfConsumer * threadsOfWarp;
+  resources.numThreads = consumerThreads * (schedule.consumers + (device.hasWarpgroups ? 1 : 0));
+  resources.sharedBytes = getSharedBytes(problem, device, schedule);
+
+  // A thread has this part of a row of its warp; scores are f32, probabilities half of that.
+  int64_t rows = rowsOfWarp(schedule);
+  auto registersFor = [&](int64_t columns) { return rows * columns / threadsOfWarp; };
+  resources.tileRegisters = registersFor(problem.valueFeatures) + registersFor(schedule.kTile) +
+                            registersFor(schedule.kTile) / 2;
+  if (device.hasWarpgroups && schedule.queries == Queries::Registers)
+    resources.tileRegisters += registersFor(problem.features) / 2;
+
+  // 64 K registers for all threads, 255 for one at most. The copying warpgroup gives most of its
+  // own away.
+  constexpr int64_t allRegisters = 65536, mostRegisters = 255;
+  if (device.hasWarpgroups && schedule.consumers == 2)
+    resources.registersOfThread = 240;
+  else if (device.hasWarpgroups && schedule.consumers == 3)
+    resources.registersOfThread = 160;
+  else
+    resources.registersOfThread = std::min(mostRegisters, allRegisters / resources.numThreads);
+  return resources;
+}
+
+//===----------------------------------------------------------------------===//
+// The space
+//===----------------------------------------------------------------------===//
+
+SmallVector<Strategy> ScheduleSpace::strategies() const {
+  if (device.isGpu)
+    return {Strategy::Dense};
+  SmallVector<Strategy> allowed;
+  for (Strategy strategy :
+       {Strategy::Dense, Strategy::Gather, Strategy::Scatter, Strategy::SparseMma})
+    if (sfa::whyNot(strategy, problem.queryCodes.has_value(), problem.keyCodes.has_value(),
+                    problem.features)
+            .empty())
+      allowed.push_back(strategy);
+  return allowed;
+}
+
+SmallVector<int64_t> ScheduleSpace::packedHeads() const {
+  SmallVector<int64_t> divisors;
+  int64_t group = problem.headsOfGroup();
+  for (int64_t heads = std::min(group, Schedule::maxPackedHeads); heads > 0; --heads)
+    if (group % heads == 0)
+      divisors.push_back(heads);
+  return divisors;
+}
+
+std::string ScheduleSpace::whyNot(const ResolvedSchedule &schedule) const {
+  if (!llvm::is_contained(strategies(), schedule.strategy))
+    return "the operands or the device do not have this strategy";
+  if (!llvm::is_contained(packedHeads(), schedule.packedHeads))
+    return fmt::format("packed_heads = {} does not divide the {} heads of a group",
+                       schedule.packedHeads, problem.headsOfGroup());
+  if (schedule.kTile % keyGranule != 0)
+    return fmt::format("k_tile = {} is not a multiple of {}", schedule.kTile, keyGranule);
+  if (!device.isGpu) {
+    if (schedule.qTile % cpuQueryGranule != 0)
+      return fmt::format("q_tile = {} is not a multiple of {}", schedule.qTile, cpuQueryGranule);
+    return "";
+  }
+  int64_t rowsOfConsumers = consumerRows * schedule.consumers;
+  if (schedule.qTile % rowsOfConsumers != 0 ||
+      (device.hasWarpgroups && schedule.qTile != rowsOfConsumers))
+    return fmt::format("q_tile = {} does not fit {} consumers", schedule.qTile, schedule.consumers);
+  if (device.hasWarpgroups && schedule.consumers > 3)
+    return fmt::format("consumers = {}; 1 to 3 are allowed", schedule.consumers);
+  if (device.hasWarpgroups && schedule.kTile > 256)
+    return fmt::format("k_tile = {}; at most 256 is allowed", schedule.kTile);
+  if (device.hasWarpgroups && schedule.lookahead == 0 && schedule.turns == Turns::PingPong)
+    return "turns = ping_pong needs lookahead = 1";
+  if (!haveRoomFor(schedule, schedule.packedHeads, 1))
+    return fmt::format("warps have no whole heads of the {} in {} rows", schedule.packedHeads,
+                       schedule.qTile);
+  BlockResources resources = getBlockResources(problem, device, schedule);
+  if (resources.sharedBytes > device.maxSharedBytes)
+    return fmt::format("it needs {} bytes of shared memory, and there are {}",
+                       resources.sharedBytes, device.maxSharedBytes);
+  int64_t registers = resources.tileRegisters + BlockResources::reservedRegisters;
+  if (registers > resources.registersOfThread)
+    return fmt::format("it needs {} registers of a thread, which has {}", registers,
+                       resources.registersOfThread);
+  return "";
+}
+
+//===----------------------------------------------------------------------===//
+// Enumeration
+//===----------------------------------------------------------------------===//
+
+/// The values of each parameter that a search looks at.
+namespace {
+struct ScheduleValues {
+#define SFA_SCHEDULE_CHOICE(Enum, member, ...) SmallVector<Enum> member;
+#define SFA_SCHEDULE_NUMBER(member, ...) SmallVector<int64_t> member;
+#include "dialects/SFA/Schedule.def"
+};
+} // namespace
+
+static SmallVector<int64_t> multiplesOf(int64_t step, int64_t most) {
+  SmallVector<int64_t> values;
+  for (int64_t value = step; value <= most; value += step)
+    values.push_back(value);
+  return values;
+}
+
+static SmallVector<int64_t> powersOfTwo(int64_t least, int64_t most) {
+  SmallVector<int64_t> values;
+  for (int64_t value = least; value <= most; value *= 2)
+    values.push_back(value);
+  return values;
+}
+
+void ScheduleSpace::forEach(function_ref<void(const ResolvedSchedule &)> visit) const {
+  // What a device ignores keeps the value of a schedule that nobody has given.
+  ResolvedSchedule schedule;
+  ScheduleValues values;
+  values.strategy = strategies();
+  values.softmax = {Softmax::Online, Softmax::Lazy};
+  values.qTile = device.isGpu ? multiplesOf(consumerRows, 256) : powersOfTwo(cpuQueryGranule, 512);
+  values.kTile = device.isGpu ? multiplesOf(keyGranule, 256) : powersOfTwo(keyGranule, 512);
+  values.stages = device.isGpu ? multiplesOf(1, 4) : SmallVector<int64_t>{schedule.stages};
+  values.consumers = device.isGpu ? multiplesOf(1, device.hasWarpgroups ? 3 : 4)
+                                  : SmallVector<int64_t>{schedule.consumers};
+  values.lookahead = {schedule.lookahead};
+  values.turns = {schedule.turns};
+  values.queries = {schedule.queries};
+  values.grid = {schedule.grid};
+  values.splits = powersOfTwo(1, Schedule::maxSplits);
+  values.packedHeads = packedHeads();
+  if (device.hasWarpgroups) {
+    values.lookahead = {0, 1};
+    values.turns = {Turns::Free, Turns::PingPong};
+    values.queries = {Queries::Shared, Queries::Registers};
+    values.grid = {Grid::Tiles, Grid::Persistent};
+  }
+
+  // One loop in the other, the first parameter innermost.
+  std::function<void()> next = [&] {
+    if (whyNot(schedule).empty())
+      visit(schedule);
+  };
+  auto loopOver = [&next](auto given, const auto &all, auto &place) {
+    auto list = given ? std::decay_t<decltype(all)>{*given} : all;
+    next = [list, &place, inner = std::move(next)] {
+      for (auto value : list) {
+        place = value;
+        inner();
+      }
+    };
+  };
+#define SFA_SCHEDULE_CHOICE(Enum, member, ...)                                                     \
+  loopOver(given.member, values.member, schedule.member);
+#define SFA_SCHEDULE_NUMBER(member, ...) loopOver(given.member, values.member, schedule.member);
+#include "dialects/SFA/Schedule.def"
+  next();
+}

@@ -196,9 +196,7 @@ def window_bounds(window):
 
 
 def sequence_offsets(cu_seqlens):
-    """The offsets of the sequences of q and of those of k; both None without sequences."""
-    if cu_seqlens is None:
-        return None, None
+    """The offsets of the sequences of q and of those of k."""
     if not isinstance(cu_seqlens, (tuple, list)):
         return cu_seqlens, cu_seqlens
     if len(cu_seqlens) != 2:

@@ -72,16 +72,19 @@ def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_s
     Raises TypeError (dtype, kind), ValueError (shapes, heads, topk, window, offsets, stride, alignment,
     devices), RuntimeError (library, driver, compiler; `sfa.errors.CompileError` has the module).
     """
-    q_name, k_name, q_indices, q_d, k_indices, k_d = "q", "k", None, None, None, None
+    q_indices = q_d = k_indices = k_d = offsets_q = offsets_k = None
     if isinstance(q, Codes):
-        q_name, q, q_indices, q_d = "q.values", q.values, q.indices, q.d
+        q, q_indices, q_d = q.values, q.indices, q.d
     if isinstance(k, Codes):
-        k_name, k, k_indices, k_d = "k.values", k.values, k.indices, k.d
-    arrays = q, q_indices, k, k_indices, v, *_operations.sequence_offsets(cu_seqlens)
-    others = q_d, k_d, topk, causal, window, scale, return_lse, schedule
+        k, k_indices, k_d = k.values, k.indices, k.d
+    if cu_seqlens is not None:
+        offsets_q, offsets_k = _operations.sequence_offsets(cu_seqlens)
     if _is_tensor(q):
-        results = _torch.attention(*arrays, *others)
+        results = _torch.attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, topk, causal,
+                                   window, scale, return_lse, schedule)
     else:
-        names = q_name, "q.indices", k_name, "k.indices", "v", *_operations.OFFSET_NAMES
-        results = _arrays.call("attention", names, arrays, *others)
+        names = ("q" if q_d is None else "q.values", "q.indices", "k" if k_d is None else "k.values", "k.indices",
+                 "v", *_operations.OFFSET_NAMES)
+        results = _arrays.call("attention", names, (q, q_indices, k, k_indices, v, offsets_q, offsets_k), q_d, k_d,
+                               topk, causal, window, scale, return_lse, schedule)
     return (results[0], results[1]) if return_lse else results[0]

@@ -11,10 +11,12 @@
 //     mask                   sfa_tile.mask ... by <causal>
 //     softmax                the new maxima, probabilities, sums, and what the old accumulator has to be scaled with
 //     accumulate             sfa_tile.accumulate: P times V
+//   sfa_tile.total           adds up the parts of the rows' sums, as many as a target likes
 //   sfa_tile.normalize       divides by the sums, sfa_tile.store writes the result
 //
 // The loop ends at the last key that the tile's last query sees: the other tiles of a causal mask are never visited. Other
-// schedules change single stages: with softmax = lazy the softmax has a guard, with strategy = scatter the keys stay codes.
+// schedules change single stages: with softmax = lazy the loop carries more state and forms maxima rarely, with
+// strategy = scatter the keys stay codes.
 // What becomes of it on a CPU, stage after stage:
 //
 //   build/bin/sfa-opt --sfa-to-cpu --mlir-print-ir-after-all examples/5-tile-program.mlir 2>&1 | less

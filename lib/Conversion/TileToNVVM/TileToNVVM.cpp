@@ -56,8 +56,11 @@ struct ConvertTileToNVVM : sfa::impl::ConvertTileToNVVMPassBase<ConvertTileToNVV
       return signalPassFailure();
     }
     SmallVector<KernelOp> kernels(module.getOps<KernelOp>());
-    SmallVector<simt::KernelOp> blocks(module.getOps<simt::KernelOp>());
-    if (kernels.empty() && blocks.empty())
+    SmallVector<Operation *> all;
+    for (Operation &op : *module.getBody())
+      if (isa<KernelOpInterface>(op))
+        all.push_back(&op);
+    if (all.empty())
       return;
 
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
@@ -69,29 +72,15 @@ struct ConvertTileToNVVM : sfa::impl::ConvertTileToNVVMPassBase<ConvertTileToNVV
     module->setAttr(::mlir::gpu::GPUDialect::getContainerModuleAttrName(), builder.getUnitAttr());
 
     llvm::StringMap<LoweredKernel> lowered;
-    for (KernelOp kernel : kernels) {
-      sfa::gpu::KernelLowering lowering(kernel, *target);
-      FailureOr<LLVM::LLVMFuncOp> function = lowering.run(container.getBody());
-      if (failed(function))
+    for (Operation *op : all) {
+      auto name = cast<SymbolOpInterface>(op).getNameAttr();
+      auto kernel = dyn_cast<KernelOp>(op);
+      FailureOr<LoweredKernel> done = kernel
+                                          ? lowerTiles(kernel, container, *target)
+                                          : lowerBlock(cast<simt::KernelOp>(op), container, *target);
+      if (failed(done))
         return signalPassFailure();
-      lowered[kernel.getSymName()] = {*function, lowering.getResources(),
-                                      findAlignedMemories(kernel)};
-    }
-    for (simt::KernelOp kernel : blocks) {
-      SmallVector<int64_t> aligned = findAlignedMemories(kernel);
-      kernel->moveBefore(container.getBody(), container.getBody()->end());
-      FailureOr<simt::KernelResources> found = simt::lowerKernel(kernel, *target);
-      if (failed(found))
-        return signalPassFailure();
-      sfa::gpu::KernelResources resources;
-      resources.numThreads = found->numThreads;
-      resources.sharedBytes = found->sharedBytes;
-      resources.isPersistent = found->isPersistent;
-      for (size_t i = 0; i + 2 < found->tensorMaps.size(); i += 3)
-        resources.tensorMaps.push_back({static_cast<unsigned>(found->tensorMaps[i]),
-                                        found->tensorMaps[i + 1], found->tensorMaps[i + 2]});
-      auto function = SymbolTable(container).lookup<LLVM::LLVMFuncOp>(found->name);
-      lowered[found->name] = {function, resources, aligned};
+      lowered[name] = *done;
     }
     SmallVector<LaunchOp> launches;
     module.walk([&](LaunchOp launch) { launches.push_back(launch); });
@@ -109,6 +98,36 @@ struct ConvertTileToNVVM : sfa::impl::ConvertTileToNVVMPassBase<ConvertTileToNVV
     }
     for (KernelOp kernel : kernels)
       kernel.erase();
+  }
+
+  /// A kernel over tiles becomes a function in `container`; the kernel stays.
+  static FailureOr<LoweredKernel> lowerTiles(KernelOp kernel, ::mlir::gpu::GPUModuleOp container,
+                                             const Chip &chip) {
+    sfa::gpu::KernelLowering lowering(kernel, chip);
+    FailureOr<LLVM::LLVMFuncOp> function = lowering.run(container.getBody());
+    if (failed(function))
+      return failure();
+    return LoweredKernel{*function, lowering.getResources(), findAlignedMemories(kernel)};
+  }
+
+  /// The program of a block moves to `container` and becomes a function.
+  static FailureOr<LoweredKernel> lowerBlock(simt::KernelOp kernel,
+                                             ::mlir::gpu::GPUModuleOp container,
+                                             const Chip &chip) {
+    SmallVector<int64_t> aligned = findAlignedMemories(kernel);
+    kernel->moveBefore(container.getBody(), container.getBody()->end());
+    FailureOr<simt::KernelResources> found = simt::lowerKernel(kernel, chip);
+    if (failed(found))
+      return failure();
+    sfa::gpu::KernelResources resources;
+    resources.numThreads = found->numThreads;
+    resources.sharedBytes = found->sharedBytes;
+    resources.isPersistent = found->isPersistent;
+    for (size_t i = 0; i + 2 < found->tensorMaps.size(); i += 3)
+      resources.tensorMaps.push_back({static_cast<unsigned>(found->tensorMaps[i]),
+                                      found->tensorMaps[i + 1], found->tensorMaps[i + 2]});
+    auto function = SymbolTable(container).lookup<LLVM::LLVMFuncOp>(found->name);
+    return LoweredKernel{function, resources, aligned};
   }
 
   static void lowerLaunch(LaunchOp launch, ::mlir::gpu::GPUModuleOp container,

@@ -6,7 +6,7 @@
 // BOTH-LABEL: func.func @attention
 // BOTH: gpu.launch_func @sfa_kernels::@attention_dense_online blocks in
 // SM80-SAME: threads in (%c128{{.*}}, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c98304_i32
-// SM90-SAME: threads in (%c384{{.*}}, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c164960_i32
+// SM90-SAME: threads in (%c384{{.*}}, %c1{{.*}}, %c1{{.*}}) dynamic_shared_memory_size %c164944_i32
 // BOTH-SAME: sfa.aligned = array<i64: 0, 1, 2, 3>
 // SM90-SAME: sfa.tensor_maps = array<i64: 1, 128, 1, 2, 128, 1, 0, 128, 1>
 

@@ -22,7 +22,7 @@ func.func @f(%q: !t, %k: !t, %v: !t) -> !t {
 
 !t = tensor<1x8x?x128xf16>
 func.func @f(%q: !t, %k: !t, %v: !t) -> !t {
-  // expected-error @+1 {{has tiles that do not fit: they need 557344 bytes of shared memory, sm_90a has 232448; choose a smaller q_tile, k_tile or stages}}
+  // expected-error @+1 {{has tiles that do not fit: they need 557328 bytes of shared memory, sm_90a has 232448; choose a smaller q_tile, k_tile or stages}}
   %o = sfa.attention %q, %k, %v schedule <stages = 8> : !t, !t, !t -> !t
   return %o : !t
 }

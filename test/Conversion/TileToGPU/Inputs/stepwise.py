@@ -65,13 +65,12 @@ def main():
         source = module(*problem)
         at_once = run(sfa_opt, [f"--sfa-to-ptx=chip={chip}"], source).stdout
         names, text = passes_of(sfa_opt, chip), source
+        assert ".version" in at_once, at_once[:500]
         for name in names:
             text = run(sfa_opt, [f"--pass-pipeline=builtin.module({name})"], text).stdout
-        assert ".version" in at_once, at_once[:500]
-        verdict = "the same" if text == at_once else "DIFFERENT"
-        print(f"{chip} {problem}: {len(names)} passes one by one, {verdict}")
+        print(f"{chip} {problem}: {len(names)} passes one by one")
         if text != at_once:
-            return 1
+            sys.exit(f"{chip} {problem}: passes one by one give another PTX")
     print(f"{len(KERNELS)} kernels: the same PTX")
     return 0
 

@@ -85,9 +85,10 @@ static int64_t getSharedBytes(const Problem &problem, const Device &device,
   constexpr int64_t markBytes = 1024 + 4;
   if (isLazy)
     memory.add(markBytes);
-  // "Full" and "empty" of the queries of either pass, and of each stage of keys and of values.
+  // "Full" and "empty" of the queries of each pass, and of each stage of keys and of values.
   constexpr int64_t barrierBytes = 8;
-  memory.add(barrierBytes * (4 + 4 * schedule.stages));
+  int64_t passes = isLazy ? 2 : 1;
+  memory.add(barrierBytes * (2 * passes + 4 * schedule.stages));
   return memory.bytes();
 }
 

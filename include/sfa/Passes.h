@@ -44,7 +44,7 @@ void buildSFAToNVVMPipeline(mlir::OpPassManager &manager, const PTXPipelineOptio
 /// The same with the kernels as PTX in a `gpu.binary`: `--sfa-to-ptx`.
 void buildSFAToPTXPipeline(mlir::OpPassManager &manager, const PTXPipelineOptions &options);
 
-/// Of a gpu.launch_func: the tensor maps that its kernel takes, see convert-tile-to-nvvm.
+/// Of a gpu.launch_func: the tensor maps that its kernel takes, see convert-sfa-gpu-to-nvvm.
 inline constexpr llvm::StringLiteral tensorMapsAttrName = "sfa.tensor_maps";
 /// Of a gpu.launch_func: its grid is one of work items, which the blocks of its kernel share.
 inline constexpr llvm::StringLiteral persistentAttrName = "sfa.persistent";

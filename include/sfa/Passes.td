@@ -100,12 +100,13 @@ def SFAGPUAllocatePass : Pass<"sfa-gpu-allocate", "::mlir::ModuleOp"> {
   let dependentDialects = ["::sfa::simt::GPUDialect"];
 }
 
-def ConvertTileToNVVMPass : Pass<"convert-tile-to-nvvm", "::mlir::ModuleOp"> {
-  let summary = "Lower kernels over tiles to threads, fragments, copies and matrix units of a GPU";
+def ConvertSFAGPUToNVVMPass : Pass<"convert-sfa-gpu-to-nvvm", "::mlir::ModuleOp"> {
+  let summary = "Lower programs of a block, and kernels that only move rows, to threads of a GPU";
   let description = [{
-    Every `sfa_tile.kernel` becomes an `llvm.func` of one thread in the `gpu.module @sfa_kernels`, in the llvm, nvvm, arith and
-    scf dialects; every `sfa_tile.launch` a `gpu.launch_func`. On `sm_90a` products are `wgmma` and tiles come by bulk
-    tensor copies; on all other chips products are `mma.sync` and tiles come by `cp.async`. Expects bufferized launches.
+    Every `sfa_gpu.kernel`, whose shared memory has been allocated, becomes an `llvm.func` of one thread in the
+    `gpu.module @sfa_kernels`, in the llvm, nvvm, arith and scf dialects: each operation becomes instructions. So does every
+    `sfa_tile.kernel` without a key loop; those with one go through `sfa-gpu-specialize` before. Every `sfa_tile.launch`
+    becomes a `gpu.launch_func`. Expects bufferized launches.
 
     For each memory a function takes its address, its rows and its strides of batch, head and row (i64, in elements);
     after them the tensor maps of bulk copies, which the attribute `sfa.tensor_maps` of the launch lists as triples

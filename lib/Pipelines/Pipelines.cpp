@@ -79,7 +79,7 @@ void sfa::buildSFAToNVVMPipeline(OpPassManager &manager, const PTXPipelineOption
   manager.addPass(createSFAGPUPipelinePass());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createSFAGPUAllocatePass());
-  manager.addPass(createConvertTileToNVVMPass({options.chip}));
+  manager.addPass(createConvertSFAGPUToNVVMPass({options.chip}));
   OpPassManager &kernels = manager.nest<::mlir::gpu::GPUModuleOp>();
   kernels.addPass(createCanonicalizerPass());
   kernels.addPass(createCSEPass());

@@ -14,11 +14,6 @@ using namespace mlir;
 using namespace sfa;
 using namespace sfa::simt;
 
-/// The swizzled tile of type `type` at `base`.
-static SharedTile tileAt(Value base, SharedType type) {
-  return {base, type.getRows(), type.getColumns()};
-}
-
 namespace {
 
 struct LowerCopy : Lowering<CopyOp> {

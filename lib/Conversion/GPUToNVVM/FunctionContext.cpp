@@ -15,24 +15,6 @@ using namespace sfa;
 using namespace sfa::simt;
 
 //===----------------------------------------------------------------------===//
-// Memory
-//===----------------------------------------------------------------------===//
-
-Value Memory::address(Emitter &emit, Value batch, Value head, Value row) const {
-  Value element = emit.add(emit.mul(emit.toI64(batch), batchStride),
-                           emit.mul(emit.toI64(head), headStride));
-  element = emit.add(element, emit.mul(emit.toI64(row), rowStride));
-  return emit.offset(pointer, element, type.getElementType());
-}
-
-Value Memory::rowsLeft(Emitter &emit, Value row, Value limit) const {
-  Value end = rows;
-  if (limit)
-    end = emit.minSigned(end, emit.toI64(limit));
-  return emit.sub(end, emit.toI64(row));
-}
-
-//===----------------------------------------------------------------------===//
 // FunctionContext
 //===----------------------------------------------------------------------===//
 
@@ -94,8 +76,7 @@ void sfa::simt::addTypeConversions(TypeConverter &types, const FunctionContext &
   using Types = SmallVectorImpl<Type>;
   types.addConversion([](Type type) { return type; });
   types.addConversion([](MemRefType type, Types &results) -> std::optional<LogicalResult> {
-    results.push_back(LLVM::LLVMPointerType::get(type.getContext(), /*addressSpace=*/1));
-    results.append(4, IntegerType::get(type.getContext(), 64));
+    Memory::appendTypes(type.getContext(), results);
     return success();
   });
   auto convertTile = [&function](tile::TileType type,

@@ -15,6 +15,7 @@
 #ifndef SFA_CONVERSION_GPUTONVVM_FUNCTIONCONTEXT_H
 #define SFA_CONVERSION_GPUTONVVM_FUNCTIONCONTEXT_H
 
+#include "KernelFunction.h"
 #include "SharedTile.h"
 #include "dialects/GPU/GPU.h"
 #include "mlir/Transforms/DialectConversion.h"
@@ -23,23 +24,6 @@
 namespace sfa::simt {
 
 using Values = Emitter::Values;
-
-/// A memory argument of a kernel: [batch, head, row, column], [batch, head, row] or [row]; sizes
-/// and strides are i64, in elements.
-struct Memory {
-  mlir::MemRefType type;
-  mlir::Value pointer, rows, batchStride, headStride, rowStride;
-
-  /// The memory that `registers` hold, of type `type`.
-  Memory(mlir::Type type, mlir::ValueRange registers)
-      : type(llvm::cast<mlir::MemRefType>(type)), pointer(registers[0]), rows(registers[1]),
-        batchStride(registers[2]), headStride(registers[3]), rowStride(registers[4]) {}
-
-  /// Where the row `row` of `[batch, head]` starts.
-  mlir::Value address(Emitter &emit, mlir::Value batch, mlir::Value head, mlir::Value row) const;
-  /// How many rows there are from `row` on, of those before `limit` where that is not null; i64.
-  mlir::Value rowsLeft(Emitter &emit, mlir::Value row, mlir::Value limit) const;
-};
 
 /// What the operations of a kernel have in common.
 class FunctionContext {
@@ -51,8 +35,9 @@ public:
   const int64_t numThreads, firstConsumer, numConsumers;
   const bool isPersistent;
 
-  /// Set when the kernel has become a function: the thread of the block, its lane, the number of
+  /// Set when the kernel has become a function: that, the thread of the block, its lane, the number of
   /// its warp among the consumers; the extents of a persistent grid (i32).
+  mlir::LLVM::LLVMFuncOp function;
   mlir::Value thread, lane, warp;
   Values extents;
   /// A condition that holds, which the assembler does not know.
@@ -87,9 +72,8 @@ public:
 
   /// The number of a memory among the arguments of the kernel, whose first register is `pointer`.
   static int64_t numberOf(mlir::Value pointer) {
-    return llvm::cast<mlir::BlockArgument>(pointer).getArgNumber() / registersOfMemory;
+    return llvm::cast<mlir::BlockArgument>(pointer).getArgNumber() / Memory::numRegisters;
   }
-  static constexpr int64_t registersOfMemory = 5;
 
   /// The number of the warpgroup among those of the consumers; i32.
   mlir::Value consumer(Emitter &emit) const { return emit.shiftRight(warp, 2); }

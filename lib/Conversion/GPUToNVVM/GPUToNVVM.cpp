@@ -9,27 +9,11 @@
 #include "GPUToNVVM.h"
 
 #include "Patterns.h"
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/SCF/Transforms/Patterns.h"
 
 using namespace mlir;
 using namespace sfa;
 using namespace sfa::simt;
-
-static constexpr StringLiteral sharedMemoryName = "sfa_shared";
-
-/// The shared memory of all kernels of `module`.
-static LLVM::GlobalOp getSharedMemory(OpBuilder &builder, Block *module, Location loc) {
-  for (auto global : module->getOps<LLVM::GlobalOp>())
-    if (global.getSymName() == sharedMemoryName)
-      return global;
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(module);
-  auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
-  return LLVM::GlobalOp::create(builder, loc, type, /*isConstant=*/false, LLVM::Linkage::External,
-                                sharedMemoryName, Attribute(), SharedTile::alignment,
-                                /*addrSpace=*/3);
-}
 
 namespace {
 
@@ -81,6 +65,7 @@ struct LowerKernel : OpConversionPattern<KernelOp> {
     emit.make<LLVM::ReturnOp>(ValueRange());
     rewriter.eraseOp(entry->getTerminator());
     setAttributes(result, firstMap, rewriter);
+    function.function = result;
     rewriter.eraseOp(op);
     return success();
   }
@@ -103,16 +88,6 @@ struct LowerKernel : OpConversionPattern<KernelOp> {
 
 } // namespace
 
-void sfa::simt::setKernelAttributes(LLVM::LLVMFuncOp function, int64_t numThreads) {
-  Builder builder(function.getContext());
-  function->setAttr(::mlir::gpu::GPUDialect::getKernelFuncAttrName(), builder.getUnitAttr());
-  function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
-  auto threads = static_cast<int32_t>(numThreads);
-  function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
-                    builder.getDenseI32ArrayAttr({threads, 1, 1}));
-  function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder.getI32IntegerAttr(1));
-}
-
 FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &chip) {
   auto sharedBytes = kernel->getAttrOfType<IntegerAttr>(KernelOp::sharedBytesAttrName);
   if (!sharedBytes)
@@ -124,7 +99,7 @@ FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &c
                                 << "; choose a smaller q_tile, k_tile or stages";
 
   FunctionContext function(kernel, chip);
-  KernelResources resources{kernel.getSymNameAttr(), function.numThreads, sharedBytes.getInt(),
+  KernelResources resources{nullptr, function.numThreads, sharedBytes.getInt(),
                             function.isPersistent, {}};
   if (auto maps = kernel->getAttrOfType<DenseI64ArrayAttr>(KernelOp::tensorMapsAttrName)) {
     resources.tensorMaps.assign(maps.asArrayRef().begin(), maps.asArrayRef().end());
@@ -159,5 +134,6 @@ FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &c
   config.allowPatternRollback = false;
   if (failed(applyPartialConversion(kernel, target, std::move(patterns), config)))
     return failure();
+  resources.function = function.function;
   return resources;
 }

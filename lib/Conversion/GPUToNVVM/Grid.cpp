@@ -160,19 +160,6 @@ Values coordinatesOf(Emitter &emit, const FunctionContext &function, const Point
           emit.toIndex(point.tile)};
 }
 
-/// The same of the one point of a block. With `isAgain` nobody knows that it has been formed before.
-Values ownPoint(Emitter &emit, bool isAgain) {
-  // The last row tiles first: they have the most keys under a causal mask.
-  Type i32 = emit.getI32Type();
-  Value last = emit.sub(emit.make<NVVM::GridDimXOp>(i32), 1);
-  Value tile = emit.sub(last, emit.make<NVVM::BlockIdXOp>(i32));
-  Value head = emit.make<NVVM::BlockIdYOp>(i32), batch = emit.make<NVVM::BlockIdZOp>(i32);
-  if (isAgain)
-    for (Value *number : {&tile, &head, &batch})
-      pin(emit, *number);
-  return {emit.toIndex(batch), emit.toIndex(head), emit.toIndex(tile)};
-}
-
 struct LowerPointAgain : Lowering<PointAgainOp> {
   using Lowering::Lowering;
   FailureOr<Results> lower(PointAgainOp op, Adaptor adaptor, Emitter &emit) const override {
@@ -183,7 +170,7 @@ struct LowerPointAgain : Lowering<PointAgainOp> {
       Value order = op.getOrder() ? adaptor.getOrder().front() : Value();
       point = coordinatesOf(emit, function, pointOf(emit, function.extents, round, order));
     } else {
-      point = ownPoint(emit, /*isAgain=*/true);
+      point = getBlockPoint(emit, /*isAgain=*/true);
     }
     return Results{{point[0]}, {point[1]}, {point[2]}};
   }
@@ -202,7 +189,7 @@ struct LowerForPoints : OpConversionPattern<ForPointsOp> {
     Values yielded(yield.getValues());
     if (!function.isPersistent) {
       Values arguments{emit.i32(0)};
-      llvm::append_range(arguments, ownPoint(emit, /*isAgain=*/false));
+      llvm::append_range(arguments, getBlockPoint(emit, /*isAgain=*/false));
       llvm::append_range(arguments, op.getInits());
       rewriter.eraseOp(yield);
       rewriter.inlineBlockBefore(body, op, arguments);

@@ -53,6 +53,11 @@ struct Ring {
         firstEmpty(registers[3]) {}
 };
 
+/// The swizzled tile of type `type` at `base`.
+inline SharedTile tileAt(mlir::Value base, SharedType type) {
+  return {base, type.getRows(), type.getColumns()};
+}
+
 /// The lane's place in its quads of lanes: lane / 4 and lane % 4.
 struct LanePlace {
   mlir::Value g, t;

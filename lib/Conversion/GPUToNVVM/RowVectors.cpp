@@ -18,32 +18,24 @@ using namespace sfa::simt;
 
 namespace {
 
-struct LowerFma : Lowering<tile::FmaOp> {
-  using Lowering::Lowering;
-  FailureOr<Results> lower(tile::FmaOp, Adaptor adaptor, Emitter &emit) const override {
-    Values result;
-    for (auto [a, b, c] : llvm::zip_equal(adaptor.getA(), adaptor.getB(), adaptor.getC()))
-      result.push_back(emit.fma(a, b, c));
-    return Results{result};
-  }
-};
+Value combine(tile::FmaOp, Emitter &emit, ArrayRef<Value> in) {
+  return emit.fma(in[0], in[1], in[2]);
+}
+Value combine(tile::AddOp, Emitter &emit, ArrayRef<Value> in) { return emit.add(in[0], in[1]); }
+Value combine(tile::MulOp, Emitter &emit, ArrayRef<Value> in) { return emit.mul(in[0], in[1]); }
 
-struct LowerAdd : Lowering<tile::AddOp> {
-  using Lowering::Lowering;
-  FailureOr<Results> lower(tile::AddOp, Adaptor adaptor, Emitter &emit) const override {
+/// The same combination of the operands' numbers for each row, or for each part.
+template <class Op>
+struct LowerByRow : Lowering<Op> {
+  using Lowering<Op>::Lowering;
+  FailureOr<Results> lower(Op op, typename Lowering<Op>::Adaptor adaptor,
+                           Emitter &emit) const override {
     Values result;
-    for (auto [a, b] : llvm::zip_equal(adaptor.getA(), adaptor.getB()))
-      result.push_back(emit.add(a, b));
-    return Results{result};
-  }
-};
-
-struct LowerMul : Lowering<tile::MulOp> {
-  using Lowering::Lowering;
-  FailureOr<Results> lower(tile::MulOp, Adaptor adaptor, Emitter &emit) const override {
-    Values result;
-    for (auto [a, b] : llvm::zip_equal(adaptor.getRows(), adaptor.getFactors()))
-      result.push_back(emit.mul(a, b));
+    ArrayRef<ValueRange> operands = adaptor.getOperands();
+    for (size_t row = 0; row < operands.front().size(); ++row)
+      result.push_back(combine(op, emit, llvm::map_to_vector(operands, [&](ValueRange operand) {
+                                 return Value(operand[row]);
+                               })));
     return Results{result};
   }
 };
@@ -124,6 +116,6 @@ struct LowerMapRows : Lowering<tile::MapRowsOp> {
 
 void sfa::simt::populateRowPatterns(RewritePatternSet &patterns, const TypeConverter &types,
                                     const FunctionContext &function) {
-  patterns.add<LowerFma, LowerAdd, LowerMul, LowerTotal, LowerAny, LowerSelect, LowerMapRows>(
+  patterns.add<LowerByRow<tile::FmaOp>, LowerByRow<tile::AddOp>, LowerByRow<tile::MulOp>, LowerTotal, LowerAny, LowerSelect, LowerMapRows>(
       types, patterns.getContext(), function);
 }

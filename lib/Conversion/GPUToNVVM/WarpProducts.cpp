@@ -13,10 +13,6 @@ using namespace mlir;
 using namespace sfa;
 using namespace sfa::simt;
 
-static SharedTile tileAt(Value base, SharedType type) {
-  return {base, type.getRows(), type.getColumns()};
-}
-
 /// Chunks 2 `step` and 2 `step` + 1 of 16 rows from `firstRow` on as right operands of two products
 /// of 8 columns; rows are columns of the operand.
 static std::array<Value, 4> loadRight(Emitter &emit, const SharedTile &tile, Value lane,

@@ -14,10 +14,6 @@ using namespace mlir;
 using namespace sfa;
 using namespace sfa::simt;
 
-static SharedTile tileAt(Value base, SharedType type) {
-  return {base, type.getRows(), type.getColumns()};
-}
-
 namespace {
 
 struct LowerIssueDot : Lowering<IssueDotOp> {

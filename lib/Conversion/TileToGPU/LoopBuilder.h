@@ -64,9 +64,7 @@ public:
 
   size_t numStates() { return loop.getInits().size() - 1; }
   int64_t numStages() { return static_cast<int64_t>(loop.getStages()); }
-  /// The type of scores, and of probabilities.
   mlir::Type scoreType() { return loop.getMask().getArgument(1).getType(); }
-  mlir::Type probabilityType() { return loop.getAccumulate().getArgument(1).getType(); }
 
   /// A stage whose operations are emitted part by part.
   class Stage {

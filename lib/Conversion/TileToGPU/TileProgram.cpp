@@ -126,12 +126,14 @@ static int64_t headsOf(Operation *op) {
       .Default(int64_t(1));
 }
 
-LogicalResult sfa::simt::checkHeads(tile::KernelOp kernel, int64_t qTile, int64_t warpRows) {
+/// Diagnoses tiles of several heads that do not give each warp, which owns `warpRows` rows of
+/// `qTile`, rows of one head or of several whole heads.
+static LogicalResult checkHeads(tile::KernelOp kernel, int64_t qTile, int64_t warpRows) {
   WalkResult result = kernel.walk([&](Operation *op) {
     int64_t heads = headsOf(op);
     if (heads == 1)
       return WalkResult::advance();
-    if (!warpRows || (isa<tile::LoadOp>(op) && isa<tile::KeyLoopOp>(op->getParentOp()))) {
+    if (isa<tile::LoadOp>(op) && isa<tile::KeyLoopOp>(op->getParentOp())) {
       op->emitOpError() << "has rows of " << heads
                         << " heads; on a GPU only the tiles of queries and their results may";
       return WalkResult::interrupt();

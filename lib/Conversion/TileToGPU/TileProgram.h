@@ -47,10 +47,6 @@ struct TileProgram {
 /// Finds the parts of `kernel`, and diagnoses what `chip` cannot do.
 mlir::FailureOr<TileProgram> analyze(tile::KernelOp kernel, const Chip &chip);
 
-/// Diagnoses tiles of several heads that do not give each warp, which owns `warpRows` rows of
-/// `qTile`, rows of one head; or any such tile where `warpRows` is 0.
-mlir::LogicalResult checkHeads(tile::KernelOp kernel, int64_t qTile, int64_t warpRows);
-
 /// Whether tiles of queries differ in the keys that they see.
 bool pointsDiffer(tile::KeyLoopOp loop);
 

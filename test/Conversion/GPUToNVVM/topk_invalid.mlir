@@ -1,4 +1,4 @@
-// RUN: sfa-opt %s -convert-tile-to-nvvm="chip=sm_90a" -split-input-file -verify-diagnostics
+// RUN: sfa-opt %s -convert-sfa-gpu-to-nvvm="chip=sm_90a" -split-input-file -verify-diagnostics
 
 !rows = memref<?x3x?x64xbf16, strided<[?, ?, ?, 1], offset: ?>>
 !values = memref<?x3x?x8xbf16, strided<[?, ?, ?, 1], offset: ?>>

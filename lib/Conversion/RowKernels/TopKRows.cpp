@@ -12,7 +12,7 @@
 
 using namespace mlir;
 using namespace sfa::tile;
-using namespace sfa::gpu;
+using namespace sfa::simt;
 
 using Values = Emitter::Values;
 

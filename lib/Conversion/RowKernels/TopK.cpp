@@ -12,7 +12,7 @@
 
 using namespace mlir;
 using namespace sfa::tile;
-using namespace sfa::gpu;
+using namespace sfa::simt;
 
 using Values = Emitter::Values;
 
@@ -58,7 +58,7 @@ LogicalResult TopkKernel::lower(Operation *op) {
       });
 }
 
-LogicalResult sfa::gpu::lowerTopkKernel(KernelLowering &lowering) {
+LogicalResult sfa::simt::lowerTopkKernel(RowFunction &lowering) {
   return TopkKernel(lowering).run();
 }
 

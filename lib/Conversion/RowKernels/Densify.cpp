@@ -1,4 +1,4 @@
-//===- RowKernel.cpp - Kernels that change the form of rows: densify ------ ===//
+//===- Densify.cpp - Kernels that change the form of rows -----------------===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -12,12 +12,12 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "KernelLowering.h"
+#include "RowFunction.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace sfa::tile;
-using namespace sfa::gpu;
+using namespace sfa::simt;
 
 namespace {
 
@@ -33,7 +33,7 @@ struct StoredCodes {
 
 class RowKernel {
 public:
-  explicit RowKernel(KernelLowering &kernel) : kernel(kernel), emit(kernel.emit) {}
+  explicit RowKernel(RowFunction &kernel) : kernel(kernel), emit(kernel.emit) {}
   LogicalResult run();
 
 private:
@@ -55,7 +55,7 @@ private:
 
   static constexpr int64_t pieceElements = 8;
 
-  KernelLowering &kernel;
+  RowFunction &kernel;
   Emitter &emit;
   int64_t features = 0, rows = 0, lanesInRow = 0;
   Value lane, rowInTile; // lane among those of the row; i64
@@ -210,7 +210,7 @@ void RowKernel::lower(ExpandOp op) {
       });
 }
 
-LogicalResult sfa::gpu::lowerRowKernel(KernelLowering &lowering) {
+LogicalResult sfa::simt::lowerRowKernel(RowFunction &lowering) {
   if (!lowering.kernel.getBody().getOps<TopkOp>().empty())
     return lowerTopkKernel(lowering);
   if (!lowering.kernel.getBody().getOps<CombineOp>().empty())

@@ -12,19 +12,19 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "KernelLowering.h"
+#include "RowFunction.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <limits>
 
 using namespace mlir;
 using namespace sfa::tile;
-using namespace sfa::gpu;
+using namespace sfa::simt;
 
 namespace {
 
 class CombineKernel {
 public:
-  explicit CombineKernel(KernelLowering &kernel) : kernel(kernel), emit(kernel.emit) {}
+  explicit CombineKernel(RowFunction &kernel) : kernel(kernel), emit(kernel.emit) {}
   LogicalResult run();
 
 private:
@@ -54,7 +54,7 @@ private:
   /// Splits whose outputs are loaded at once.
   static constexpr int64_t splitsAtOnce = 8;
 
-  KernelLowering &kernel;
+  RowFunction &kernel;
   Emitter &emit;
   /// A lane has `pieces` pieces of `width` adjacent columns; a warp's are adjacent, too.
   int64_t rows = 0, width = 0, pieces = 0;
@@ -239,6 +239,6 @@ LogicalResult CombineKernel::lower(StoreOp op) {
   return success();
 }
 
-LogicalResult sfa::gpu::lowerCombineKernel(KernelLowering &lowering) {
+LogicalResult sfa::simt::lowerCombineKernel(RowFunction &lowering) {
   return CombineKernel(lowering).run();
 }

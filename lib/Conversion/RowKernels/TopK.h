@@ -25,14 +25,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_CONVERSION_TILETONVVM_TOPK_H
-#define SFA_CONVERSION_TILETONVVM_TOPK_H
+#ifndef SFA_CONVERSION_ROWKERNELS_TOPK_H
+#define SFA_CONVERSION_ROWKERNELS_TOPK_H
 
-#include "KernelLowering.h"
+#include "RowFunction.h"
 
 #include <functional>
 
-namespace sfa::gpu {
+namespace sfa::simt {
 
 /// Lowers the body of a kernel that selects features.
 class TopkKernel {
@@ -40,7 +40,7 @@ public:
   using Value = mlir::Value;
   using Values = Emitter::Values;
 
-  explicit TopkKernel(KernelLowering &kernel) : kernel(kernel), emit(kernel.emit) {}
+  explicit TopkKernel(RowFunction &kernel) : kernel(kernel), emit(kernel.emit) {}
   mlir::LogicalResult run();
 
 private:
@@ -149,7 +149,7 @@ private:
   }
   Value asWord(Value pair) { return emit.bitcast(emit.getI32Type(), pair); }
 
-  KernelLowering &kernel;
+  RowFunction &kernel;
   Emitter &emit;
   int64_t features = 0, k = 0, nanKey = 0;
   int64_t stride = 0;             // of rows in shared memory, in bytes
@@ -161,6 +161,6 @@ private:
   bool codesAreStored = false;    // over the tile in shared memory
 };
 
-} // namespace sfa::gpu
+} // namespace sfa::simt
 
-#endif // SFA_CONVERSION_TILETONVVM_TOPK_H
+#endif // SFA_CONVERSION_ROWKERNELS_TOPK_H

@@ -1,4 +1,4 @@
-// RUN: sfa-opt %s -convert-tile-to-nvvm="chip=sm_90a" -verify-diagnostics
+// RUN: sfa-opt %s -sfa-gpu-specialize="chip=sm_90a" -verify-diagnostics
 
 // A bulk copy cannot leave rows out, and only those of values are made zero after it.
 

@@ -25,6 +25,14 @@ namespace sfa::simt {
 
 using Values = Emitter::Values;
 
+/// The lane's place in its quads of lanes: lane / 4 and lane % 4.
+struct LanePlace {
+  mlir::Value g, t;
+
+  LanePlace(Emitter &emit, mlir::Value lane)
+      : g(emit.shiftRight(lane, 2)), t(emit.bitAnd(lane, 3)) {}
+};
+
 /// What the operations of a kernel have in common.
 class FunctionContext {
 public:
@@ -36,9 +44,10 @@ public:
   const bool isPersistent;
 
   /// Set when the kernel has become a function: that, the thread of the block, its lane, the number of
-  /// its warp among the consumers; the extents of a persistent grid (i32).
+  /// its warp among the consumers, the place of the lane; the extents of a persistent grid (i32).
   mlir::LLVM::LLVMFuncOp function;
   mlir::Value thread, lane, warp;
+  std::optional<LanePlace> place;
   Values extents;
   /// A condition that holds, which the assembler does not know.
   mlir::Value always;

@@ -56,6 +56,7 @@ struct LowerKernel : OpConversionPattern<KernelOp> {
     function.lane = emit.bitAnd(function.thread, 31);
     function.warp =
         emit.uniform(emit.shiftRight(emit.sub(function.thread, 32 * function.firstConsumer), 5));
+    function.place.emplace(emit, function.lane);
     if (llvm::any_of(function.rings, [](auto &ring) { return ring.writers != 0; }))
       function.barriers = function.shared(emit, function.barriersOffset);
     Value rows = entry->getArgument(1);

@@ -25,7 +25,7 @@ struct LowerMask : Lowering<tile::MaskOp> {
     int64_t rows = op.getScores().getType().getRows(),
             columns = op.getScores().getType().getColumns(),
             warpRows = 16 * function.repeatsOf(rows), heads = static_cast<int64_t>(op.getHeads());
-    LanePlace lane(emit, function.lane);
+    const LanePlace &lane = *function.place;
     Value column = emit.toI64(adaptor.getColumn().front()),
           numKeys = emit.toI64(adaptor.getNumKeys().front());
     Value shift = emit.sub(numKeys, emit.toI64(adaptor.getNumQueries().front()));

@@ -58,14 +58,6 @@ inline SharedTile tileAt(mlir::Value base, SharedType type) {
   return {base, type.getRows(), type.getColumns()};
 }
 
-/// The lane's place in its quads of lanes: lane / 4 and lane % 4.
-struct LanePlace {
-  mlir::Value g, t;
-
-  LanePlace(Emitter &emit, mlir::Value lane)
-      : g(emit.shiftRight(lane, 2)), t(emit.bitAnd(lane, 3)) {}
-};
-
 // Each file of this folder adds the patterns of one family of operations.
 
 void populateGridPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,

@@ -1,4 +1,4 @@
-//===- Program.h - A compiled program in memory -----------------*- C++ -*-===//
+//===- ParsedProgram.h - A compiled program in memory -----------*- C++ -*-===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -11,8 +11,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_RUNTIME_LIB_PROGRAM_H
-#define SFA_RUNTIME_LIB_PROGRAM_H
+#ifndef SFA_RUNTIME_LIB_PARSEDPROGRAM_H
+#define SFA_RUNTIME_LIB_PARSEDPROGRAM_H
 
 #include "sfa/runtime.h"
 
@@ -79,9 +79,11 @@ std::string toString(const BufferType &type);
 /// "[1, 16, 4096, 128]".
 std::string toString(const int64_t *shape, int32_t rank);
 
-struct TensorMapBox {
+/// What a tensor map of a launch is made of: a memory, and the box that each copy takes of it.
+struct TensorMapSource {
   /// The position in `memories` of the launch.
   int32_t memory;
+  /// Of the box.
   uint32_t rows, columns, heads;
 };
 
@@ -96,12 +98,12 @@ struct Launch {
   std::vector<int32_t> memories;
   /// Positions in `memories`: buffers of rank 4 whose strides are multiples of 16 bytes.
   std::vector<int32_t> aligned;
-  std::vector<TensorMapBox> tensorMaps;
+  std::vector<TensorMapSource> tensorMaps;
 };
 
 /// What a program is compiled for. "sm_90a" runs on capability 9.0 only; "sm_80" as PTX on 8.0 and
 /// later, as machine code on 8.0 to 8.9.
-struct Chip {
+struct Architecture {
   int32_t major = 0, minor = 0;
   bool isExact = false;
 
@@ -113,10 +115,11 @@ struct Image {
   std::string bytes;
 };
 
-struct Program {
+/// A program as its document describes it, read and checked. On a device it is a LoadedProgram.
+struct ParsedProgram {
   std::string compiler;
-  Chip chip;
-  /// chip.name(), for those who ask.
+  Architecture architecture;
+  /// architecture.name(), for those who ask: the `chip` of the document.
   std::string chipName;
   Image image;
   std::vector<BufferType> arguments, results, temporaries;
@@ -127,14 +130,14 @@ struct Program {
 };
 
 /// Reads and checks a document; fails with SFA_ERROR_INVALID_PROGRAM.
-Program readProgram(std::string_view document);
+ParsedProgram readProgram(std::string_view document);
 
 /// The document of a program.
-std::string writeProgram(const Program &program);
+std::string writeProgram(const ParsedProgram &program);
 
-/// Replaces the image by another form of the same code, for `chip`.
-void replaceImage(Program &program, Chip chip, Image image);
+/// Replaces the image by another form of the same code, for `architecture`.
+void replaceImage(ParsedProgram &program, Architecture architecture, Image image);
 
 } // namespace sfa::runtime::impl
 
-#endif // SFA_RUNTIME_LIB_PROGRAM_H
+#endif // SFA_RUNTIME_LIB_PARSEDPROGRAM_H

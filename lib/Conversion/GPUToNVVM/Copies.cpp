@@ -53,7 +53,7 @@ struct LowerCopy : Lowering<CopyOp> {
 
   Value findMap(Value pointer, int64_t rows, int64_t heads) const {
     int64_t number = FunctionContext::numberOf(pointer);
-    for (const FunctionContext::TensorMap &map : function.tensorMaps)
+    for (const FunctionContext::TensorMapParameter &map : function.tensorMaps)
       if (map.memory == number && map.rows == rows && map.heads == heads)
         return map.parameter;
     return {};

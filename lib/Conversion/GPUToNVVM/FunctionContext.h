@@ -19,7 +19,7 @@
 #include "SharedTile.h"
 #include "dialects/GPU/GPU.h"
 #include "mlir/Transforms/DialectConversion.h"
-#include "sfa/Target/Chip.h"
+#include "sfa/Support/Chip.h"
 
 namespace sfa::simt {
 
@@ -45,11 +45,11 @@ public:
   /// Where the barriers of all rings are in shared memory; null where there are none.
   mlir::Value barriers;
   /// The parameters that hold tensor maps.
-  struct TensorMap {
+  struct TensorMapParameter {
     int64_t memory, rows, heads;
     mlir::Value parameter;
   };
-  llvm::SmallVector<TensorMap> tensorMaps;
+  llvm::SmallVector<TensorMapParameter> tensorMaps;
   /// The rings and marks of the kernel, with their places in shared memory.
   struct RingInfo {
     SharedType tile;

@@ -13,7 +13,7 @@
 #include "dialects/GPU/GPU.h"
 #include "mlir/IR/DialectInterface.h"
 #include "mlir/Transforms/DialectConversion.h"
-#include "sfa/Target/Chip.h"
+#include "sfa/Support/Chip.h"
 
 namespace sfa::simt {
 

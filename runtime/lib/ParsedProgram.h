@@ -14,6 +14,7 @@
 #ifndef SFA_RUNTIME_LIB_PARSEDPROGRAM_H
 #define SFA_RUNTIME_LIB_PARSEDPROGRAM_H
 
+#include "sfa/Swizzle.h"
 #include "sfa/runtime.h"
 
 #include <string>
@@ -38,8 +39,8 @@ constexpr int64_t maxGrid[3] = {2147483647, 65535, 65535};
 constexpr int64_t maxBox = 256;
 /// Of all heads of a box, so that it stays small in shared memory.
 constexpr int64_t maxBoxRows = 256;
-/// The span of the swizzle, which a row of a box must not exceed.
-constexpr int64_t maxBoxRowBytes = 128;
+/// What a row of a box must not exceed.
+constexpr int64_t maxBoxRowBytes = swizzle::rowBytes;
 
 const char *typeName(int32_t dtype);
 int64_t typeBytes(int32_t dtype);

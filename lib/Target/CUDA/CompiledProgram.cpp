@@ -16,6 +16,7 @@
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "sfa/Passes.h"
+#include "sfa/Swizzle.h"
 #include "sfa/Target/NVPTX/PTX.h"
 #include "sfa/Version.h"
 #include "llvm/IR/LLVMContext.h"
@@ -166,7 +167,7 @@ llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
     for (int64_t i = 0; i < triples.size(); i += 3)
       maps.push_back(json::Object{{"memory", triples[i]},
                                   {"box_rows", triples[i + 1]},
-                                  {"box_columns", 64},
+                                  {"box_columns", swizzle::panelColumns},
                                   {"box_heads", triples[i + 2]}});
   if (auto positions = launch->getAttrOfType<DenseI64ArrayAttr>(alignedAttrName))
     for (int64_t position : positions.asArrayRef())

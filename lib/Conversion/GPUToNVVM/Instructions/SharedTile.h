@@ -10,6 +10,7 @@
 #define SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_SHAREDTILE_H
 
 #include "Emitter.h"
+#include "sfa/Swizzle.h"
 
 namespace sfa::simt {
 
@@ -21,7 +22,8 @@ struct SharedTile {
   mlir::Value base;
   int64_t rows, columns;
 
-  static constexpr int64_t panelColumns = 64, rowBytes = 128, chunkElements = 8, alignment = 1024;
+  static constexpr int64_t panelColumns = swizzle::panelColumns, rowBytes = swizzle::rowBytes,
+                           chunkElements = 8, alignment = swizzle::alignment;
   int64_t bytes() const { return rows * columns * 2; }
   int64_t panelBytes() const { return rows * rowBytes; }
 };

@@ -35,8 +35,8 @@ public:
   const int64_t numThreads, firstConsumer, numConsumers;
   const bool isPersistent;
 
-  /// Set when the kernel has become a function: that, the thread of the block, its lane, the number of
-  /// its warp among the consumers; the extents of a persistent grid (i32).
+  /// Set when the kernel has become a function: that, the thread of the block, its lane, the number
+  /// of its warp among the consumers; the extents of a persistent grid (i32).
   mlir::LLVM::LLVMFuncOp function;
   mlir::Value thread, lane, warp;
   Values extents;

@@ -24,8 +24,7 @@ class FunctionContext;
 class LoweringInterface : public mlir::DialectInterface::Base<LoweringInterface> {
 public:
   using Base::Base;
-  virtual void populatePatterns(mlir::RewritePatternSet &patterns,
-                                const mlir::TypeConverter &types,
+  virtual void populatePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                                 const FunctionContext &function) const = 0;
 };
 

@@ -42,9 +42,9 @@ static void allocateShared(KernelOp kernel) {
       return;
     rings.push_back(ring);
     auto other = ring.getOther() ? ring.getOther().getDefiningOp<RingOp>() : RingOp();
-    ring.setOffsetAttr(other ? other.getOffsetAttr()
-                             : allocate(ring.getRing().getType().getStages() *
-                                        ring.getStageBytes()));
+    ring.setOffsetAttr(other
+                           ? other.getOffsetAttr()
+                           : allocate(ring.getRing().getType().getStages() * ring.getStageBytes()));
   });
   int64_t numBarriers = 0;
   for (RingOp ring : rings)

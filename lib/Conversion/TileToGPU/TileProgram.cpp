@@ -171,8 +171,7 @@ static LogicalResult checkSchedule(TileProgram &program, const Chip &chip) {
     return refuse() << "has k_tile = " << program.kTile() << "; a GPU needs a multiple of 16";
   if (!chip.hasWarpgroups) {
     if (consumers > 8)
-      return refuse() << "has consumers = " << consumers
-                      << "; a block has at most 8 warpgroups";
+      return refuse() << "has consumers = " << consumers << "; a block has at most 8 warpgroups";
     return success();
   }
   if (consumers > 3)

@@ -13,7 +13,7 @@ import sys
 import zipfile
 
 NEEDED = ("sfa/__init__.py", "sfa/api.py", "sfa/bench/__main__.py", "sfa/libsfa.so", "sfa/include/sfa/jit.h",
-          "sfa/include/sfa/runtime.h", "sfa/include/sfa/Runtime.h")
+          "sfa/include/sfa/runtime.h", "sfa/include/sfa/runtime.hpp")
 NEEDED_ABOUT = ("METADATA", "WHEEL", "LICENSE", "THIRD-PARTY-NOTICES")
 
 

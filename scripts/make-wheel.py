@@ -22,7 +22,7 @@ PACKAGE = ROOT / "python" / "sfa"
 HEADERS = (
     ROOT / "include/sfa/jit.h",
     ROOT / "runtime/include/sfa/runtime.h",
-    ROOT / "runtime/include/sfa/Runtime.h",
+    ROOT / "runtime/include/sfa/runtime.hpp",
 )
 # glibc 2.36 is what libsfa.so may need; scripts/package.sh checks it.
 TAG = "py3-none-manylinux_2_36_x86_64"

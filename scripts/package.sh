@@ -96,7 +96,7 @@ layOut() {
   DESTDIR=$work/runtime cmake --install "$build/runtime" --prefix / >"$work/install.log" 2>&1 ||
     fail "the runtime could not be installed" "$(cat "$work/install.log")"
   cp -a "$work"/runtime/lib*/. "$dir/lib/"
-  cp "$root"/include/sfa/jit.h "$root"/runtime/include/sfa/{runtime.h,Runtime.h} "$dir/include/sfa/"
+  cp "$root"/include/sfa/jit.h "$root"/runtime/include/sfa/{runtime.h,runtime.hpp} "$dir/include/sfa/"
   cp "$root"/{README.md,LICENSE} "$work/THIRD-PARTY-NOTICES" "$dir/share/doc/flashsfa/"
   cp -r "$root/docs" "$dir/share/doc/flashsfa/"
   cp -r "$root/examples" "$dir/share/flashsfa/"

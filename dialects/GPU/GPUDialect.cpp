@@ -9,6 +9,7 @@
 #include "dialects/GPU/GPU.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "sfa/Swizzle.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -41,8 +42,6 @@ void GPUDialect::registerTypes() {
 // Tiles in shared memory
 //===----------------------------------------------------------------------===//
 
-static constexpr int64_t panelColumns = 64;
-
 LogicalResult SharedType::verify(function_ref<InFlightDiagnostic()> emitError,
                                  ArrayRef<int64_t> shape, Type elementType, TileForm form) {
   if (shape.empty() || shape.size() > 2)
@@ -56,9 +55,10 @@ LogicalResult SharedType::verify(function_ref<InFlightDiagnostic()> emitError,
                        << elementType;
   if (form != TileForm::Swizzled)
     return success();
-  if (shape.size() != 2 || elementType.getIntOrFloatBitWidth() != 16 || shape[1] % panelColumns)
+  if (shape.size() != 2 || elementType.getIntOrFloatBitWidth() != 16 ||
+      shape[1] % swizzle::panelColumns)
     return emitError() << "a swizzled tile has rows of 16-bit elements and a multiple of "
-                       << panelColumns << " columns";
+                       << swizzle::panelColumns << " columns";
   return success();
 }
 

@@ -8,6 +8,7 @@
 
 #include "dialects/GPU/GPU.h"
 #include "mlir/IR/OpImplementation.h"
+#include "sfa/Swizzle.h"
 
 using namespace mlir;
 using namespace sfa;
@@ -15,8 +16,8 @@ using namespace sfa::simt;
 
 int64_t RingOp::getStageBytes() {
   SharedType tile = getRing().getType().getTile();
-  // A panel of ones has as many rows as the tile, of 128 bytes.
-  return tile.getBytes() + (getOnes() ? tile.getRows() * 128 : 0);
+  // A panel of ones has as many rows as the tile.
+  return tile.getBytes() + (getOnes() ? tile.getRows() * swizzle::rowBytes : 0);
 }
 
 LogicalResult RingOp::verify() {

@@ -61,10 +61,9 @@ void KernelOp::print(OpAsmPrinter &printer) {
           << getEndOfConsumers();
   if (getPersistent())
     printer << " persistent";
-  printer.printOptionalAttrDictWithKeyword((*this)->getAttrs(),
-                                           {getSymNameAttrName(), getWarpsAttrName(),
-                                            getFirstConsumerAttrName(), getEndOfConsumersAttrName(),
-                                            getPersistentAttrName()});
+  printer.printOptionalAttrDictWithKeyword(
+      (*this)->getAttrs(), {getSymNameAttrName(), getWarpsAttrName(), getFirstConsumerAttrName(),
+                            getEndOfConsumersAttrName(), getPersistentAttrName()});
   printer << " ";
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false, /*printBlockTerminators=*/false);
 }
@@ -134,8 +133,8 @@ void RolesOp::print(OpAsmPrinter &printer) {
     printer << " ";
     printer.printRegion(body, /*printEntryBlockArgs=*/false);
   }
-  printer.printOptionalAttrDict(
-      (*this)->getAttrs(), {getNamesAttrName(), getWarpsAttrName(), getRegistersAttrName()});
+  printer.printOptionalAttrDict((*this)->getAttrs(),
+                                {getNamesAttrName(), getWarpsAttrName(), getRegistersAttrName()});
 }
 
 LogicalResult RolesOp::verify() {
@@ -195,8 +194,8 @@ ParseResult ForPointsOp::parse(OpAsmParser &parser, OperationState &result) {
   }
   if (succeeded(parser.parseOptionalKeyword("carry"))) {
     SMLoc carryLoc = parser.getCurrentLocation();
-    if (parser.parseAssignmentList(carried, inits) || parser.parseColon() ||
-        parser.parseLParen() || parser.parseTypeList(result.types) || parser.parseRParen() ||
+    if (parser.parseAssignmentList(carried, inits) || parser.parseColon() || parser.parseLParen() ||
+        parser.parseTypeList(result.types) || parser.parseRParen() ||
         parser.resolveOperands(inits, result.types, carryLoc, result.operands))
       return failure();
     for (auto [argument, type] : llvm::zip_equal(carried, result.types))
@@ -219,8 +218,9 @@ void ForPointsOp::print(OpAsmPrinter &printer) {
     printer << " in " << getOrder();
   if (!getInits().empty()) {
     printer << " carry (";
-    llvm::interleaveComma(llvm::zip_equal(getCarried(), getInits()), printer,
-                          [&](auto pair) { printer << std::get<0>(pair) << " = " << std::get<1>(pair); });
+    llvm::interleaveComma(llvm::zip_equal(getCarried(), getInits()), printer, [&](auto pair) {
+      printer << std::get<0>(pair) << " = " << std::get<1>(pair);
+    });
     printer << ") : (" << getInits().getTypes() << ")";
   }
   printer << " ";
@@ -298,8 +298,8 @@ LogicalResult TileLoopOp::verifyRegions() {
   if (!getResidents().empty() && !getResidentPosition())
     return emitOpError("has resident rings, but no position in them");
   auto stages = static_cast<int64_t>(getStages());
-  for (Value ring : llvm::concat<Value>(SmallVector<Value>(getScoreRings()),
-                                        SmallVector<Value>{getValueRing()}))
+  for (Value ring :
+       llvm::concat<Value>(SmallVector<Value>(getScoreRings()), SmallVector<Value>{getValueRing()}))
     if (cast<RingType>(ring.getType()).getStages() != stages)
       return emitOpError() << "has " << stages << " stages, but reads " << ring.getType();
   if (getLookahead() > 1)
@@ -325,8 +325,8 @@ LogicalResult TileLoopOp::verifyRegions() {
   SmallVector<Type> ofSoftmax = yieldedBy(softmax);
   if (ofSoftmax.size() < 1 + state.size())
     return emitOpError() << "yields " << ofSoftmax.size()
-                         << " values from softmax, expected are probabilities and "
-                         << state.size() << " values of the state at least";
+                         << " values from softmax, expected are probabilities and " << state.size()
+                         << " values of the state at least";
   SmallVector<Type> extras(llvm::drop_begin(ofSoftmax, 1 + state.size()));
   SmallVector<Type> softmaxArguments = scores;
   llvm::append_range(softmaxArguments, state);

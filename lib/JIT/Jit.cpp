@@ -12,8 +12,8 @@
 #include "Module.h"
 #include "sfa/Support/Knobs.h"
 #include "sfa/Target/CPU/Executable.h"
+#include "sfa/Target/CUDA/CompiledProgram.h"
 #include "sfa/Target/CUDA/Executable.h"
-#include "sfa/Target/CUDA/Program.h"
 #include "sfa/Version.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -143,8 +143,8 @@ sfa_status compile(const Source &source, const Chip &chip, const HintedShapes &s
   if (!shapes.empty())
     if (llvm::Error error = module->assignSchedules(shapes, device))
       return report(SFA_ERROR_INVALID_ARGUMENT, std::move(error));
-  llvm::Expected<gpu::Program> program =
-      gpu::compileProgram(*module->module, module->entry, chip);
+  llvm::Expected<cuda::CompiledProgram> program =
+      cuda::compileProgram(*module->module, module->entry, chip);
   if (!program)
     return report(SFA_ERROR_INVALID_ARGUMENT, program.takeError());
   *document = program->toJson();
@@ -165,7 +165,7 @@ sfa_status describeDevice(int32_t device, Chip *chip, Device *description) {
   sfa_device_properties properties;
   if (sfa_status status = sfa_device_info(device, &properties))
     return status;
-  llvm::Expected<std::string> best = gpu::chooseChip(device);
+  llvm::Expected<std::string> best = cuda::chooseChip(device);
   if (!best)
     return report(SFA_ERROR_UNSUPPORTED_DEVICE, best.takeError());
   llvm::Expected<std::optional<std::string>> wanted = knobs::chip();

@@ -80,7 +80,7 @@ void sfa::buildSFAToNVVMPipeline(OpPassManager &manager, const PTXPipelineOption
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createSFAGPUAllocatePass());
   manager.addPass(createConvertSFAGPUToNVVMPass({options.chip}));
-  OpPassManager &kernels = manager.nest<::mlir::gpu::GPUModuleOp>();
+  OpPassManager &kernels = manager.nest<gpu::GPUModuleOp>();
   kernels.addPass(createCanonicalizerPass());
   kernels.addPass(createCSEPass());
   kernels.addPass(createLoopInvariantCodeMotionPass());

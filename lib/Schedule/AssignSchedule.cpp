@@ -44,8 +44,7 @@ struct AssignSchedule : sfa::impl::SFAAssignSchedulePassBase<AssignSchedule> {
     SmallVector<SmallVector<int64_t>> sizes;
     for (const std::string &text : shapes)
       if (parseShape(text, sizes.emplace_back())) {
-        getOperation()->emitError() << "shape '" << text
-                                    << "' is not one such as '1x32x4096x128'";
+        getOperation()->emitError() << "shape '" << text << "' is not one such as '1x32x4096x128'";
         return signalPassFailure();
       }
     WalkResult result = getOperation()->walk([&](AttentionOp op) -> WalkResult {
@@ -57,8 +56,7 @@ struct AssignSchedule : sfa::impl::SFAAssignSchedulePassBase<AssignSchedule> {
       SmallVector<ArrayRef<int64_t>> ofCall(sizes.begin(), sizes.end());
       llvm::Expected<Problem> problem = calls.at(ofCall);
       if (!problem)
-        return op.emitOpError() << "cannot use the shapes: "
-                                << llvm::toString(problem.takeError());
+        return op.emitOpError() << "cannot use the shapes: " << llvm::toString(problem.takeError());
       assignSchedule(op, *problem, device);
       return WalkResult::advance();
     });

@@ -8,6 +8,7 @@
 
 #include "sfa/Schedule/ScheduleSpace.h"
 
+#include "sfa/Swizzle.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -52,19 +53,19 @@ bool sfa::haveRoomFor(const ResolvedSchedule &schedule, int64_t packedHeads, int
 namespace {
 class SharedMemory {
 public:
-  void add(int64_t bytes) { size = static_cast<int64_t>(llvm::alignTo(size, alignment)) + bytes; }
+  void add(int64_t bytes) {
+    size = static_cast<int64_t>(llvm::alignTo(size, swizzle::alignment)) + bytes;
+  }
   int64_t bytes() const { return size; }
 
 private:
-  /// Swizzled panels begin at multiples of this.
-  static constexpr int64_t alignment = 1024;
   int64_t size = 0;
 };
 } // namespace
 
 static int64_t getSharedBytes(const Problem &problem, const Device &device,
                               const ResolvedSchedule &schedule) {
-  constexpr int64_t elementBytes = 2, panelColumns = 64;
+  constexpr int64_t elementBytes = 2;
   bool isLazy = schedule.softmax == Softmax::Lazy;
   SharedMemory memory;
   // Where a persistent block is in the order of points, which is not that of the grid when their
@@ -76,7 +77,7 @@ static int64_t getSharedBytes(const Problem &problem, const Device &device,
   memory.add(schedule.qTile * problem.features * elementBytes);
   memory.add(schedule.stages * schedule.kTile * problem.features * elementBytes);
   // A panel of ones behind the values gives the row sums of a lazy softmax.
-  int64_t onesColumns = device.hasWarpgroups && isLazy ? panelColumns : 0;
+  int64_t onesColumns = device.hasWarpgroups && isLazy ? swizzle::panelColumns : 0;
   memory.add(schedule.stages * schedule.kTile * (problem.valueFeatures + onesColumns) *
              elementBytes);
   if (!device.hasWarpgroups)

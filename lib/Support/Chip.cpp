@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "sfa/Target/Chip.h"
+#include "sfa/Support/Chip.h"
 
 #include <array>
 

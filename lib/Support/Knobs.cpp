@@ -8,7 +8,7 @@
 
 #include "sfa/Support/Knobs.h"
 
-#include "sfa/Target/Chip.h"
+#include "sfa/Support/Chip.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <cstdlib>

@@ -62,10 +62,11 @@ sfa_status sfa_assemble(const sfa_program *program, int32_t device, sfa_program 
     PrimaryContext primary(driver, getDevice(driver, device));
     ScopedContext scope(driver, primary.get());
 
-    Program copy = program->program;
-    Chip chip = {properties.capability_major, properties.capability_minor, copy.chip.isExact};
+    ParsedProgram copy = program->program;
+    Architecture architecture = {properties.capability_major, properties.capability_minor,
+                                 copy.architecture.isExact};
     std::string cubin = assemble(driver, copy.image.bytes, device);
-    replaceImage(copy, chip, {/*isPTX=*/false, std::move(cubin)});
+    replaceImage(copy, architecture, {/*isPTX=*/false, std::move(cubin)});
     *assembled = new sfa_program(std::move(copy));
   });
 }

@@ -9,7 +9,7 @@
 #ifndef SFA_RUNTIME_LIB_BINDINGS_H
 #define SFA_RUNTIME_LIB_BINDINGS_H
 
-#include "Program.h"
+#include "ParsedProgram.h"
 
 namespace sfa::runtime::impl {
 
@@ -24,11 +24,11 @@ struct Binding {
   bool isEmpty;
 };
 
-/// The buffers of a program for one call, in the order of Program::buffer. Lives on the stack and
-/// is filled in order: arguments, results, temporaries.
+/// The buffers of a program for one call, in the order of ParsedProgram::buffer. Lives on the stack
+/// and is filled in order: arguments, results, temporaries.
 class Bindings {
 public:
-  explicit Bindings(const Program &program) : program(program) {}
+  explicit Bindings(const ParsedProgram &program) : program(program) {}
 
   /// Types and shapes of arguments only: enough for those who ask for sizes.
   void bindShapes(const sfa_tensor *arguments, int32_t count);
@@ -60,7 +60,7 @@ private:
   /// The bytes of a contiguous temporary, whose shape it writes, rounded up to the alignment.
   int64_t layOut(size_t index, int64_t (&shape)[SFA_MAX_RANK]) const;
 
-  const Program &program;
+  const ParsedProgram &program;
   Binding buffers[maxBuffers];
 };
 

@@ -53,7 +53,8 @@ static cu::TensorMapDataType getTensorMapType(int32_t dtype) {
 
 /// The view of buffer `index`, which is not empty, as the conditions of cuTensorMapEncodeTiled
 /// demand it.
-static TensorMapView getView(const Program &program, const Bindings &bindings, int32_t index) {
+static TensorMapView getView(const ParsedProgram &program, const Bindings &bindings,
+                             int32_t index) {
   constexpr int64_t maxSize = int64_t(1) << 32;
   constexpr int64_t maxStride = int64_t(1) << 40;
   constexpr int64_t unit = 16;
@@ -157,7 +158,7 @@ static Grid getPersistentGrid(const Launch &launch, const Grid &grid, uint32_t m
 }
 
 /// Fails unless the kernel can take the rows of buffer `index` in pieces of 16 bytes.
-static void requireAlignedRows(const Program &program, const Launch &launch,
+static void requireAlignedRows(const ParsedProgram &program, const Launch &launch,
                                const Bindings &bindings, int32_t index) {
   constexpr int64_t unit = 16;
   const Binding &binding = bindings[index];
@@ -174,7 +175,8 @@ static void requireAlignedRows(const Program &program, const Launch &launch,
 }
 
 /// Fails where a launch cannot be put into a stream with these tensors.
-static void checkLaunch(const Program &program, const Launch &launch, const Bindings &bindings) {
+static void checkLaunch(const ParsedProgram &program, const Launch &launch,
+                        const Bindings &bindings) {
   Grid grid = getGrid(launch, bindings);
   if (isEmpty(grid))
     return;
@@ -182,16 +184,16 @@ static void checkLaunch(const Program &program, const Launch &launch, const Bind
     countItems(launch, grid);
   for (int32_t position : launch.aligned)
     requireAlignedRows(program, launch, bindings, launch.memories[position]);
-  for (const TensorMapBox &box : launch.tensorMaps)
-    if (int32_t index = launch.memories[box.memory]; !bindings[index].isEmpty)
+  for (const TensorMapSource &source : launch.tensorMaps)
+    if (int32_t index = launch.memories[source.memory]; !bindings[index].isEmpty)
       getView(program, bindings, index);
 }
 
-static void encode(const Driver &driver, const Program &program, const Launch &launch,
-                   const TensorMapBox &box, const Bindings &bindings, cu::TensorMap &map) {
-  int32_t index = launch.memories[box.memory];
+static void encode(const Driver &driver, const ParsedProgram &program, const Launch &launch,
+                   const TensorMapSource &source, const Bindings &bindings, cu::TensorMap &map) {
+  int32_t index = launch.memories[source.memory];
   TensorMapView view;
-  uint32_t sizes[4] = {box.columns, box.rows, box.heads, 1};
+  uint32_t sizes[4] = {source.columns, source.rows, source.heads, 1};
   if (!bindings[index].isEmpty) {
     view = getView(program, bindings, index);
   } else if (getStandIn(launch, bindings, view)) {
@@ -210,13 +212,14 @@ static void encode(const Driver &driver, const Program &program, const Launch &l
         result, "cuTensorMapEncodeTiled",
         fmt::format("cannot describe memory {} of the kernel {} to the tensor memory accelerator: "
                     "address {:#x}, sizes [{}], strides in bytes [{}], box [{}]",
-                    box.memory, launch.kernel, view.address, fmt::join(view.sizes, ", "),
+                    source.memory, launch.kernel, view.address, fmt::join(view.sizes, ", "),
                     fmt::join(view.strides, ", "), fmt::join(sizes, ", ")),
         "");
 }
 
-static void launchKernel(const Driver &driver, const Program &program, const LoadedProgram &loaded,
-                         size_t index, const Bindings &bindings, cu::Stream stream) {
+static void launchKernel(const Driver &driver, const ParsedProgram &program,
+                         const LoadedProgram &loaded, size_t index, const Bindings &bindings,
+                         cu::Stream stream) {
   const Launch &launch = program.launches[index];
   Grid grid = getGrid(launch, bindings);
   if (isEmpty(grid))
@@ -269,7 +272,7 @@ sfa_status sfa_program_launch(sfa_program *handle, int32_t device, void *stream,
                               size_t workspaceBytes) {
   return guarded([=] {
     requireNotNull(handle, "sfa_program_launch", "program");
-    const Program &program = handle->program;
+    const ParsedProgram &program = handle->program;
     Bindings bindings(program);
     bindings.bindArguments(arguments, numArguments);
     bindings.bindResults(results, numResults);

@@ -35,9 +35,9 @@ private:
 
 } // namespace
 
-void sfa::runtime::impl::requireSupport(const Program &program, int32_t device,
+void sfa::runtime::impl::requireSupport(const ParsedProgram &program, int32_t device,
                                         const sfa_device_properties &properties) {
-  const Chip &chip = program.chip;
+  const Architecture &architecture = program.architecture;
   int32_t major = properties.capability_major, minor = properties.capability_minor;
   auto refuse = [&](const std::string &reason) {
     fail(SFA_ERROR_UNSUPPORTED_DEVICE, "device {} ({}, compute capability {}.{}) {}", device,
@@ -45,18 +45,20 @@ void sfa::runtime::impl::requireSupport(const Program &program, int32_t device,
   };
   if (major < 8)
     refuse("is too old: programs need compute capability 8.0 or later");
-  bool isSame = major == chip.major && minor == chip.minor;
-  if (chip.isExact && !isSame)
+  bool isSame = major == architecture.major && minor == architecture.minor;
+  if (architecture.isExact && !isSame)
     refuse(fmt::format("cannot run a program for {}, which needs compute capability {}.{} exactly; "
                        "compile it for sm_80, or for this device",
-                       chip.name(), chip.major, chip.minor));
-  bool isNewer = major > chip.major || (major == chip.major && minor >= chip.minor);
-  if (!isNewer || (!program.image.isPTX && major != chip.major))
+                       architecture.name(), architecture.major, architecture.minor));
+  bool isNewer =
+      major > architecture.major || (major == architecture.major && minor >= architecture.minor);
+  if (!isNewer || (!program.image.isPTX && major != architecture.major))
     refuse(fmt::format("cannot run a program {} for {}, which needs compute capability {}.{}{}; "
                        "compile it for this device",
-                       program.image.isPTX ? "in PTX" : "in machine code", chip.name(), chip.major,
-                       chip.minor,
-                       program.image.isPTX ? " or later" : fmt::format(" to {}.9", chip.major)));
+                       program.image.isPTX ? "in PTX" : "in machine code", architecture.name(),
+                       architecture.major, architecture.minor,
+                       program.image.isPTX ? " or later"
+                                           : fmt::format(" to {}.9", architecture.major)));
   for (const Launch &launch : program.launches)
     if (launch.sharedBytes > properties.max_shared_bytes_per_block)
       refuse(fmt::format("cannot run the kernel {}, which needs {} bytes of shared memory a block; "
@@ -94,7 +96,7 @@ static void requireParameters(const Driver &driver, cu::Function function, const
 }
 
 /// Fails where the driver is too old for what the launches need.
-static void requireEntries(const Driver &driver, const Program &program) {
+static void requireEntries(const Driver &driver, const ParsedProgram &program) {
   for (const Launch &launch : program.launches)
     if (!launch.tensorMaps.empty() && !driver.tensorMapEncodeTiled)
       fail(SFA_ERROR_NO_DRIVER,
@@ -104,7 +106,7 @@ static void requireEntries(const Driver &driver, const Program &program) {
 }
 
 /// The properties of the device, where it can run the program.
-static sfa_device_properties getSupported(const Driver &driver, const Program &program,
+static sfa_device_properties getSupported(const Driver &driver, const ParsedProgram &program,
                                           int32_t device) {
   sfa_device_properties properties = getProperties(driver, device);
   requireSupport(program, device, properties);
@@ -112,10 +114,10 @@ static sfa_device_properties getSupported(const Driver &driver, const Program &p
   return properties;
 }
 
-LoadedProgram::LoadedProgram(const Driver &driver, const Program &program, int32_t device)
+LoadedProgram::LoadedProgram(const Driver &driver, const ParsedProgram &program, int32_t device)
     : LoadedProgram(driver, program, device, getSupported(driver, program, device)) {}
 
-LoadedProgram::LoadedProgram(const Driver &driver, const Program &program, int32_t device,
+LoadedProgram::LoadedProgram(const Driver &driver, const ParsedProgram &program, int32_t device,
                              const sfa_device_properties &properties)
     : numMultiprocessors(static_cast<uint32_t>(properties.multiprocessors)),
       primary(driver, getDevice(driver, device)), module{driver, primary.get()} {
@@ -175,7 +177,7 @@ LoadedPrograms::~LoadedPrograms() {
     delete slot.load(std::memory_order_acquire);
 }
 
-const LoadedProgram &LoadedPrograms::load(const Driver &driver, const Program &program,
+const LoadedProgram &LoadedPrograms::load(const Driver &driver, const ParsedProgram &program,
                                           int32_t device) {
   getDevice(driver, device);
   if (device >= maxDevices)

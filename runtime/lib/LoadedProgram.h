@@ -10,7 +10,7 @@
 #define SFA_RUNTIME_LIB_LOADEDPROGRAM_H
 
 #include "Device.h"
-#include "Program.h"
+#include "ParsedProgram.h"
 
 #include <array>
 #include <atomic>
@@ -23,7 +23,7 @@ namespace sfa::runtime::impl {
 /// A program loaded into the primary context of one device.
 class LoadedProgram {
 public:
-  LoadedProgram(const Driver &driver, const Program &program, int32_t device);
+  LoadedProgram(const Driver &driver, const ParsedProgram &program, int32_t device);
 
   cu::Context context() const { return primary.get(); }
   /// The kernel of launch `index`.
@@ -32,7 +32,7 @@ public:
   uint32_t multiprocessors() const { return numMultiprocessors; }
 
 private:
-  LoadedProgram(const Driver &driver, const Program &program, int32_t device,
+  LoadedProgram(const Driver &driver, const ParsedProgram &program, int32_t device,
                 const sfa_device_properties &properties);
 
   struct Module {
@@ -49,7 +49,7 @@ private:
 };
 
 /// Fails with SFA_ERROR_UNSUPPORTED_DEVICE unless the device can run the program.
-void requireSupport(const Program &program, int32_t device,
+void requireSupport(const ParsedProgram &program, int32_t device,
                     const sfa_device_properties &properties);
 
 /// The most devices that a process can use.
@@ -61,7 +61,7 @@ public:
   ~LoadedPrograms();
 
   /// The program on a device; loads it where it is not yet. Only loading takes a lock.
-  const LoadedProgram &get(const Driver &driver, const Program &program, int32_t device) {
+  const LoadedProgram &get(const Driver &driver, const ParsedProgram &program, int32_t device) {
     if (device >= 0 && device < maxDevices)
       if (const LoadedProgram *loaded = slots[device].load(std::memory_order_acquire))
         return *loaded;
@@ -69,7 +69,7 @@ public:
   }
 
 private:
-  const LoadedProgram &load(const Driver &driver, const Program &program, int32_t device);
+  const LoadedProgram &load(const Driver &driver, const ParsedProgram &program, int32_t device);
 
   std::array<std::atomic<const LoadedProgram *>, maxDevices> slots = {};
   std::mutex mutex;
@@ -79,9 +79,9 @@ private:
 
 /// The handle of the C interface.
 struct sfa_program {
-  explicit sfa_program(sfa::runtime::impl::Program program) : program(std::move(program)) {}
+  explicit sfa_program(sfa::runtime::impl::ParsedProgram program) : program(std::move(program)) {}
 
-  const sfa::runtime::impl::Program program;
+  const sfa::runtime::impl::ParsedProgram program;
   sfa::runtime::impl::LoadedPrograms loaded;
 };
 

@@ -8,7 +8,7 @@
 
 #include "Base64.h"
 #include "Error.h"
-#include "Program.h"
+#include "ParsedProgram.h"
 
 #include <algorithm>
 #include <charconv>
@@ -129,10 +129,10 @@ private:
 
 class Reader {
 public:
-  Program read(const Value &document);
+  ParsedProgram read(const Value &document);
 
 private:
-  Chip readChip(const Value &value);
+  Architecture readArchitecture(const Value &value);
   Image readImage(const Value &value);
   int32_t readType(const Value &value);
   /// A size that may refer to the first `numArguments` arguments.
@@ -143,20 +143,20 @@ private:
   Launch readLaunch(const Value &value);
   /// How many blocks, or work items, the launch has.
   void readBlocks(const Value &value, Launch &launch);
-  TensorMapBox readTensorMap(const Value &value, const Launch &launch);
+  TensorMapSource readTensorMap(const Value &value, const Launch &launch);
   bool imageHas(const std::string &kernel) const;
 
-  Program program;
+  ParsedProgram program;
 };
 
 } // namespace
 
-Chip Reader::readChip(const Value &value) {
+Architecture Reader::readArchitecture(const Value &value) {
   std::string_view text = value.string();
   std::string_view digits = text;
-  Chip chip;
+  Architecture architecture;
   if (!digits.empty() && digits.back() == 'a') {
-    chip.isExact = true;
+    architecture.isExact = true;
     digits.remove_suffix(1);
   }
   int number = 0;
@@ -168,9 +168,9 @@ Chip Reader::readChip(const Value &value) {
   }
   if (number < 80 || number > 9999)
     value.refuse("sm_NN or sm_NNa, from sm_80 on, such as \"sm_80\" or \"sm_90a\"");
-  chip.major = number / 10;
-  chip.minor = number % 10;
-  return chip;
+  architecture.major = number / 10;
+  architecture.minor = number % 10;
+  return architecture;
 }
 
 Image Reader::readImage(const Value &value) {
@@ -284,14 +284,14 @@ std::vector<BufferType> Reader::readBuffers(const Value &value, bool areArgument
   return buffers;
 }
 
-TensorMapBox Reader::readTensorMap(const Value &value, const Launch &launch) {
+TensorMapSource Reader::readTensorMap(const Value &value, const Launch &launch) {
   value.requireFields({"memory", "box_rows", "box_columns", "box_heads"});
-  if (program.chip.major < 9)
+  if (program.architecture.major < 9)
     invalid("{} needs sm_90 or later; the chip of the program is {}", value.where(),
-            program.chip.name());
+            program.architecture.name());
   if (launch.memories.empty())
     invalid("{} refers to a memory; the launch has none", value.where());
-  TensorMapBox map;
+  TensorMapSource map;
   map.memory = value.field("memory").integer(0, static_cast<int64_t>(launch.memories.size()) - 1);
   const BufferType &buffer = program.buffer(launch.memories[map.memory]);
   if (buffer.rank != 4)
@@ -341,9 +341,9 @@ void Reader::readBlocks(const Value &value, Launch &launch) {
     launch.grid[axis] = readExtent(grid[axis], launch.isPersistent ? maxItems : maxGrid[axis]);
 
   launch.cluster = value.field("cluster").integer(1, maxCluster);
-  if (launch.cluster > 1 && program.chip.major < 9)
+  if (launch.cluster > 1 && program.architecture.major < 9)
     invalid("{} is {}; it has to be 1 for {}, since clusters need sm_90 or later",
-            value.field("cluster").where(), launch.cluster, program.chip.name());
+            value.field("cluster").where(), launch.cluster, program.architecture.name());
   if (launch.cluster > 1 && launch.isPersistent)
     value.field("cluster").refuse("1 for a persistent launch, whose blocks share work items");
   bool isFixed = true;
@@ -388,7 +388,7 @@ Launch Reader::readLaunch(const Value &value) {
   return launch;
 }
 
-Program Reader::read(const Value &document) {
+ParsedProgram Reader::read(const Value &document) {
   // Format and version first: of another version nothing else can be said.
   if (!document.isObject() || !document.has("format") ||
       !document.field("format").isString("flashsfa-program"))
@@ -404,8 +404,8 @@ Program Reader::read(const Value &document) {
                           "temporaries", "launches"});
 
   program.compiler = document.field("compiler").string();
-  program.chip = readChip(document.field("chip"));
-  program.chipName = program.chip.name();
+  program.architecture = readArchitecture(document.field("chip"));
+  program.chipName = program.architecture.name();
   program.image = readImage(document.field("image"));
   readBuffers(document.field("arguments"), /*areArguments=*/true);
   program.results = readBuffers(document.field("results"), /*areArguments=*/false);
@@ -418,7 +418,7 @@ Program Reader::read(const Value &document) {
   return std::move(program);
 }
 
-Program sfa::runtime::impl::readProgram(std::string_view document) {
+ParsedProgram sfa::runtime::impl::readProgram(std::string_view document) {
   json parsed;
   try {
     parsed = json::parse(document.begin(), document.end());

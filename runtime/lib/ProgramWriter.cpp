@@ -7,7 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Base64.h"
-#include "Program.h"
+#include "ParsedProgram.h"
 
 #include <nlohmann/json.hpp>
 
@@ -60,7 +60,7 @@ static ordered_json write(const Launch &launch) {
   value["memories"] = launch.memories;
   value["aligned"] = launch.aligned;
   value["tensor_maps"] = ordered_json::array();
-  for (const TensorMapBox &map : launch.tensorMaps)
+  for (const TensorMapSource &map : launch.tensorMaps)
     value["tensor_maps"].push_back({{"memory", map.memory},
                                     {"box_rows", map.rows},
                                     {"box_columns", map.columns},
@@ -68,7 +68,7 @@ static ordered_json write(const Launch &launch) {
   return value;
 }
 
-std::string sfa::runtime::impl::writeProgram(const Program &program) {
+std::string sfa::runtime::impl::writeProgram(const ParsedProgram &program) {
   ordered_json document;
   document["format"] = "flashsfa-program";
   document["version"] = 3;

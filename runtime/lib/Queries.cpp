@@ -58,7 +58,7 @@ sfa_status sfa_program_info(const sfa_program *handle, sfa_program_properties *p
   return guarded([=] {
     requireNotNull(handle, "sfa_program_info", "program");
     requireNotNull(properties, "sfa_program_info", "properties");
-    const Program &program = handle->program;
+    const ParsedProgram &program = handle->program;
     *properties = {program.compiler.c_str(),
                    program.chipName.c_str(),
                    static_cast<int32_t>(program.arguments.size()),

@@ -10,7 +10,7 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Support/FileUtilities.h"
 #include "sfa/Passes.h"
-#include "sfa/Target/CUDA/Program.h"
+#include "sfa/Target/CUDA/CompiledProgram.h"
 #include "tools/Common/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
@@ -128,7 +128,7 @@ static llvm::Error run() {
                                            inputPath.getValue(), functions.size()));
     entry = functions.front().getName().str();
   }
-  llvm::Expected<gpu::Program> program = gpu::compileProgram(*module, entry, *chip);
+  llvm::Expected<cuda::CompiledProgram> program = cuda::compileProgram(*module, entry, *chip);
   if (!program)
     return program.takeError();
   std::string text;

@@ -263,7 +263,7 @@ static llvm::Error runOnCPU(const Job &job) {
 static llvm::Error runOnCUDA(const Job &job, int32_t device) {
   double compileMilliseconds = 0;
   auto executable = compileTimed(compileMilliseconds, [&] {
-    return gpu::Executable::compile(job.module, job.entry, device, chipName);
+    return cuda::Executable::compile(job.module, job.entry, device, chipName);
   });
   if (!executable)
     return executable.takeError();
@@ -343,7 +343,7 @@ static llvm::Error run() {
   // The schedules of a GPU depend on its chip: no device is asked where the flags name one.
   std::string chip = chipName;
   if (isCuda && printSchedule && chip.empty()) {
-    llvm::Expected<std::string> best = gpu::chooseChip(static_cast<int32_t>(*device));
+    llvm::Expected<std::string> best = cuda::chooseChip(static_cast<int32_t>(*device));
     if (!best)
       return best.takeError();
     chip = *best;

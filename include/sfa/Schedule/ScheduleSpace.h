@@ -10,7 +10,7 @@
 #define SFA_SCHEDULE_SCHEDULESPACE_H
 
 #include "sfa/Schedule/Problem.h"
-#include "sfa/Target/Chip.h"
+#include "sfa/Support/Chip.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 
 #include <string>

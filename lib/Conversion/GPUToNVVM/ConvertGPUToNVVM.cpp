@@ -109,25 +109,23 @@ struct ConvertGPUToNVVM : sfa::impl::ConvertSFAGPUToNVVMPassBase<ConvertGPUToNVV
       kernel.erase();
   }
 
-  static void lowerLaunch(tile::LaunchOp launch, gpu::GPUModuleOp container,
-                          LoweredKernel kernel) {
+  static void lowerLaunch(tile::LaunchOp launch, gpu::GPUModuleOp container, LoweredKernel kernel) {
     ImplicitLocOpBuilder builder(launch.getLoc(), launch);
     auto index = [&](int64_t value) -> Value {
       return arith::ConstantIndexOp::create(builder, value);
     };
-    gpu::KernelDim3 grid{launch.getGridTile(), launch.getGridHead(),
-                                 launch.getGridBatch()};
+    gpu::KernelDim3 grid{launch.getGridTile(), launch.getGridHead(), launch.getGridBatch()};
     gpu::KernelDim3 block{index(kernel.resources.numThreads), index(1), index(1)};
-    Value shared = arith::ConstantIntOp::create(builder, builder.getI32Type(),
-                                                kernel.resources.sharedBytes);
-    auto symbol = SymbolRefAttr::get(container.getSymNameAttr(),
-                                     FlatSymbolRefAttr::get(kernel.resources.function.getSymNameAttr()));
+    Value shared =
+        arith::ConstantIntOp::create(builder, builder.getI32Type(), kernel.resources.sharedBytes);
+    auto symbol =
+        SymbolRefAttr::get(container.getSymNameAttr(),
+                           FlatSymbolRefAttr::get(kernel.resources.function.getSymNameAttr()));
     SmallVector<Value> memories(launch.getInputs());
     llvm::append_range(memories, launch.getOutputs());
     auto call = gpu::LaunchFuncOp::create(builder, symbol, grid, block, shared, memories);
     if (!kernel.resources.tensorMaps.empty())
-      call->setAttr(tensorMapsAttrName,
-                    builder.getDenseI64ArrayAttr(kernel.resources.tensorMaps));
+      call->setAttr(tensorMapsAttrName, builder.getDenseI64ArrayAttr(kernel.resources.tensorMaps));
     if (kernel.resources.isPersistent)
       call->setAttr(persistentAttrName, builder.getUnitAttr());
     call->setAttr(alignedAttrName, builder.getDenseI64ArrayAttr(kernel.alignedMemories));

@@ -23,10 +23,9 @@ struct LowerCopy : Lowering<CopyOp> {
     Ring ring = adaptor.getRing();
     Value stage = adaptor.getPosition().front();
     SharedType type = op.getRing().getType().getTile();
-    SharedTile tile = tileAt(
-        emit.offset(ring.base, emit.mul(stage, ring.stageBytes), emit.getI8Type()), type);
-    Value barrier =
-        BarrierArray(emit, function.barriers).at(emit.add(stage, ring.firstFull));
+    SharedTile tile =
+        tileAt(emit.offset(ring.base, emit.mul(stage, ring.stageBytes), emit.getI8Type()), type);
+    Value barrier = BarrierArray(emit, function.barriers).at(emit.add(stage, ring.firstFull));
     // A box has the rows of one head after those of another. Rows that are left over are those of
     // the next heads, or 0.
     int64_t rows = ScheduleAttr::rowsOfHead(tile.rows, static_cast<int64_t>(op.getHeads()));
@@ -53,7 +52,7 @@ struct LowerCopy : Lowering<CopyOp> {
 
   Value findMap(Value pointer, int64_t rows, int64_t heads) const {
     int64_t number = FunctionContext::numberOf(pointer);
-    for (const FunctionContext::TensorMap &map : function.tensorMaps)
+    for (const FunctionContext::TensorMapParameter &map : function.tensorMaps)
       if (map.memory == number && map.rows == rows && map.heads == heads)
         return map.parameter;
     return {};

@@ -19,7 +19,7 @@
 #include "SharedTile.h"
 #include "dialects/GPU/GPU.h"
 #include "mlir/Transforms/DialectConversion.h"
-#include "sfa/Target/Chip.h"
+#include "sfa/Support/Chip.h"
 
 namespace sfa::simt {
 
@@ -43,8 +43,8 @@ public:
   const int64_t numThreads, firstConsumer, numConsumers;
   const bool isPersistent;
 
-  /// Set when the kernel has become a function: that, the thread of the block, its lane, the number of
-  /// its warp among the consumers, the place of the lane; the extents of a persistent grid (i32).
+  /// Set when the kernel has become a function: that, the thread of the block, its lane, the number
+  /// of its warp among the consumers, the place of the lane; the extents of a persistent grid (i32).
   mlir::LLVM::LLVMFuncOp function;
   mlir::Value thread, lane, warp;
   std::optional<LanePlace> place;
@@ -54,11 +54,11 @@ public:
   /// Where the barriers of all rings are in shared memory; null where there are none.
   mlir::Value barriers;
   /// The parameters that hold tensor maps.
-  struct TensorMap {
+  struct TensorMapParameter {
     int64_t memory, rows, heads;
     mlir::Value parameter;
   };
-  llvm::SmallVector<TensorMap> tensorMaps;
+  llvm::SmallVector<TensorMapParameter> tensorMaps;
   /// The rings and marks of the kernel, with their places in shared memory.
   struct RingInfo {
     SharedType tile;

@@ -44,8 +44,8 @@ struct LowerKernel : OpConversionPattern<KernelOp> {
     rewriter.inlineRegionBefore(op.getBody(), result.getBody(), result.getBody().end());
     for (Type type : ArrayRef(parameters).drop_front(firstExtent))
       signature.addInputs(type);
-    Block *entry = rewriter.applySignatureConversion(&result.getBody().front(), signature,
-                                                     getTypeConverter());
+    Block *entry =
+        rewriter.applySignatureConversion(&result.getBody().front(), signature, getTypeConverter());
     Emitter emit(loc, rewriter);
     emit.setInsertionPointToStart(entry);
     for (size_t i = firstExtent; i < firstMap; ++i)
@@ -100,8 +100,8 @@ FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &c
                                 << "; choose a smaller q_tile, k_tile or stages";
 
   FunctionContext function(kernel, chip);
-  KernelResources resources{nullptr, function.numThreads, sharedBytes.getInt(),
-                            function.isPersistent, {}};
+  KernelResources resources{
+      nullptr, function.numThreads, sharedBytes.getInt(), function.isPersistent, {}};
   if (auto maps = kernel->getAttrOfType<DenseI64ArrayAttr>(KernelOp::tensorMapsAttrName)) {
     resources.tensorMaps.assign(maps.asArrayRef().begin(), maps.asArrayRef().end());
     for (size_t i = 0; i + 2 < resources.tensorMaps.size(); i += 3)
@@ -114,11 +114,10 @@ FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &c
   addTypeConversions(types, function);
   RewritePatternSet patterns(context);
   patterns.add<LowerKernel>(types, context, function);
-  for (auto populate :
-       {populateGridPatterns, populateRolePatterns, populateRingPatterns, populateCopyPatterns,
-        populateProductPatterns, populateWarpProductPatterns, populateMaskPatterns,
-        populateSoftmaxPatterns, populateRowPatterns, populateStorePatterns,
-        populateSequencePatterns})
+  for (auto populate : {populateGridPatterns, populateRolePatterns, populateRingPatterns,
+                        populateCopyPatterns, populateProductPatterns, populateWarpProductPatterns,
+                        populateMaskPatterns, populateSoftmaxPatterns, populateRowPatterns,
+                        populateStorePatterns, populateSequencePatterns})
     populate(patterns, types, function);
   for (Dialect *dialect : context->getLoadedDialects())
     if (auto *interface = dialect->getRegisteredInterface<LoweringInterface>())

@@ -13,7 +13,7 @@
 #include "dialects/GPU/GPU.h"
 #include "mlir/IR/DialectInterface.h"
 #include "mlir/Transforms/DialectConversion.h"
-#include "sfa/Target/Chip.h"
+#include "sfa/Support/Chip.h"
 
 namespace sfa::simt {
 
@@ -24,8 +24,7 @@ class FunctionContext;
 class LoweringInterface : public mlir::DialectInterface::Base<LoweringInterface> {
 public:
   using Base::Base;
-  virtual void populatePatterns(mlir::RewritePatternSet &patterns,
-                                const mlir::TypeConverter &types,
+  virtual void populatePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                                 const FunctionContext &function) const = 0;
 };
 

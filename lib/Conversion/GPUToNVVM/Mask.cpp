@@ -59,9 +59,8 @@ struct LowerMask : Lowering<tile::MaskOp> {
       Value firstVisible = left ? emit.add(inTile(emit.sub(aligned, *left)), ofLane) : Value();
       // From the bound of the lane's first row, or of the first row of its head.
       auto ofRow = [&](Value bound, size_t number) {
-        return isShared
-                   ? emit.add(bound, function.rowOfLane(emit, lane.g, number, rows, heads).row)
-                   : emit.add(bound, rowOffset(number));
+        return isShared ? emit.add(bound, function.rowOfLane(emit, lane.g, number, rows, heads).row)
+                        : emit.add(bound, rowOffset(number));
       };
       Values elements;
       Value hidden = emit.f32(-infinity);
@@ -73,9 +72,9 @@ struct LowerMask : Lowering<tile::MaskOp> {
           rowEnd = emit.minSigned(keysLeft, ofRow(lastVisible, row));
         Value isVisible = emit.less(emit.i32(offset), rowEnd);
         if (left)
-          isVisible = emit.bitAnd(isVisible, emit.compare(arith::CmpIPredicate::sle,
-                                                          ofRow(firstVisible, row),
-                                                          emit.i32(offset)));
+          isVisible =
+              emit.bitAnd(isVisible, emit.compare(arith::CmpIPredicate::sle,
+                                                  ofRow(firstVisible, row), emit.i32(offset)));
         elements.push_back(emit.select(isVisible, element, hidden));
       }
       return elements;

@@ -71,8 +71,7 @@ void populateCopyPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeCon
 void populateProductPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                              const FunctionContext &function);
 void populateWarpProductPatterns(mlir::RewritePatternSet &patterns,
-                                 const mlir::TypeConverter &types,
-                                 const FunctionContext &function);
+                                 const mlir::TypeConverter &types, const FunctionContext &function);
 void populateMaskPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                           const FunctionContext &function);
 void populateSoftmaxPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,

@@ -125,8 +125,8 @@ struct LowerAdvance : Lowering<AdvanceOp> {
     ValueRange position = adaptor.getPosition();
     if (op.getStages() == 1)
       return Results{{position[0], emit.bitXor(position[1], 1)}};
-    RingPosition next = RingPosition{position[0], position[1]}.next(
-        emit, static_cast<int64_t>(op.getStages()));
+    RingPosition next =
+        RingPosition{position[0], position[1]}.next(emit, static_cast<int64_t>(op.getStages()));
     return Results{{next.stage, next.parity}};
   }
 };
@@ -192,7 +192,7 @@ struct LowerRelease : Lowering<ReleaseOp> {
     if (op.getCondition())
       arrives = emit.bitAnd(arrives, adaptor.getCondition().front());
     arriveWhere(emit, arrives,
-                     barrierAt(emit, function, adaptor.getPosition()[0], ring.firstEmpty));
+                barrierAt(emit, function, adaptor.getPosition()[0], ring.firstEmpty));
     return Results{};
   }
 };
@@ -242,7 +242,7 @@ struct LowerIsMarked : Lowering<IsMarkedOp> {
 
 void sfa::simt::populateRingPatterns(RewritePatternSet &patterns, const TypeConverter &types,
                                      const FunctionContext &function) {
-  patterns.add<LowerRing, LowerPrepare, LowerStart, LowerPositionAfter, LowerAdvance,
-               LowerStepBack, LowerIsFirstPlace, LowerPlace, LowerAcquire, LowerAwait, LowerRelease,
-               LowerMarks, LowerMark, LowerIsMarked>(types, patterns.getContext(), function);
+  patterns.add<LowerRing, LowerPrepare, LowerStart, LowerPositionAfter, LowerAdvance, LowerStepBack,
+               LowerIsFirstPlace, LowerPlace, LowerAcquire, LowerAwait, LowerRelease, LowerMarks,
+               LowerMark, LowerIsMarked>(types, patterns.getContext(), function);
 }

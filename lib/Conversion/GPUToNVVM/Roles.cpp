@@ -54,7 +54,8 @@ struct LowerRoles : OpConversionPattern<RolesOp> {
     rewriter.setInsertionPoint(end);
     if (int64_t registers = op.getRegisters()[role]) {
       // The registers of all threads are shared: one role gives up what another gets.
-      bool isFew = registers < *std::max_element(op.getRegisters().begin(), op.getRegisters().end());
+      bool isFew =
+          registers < *std::max_element(op.getRegisters().begin(), op.getRegisters().end());
       NVVM::SetMaxRegisterOp::create(rewriter, op.getLoc(), static_cast<uint32_t>(registers),
                                      isFew ? NVVM::SetMaxRegisterAction::decrease
                                            : NVVM::SetMaxRegisterAction::increase);
@@ -139,6 +140,6 @@ struct LowerPassTurn : Lowering<PassTurnOp> {
 
 void sfa::simt::populateRolePatterns(RewritePatternSet &patterns, const TypeConverter &types,
                                      const FunctionContext &function) {
-  patterns.add<LowerRoles, LowerIsLeader, LowerConsumer, LowerLane, LowerAnyOfBlock,
-               LowerAwaitTurn, LowerPassTurn>(types, patterns.getContext(), function);
+  patterns.add<LowerRoles, LowerIsLeader, LowerConsumer, LowerLane, LowerAnyOfBlock, LowerAwaitTurn,
+               LowerPassTurn>(types, patterns.getContext(), function);
 }

@@ -71,8 +71,7 @@ struct LowerSelect : OpConversionPattern<arith::SelectOp> {
                                 ConversionPatternRewriter &rewriter) const override {
     Emitter emit(op.getLoc(), rewriter);
     Values chosen;
-    for (auto [first, second] :
-         llvm::zip_equal(adaptor.getTrueValue(), adaptor.getFalseValue()))
+    for (auto [first, second] : llvm::zip_equal(adaptor.getTrueValue(), adaptor.getFalseValue()))
       chosen.push_back(emit.select(adaptor.getCondition().front(), first, second));
     rewriter.replaceOpWithMultiple(op, SmallVector<Values, 1>{chosen});
     return success();
@@ -116,6 +115,7 @@ struct LowerMapRows : Lowering<tile::MapRowsOp> {
 
 void sfa::simt::populateRowPatterns(RewritePatternSet &patterns, const TypeConverter &types,
                                     const FunctionContext &function) {
-  patterns.add<LowerByRow<tile::FmaOp>, LowerByRow<tile::AddOp>, LowerByRow<tile::MulOp>, LowerTotal, LowerAny, LowerSelect, LowerMapRows>(
-      types, patterns.getContext(), function);
+  patterns.add<LowerByRow<tile::FmaOp>, LowerByRow<tile::AddOp>, LowerByRow<tile::MulOp>,
+               LowerTotal, LowerAny, LowerSelect, LowerMapRows>(types, patterns.getContext(),
+                                                                function);
 }

@@ -32,9 +32,9 @@ struct LowerSequenceTile : Lowering<tile::SequenceTileOp> {
       return emit.toIndex(emit.load(i32, emit.offset(source.pointer, element, i32)));
     };
     Results results;
-    for (Value value : tile::emitSequenceTile(
-             emit, op, adaptor.getTile().front(), adaptor.getNumQueries().front(),
-             adaptor.getNumKeys().front(), {count, read}))
+    for (Value value : tile::emitSequenceTile(emit, op, adaptor.getTile().front(),
+                                              adaptor.getNumQueries().front(),
+                                              adaptor.getNumKeys().front(), {count, read}))
       results.push_back({value});
     return results;
   }

@@ -76,8 +76,7 @@ struct LowerStore : Lowering<StoreOp> {
     Value first = emit.toI64(adaptor.getRow().front());
     Value limit = op.getLimit() ? adaptor.getLimit().front() : Value();
     Value left = target.rowsLeft(emit, first, limit);
-    Value base =
-        target.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(), first);
+    Value base = target.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(), first);
     Type element = target.type.getElementType();
     auto tile = cast<tile::TileType>(op.getTile().getType());
     auto heads = static_cast<int64_t>(op.getHeads());

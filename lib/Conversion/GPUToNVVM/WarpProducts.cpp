@@ -22,7 +22,7 @@ static std::array<Value, 4> loadRight(Emitter &emit, const SharedTile &tile, Val
   Value row = emit.add(emit.bitAnd(lane, 7), half);
   Value chunk = emit.bitAnd(emit.shiftRight(lane, 3), 1);
   return loadMatrices(emit, matrixAddress(emit, tile, row, chunk, firstRow, 2 * step),
-                           /*transpose=*/false);
+                      /*transpose=*/false);
 }
 
 /// Rows [16 step, 16 step + 16), chunks 2 pair and 2 pair + 1, as right operands of two products of
@@ -32,7 +32,7 @@ static std::array<Value, 4> loadRightTransposed(Emitter &emit, const SharedTile 
   // Matrices: rows 0 to 7 and 8 to 15 of the first chunk, then of the second.
   Value row = emit.bitAnd(lane, 15), chunk = emit.shiftRight(lane, 4);
   return loadMatrices(emit, matrixAddress(emit, tile, row, chunk, 16 * step, 2 * pair),
-                           /*transpose=*/true);
+                      /*transpose=*/true);
 }
 
 /// acc[0..4) += left right.
@@ -77,8 +77,7 @@ struct LowerDot : Lowering<DotOp> {
     for (int64_t step = 0; step < query.columns / 16; ++step) {
       SmallVector<std::array<Value, 4>> left;
       for (int64_t repeat = 0; repeat < repeats; ++repeat)
-        left.push_back(loadLeft(emit, query, function.lane, emit.add(firstRow, 16 * repeat),
-                                     step));
+        left.push_back(loadLeft(emit, query, function.lane, emit.add(firstRow, 16 * repeat), step));
       for (int64_t row = 0; row < key.rows; row += 16) {
         std::array<Value, 4> right = loadRight(emit, key, function.lane, row, step);
         for (int64_t repeat = 0; repeat < repeats; ++repeat)
@@ -108,8 +107,7 @@ struct LowerAccumulate : Lowering<AccumulateOp> {
       for (int64_t repeat = 0; repeat < repeats; ++repeat)
         left.push_back(leftOperand(op, adaptor.getLeft(), repeat, step, element, emit));
       for (int64_t pair = 0; pair < value.columns / 16; ++pair) {
-        std::array<Value, 4> right =
-            loadRightTransposed(emit, value, function.lane, step, pair);
+        std::array<Value, 4> right = loadRightTransposed(emit, value, function.lane, step, pair);
         for (int64_t repeat = 0; repeat < repeats; ++repeat)
           for (int64_t half : {0, 1})
             multiply(emit, elements.slice(repeat * columns / 2 + (2 * pair + half) * 4, 4),

@@ -41,11 +41,10 @@ struct LowerIssueDot : Lowering<IssueDotOp> {
       auto offset = [&](const SharedTile &tile) {
         return step / 4 * tile.panelBytes() + step % 4 * 32;
       };
-      Values operands = isInRegisters
-                            ? Values(left.slice(4 * step, 4))
-                            : Values{advance(emit, leftDescriptor, offset(query))};
+      Values operands = isInRegisters ? Values(left.slice(4 * step, 4))
+                                      : Values{advance(emit, leftDescriptor, offset(query))};
       emitWgmma(emit, scores, operands, advance(emit, right, offset(key)), element,
-                     /*accumulates=*/step > 0, /*rightIsTransposed=*/false);
+                /*accumulates=*/step > 0, /*rightIsTransposed=*/false);
     }
     emitWgmmaCommit(emit);
     return Results{scores};
@@ -74,7 +73,7 @@ struct LowerIssueAccumulate : Lowering<IssueAccumulateOp> {
       int64_t offset = step * 16 * SharedTile::rowBytes;
       auto multiply = [&](MutableArrayRef<Value> sums, int64_t bytes) {
         emitWgmma(emit, sums, operands, advance(emit, right, bytes), element,
-                       /*accumulates=*/true, /*rightIsTransposed=*/true);
+                  /*accumulates=*/true, /*rightIsTransposed=*/true);
       };
       multiply(first, offset);
       if (!second.empty())
@@ -139,8 +138,8 @@ struct LowerLoadOperand : Lowering<LoadOperandOp> {
     SharedTile tile = tileAt(adaptor.getTile().front(), op.getTile().getType());
     Values operand;
     for (int64_t step = 0; step < tile.columns / 16; ++step)
-      llvm::append_range(operand, loadLeft(emit, tile, function.lane,
-                                                emit.mul(function.warp, 16), step));
+      llvm::append_range(operand,
+                         loadLeft(emit, tile, function.lane, emit.mul(function.warp, 16), step));
     pin(emit, operand);
     return Results{operand};
   }

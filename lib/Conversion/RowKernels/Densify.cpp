@@ -193,8 +193,8 @@ void RowKernel::lower(ExpandOp op) {
   Type i16 = emit.getI16Type(), i32 = emit.getI32Type();
   Piece zeros(pieceElements, emit.i32(0));
   Value firstFeature = emit.mul(lane, pieceElements);
-  pieces[op.getTile()] =
-      emit.loop(emit.i32(0), emit.i32(codes.k), emit.i32(1), zeros, [&](Value place, ValueRange in) {
+  pieces[op.getTile()] = emit.loop(
+      emit.i32(0), emit.i32(codes.k), emit.i32(1), zeros, [&](Value place, ValueRange in) {
         auto wide = [&](Type type, Value start) -> Value {
           return emit.make<arith::ExtUIOp>(i32, emit.load(type, emit.offset(start, place, type)));
         };
@@ -204,8 +204,8 @@ void RowKernel::lower(ExpandOp op) {
         Value mine = emit.select(isZero, emit.i32(-1), emit.sub(feature, firstFeature));
         Piece next;
         for (auto [i, element] : llvm::enumerate(in))
-          next.push_back(emit.select(emit.equal(mine, emit.i32(static_cast<int64_t>(i))), bits,
-                                     element));
+          next.push_back(
+              emit.select(emit.equal(mine, emit.i32(static_cast<int64_t>(i))), bits, element));
         return next;
       });
 }

@@ -46,8 +46,8 @@ void RowFunction::createFunction(Block *module) {
   for (size_t i = 0; i < kernel.getMemories().size(); ++i)
     Memory::appendTypes(emit.getContext(), parameters);
   function = emit.make<LLVM::LLVMFuncOp>(
-      kernel.getSymName(), LLVM::LLVMFunctionType::get(
-                               LLVM::LLVMVoidType::get(emit.getContext()), parameters));
+      kernel.getSymName(),
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(emit.getContext()), parameters));
   Block *entry = function.addEntryBlock(emit);
   ValueRange rest = entry->getArguments();
   for (BlockArgument memory : kernel.getMemories()) {

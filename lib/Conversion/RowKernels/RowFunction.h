@@ -17,7 +17,7 @@
 #include "../GPUToNVVM/Instructions/KernelFunction.h"
 #include "dialects/Tile/Tile.h"
 #include "mlir/IR/IRMapping.h"
-#include "sfa/Target/Chip.h"
+#include "sfa/Support/Chip.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace sfa::simt {

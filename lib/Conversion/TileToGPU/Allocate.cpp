@@ -8,6 +8,7 @@
 
 #include "dialects/GPU/GPU.h"
 #include "sfa/Passes.h"
+#include "sfa/Swizzle.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace sfa {
@@ -19,8 +20,6 @@ using namespace mlir;
 using namespace sfa;
 using namespace sfa::simt;
 
-/// Swizzled tiles repeat after as many bytes.
-static constexpr int64_t alignment = 1024;
 static constexpr int64_t barrierBytes = 8;
 
 /// Gives each piece of shared memory of `kernel` its offset, in the order of the program.
@@ -28,7 +27,7 @@ static void allocateShared(KernelOp kernel) {
   Builder builder(kernel.getContext());
   int64_t end = 0;
   auto allocate = [&](int64_t bytes) {
-    int64_t start = static_cast<int64_t>(llvm::alignTo(end, alignment));
+    int64_t start = static_cast<int64_t>(llvm::alignTo(end, swizzle::alignment));
     end = start + bytes;
     return builder.getI64IntegerAttr(start);
   };
@@ -43,9 +42,9 @@ static void allocateShared(KernelOp kernel) {
       return;
     rings.push_back(ring);
     auto other = ring.getOther() ? ring.getOther().getDefiningOp<RingOp>() : RingOp();
-    ring.setOffsetAttr(other ? other.getOffsetAttr()
-                             : allocate(ring.getRing().getType().getStages() *
-                                        ring.getStageBytes()));
+    ring.setOffsetAttr(other
+                           ? other.getOffsetAttr()
+                           : allocate(ring.getRing().getType().getStages() * ring.getStageBytes()));
   });
   int64_t numBarriers = 0;
   for (RingOp ring : rings)

@@ -35,8 +35,7 @@ LoopBuilder::Values sfa::simt::buildInSequence(LoopBuilder &b) {
     score.finishReading();
     b.releaseScores(position);
     b.releaseResidents(isLast);
-    Values weights =
-        b.softmax(key, score.finish().front(), state.drop_front(), /*isFirst=*/false);
+    Values weights = b.softmax(key, score.finish().front(), state.drop_front(), /*isFirst=*/false);
 
     Value tile = b.valuePlace(position);
     Values arguments{state.front(), weights.front(), tile};

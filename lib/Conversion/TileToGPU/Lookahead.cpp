@@ -61,8 +61,8 @@ private:
     /// The same with other values.
     Carried with(ValueRange values) const {
       ValueRange rest = values.drop_front(1 + state.size());
-      return {values[0], Values(values.slice(1, state.size())), rest[0], rest[1],
-              Values(rest.slice(2, extras.size())), values.back()};
+      return {values[0], Values(values.slice(1, state.size())), rest[0],
+              rest[1],   Values(rest.slice(2, extras.size())),  values.back()};
     }
   };
   /// Splits what the stage `softmax` yields.
@@ -71,9 +71,9 @@ private:
     carried.state = Values(weights.slice(1, b.numStates()));
     carried.extras = Values(weights.drop_front(1 + b.numStates()));
   }
-  /// Waits for the product before that of `carried`, and issues this one behind what `ahead` issues,
-  /// which may take over the registers that it is given. `key` is the first key where rows of values
-  /// may have to be cleared.
+  /// Waits for the product before that of `carried`, and issues this one behind what `ahead`
+  /// issues, which may take over the registers that it is given. `key` is the first key where rows
+  /// of values may have to be cleared.
   void accumulateBehind(Carried &carried, Value isFirst, function_ref<void(Value)> ahead,
                         Value key);
   Value isLastConsumer() {
@@ -139,8 +139,8 @@ Values Lookahead::build() {
 
   Carried first;
   takeWeights(first, weights);
-  first.acc = b.make<SettledOp>(getPendingType(loop.getInits().front().getType()),
-                                loop.getInits().front());
+  first.acc =
+      b.make<SettledOp>(getPendingType(loop.getInits().front().getType()), loop.getInits().front());
   Region &accumulate = loop.getAccumulate();
   auto products = accumulate.front().getOps<IssueAccumulateOp>();
   first.left = b.make<NoOperandOp>((*products.begin()).getLeft().getType());
@@ -162,8 +162,7 @@ Values Lookahead::build() {
     accumulateBehind(carried, b.equal(key, second), issueScores, /*key=*/Value());
     Value isLastTile = b.atLeast(b.add(key, step), upper);
     // Nobody waits for a turn after the last one.
-    Value givesTurn =
-        loop.getTurns() ? b.negate(b.both(isLastTile, isLastConsumer())) : Value();
+    Value givesTurn = loop.getTurns() ? b.negate(b.both(isLastTile, isLastConsumer())) : Value();
     score->finishReading();
     if (loop.getTurns())
       b.make<PassTurnOp>(givesTurn);

@@ -127,7 +127,9 @@ Values LoopBuilder::softmax(Value key, Value scores, ValueRange state, bool isFi
   return Stage(*this, loop.getSoftmax(), arguments).finish();
 }
 
-void LoopBuilder::trim(Value key, Value tile) { Stage(*this, loop.getTrim(), {key, tile}).finish(); }
+void LoopBuilder::trim(Value key, Value tile) {
+  Stage(*this, loop.getTrim(), {key, tile}).finish();
+}
 
 void LoopBuilder::load(Value key, Value place) {
   Stage(*this, loop.getLoad(), {key, place}).finish();

@@ -15,8 +15,8 @@
 
 namespace sfa::simt {
 
-/// Emits the stages of a `sfa_gpu.tile_loop`, in the order that a pipeline wants. Nothing here knows
-/// what a stage computes: an operation that gives a pending result is issued, and an
+/// Emits the stages of a `sfa_gpu.tile_loop`, in the order that a pipeline wants. Nothing here
+/// knows what a stage computes: an operation that gives a pending result is issued, and an
 /// `sfa_gpu.wait` is where it has to be there.
 class LoopBuilder : public mlir::ImplicitLocOpBuilder {
 public:
@@ -24,8 +24,7 @@ public:
   using ValueRange = mlir::ValueRange;
   using Values = llvm::SmallVector<Value>;
 
-  explicit LoopBuilder(TileLoopOp loop)
-      : ImplicitLocOpBuilder(loop.getLoc(), loop), loop(loop) {}
+  explicit LoopBuilder(TileLoopOp loop) : ImplicitLocOpBuilder(loop.getLoc(), loop), loop(loop) {}
 
   TileLoopOp loop;
 

@@ -46,7 +46,7 @@ struct Pipeline : sfa::impl::SFAGPUPipelinePassBase<Pipeline> {
       if (failed(checkStages(loop)))
         return signalPassFailure();
       LoopBuilder builder(loop);
-      LoopBuilder::Values results = !loop.getPosition() ? buildMultistage(builder)
+      LoopBuilder::Values results = !loop.getPosition()   ? buildMultistage(builder)
                                     : loop.getLookahead() ? buildWithLookahead(builder)
                                                           : buildInSequence(builder);
       loop.replaceAllUsesWith(results);

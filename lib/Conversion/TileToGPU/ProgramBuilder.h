@@ -47,8 +47,8 @@ public:
   /// The numbers that the stage `load` forms for the tile whose first key is `key`.
   void cloneStageNumbers(const TilePass &pass, Value key);
   /// The rings of a pass's tiles in shared memory.
-  RingOp makeRing(tile::LoadOp load, int64_t stages, std::optional<int64_t> readers,
-                  TileForm form, bool ones);
+  RingOp makeRing(tile::LoadOp load, int64_t stages, std::optional<int64_t> readers, TileForm form,
+                  bool ones);
   TileForm residentForm(const TilePass &pass, tile::LoadOp load);
   TileForm stagedForm(const TilePass &pass, size_t number);
 

@@ -8,6 +8,7 @@
 
 #include "TileProgram.h"
 
+#include "sfa/Swizzle.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -38,12 +39,11 @@ static FailureOr<ScoreOpInterface> findScore(tile::KeyLoopOp loop) {
 
 static LogicalResult checkLoad(tile::LoadOp load) {
   tile::TileType type = load.getTile().getType();
-  constexpr int64_t panelColumns = 64;
-  if (type.getColumns() % panelColumns == 0 &&
+  if (type.getColumns() % swizzle::panelColumns == 0 &&
       type.getElementType().getIntOrFloatBitWidth() == 16)
     return success();
   return load.emitOpError() << "gives " << type << "; a GPU needs f16 or bf16 and a multiple of "
-                            << panelColumns << " columns";
+                            << swizzle::panelColumns << " columns";
 }
 
 /// The pass of `loop`; `before` are the operations of the kernel before it.
@@ -171,8 +171,7 @@ static LogicalResult checkSchedule(TileProgram &program, const Chip &chip) {
     return refuse() << "has k_tile = " << program.kTile() << "; a GPU needs a multiple of 16";
   if (!chip.hasWarpgroups) {
     if (consumers > 8)
-      return refuse() << "has consumers = " << consumers
-                      << "; a block has at most 8 warpgroups";
+      return refuse() << "has consumers = " << consumers << "; a block has at most 8 warpgroups";
     return success();
   }
   if (consumers > 3)

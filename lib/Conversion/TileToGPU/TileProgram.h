@@ -10,7 +10,7 @@
 #define SFA_CONVERSION_TILETOGPU_TILEPROGRAM_H
 
 #include "dialects/GPU/GPU.h"
-#include "sfa/Target/Chip.h"
+#include "sfa/Support/Chip.h"
 
 namespace sfa::simt {
 

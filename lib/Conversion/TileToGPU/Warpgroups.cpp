@@ -57,7 +57,8 @@ private:
   TileProgram &program;
   ProgramBuilder b;
   Value order, marks;
-  /// Rings of the staged loads, and of the resident ones, whose second pass has barriers of its own.
+  /// Rings of the staged loads, and of the resident ones, whose second pass has barriers of its
+  /// own.
   SmallVector<RingOp> rings, residents, residentsAgain;
 };
 
@@ -90,8 +91,8 @@ void Warpgroups::makeRings() {
                      .wasInterrupted();
   for (auto [number, load] : llvm::enumerate(pass.staged)) {
     bool isValue = number + 1 == pass.staged.size();
-    rings.push_back(b.makeRing(load, program.stages, readers, b.stagedForm(pass, number),
-                               isValue && hasSums));
+    rings.push_back(
+        b.makeRing(load, program.stages, readers, b.stagedForm(pass, number), isValue && hasSums));
   }
 }
 
@@ -144,8 +145,8 @@ Warpgroups::Values Warpgroups::emitProducer(const TilePass &pass, bool isAgain, 
   Type positionType = PositionType::get(b.getContext());
   auto copy = [&](tile::LoadOp load, RingOp ring, Value position) {
     auto in = [&](Value value) { return b.mapping.lookup(value); };
-    b.make<CopyOp>(in(load.getMemory()), in(load.getBatch()), in(load.getHead()),
-                   in(load.getRow()), load.getHeadsAttr(), ring.getRing(), position);
+    b.make<CopyOp>(in(load.getMemory()), in(load.getBatch()), in(load.getHead()), in(load.getRow()),
+                   load.getHeadsAttr(), ring.getRing(), position);
   };
   int64_t warp = 0;
   for (auto [load, ring, position] : llvm::zip_equal(pass.staged, rings, positions)) {
@@ -211,8 +212,9 @@ TileLoopOp Warpgroups::makeLoop(const TilePass &pass, bool isAgain, Value queryP
   bool takesTurns = looksAhead && program.takesTurns && program.consumers > 1;
   return b.make<TileLoopOp>(
       types, b.mapping.lookup(source.getLower()), b.mapping.lookup(source.getUpper()),
-      b.getI64IntegerAttr(static_cast<int64_t>(source.getStep())), scoreRings, rings.back().getRing(),
-      position, residentRings, residentRings.empty() ? Value() : queryPosition, kept, inits,
+      b.getI64IntegerAttr(static_cast<int64_t>(source.getStep())), scoreRings,
+      rings.back().getRing(), position, residentRings,
+      residentRings.empty() ? Value() : queryPosition, kept, inits,
       b.getI64IntegerAttr(program.stages), b.getI64IntegerAttr(looksAhead ? 1 : 0),
       takesTurns ? b.getUnitAttr() : UnitAttr());
 }
@@ -226,8 +228,8 @@ Value Warpgroups::emitPoint(const TilePass &pass, bool isAgain, Value round, Val
   for (auto [load, ring] : llvm::zip_equal(pass.residents, residentsOf(isAgain))) {
     RingOp resident = ring;
     tile::LoadOp tileLoad = load;
-    Value tile = b.make<PlaceOp>(resident.getRing().getType().getTile(), resident.getRing(),
-                                 queryPosition);
+    Value tile =
+        b.make<PlaceOp>(resident.getRing().getType().getTile(), resident.getRing(), queryPosition);
     ScoreOpInterface score = pass.score;
     std::optional<unsigned> left = score.getLeftOperand();
     if (program.hasQueriesInRegisters && left && score->getOperand(*left) == tileLoad.getTile()) {
@@ -258,9 +260,10 @@ Value Warpgroups::emitPoint(const TilePass &pass, bool isAgain, Value round, Val
 }
 
 Value Warpgroups::emitConsumers(const TilePass &pass, bool isAgain, Value position) {
-  return forEachPoint(isAgain, position, [&](Value round, Value queryPosition, ValueRange in) {
-           return Values{emitPoint(pass, isAgain, round, queryPosition, in.front())};
-         })
+  return forEachPoint(isAgain, position,
+                      [&](Value round, Value queryPosition, ValueRange in) {
+                        return Values{emitPoint(pass, isAgain, round, queryPosition, in.front())};
+                      })
       .front();
 }
 
@@ -319,8 +322,8 @@ LogicalResult sfa::simt::specializeWarpgroups(TileProgram &program, OpBuilder &b
       return load.emitOpError("has a limit, which the warpgroup path supports for values only");
     return success();
   };
-  for (tile::LoadOp load : llvm::concat<const tile::LoadOp>(pass.residents,
-                                                            ArrayRef(pass.staged).drop_back()))
+  for (tile::LoadOp load :
+       llvm::concat<const tile::LoadOp>(pass.residents, ArrayRef(pass.staged).drop_back()))
     if (failed(checkLimit(load)))
       return failure();
   Warpgroups(program, builder).run();

@@ -10,21 +10,21 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "sfa/Support/Knobs.h"
-#include "sfa/Target/CUDA/Program.h"
+#include "sfa/Target/CUDA/CompiledProgram.h"
 #include "sfa/runtime.h"
 
 #include <fmt/format.h>
 
 using namespace mlir;
 using namespace sfa;
-using namespace sfa::gpu;
+using namespace sfa::cuda;
 
 static llvm::Error check(sfa_status status) {
   return status == SFA_SUCCESS ? llvm::Error::success()
                                : llvm::createStringError(std::string(sfa_last_error()));
 }
 
-llvm::Expected<std::string> sfa::gpu::chooseChip(int32_t device) {
+llvm::Expected<std::string> sfa::cuda::chooseChip(int32_t device) {
   sfa_device_properties properties;
   if (llvm::Error error = check(sfa_device_info(device, &properties)))
     return error;
@@ -120,7 +120,7 @@ llvm::Expected<std::unique_ptr<Executable>> Executable::compile(ModuleOp module,
   if (!signature)
     return signature.takeError();
   state->signature = std::move(*signature);
-  llvm::Expected<Program> program = compileProgram(module, entry, *target);
+  llvm::Expected<CompiledProgram> program = compileProgram(module, entry, *target);
   if (!program)
     return program.takeError();
   std::string document = program->toJson();

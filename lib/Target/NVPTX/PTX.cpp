@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "sfa/Target/CUDA/PTX.h"
+#include "sfa/Target/NVPTX/PTX.h"
 
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -52,7 +52,7 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createMachine(const 
       llvm::CodeGenOptLevel::Aggressive));
 }
 
-llvm::Expected<Chip> sfa::gpu::getChip(::mlir::gpu::GPUModuleOp module) {
+llvm::Expected<Chip> sfa::nvptx::getChip(gpu::GPUModuleOp module) {
   for (Attribute target : module.getTargetsAttr() ? module.getTargetsAttr() : ArrayAttr())
     if (auto nvvm = dyn_cast<NVVM::NVVMTargetAttr>(target))
       return Chip::parse(nvvm.getChip());
@@ -60,8 +60,7 @@ llvm::Expected<Chip> sfa::gpu::getChip(::mlir::gpu::GPUModuleOp module) {
 }
 
 llvm::Expected<std::unique_ptr<llvm::Module>>
-sfa::gpu::translateToLLVM(::mlir::gpu::GPUModuleOp module, const Chip &chip,
-                          llvm::LLVMContext &context) {
+sfa::nvptx::translateToLLVM(gpu::GPUModuleOp module, const Chip &chip, llvm::LLVMContext &context) {
   auto machine = createMachine(chip);
   if (!machine)
     return machine.takeError();
@@ -86,7 +85,7 @@ sfa::gpu::translateToLLVM(::mlir::gpu::GPUModuleOp module, const Chip &chip,
   return translated;
 }
 
-llvm::Expected<std::string> sfa::gpu::translateToPTX(llvm::Module &module, const Chip &chip) {
+llvm::Expected<std::string> sfa::nvptx::translateToPTX(llvm::Module &module, const Chip &chip) {
   auto machine = createMachine(chip);
   if (!machine)
     return machine.takeError();
@@ -103,29 +102,28 @@ llvm::Expected<std::string> sfa::gpu::translateToPTX(llvm::Module &module, const
 namespace {
 struct SFAEmitPTX : sfa::impl::SFAEmitPTXPassBase<SFAEmitPTX> {
   void runOnOperation() override {
-    SmallVector<::mlir::gpu::GPUModuleOp> modules(
-        getOperation().getOps<::mlir::gpu::GPUModuleOp>());
-    for (::mlir::gpu::GPUModuleOp module : modules) {
+    SmallVector<gpu::GPUModuleOp> modules(getOperation().getOps<gpu::GPUModuleOp>());
+    for (gpu::GPUModuleOp module : modules) {
       llvm::LLVMContext context;
       auto ptx = [&]() -> llvm::Expected<std::string> {
-        llvm::Expected<Chip> chip = sfa::gpu::getChip(module);
+        llvm::Expected<Chip> chip = nvptx::getChip(module);
         if (!chip)
           return chip.takeError();
-        auto translated = sfa::gpu::translateToLLVM(module, *chip, context);
+        auto translated = nvptx::translateToLLVM(module, *chip, context);
         if (!translated)
           return translated.takeError();
-        return sfa::gpu::translateToPTX(**translated, *chip);
+        return nvptx::translateToPTX(**translated, *chip);
       }();
       if (!ptx) {
         module.emitError() << llvm::toString(ptx.takeError());
         return signalPassFailure();
       }
       OpBuilder builder(module);
-      auto object = ::mlir::gpu::ObjectAttr::get(
-          &getContext(), module.getTargetsAttr()[0], ::mlir::gpu::CompilationTarget::Assembly,
+      auto object = gpu::ObjectAttr::get(
+          &getContext(), module.getTargetsAttr()[0], gpu::CompilationTarget::Assembly,
           builder.getStringAttr(*ptx), /*properties=*/nullptr, /*kernels=*/nullptr);
-      ::mlir::gpu::BinaryOp::create(builder, module.getLoc(), module.getName(), nullptr,
-                                    builder.getArrayAttr(object));
+      gpu::BinaryOp::create(builder, module.getLoc(), module.getName(), nullptr,
+                            builder.getArrayAttr(object));
       module.erase();
     }
   }

@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Cache.h"
+#include "CacheDirectory.h"
 #include "Knobs.h"
 #include "RuntimeTest.h"
 
@@ -68,7 +68,7 @@ protected:
   }
 
   fs::path pathOf(const std::string &key) const {
-    return runtime::impl::Cache(directory.string(), 1).pathOf(key);
+    return runtime::impl::CacheDirectory(directory.string(), 1).pathOf(key);
   }
 
   std::string read(const std::string &key) const {

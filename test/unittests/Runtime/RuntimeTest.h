@@ -10,7 +10,7 @@
 #define SFA_TEST_UNITTESTS_RUNTIME_RUNTIMETEST_H
 
 #include "FakeDriver.h"
-#include "sfa/Runtime.h"
+#include "sfa/runtime.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

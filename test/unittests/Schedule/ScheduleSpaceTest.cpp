@@ -11,7 +11,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "sfa/Passes.h"
-#include "sfa/Target/CUDA/Program.h"
+#include "sfa/Target/CUDA/CompiledProgram.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -52,7 +52,7 @@ protected:
                     "  return %o : {1}\n}}",
                     q, v, mask.empty() ? mask : fmt::format("mask <{}>", mask), parameters),
         &context);
-    auto program = gpu::compileProgram(*module, "f", llvm::cantFail(Chip::parse(chip)));
+    auto program = cuda::compileProgram(*module, "f", llvm::cantFail(Chip::parse(chip)));
     if (!program)
       return program.takeError();
     return *program->document.getArray("launches")->front().getAsObject()->getInteger(

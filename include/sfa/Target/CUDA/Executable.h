@@ -14,7 +14,7 @@
 
 #include <memory>
 
-namespace sfa::gpu {
+namespace sfa::cuda {
 
 /// A function compiled for a device of this machine, on arrays of the host: what the command line
 /// needs. Everything else launches programs by the runtime, on memory of its own.
@@ -46,6 +46,6 @@ private:
 /// all newer GPUs. Fails for devices that are older.
 llvm::Expected<std::string> chooseChip(int32_t device);
 
-} // namespace sfa::gpu
+} // namespace sfa::cuda
 
 #endif // SFA_TARGET_CUDA_EXECUTABLE_H

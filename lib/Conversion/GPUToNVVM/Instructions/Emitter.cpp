@@ -32,8 +32,7 @@ Value Emitter::mul(Value a, Value b) {
 Value Emitter::toI32(Value value) {
   if (value.getType().isIndex())
     return make<arith::IndexCastOp>(getI32Type(), value);
-  return value.getType().isInteger(32) ? value
-                                       : Value(make<arith::TruncIOp>(getI32Type(), value));
+  return value.getType().isInteger(32) ? value : Value(make<arith::TruncIOp>(getI32Type(), value));
 }
 
 Value Emitter::toI64(Value value) {
@@ -43,8 +42,7 @@ Value Emitter::toI64(Value value) {
 }
 
 Value Emitter::toIndex(Value value) {
-  return value.getType().isIndex() ? value
-                                   : Value(make<arith::IndexCastOp>(getIndexType(), value));
+  return value.getType().isIndex() ? value : Value(make<arith::IndexCastOp>(getIndexType(), value));
 }
 
 Value Emitter::fma(Value a, Value b, Value c) { return make<LLVM::FMAOp>(a, b, c); }

@@ -27,8 +27,8 @@ void Memory::appendTypes(MLIRContext *context, SmallVectorImpl<Type> &types) {
 }
 
 Value Memory::address(Emitter &emit, Value batch, Value head, Value row) const {
-  Value element = emit.add(emit.mul(emit.toI64(batch), batchStride),
-                           emit.mul(emit.toI64(head), headStride));
+  Value element =
+      emit.add(emit.mul(emit.toI64(batch), batchStride), emit.mul(emit.toI64(head), headStride));
   element = emit.add(element, emit.mul(emit.toI64(row), rowStride));
   return emit.offset(pointer, element, type.getElementType());
 }

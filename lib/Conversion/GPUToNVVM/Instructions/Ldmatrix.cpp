@@ -13,8 +13,8 @@
 using namespace mlir;
 using namespace sfa::simt;
 
-Value sfa::simt::matrixAddress(Emitter &emit, const SharedTile &tile, Value laneRow, Value laneChunk,
-                              int64_t firstRow, int64_t firstChunk) {
+Value sfa::simt::matrixAddress(Emitter &emit, const SharedTile &tile, Value laneRow,
+                               Value laneChunk, int64_t firstRow, int64_t firstChunk) {
   Value swizzled = emit.bitXor(laneChunk, emit.bitAnd(laneRow, 7));
   Value offset = emit.add(emit.mul(laneRow, SharedTile::rowBytes), emit.mul(swizzled, 16));
   offset = emit.bitXor(offset, firstChunk % 8 * 16);
@@ -38,7 +38,7 @@ std::array<Value, 4> sfa::simt::loadMatrices(Emitter &emit, Value address, bool 
 }
 
 std::array<Value, 4> sfa::simt::loadLeft(Emitter &emit, const SharedTile &tile, Value lane,
-                                        Value firstRow, int64_t step) {
+                                         Value firstRow, int64_t step) {
   // Matrices: rows 0 to 7 and 8 to 15 of the first chunk, then of the second.
   Value row = emit.add(firstRow, emit.bitAnd(lane, 15));
   Value chunk = emit.shiftRight(lane, 4);

@@ -10,18 +10,20 @@
 #define SFA_CONVERSION_GPUTONVVM_INSTRUCTIONS_SHAREDTILE_H
 
 #include "Emitter.h"
+#include "sfa/Swizzle.h"
 
 namespace sfa::simt {
 
 /// A tile of 16-bit elements in shared memory: panels of 64 columns, each a row after the other in
-/// 128 bytes, of which the 16-byte chunk c is at c ^ (row % 8). That is the 128-byte swizzle of bulk
-/// tensor copies and warpgroup products, and keeps ldmatrix free of bank conflicts. Aligned to 1024
-/// bytes.
+/// 128 bytes, of which the 16-byte chunk c is at c ^ (row % 8). That is the 128-byte swizzle of
+/// bulk tensor copies and warpgroup products, and keeps ldmatrix free of bank conflicts. Aligned to
+/// 1024 bytes.
 struct SharedTile {
   mlir::Value base;
   int64_t rows, columns;
 
-  static constexpr int64_t panelColumns = 64, rowBytes = 128, chunkElements = 8, alignment = 1024;
+  static constexpr int64_t panelColumns = swizzle::panelColumns, rowBytes = swizzle::rowBytes,
+                           chunkElements = 8, alignment = swizzle::alignment;
   int64_t bytes() const { return rows * columns * 2; }
   int64_t panelBytes() const { return rows * rowBytes; }
 };

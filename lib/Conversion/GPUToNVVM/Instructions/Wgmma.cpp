@@ -90,7 +90,7 @@ static std::string registerList(size_t first, size_t count) {
 }
 
 void sfa::simt::emitWgmma(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> left,
-                         Value right, Type element, bool accumulates, bool rightIsTransposed) {
+                          Value right, Type element, bool accumulates, bool rightIsTransposed) {
   bool isInRegisters = left.size() == 4;
   size_t next = 2 * acc.size();
   std::string leftText = isInRegisters ? registerList(next, 4) : fmt::format("${}", next);
@@ -120,7 +120,7 @@ void sfa::simt::emitWgmmaWait(Emitter &emit, unsigned pending, MutableArrayRef<V
 }
 
 void sfa::simt::keepUntilHere(Emitter &emit, ArrayRef<Value> registers, Value always,
-                             Value anywhere) {
+                              Value anywhere) {
   // One branch for all, and an address for each: the last store to an address would be the only
   // one.
   std::string text = "{ @$0 bra.uni kept;", constraints = "b,r";

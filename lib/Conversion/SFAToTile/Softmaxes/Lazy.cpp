@@ -83,9 +83,7 @@ struct Limits {
 struct RowBuilder : ImplicitLocOpBuilder {
   using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
 
-  Value f32(float value) {
-    return arith::ConstantOp::create(*this, getF32FloatAttr(value));
-  }
+  Value f32(float value) { return arith::ConstantOp::create(*this, getF32FloatAttr(value)); }
   Value add(Value a, Value b) { return arith::AddFOp::create(*this, a, b); }
   Value sub(Value a, Value b) { return arith::SubFOp::create(*this, a, b); }
   Value mul(Value a, Value b) { return arith::MulFOp::create(*this, a, b); }
@@ -148,8 +146,8 @@ public:
                                  context.attribute(limits.raise));
   }
   Value output(ValueRange results) const override {
-    auto split = context.create<SplitSumsOp>(context.outputType, context.rowType(),
-                                             results.front());
+    auto split =
+        context.create<SplitSumsOp>(context.outputType, context.rowType(), results.front());
     return context.create<NormalizeOp>(context.outputType, split.getAcc(), split.getSums());
   }
   std::unique_ptr<SoftmaxForm> fallback() const override { return createOnlineSoftmax(context); }
@@ -290,13 +288,13 @@ Value Lazy::referenceRatio(RowBuilder &row, Value before, Value after) const {
 Lazy::State Lazy::lookAtMaxima(Value scores, State state) const {
   TileType rows = context.rowType();
   Value max = context.create<RowMaxOp>(rows, scores, state.max);
-  ResultRange found = mapRows(
-      {state.max, max}, {rows, context.flagsType()}, [&](RowBuilder &row, ValueRange in) -> Values {
-        Value factor = referenceRatio(row, in[0], in[1]);
-        Value much = row.isLess(factor, row.f32(limits.muchGrowth));
-        // A row without a reference takes the maximum of the next tile.
-        return {factor, row.either(much, row.isUnset(in[1]))};
-      });
+  ResultRange found = mapRows({state.max, max}, {rows, context.flagsType()},
+                              [&](RowBuilder &row, ValueRange in) -> Values {
+                                Value factor = referenceRatio(row, in[0], in[1]);
+                                Value much = row.isLess(factor, row.f32(limits.muchGrowth));
+                                // A row without a reference takes the maximum of the next tile.
+                                return {factor, row.either(much, row.isUnset(in[1]))};
+                              });
   state.max = max;
   state.pending = found[0];
   if (context.hasLse)
@@ -317,8 +315,7 @@ SoftmaxForm::Values Lazy::probabilities(Value scores, ValueRange values, Value i
   Values before = changed(state);
   TypeRange types = ValueRange(before).getTypes();
   ResultRange results = choose(
-      any(state.looksNext), types,
-      [&] { return changed(lookAtMaxima(scores, state)); },
+      any(state.looksNext), types, [&] { return changed(lookAtMaxima(scores, state)); },
       [&] {
         State kept = state;
         kept.pending = context.fill(1.0f, context.rowType());
@@ -336,10 +333,10 @@ SoftmaxForm::Values Lazy::probabilities(Value scores, ValueRange values, Value i
   unlessFirst(flag(false), next.isPending);
   unlessFirst(flag(true), next.looksNext);
 
-  Value probabilities = context.create<Exp2Op>(
-      context.scoreType, scores, next.max, context.attribute(context.exponent),
-      context.attribute(limits.raise),
-      limits.differenceFirst ? context.builder.getUnitAttr() : UnitAttr());
+  Value probabilities =
+      context.create<Exp2Op>(context.scoreType, scores, next.max,
+                             context.attribute(context.exponent), context.attribute(limits.raise),
+                             limits.differenceFirst ? context.builder.getUnitAttr() : UnitAttr());
   if (context.hasLse)
     next.unroundedSum = context.create<AddOp>(
         context.partialType(), next.unroundedSum,
@@ -366,12 +363,12 @@ ResultRange Lazy::raiseRows(const State &state, Value sums, Value limit) const {
                    Value partial = row.sub(sum, before);
                    Value trips = row.isGreater(partial, threshold);
                    // So that it becomes as much as one key at the reference.
-                   Value orders = row.add(row.log2(row.max(partial, threshold)),
-                                          row.f32(limits.raise));
+                   Value orders =
+                       row.add(row.log2(row.max(partial, threshold)), row.f32(limits.raise));
                    orders = row.select(row.isLess(orders, most), orders, most);
                    Value above = row.fma(orders, row.f32(1 / context.exponent), reference);
-                   Value factor = row.select(trips, referenceRatio(row, reference, above),
-                                             row.f32(1.0f));
+                   Value factor =
+                       row.select(trips, referenceRatio(row, reference, above), row.f32(1.0f));
                    return {factor, row.select(trips, above, reference)};
                  });
 }
@@ -384,9 +381,7 @@ Lazy::Raised Lazy::scaleAll(Raised at, Value sums, Value limit, Value tripped) c
         ResultRange raised = raiseRows(at.state, sums, limit);
         return {raised[0], raised[1], scaleRows(at.probabilities, raised[0])};
       },
-      [&]() -> Values {
-        return {context.fill(1.0f, rows), at.state.max, at.probabilities};
-      });
+      [&]() -> Values { return {context.fill(1.0f, rows), at.state.max, at.probabilities}; });
   Value factors = found[0];
   at.state.max = found[1];
   at.probabilities = found[2];
@@ -411,8 +406,8 @@ SoftmaxForm::Values Lazy::accumulate(Value acc, Value probabilities, Value value
   Values before = at.values();
   TypeRange types = ValueRange(before).getTypes();
   Value limit = at.state.limit;
-  Value isDue = limits.isAlwaysDue ? flag(true)
-                                   : context.create<IsDueOp>(context.builder.getI1Type());
+  Value isDue =
+      limits.isAlwaysDue ? flag(true) : context.create<IsDueOp>(context.builder.getI1Type());
   Value sums = context.create<RowSumsOfOp>(context.rowType(), acc);
   Value isPending = any(at.state.isPending);
   ResultRange results = choose(

@@ -6,11 +6,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_TARGET_CUDA_PTX_H
-#define SFA_TARGET_CUDA_PTX_H
+#ifndef SFA_TARGET_NVPTX_PTX_H
+#define SFA_TARGET_NVPTX_PTX_H
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "sfa/Target/Chip.h"
+#include "sfa/Support/Chip.h"
 
 #include <memory>
 #include <string>
@@ -21,7 +21,7 @@ class Module;
 class TargetMachine;
 } // namespace llvm
 
-namespace sfa::gpu {
+namespace sfa::nvptx {
 
 /// The LLVM module of `module`, whose operations are of the LLVM and NVVM dialects, ready for the
 /// code generator. Fails when it cannot be translated or LLVM has no NVPTX backend.
@@ -34,6 +34,6 @@ llvm::Expected<std::string> translateToPTX(llvm::Module &module, const Chip &chi
 /// The chip that the module's #nvvm.target names.
 llvm::Expected<Chip> getChip(mlir::gpu::GPUModuleOp module);
 
-} // namespace sfa::gpu
+} // namespace sfa::nvptx
 
-#endif // SFA_TARGET_CUDA_PTX_H
+#endif // SFA_TARGET_NVPTX_PTX_H

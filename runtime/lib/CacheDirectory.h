@@ -1,4 +1,4 @@
-//===- Cache.h - Bytes kept from one process to the next --------*- C++ -*-===//
+//===- CacheDirectory.h - Bytes kept from process to process ----*- C++ -*-===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_RUNTIME_LIB_CACHE_H
-#define SFA_RUNTIME_LIB_CACHE_H
+#ifndef SFA_RUNTIME_LIB_CACHEDIRECTORY_H
+#define SFA_RUNTIME_LIB_CACHEDIRECTORY_H
 
 #include <cstdint>
 #include <optional>
@@ -22,10 +22,10 @@ namespace sfa::runtime::impl {
 /// use.
 ///
 /// The checksum finds damage, not malice: the directory belongs to the user alone (mode 0700).
-class Cache {
+class CacheDirectory {
 public:
   /// An empty directory or a bound of 0 make a cache that keeps nothing.
-  Cache(std::string directory, int64_t maxBytes)
+  CacheDirectory(std::string directory, int64_t maxBytes)
       : directory(std::move(directory)), maxBytes(maxBytes) {}
 
   /// The bytes of a key; nothing where there is no entry that can be trusted.
@@ -50,4 +50,4 @@ private:
 
 } // namespace sfa::runtime::impl
 
-#endif // SFA_RUNTIME_LIB_CACHE_H
+#endif // SFA_RUNTIME_LIB_CACHEDIRECTORY_H

@@ -1,4 +1,4 @@
-//===- Runtime.h - Load and launch compiled programs (C++) ------*- C++ -*-===//
+//===- runtime.hpp - Load and launch compiled programs (C++) ----*- C++ -*-===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -20,8 +20,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_RUNTIME_CXX_H
-#define SFA_RUNTIME_CXX_H
+#ifndef SFA_RUNTIME_HPP
+#define SFA_RUNTIME_HPP
 
 #include "sfa/runtime.h"
 
@@ -294,4 +294,4 @@ private:
 
 } // namespace sfa::runtime
 
-#endif // SFA_RUNTIME_CXX_H
+#endif // SFA_RUNTIME_HPP

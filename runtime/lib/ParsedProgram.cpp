@@ -1,4 +1,4 @@
-//===- Program.cpp - A compiled program in memory -------------------------===//
+//===- ParsedProgram.cpp - A compiled program in memory -------------------===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Program.h"
+#include "ParsedProgram.h"
 
 #include <fmt/format.h>
 
@@ -63,19 +63,20 @@ std::string sfa::runtime::impl::toString(const int64_t *shape, int32_t rank) {
   return fmt::format("[{}]", fmt::join(shape, shape + rank, ", "));
 }
 
-std::string Chip::name() const {
+std::string Architecture::name() const {
   return fmt::format("sm_{}{}{}", major, minor, isExact ? "a" : "");
 }
 
-const BufferType &Program::buffer(size_t index) const {
+const BufferType &ParsedProgram::buffer(size_t index) const {
   if (index < arguments.size())
     return arguments[index];
   index -= arguments.size();
   return index < results.size() ? results[index] : temporaries[index - results.size()];
 }
 
-void sfa::runtime::impl::replaceImage(Program &program, Chip chip, Image image) {
-  program.chip = chip;
-  program.chipName = chip.name();
+void sfa::runtime::impl::replaceImage(ParsedProgram &program, Architecture architecture,
+                                      Image image) {
+  program.architecture = architecture;
+  program.chipName = architecture.name();
   program.image = std::move(image);
 }

@@ -1,4 +1,4 @@
-//===- Program.h - Compile a function to a program of GPU kernels ---*- C++ -*- ===//
+//===- CompiledProgram.h - Compile a function to GPU kernels --------*- C++ -*- ===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -6,20 +6,20 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_TARGET_CUDA_PROGRAM_H
-#define SFA_TARGET_CUDA_PROGRAM_H
+#ifndef SFA_TARGET_CUDA_COMPILEDPROGRAM_H
+#define SFA_TARGET_CUDA_COMPILEDPROGRAM_H
 
 #include "mlir/IR/BuiltinOps.h"
-#include "sfa/Target/Chip.h"
+#include "sfa/Support/Chip.h"
 #include "llvm/Support/JSON.h"
 
 #include <string>
 
-namespace sfa::gpu {
+namespace sfa::cuda {
 
 /// A function of sfa operations as the runtime takes it: kernels, and the launches that make the
 /// function's results from its arguments.
-struct Program {
+struct CompiledProgram {
   /// The document of docs/program-format.md, with the kernels as PTX.
   llvm::json::Object document;
   /// The same kernels.
@@ -30,9 +30,9 @@ struct Program {
 
 /// Compiles the function `entry` of `module` for `chip`. The module is not changed. Fails with all
 /// diagnostics of the compiler as the message.
-llvm::Expected<Program> compileProgram(mlir::ModuleOp module, llvm::StringRef entry,
-                                       const Chip &chip);
+llvm::Expected<CompiledProgram> compileProgram(mlir::ModuleOp module, llvm::StringRef entry,
+                                               const Chip &chip);
 
-} // namespace sfa::gpu
+} // namespace sfa::cuda
 
-#endif // SFA_TARGET_CUDA_PROGRAM_H
+#endif // SFA_TARGET_CUDA_COMPILEDPROGRAM_H

@@ -1,4 +1,4 @@
-//===- Cache.cpp - Bytes kept from one process to the next ----------------===//
+//===- CacheDirectory.cpp - Bytes kept from process to process ------------===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Cache.h"
+#include "CacheDirectory.h"
 
 #include "Bytes.h"
 #include "Error.h"
@@ -127,12 +127,12 @@ bool isBefore(const timespec &left, const timespec &right) {
 
 } // namespace
 
-std::string Cache::pathOf(std::string_view key) const {
+std::string CacheDirectory::pathOf(std::string_view key) const {
   XXH128_hash_t hash = XXH3_128bits(key.data(), key.size());
   return fmt::format("{}/{:016x}{:016x}{}", directory, hash.high64, hash.low64, entrySuffix);
 }
 
-std::optional<std::string> Cache::get(std::string_view key) const {
+std::optional<std::string> CacheDirectory::get(std::string_view key) const {
   if (isOff())
     return std::nullopt;
   // Not blocking, in case it is a pipe.
@@ -156,7 +156,7 @@ std::optional<std::string> Cache::get(std::string_view key) const {
   return bytes;
 }
 
-bool Cache::write(std::string_view key, std::string_view bytes) const {
+bool CacheDirectory::write(std::string_view key, std::string_view bytes) const {
   std::string temporary = fmt::format("{}/{}XXXXXX", directory, temporaryPrefix);
   int descriptor = mkostemp(temporary.data(), O_CLOEXEC);
   if (descriptor < 0 && errno == ENOENT && makeDirectories(directory)) {
@@ -182,7 +182,7 @@ bool Cache::write(std::string_view key, std::string_view bytes) const {
   return false;
 }
 
-void Cache::evict(const std::string &newest) const {
+void CacheDirectory::evict(const std::string &newest) const {
   struct Entry {
     std::string path;
     timespec lastUse;
@@ -227,7 +227,7 @@ void Cache::evict(const std::string &newest) const {
   }
 }
 
-void Cache::put(std::string_view key, std::string_view bytes) const {
+void CacheDirectory::put(std::string_view key, std::string_view bytes) const {
   if (isOff() || sizeof(Header) + key.size() + bytes.size() > static_cast<uint64_t>(maxBytes))
     return;
   if (!write(key, bytes))
@@ -240,7 +240,7 @@ void Cache::put(std::string_view key, std::string_view bytes) const {
 //===----------------------------------------------------------------------===//
 
 struct sfa_cache {
-  Cache cache;
+  CacheDirectory cache;
 };
 
 static void requireKey(const char *function, const sfa_cache *cache, const void *key, size_t size) {
@@ -254,7 +254,7 @@ sfa_status sfa_cache_open(const char *directory, int64_t maxBytes, sfa_cache **c
     requireNotNull(cache, "sfa_cache_open", "cache");
     std::string path = directory ? directory : knobs::cacheDirectory();
     int64_t bound = maxBytes < 0 ? knobs::cacheBytes() : maxBytes;
-    *cache = new sfa_cache{Cache(std::move(path), bound)};
+    *cache = new sfa_cache{CacheDirectory(std::move(path), bound)};
   });
 }
 

@@ -1,4 +1,4 @@
-//===- Program.h - A compiled program in memory -----------------*- C++ -*-===//
+//===- ParsedProgram.h - A compiled program in memory -----------*- C++ -*-===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -11,9 +11,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_RUNTIME_LIB_PROGRAM_H
-#define SFA_RUNTIME_LIB_PROGRAM_H
+#ifndef SFA_RUNTIME_LIB_PARSEDPROGRAM_H
+#define SFA_RUNTIME_LIB_PARSEDPROGRAM_H
 
+#include "sfa/Swizzle.h"
 #include "sfa/runtime.h"
 
 #include <string>
@@ -38,8 +39,8 @@ constexpr int64_t maxGrid[3] = {2147483647, 65535, 65535};
 constexpr int64_t maxBox = 256;
 /// Of all heads of a box, so that it stays small in shared memory.
 constexpr int64_t maxBoxRows = 256;
-/// The span of the swizzle, which a row of a box must not exceed.
-constexpr int64_t maxBoxRowBytes = 128;
+/// What a row of a box must not exceed.
+constexpr int64_t maxBoxRowBytes = swizzle::rowBytes;
 
 const char *typeName(int32_t dtype);
 int64_t typeBytes(int32_t dtype);
@@ -79,9 +80,11 @@ std::string toString(const BufferType &type);
 /// "[1, 16, 4096, 128]".
 std::string toString(const int64_t *shape, int32_t rank);
 
-struct TensorMapBox {
+/// What a tensor map of a launch is made of: a memory, and the box that each copy takes of it.
+struct TensorMapSource {
   /// The position in `memories` of the launch.
   int32_t memory;
+  /// Of the box.
   uint32_t rows, columns, heads;
 };
 
@@ -96,12 +99,12 @@ struct Launch {
   std::vector<int32_t> memories;
   /// Positions in `memories`: buffers of rank 4 whose strides are multiples of 16 bytes.
   std::vector<int32_t> aligned;
-  std::vector<TensorMapBox> tensorMaps;
+  std::vector<TensorMapSource> tensorMaps;
 };
 
 /// What a program is compiled for. "sm_90a" runs on capability 9.0 only; "sm_80" as PTX on 8.0 and
 /// later, as machine code on 8.0 to 8.9.
-struct Chip {
+struct Architecture {
   int32_t major = 0, minor = 0;
   bool isExact = false;
 
@@ -113,10 +116,11 @@ struct Image {
   std::string bytes;
 };
 
-struct Program {
+/// A program as its document describes it, read and checked. On a device it is a LoadedProgram.
+struct ParsedProgram {
   std::string compiler;
-  Chip chip;
-  /// chip.name(), for those who ask.
+  Architecture architecture;
+  /// architecture.name(), for those who ask: the `chip` of the document.
   std::string chipName;
   Image image;
   std::vector<BufferType> arguments, results, temporaries;
@@ -127,14 +131,14 @@ struct Program {
 };
 
 /// Reads and checks a document; fails with SFA_ERROR_INVALID_PROGRAM.
-Program readProgram(std::string_view document);
+ParsedProgram readProgram(std::string_view document);
 
 /// The document of a program.
-std::string writeProgram(const Program &program);
+std::string writeProgram(const ParsedProgram &program);
 
-/// Replaces the image by another form of the same code, for `chip`.
-void replaceImage(Program &program, Chip chip, Image image);
+/// Replaces the image by another form of the same code, for `architecture`.
+void replaceImage(ParsedProgram &program, Architecture architecture, Image image);
 
 } // namespace sfa::runtime::impl
 
-#endif // SFA_RUNTIME_LIB_PROGRAM_H
+#endif // SFA_RUNTIME_LIB_PARSEDPROGRAM_H

@@ -1,4 +1,4 @@
-//===- Program.cpp - Compile a function to a program of GPU kernels ----------- ===//
+//===- CompiledProgram.cpp - Compile a function to GPU kernels ---------------- ===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "sfa/Target/CUDA/Program.h"
+#include "sfa/Target/CUDA/CompiledProgram.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -16,7 +16,8 @@
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "sfa/Passes.h"
-#include "sfa/Target/CUDA/PTX.h"
+#include "sfa/Swizzle.h"
+#include "sfa/Target/NVPTX/PTX.h"
 #include "sfa/Version.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -25,11 +26,11 @@
 
 using namespace mlir;
 using namespace sfa;
-using namespace sfa::gpu;
+using namespace sfa::cuda;
 
 namespace json = llvm::json;
 
-std::string Program::toJson() const {
+std::string CompiledProgram::toJson() const {
   std::string text;
   llvm::raw_string_ostream(text) << json::Value(json::Object(document));
   return text;
@@ -42,9 +43,9 @@ std::string Program::toJson() const {
 namespace {
 
 /// Reads the launches of a function: straight-line code over buffers.
-class ProgramBuilder {
+class DocumentBuilder {
 public:
-  explicit ProgramBuilder(func::FuncOp function) : function(function) {}
+  explicit DocumentBuilder(func::FuncOp function) : function(function) {}
   llvm::Error build(json::Object &document);
 
 private:
@@ -63,7 +64,7 @@ private:
   llvm::Expected<json::Value> extent(Value size);
   llvm::Expected<json::Value> dimension(Value memory, int64_t dim);
   llvm::Expected<json::Object> describe(Value memory);
-  llvm::Error addLaunch(::mlir::gpu::LaunchFuncOp launch);
+  llvm::Error addLaunch(gpu::LaunchFuncOp launch);
 
   func::FuncOp function;
   llvm::DenseMap<Value, int64_t> buffers;
@@ -72,7 +73,7 @@ private:
 
 } // namespace
 
-llvm::Expected<json::Value> ProgramBuilder::dimension(Value memory, int64_t dim) {
+llvm::Expected<json::Value> DocumentBuilder::dimension(Value memory, int64_t dim) {
   memory = getRoot(memory);
   auto type = cast<MemRefType>(memory.getType());
   if (!type.isDynamicDim(dim))
@@ -84,7 +85,7 @@ llvm::Expected<json::Value> ProgramBuilder::dimension(Value memory, int64_t dim)
   return refuse(memory.getDefiningOp(), "is not supported in a function that runs on a GPU");
 }
 
-llvm::Expected<json::Value> ProgramBuilder::expression(Value size) {
+llvm::Expected<json::Value> DocumentBuilder::expression(Value size) {
   APInt constant;
   if (matchPattern(size, m_ConstantInt(&constant)))
     return json::Value(constant.getSExtValue());
@@ -110,7 +111,7 @@ llvm::Expected<json::Value> ProgramBuilder::expression(Value size) {
   return llvm::createStringError("a size is given by a scalar argument");
 }
 
-llvm::Expected<json::Value> ProgramBuilder::extent(Value size) {
+llvm::Expected<json::Value> DocumentBuilder::extent(Value size) {
   auto sum = size.getDefiningOp<arith::AddIOp>();
   if (!sum)
     return expression(size);
@@ -124,7 +125,7 @@ llvm::Expected<json::Value> ProgramBuilder::extent(Value size) {
   return json::Value(json::Object{{"sum", std::move(terms)}});
 }
 
-llvm::Expected<json::Object> ProgramBuilder::describe(Value memory) {
+llvm::Expected<json::Object> DocumentBuilder::describe(Value memory) {
   auto type = cast<MemRefType>(memory.getType());
   std::string element;
   llvm::raw_string_ostream stream(element);
@@ -148,7 +149,7 @@ llvm::Expected<json::Object> ProgramBuilder::describe(Value memory) {
   return json::Object{{"type", element}, {"shape", std::move(shape)}};
 }
 
-llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
+llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
   json::Array grid, memories, aligned, maps;
   for (Value blocks : {launch.getGridSizeX(), launch.getGridSizeY(), launch.getGridSizeZ()}) {
     llvm::Expected<json::Value> size = extent(blocks);
@@ -166,7 +167,7 @@ llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
     for (int64_t i = 0; i < triples.size(); i += 3)
       maps.push_back(json::Object{{"memory", triples[i]},
                                   {"box_rows", triples[i + 1]},
-                                  {"box_columns", 64},
+                                  {"box_columns", swizzle::panelColumns},
                                   {"box_heads", triples[i + 2]}});
   if (auto positions = launch->getAttrOfType<DenseI64ArrayAttr>(alignedAttrName))
     for (int64_t position : positions.asArrayRef())
@@ -186,7 +187,7 @@ llvm::Error ProgramBuilder::addLaunch(::mlir::gpu::LaunchFuncOp launch) {
   return llvm::Error::success();
 }
 
-llvm::Error ProgramBuilder::build(json::Object &document) {
+llvm::Error DocumentBuilder::build(json::Object &document) {
   if (!function.getBody().hasOneBlock())
     return llvm::createStringError("a function that runs on a GPU has to be straight-line code");
   Block &body = function.getBody().front();
@@ -218,7 +219,7 @@ llvm::Error ProgramBuilder::build(json::Object &document) {
       if (!buffers.contains(allocation))
         if (llvm::Error error = add(allocation, temporaries))
           return error;
-    } else if (auto launch = dyn_cast<::mlir::gpu::LaunchFuncOp>(op)) {
+    } else if (auto launch = dyn_cast<gpu::LaunchFuncOp>(op)) {
       if (llvm::Error error = addLaunch(launch))
         return error;
     } else if (!isa<memref::CastOp, memref::DimOp>(op) &&
@@ -237,8 +238,8 @@ llvm::Error ProgramBuilder::build(json::Object &document) {
 // Compilation
 //===----------------------------------------------------------------------===//
 
-llvm::Expected<Program> sfa::gpu::compileProgram(ModuleOp module, StringRef entry,
-                                                 const Chip &chip) {
+llvm::Expected<CompiledProgram> sfa::cuda::compileProgram(ModuleOp module, StringRef entry,
+                                                          const Chip &chip) {
   MLIRContext *context = module.getContext();
   DialectRegistry registry;
   registerDialects(registry);
@@ -277,15 +278,15 @@ llvm::Expected<Program> sfa::gpu::compileProgram(ModuleOp module, StringRef entr
   if (failed(manager.run(*lowered)) || failed(verify(*lowered)))
     return fail("the compiler failed");
 
-  Program program;
+  CompiledProgram program;
   program.document = json::Object{{"format", "flashsfa-program"},
                                   {"version", 3},
                                   {"compiler", SFA_VERSION},
                                   {"chip", chip.name}};
   if (llvm::Error error =
-          ProgramBuilder(lowered->lookupSymbol<func::FuncOp>(entry)).build(program.document))
+          DocumentBuilder(lowered->lookupSymbol<func::FuncOp>(entry)).build(program.document))
     return error;
-  for (auto kernels : lowered->getOps<::mlir::gpu::GPUModuleOp>()) {
+  for (auto kernels : lowered->getOps<gpu::GPUModuleOp>()) {
     llvm::LLVMContext llvmContext;
     auto translated = translateToLLVM(kernels, chip, llvmContext);
     if (!translated)

@@ -6,8 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_TARGET_CHIP_H
-#define SFA_TARGET_CHIP_H
+#ifndef SFA_SUPPORT_CHIP_H
+#define SFA_SUPPORT_CHIP_H
 
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
@@ -42,4 +42,4 @@ struct Chip {
 
 } // namespace sfa
 
-#endif // SFA_TARGET_CHIP_H
+#endif // SFA_SUPPORT_CHIP_H

@@ -1,0 +1,30 @@
+//===- Swizzle.h - The 128-byte swizzle of shared memory --------*- C++ -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The sizes that tensor maps, which the runtime makes, and kernels, which the compiler makes, have
+// to agree on. Of no use to those who launch programs, so it is not installed.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_SWIZZLE_H
+#define SFA_SWIZZLE_H
+
+#include <cstdint>
+
+namespace sfa::swizzle {
+
+/// The span of the swizzle, which a row of a panel in shared memory has.
+inline constexpr int64_t rowBytes = 128;
+/// Columns of a panel of 16-bit elements, which is what one box of a tensor map fills.
+inline constexpr int64_t panelColumns = rowBytes / 2;
+/// In bytes: the pattern repeats after eight rows, and panels begin where it does.
+inline constexpr int64_t alignment = 8 * rowBytes;
+
+} // namespace sfa::swizzle
+
+#endif // SFA_SWIZZLE_H

@@ -32,7 +32,7 @@ def GPU_ScoreOpInterface : OpInterface<"ScoreOpInterface"> {
     InterfaceMethod<[{
         Emits the scores, a tile of `type`, of `operands`: tiles in shared memory, or the left operand in registers. A product
         of an asynchronous engine is issued and waited for, so that a pass can pull the two apart; a synchronous one gives the
-        scores.
+        scores. When it does, all lanes of a warp have read their elements: the first lane gives tiles back for all of them.
       }], "::mlir::Value", "emitScores",
       (ins "::mlir::OpBuilder &":$builder, "::mlir::ValueRange":$operands, "::sfa::tile::TileType":$type, "bool":$isAsynchronous)>
   ];

@@ -36,10 +36,11 @@ def require(condition, message):
 
 class Run:
     """Counts the cases of one group. count and seed are for random cases, tools is the folder of an unpacked
-    archive or None. Of share (i, n) every n-th case runs here, the others in other processes."""
+    archive or None, programs that of programs made beforehand or None. Of share (i, n) every n-th case runs here, the
+    others in other processes."""
 
-    def __init__(self, count, seed, tools=None, share=(0, 1)):
-        self.count, self.seed, self.tools, self.share = count, seed, tools, share
+    def __init__(self, count, seed, tools=None, share=(0, 1), programs=None):
+        self.count, self.seed, self.tools, self.share, self.programs = count, seed, tools, share, programs
         self.passed, self.failures, self.notes, self.number = 0, [], [], -1
 
     def case(self, name, function, *arguments, **options):

@@ -1,7 +1,7 @@
 """All tests that need a GPU; scripts/gpu-test.sh runs this.
 
     python python/tests/gpu/run.py [--only GROUP,...] [--chips sm_90a,sm_80] [--jobs N] [--count N] [--seed N]
-        [--tools DIR]
+        [--tools DIR] [--programs DIR]
 
 Groups that depend on the chip run once for each: the one of the device, and sm_80, whose PTX runs on
 all later GPUs. Processes share the cases of most groups, since the driver assembles one kernel at a
@@ -31,6 +31,7 @@ def parse():
                         "together")
     parser.add_argument("--seed", type=int, default=None, help="of the random configurations")
     parser.add_argument("--tools", metavar="DIR", help="an unpacked archive, for the group tools")
+    parser.add_argument("--programs", metavar="DIR", help="what scripts/gpu-test-programs.sh has made, for the group programs")
     parser.add_argument("--list", action="store_true", help="print the groups")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--share", type=int, default=0, help=argparse.SUPPRESS)
@@ -54,6 +55,7 @@ def load_groups():
     import sequences  # noqa: F401
     import execution  # noqa: F401
     import tools  # noqa: F401
+    import programs  # noqa: F401
     from harness import GROUPS
     return GROUPS
 
@@ -65,7 +67,8 @@ def work(options):
     from harness import Run
     for name in options.only.split(","):
         share = (options.share, options.jobs) if groups[name][2] else (0, 1)
-        run, start = Run(options.count, options.seed, options.tools, share), time.perf_counter()
+        run = Run(options.count, options.seed, options.tools, share, options.programs)
+        start = time.perf_counter()
         try:
             groups[name][0](run)
             torch.cuda.synchronize()
@@ -94,7 +97,8 @@ def run_share(chip, names, share, options):
             [sys.executable, os.path.abspath(__file__), "--worker", "--only", ",".join(names),
              "--count", str(options.count), "--seed", str(options.seed),
              "--jobs", str(options.jobs), "--share", str(share),
-             *(("--tools", options.tools) if options.tools else ())],
+             *(("--tools", options.tools) if options.tools else ()),
+             *(("--programs", options.programs) if options.programs else ())],
             stdout=subprocess.PIPE, text=True, env={**os.environ, "SFA_CHIP": chip})
         lines = queue.Queue()
 

@@ -43,6 +43,10 @@ inline OperandType getOperandType(mlir::Type shared) {
                           tile.getElementType());
 }
 
+/// Marks operations that no pattern turns into instructions yet.
+template <class ConcreteOp>
+class NotLoweredYet : public mlir::OpTrait::TraitBase<ConcreteOp, NotLoweredYet> {};
+
 } // namespace sfa::simt
 
 #define GET_OP_CLASSES

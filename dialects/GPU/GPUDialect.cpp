@@ -55,10 +55,11 @@ LogicalResult SharedType::verify(function_ref<InFlightDiagnostic()> emitError,
                        << elementType;
   if (form != TileForm::Swizzled)
     return success();
-  if (shape.size() != 2 || elementType.getIntOrFloatBitWidth() != 16 ||
-      shape[1] % swizzle::panelColumns)
+  int64_t bytes = elementType.getIntOrFloatBitWidth() / 8;
+  if (shape.size() != 2 || bytes > 2 || shape[1] * bytes % swizzle::rowBytes != 0)
     return emitError() << "a swizzled tile has rows of 16-bit elements and a multiple of "
-                       << swizzle::panelColumns << " columns";
+                       << swizzle::panelColumns << " columns, or of 8-bit elements and a multiple of "
+                       << swizzle::rowBytes;
   return success();
 }
 
@@ -110,27 +111,67 @@ void SharedType::print(AsmPrinter &printer) const {
 //===----------------------------------------------------------------------===//
 
 LogicalResult RingType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t stages,
-                               SharedType) {
+                               SharedType, int64_t copies) {
   if (stages < 1)
     return emitError() << "a ring has at least one place, given are " << stages;
+  if (copies < 1 || copies > 32)
+    return emitError() << "there are " << copies << " rings, one for each of several warps; a block "
+                       << "has 1 to 32";
   return success();
 }
 
+/// `<2 of 128x64xbf16, swizzled>`, or `<8 x 2 of ...>` for eight of them.
 Type RingType::parse(AsmParser &parser) {
   SMLoc loc = parser.getCurrentLocation();
-  int64_t stages = 0;
-  if (parser.parseLess() || parser.parseInteger(stages) || parser.parseKeyword("of"))
+  int64_t stages = 0, copies = 1;
+  if (parser.parseLess() || parser.parseInteger(stages))
+    return {};
+  if (succeeded(parser.parseOptionalKeyword("x"))) {
+    copies = stages;
+    if (parser.parseInteger(stages))
+      return {};
+  }
+  if (parser.parseKeyword("of"))
     return {};
   FailureOr<SharedType> tile = parseTile(parser);
   if (failed(tile) || parser.parseGreater())
     return {};
-  return parser.getChecked<RingType>(loc, parser.getContext(), stages, *tile);
+  return parser.getChecked<RingType>(loc, parser.getContext(), stages, *tile, copies);
 }
 
 void RingType::print(AsmPrinter &printer) const {
-  printer << "<" << getStages() << " of ";
+  printer << "<";
+  if (getCopies() != 1)
+    printer << getCopies() << " x ";
+  printer << getStages() << " of ";
   printTile(printer, getTile());
   printer << ">";
+}
+
+LogicalResult ColumnsType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t size,
+                                  Type elementType) {
+  if (size < 8 || size % 8 != 0 || !elementType.isF32())
+    return emitError() << "numbers of columns are f32 for a multiple of 8 columns, given are "
+                       << size << " of " << elementType;
+  return success();
+}
+
+Type ColumnsType::parse(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  SmallVector<int64_t> shape;
+  Type elementType;
+  if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+      parser.parseType(elementType) || parser.parseGreater())
+    return {};
+  if (shape.size() != 1) {
+    parser.emitError(loc) << "numbers of columns have one dimension, given are " << shape.size();
+    return {};
+  }
+  return parser.getChecked<ColumnsType>(loc, parser.getContext(), shape[0], elementType);
+}
+
+void ColumnsType::print(AsmPrinter &printer) const {
+  printer << "<" << getSize() << "x" << getElementType() << ">";
 }
 
 LogicalResult OperandType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows,

@@ -29,9 +29,16 @@ def GPU_Dialect : Dialect {
     units leave their results. A row vector has the same number in the four lanes of a row, or a part of it in each where it is
     `partial`. An `i1` is one for each warp.
 
+    Inside `sfa_gpu.each_group` a fragment belongs to the warps of one group: where a group is one warp, that warp owns all of its
+    rows. A tile that has fewer than 16 rows for a warp is no fragment of matrix units; its rows are spread over the lanes of
+    a warp by columns.
+
     A *ring* holds tiles in shared memory, `stages` of them. One role fills its places and another reads them. A *position*
     names the place that is next, and carries the parity of the barriers of that place. A *point* is a point of the
     kernel's grid: a batch, a head and a tile of query rows.
+
+    An operation whose page says that it is not lowered yet can be written, verified and printed; `convert-sfa-gpu-to-nvvm`
+    refuses it.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect",
@@ -58,7 +65,7 @@ def GPU_SharedType : GPU_Type<"Shared", "shared"> {
 
     | form | layout |
     |---|---|
-    | `swizzled` | panels of 64 columns of 16 bits, each row after row in 128 bytes, of which the 16-byte chunk c is at `c ^ (row % 8)`: the 128-byte swizzle of bulk tensor copies and of matrix units |
+    | `swizzled` | panels of 64 columns of 16 bits, or of 128 columns of 8 bits, each row after row in 128 bytes, of which the 16-byte chunk c is at `c ^ (row % 8)`: the 128-byte swizzle of bulk tensor copies and of matrix units |
     | `linear` | row after row |
     | `feature_major` | column after column |
 
@@ -78,8 +85,33 @@ def GPU_SharedType : GPU_Type<"Shared", "shared"> {
 
 def GPU_RingType : GPU_Type<"Ring", "ring"> {
   let summary = "places for tiles in shared memory, used one after the other";
-  let description = "Example: `!sfa_gpu.ring<2 of 128x64xbf16, swizzled>` has places for two tiles.";
-  let parameters = (ins "int64_t":$stages, "SharedType":$tile);
+  let description = [{
+    `!sfa_gpu.ring<2 of 128x64xbf16, swizzled>` has places for two tiles. `!sfa_gpu.ring<8 x 2 of 64x128xbf16, swizzled>` is eight
+    such rings, one for each of eight warps or groups of warps; `sfa_gpu.ring_of` gives one of them. Each has barriers and positions of
+    its own, so its warp waits for nobody but those that fill its places.
+  }];
+  let parameters = (ins "int64_t":$stages, "SharedType":$tile, "int64_t":$copies);
+  let builders = [
+    TypeBuilder<(ins "int64_t":$stages, "SharedType":$tile), [{
+      return $_get($_ctxt, stages, tile, /*copies=*/1);
+    }]>
+  ];
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The type of one of the rings.
+    RingType getOne() const { return get(getContext(), getStages(), getTile()); }
+  }];
+}
+
+def GPU_ColumnsType : GPU_Type<"Columns", "columns"> {
+  let summary = "one number for each column of a fragment";
+  let description = [{
+    A thread has the numbers of the columns of which it has elements. `!sfa_gpu.columns<64xf32>` goes with fragments of 64 columns, as
+    `!sfa_tile.tile<128xf32>`, a row vector, goes with fragments of 128 rows. `sfa_gpu.load_shared` loads it, and
+    `sfa_gpu.map_elements` reads it.
+  }];
+  let parameters = (ins "int64_t":$size, "::mlir::Type":$elementType);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }

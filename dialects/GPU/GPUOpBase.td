@@ -16,6 +16,16 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 
 class GPU_Op<string mnemonic, list<Trait> traits = []> : Op<GPU_Dialect, mnemonic, traits>;
 
+/// An operation that `convert-sfa-gpu-to-nvvm` refuses, since no pattern turns it into instructions yet.
+def GPU_NotLoweredYet : NativeOpTrait<"NotLoweredYet"> {
+  let cppNamespace = "::sfa::simt";
+}
+
+/// One ring, not one for each of several warps.
+def GPU_OneRing : Type<CPred<"::llvm::isa<::sfa::simt::RingType>($_self) && "
+                             "::llvm::cast<::sfa::simt::RingType>($_self).getCopies() == 1">,
+                       "one ring ('sfa_gpu.ring_of' gives that of a warp)", "::sfa::simt::RingType">;
+
 /// A place of a ring is named by a position, or by its number (i32) where no barriers guard it.
 def GPU_Place : AnyTypeOf<[GPU_PositionType, I32], "position or number of a place">;
 /// What a matrix unit takes as its left operand.

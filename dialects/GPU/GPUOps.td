@@ -9,6 +9,9 @@
 #ifndef DIALECTS_GPU_GPUOPS_TD
 #define DIALECTS_GPU_GPUOPS_TD
 
+include "dialects/GPU/GPUCodeOps.td"
+include "dialects/GPU/GPUFragmentOps.td"
+include "dialects/GPU/GPUGroupOps.td"
 include "dialects/GPU/GPUProductOps.td"
 include "dialects/GPU/GPURingOps.td"
 include "dialects/GPU/GPUStructureOps.td"

@@ -20,7 +20,8 @@ include "dialects/GPU/GPUOpBase.td"
 def GPU_DotOp : GPU_Op<"dot", [MemoryEffects<[MemRead]>]> {
   let summary = "a b^T on the matrix units of a warp";
   let description = [{
-    The rows of both operands are contiguous in shared memory. f32 accumulation.
+    The rows of both operands are contiguous in shared memory. f32 accumulation. Of 8-bit integers the sums are integers, and the
+    result has them as f32 (exact up to 2^24); such products are not lowered yet.
 
     Example:
 
@@ -67,7 +68,7 @@ def GPU_IssueDotOp : GPU_Op<"issue_dot", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "start a b^T on the matrix units of a warpgroup";
   let description = [{
     The result takes the registers of `reuse`, whose value nobody reads any more. The operands have to stay as they are
-    until the product has been waited for.
+    until the product has been waited for. 8-bit integers are those of `sfa_gpu.dot`.
 
     Example:
 
@@ -91,7 +92,8 @@ def GPU_IssueAccumulateOp : GPU_Op<"issue_accumulate", [
   let summary = "start acc + a b on the matrix units of a warpgroup";
   let description = [{
     As `sfa_gpu.accumulate`. The result takes the registers of the accumulator. The registers of the left operand have to stay
-    as they are until the product has been waited for; `sfa_gpu.keep` behind the wait says so to the assembler.
+    as they are until the product has been waited for; `sfa_gpu.keep` behind the wait says so to the assembler. A left operand in
+    shared memory is not lowered yet.
 
     Example:
 
@@ -100,7 +102,7 @@ def GPU_IssueAccumulateOp : GPU_Op<"issue_accumulate", [
       : !sfa_tile.tile<128x64xf32>, !sfa_gpu.operand<128x128xbf16>, !sfa_gpu.shared<128x64xbf16, swizzled>
     ```
   }];
-  let arguments = (ins Tile_Matrix:$acc, GPU_OperandType:$left, GPU_SharedType:$right);
+  let arguments = (ins Tile_Matrix:$acc, GPU_Left:$left, GPU_SharedType:$right);
   let results = (outs GPU_PendingType:$result);
   let assemblyFormat = [{
     $acc `,` $left `,` $right attr-dict `:` qualified(type($acc)) `,` qualified(type($left)) `,` qualified(type($right))

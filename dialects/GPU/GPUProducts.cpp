@@ -33,6 +33,9 @@ static Factor getFactor(Type type) {
 static LogicalResult verifyDot(Operation *op, Type leftType, Type rightType,
                                tile::TileType result) {
   Factor left = getFactor(leftType), right = getFactor(rightType);
+  if (!left.element.isF16() && !left.element.isBF16() && !left.element.isInteger(8))
+    return op->emitOpError() << "multiplies " << leftType
+                             << "; matrix units take f16, bf16 or i8";
   if (left.element != right.element || left.columns != right.columns)
     return op->emitOpError() << "multiplies " << leftType << " with the transpose of " << rightType
                              << "; they need the same elements and number of columns";
@@ -47,6 +50,8 @@ static LogicalResult verifyDot(Operation *op, Type leftType, Type rightType,
 static LogicalResult verifyAccumulate(Operation *op, tile::TileType acc, Type leftType,
                                       SharedType right) {
   Factor left = getFactor(leftType);
+  if (!right.getElementType().isF16() && !right.getElementType().isBF16())
+    return op->emitOpError() << "multiplies with " << right << "; here matrix units take f16 or bf16";
   bool isRounded = isa<tile::TileType>(leftType);
   if ((!isRounded && left.element != right.getElementType()) || left.columns != right.getRows())
     return op->emitOpError() << "multiplies " << leftType << " with " << right
@@ -58,6 +63,15 @@ static LogicalResult verifyAccumulate(Operation *op, tile::TileType acc, Type le
                              << right << " has " << left.rows << " rows and " << right.getColumns()
                              << " columns, or " << tile::sumColumns << " more for row sums";
   return success();
+}
+
+/// Diagnoses a product under way in groups that are no warpgroups.
+static LogicalResult verifyWarpgroup(Operation *op) {
+  auto group = op->getParentOfType<EachGroupOp>();
+  if (!group || group.getWarps() % 4 == 0)
+    return success();
+  return op->emitOpError() << "is a product of a warpgroup in groups of " << group.getWarps()
+                           << " warps; allowed are multiples of 4";
 }
 
 LogicalResult DotOp::verify() {
@@ -73,10 +87,14 @@ LogicalResult IssueDotOp::verify() {
   if (getReuse() && getReuse().getType() != result)
     return emitOpError() << "reuses the registers of " << getReuse().getType() << " for " << result
                          << "; the two have to be of one type";
+  if (failed(verifyWarpgroup(*this)))
+    return failure();
   return verifyDot(*this, getLeft().getType(), getRight().getType(), result);
 }
 
 LogicalResult IssueAccumulateOp::verify() {
+  if (failed(verifyWarpgroup(*this)))
+    return failure();
   return verifyAccumulate(*this, getAcc().getType(), getLeft().getType(), getRight().getType());
 }
 

@@ -15,7 +15,7 @@ include "dialects/GPU/GPUOpBase.td"
 // Rings
 //===----------------------------------------------------------------------===//
 
-def GPU_RingOp : GPU_Op<"ring", [MemoryEffects<[MemAlloc]>]> {
+def GPU_RingOp : GPU_Op<"ring", [AttrSizedOperandSegments, MemoryEffects<[MemAlloc]>]> {
   let summary = "places for tiles in shared memory";
   let description = [{
     With `guarded by W writers, R readers` each place has two barriers (mbarriers): the bytes of copies arrive on *full*, which W
@@ -23,7 +23,12 @@ def GPU_RingOp : GPU_Op<"ring", [MemoryEffects<[MemAlloc]>]> {
     meet at barriers of the block.
 
     `ones` puts a panel of ones behind each tile, which the product reads for the columns of row sums (`sfa_tile.accumulate`).
-    `same_places %other` gives the ring the memory of another one, and barriers of its own.
+    `same_places %other` gives the ring the memory of another one, and barriers of its own. `beside %other` does the opposite: the
+    ring has places of its own, and the barriers are those of a guarded ring of as many places. One position names the places of
+    both, copies to both arrive at the same barriers, and who waits for a place of the other ring has that of this one, too. The
+    writers of the other ring are all copies for a place of both.
+
+    A ring for each of several warps, and a ring beside another one, are not lowered yet.
 
     `sfa-gpu-allocate` decides where the places and the barriers are in shared memory, in bytes: `at` and `barriers_at`.
 
@@ -31,23 +36,46 @@ def GPU_RingOp : GPU_Op<"ring", [MemoryEffects<[MemAlloc]>]> {
 
     ```mlir
     %keys = sfa_gpu.ring guarded by 1 writers, 8 readers : !sfa_gpu.ring<2 of 128x64xbf16, swizzled>
+    %queries = sfa_gpu.ring guarded by 2 writers, 8 readers : !sfa_gpu.ring<3 of 64x128xbf16, swizzled>
+    %lse = sfa_gpu.ring beside %queries : !sfa_gpu.ring<3 of 64x128xbf16, swizzled> : !sfa_gpu.ring<3 of 64xf32, linear>
     ```
   }];
   let arguments = (ins
     OptionalAttr<I64Attr>:$writers, OptionalAttr<I64Attr>:$readers, UnitAttr:$ones, Optional<GPU_RingType>:$other,
-    OptionalAttr<I64Attr>:$offset, OptionalAttr<I64Attr>:$barriers);
+    Optional<GPU_RingType>:$neighbor, OptionalAttr<I64Attr>:$offset, OptionalAttr<I64Attr>:$barriers);
   let results = (outs GPU_RingType:$ring);
   let assemblyFormat = [{
     (`guarded` `by` $writers^ `writers` `,` $readers `readers`)? (`ones` $ones^)? (`same_places` $other^ `:` qualified(type($other)))?
-    (`at` $offset^)? (`barriers_at` $barriers^)? attr-dict `:` qualified(type($ring))
+    (`beside` $neighbor^ `:` qualified(type($neighbor)))? (`at` $offset^)? (`barriers_at` $barriers^)? attr-dict `:` qualified(type($ring))
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// Of one place, with its panel of ones.
     int64_t getStageBytes();
+    /// How many places there are, of all copies of the ring.
+    int64_t getNumPlaces() { return getRing().getType().getStages() * getRing().getType().getCopies(); }
     /// How many barriers there are: two for each place of a guarded ring.
-    int64_t getNumBarriers() { return getWriters() ? 2 * getRing().getType().getStages() : 0; }
+    int64_t getNumBarriers() { return getWriters() ? 2 * getNumPlaces() : 0; }
   }];
+}
+
+def GPU_RingOfOp : GPU_Op<"ring_of", [
+    Pure, GPU_NotLoweredYet,
+    TypesMatchWith<"the result is one of the rings", "rings", "ring", "::llvm::cast<RingType>($_self).getOne()">]> {
+  let summary = "the ring of one warp, or of one group of warps";
+  let description = [{
+    The number is at least 0 and less than that of the rings, and those that meet at the ring's barriers use the same. Not lowered yet.
+
+    Example:
+
+    ```mlir
+    %mine = sfa_gpu.ring_of %keys[%warp] : !sfa_gpu.ring<8 x 2 of 64x128xbf16, swizzled>
+    ```
+  }];
+  let arguments = (ins GPU_RingType:$rings, I32:$number);
+  let results = (outs GPU_OneRing:$ring);
+  let assemblyFormat = "$rings `[` $number `]` attr-dict `:` qualified(type($rings))";
+  let hasVerifier = 1;
 }
 
 def GPU_PrepareOp : GPU_Op<"prepare", [MemoryEffects<[MemWrite]>]> {
@@ -78,17 +106,22 @@ def GPU_StartOp : GPU_Op<"start", [Pure]> {
 }
 
 def GPU_PositionAfterOp : GPU_Op<"position_after", [Pure]> {
-  let summary = "the position of a ring of one place after so many uses";
+  let summary = "the position after so many uses of a ring of one place, or of several";
   let description = [{
+    After `uses` of `stages` places the next place is `uses % stages`. A warp that uses its ring for every eighth tile of a block
+    knows its position from the number of the tile. More than one place is not lowered yet.
+
     Example:
 
     ```mlir
     %p = sfa_gpu.position_after %round : !sfa_gpu.position
+    %p = sfa_gpu.position_after %uses of 2 : !sfa_gpu.position
     ```
   }];
-  let arguments = (ins I32:$uses);
+  let arguments = (ins I32:$uses, DefaultValuedAttr<I64Attr, "1">:$stages);
   let results = (outs GPU_PositionType:$position);
-  let assemblyFormat = "$uses attr-dict `:` type($position)";
+  let assemblyFormat = "$uses (`of` $stages^)? attr-dict `:` type($position)";
+  let hasVerifier = 1;
 }
 
 class GPU_StepOp<string mnemonic> : GPU_Op<mnemonic, [Pure, AllTypesMatch<["position", "result"]>]> {
@@ -145,7 +178,7 @@ def GPU_PlaceOp : GPU_Op<"place", [
     %k = sfa_gpu.place %keys[%p : !sfa_gpu.position] : !sfa_gpu.ring<2 of 128x64xbf16, swizzled>
     ```
   }];
-  let arguments = (ins GPU_RingType:$ring, GPU_Place:$position);
+  let arguments = (ins GPU_OneRing:$ring, GPU_Place:$position);
   let results = (outs GPU_SharedType:$tile);
   let assemblyFormat = "$ring `[` $position `:` type($position) `]` attr-dict `:` qualified(type($ring))";
 }
@@ -163,7 +196,7 @@ def GPU_AcquireOp : GPU_GuardOp<"acquire"> {
     sfa_gpu.acquire %keys[%p] : !sfa_gpu.ring<2 of 128x64xbf16, swizzled>
     ```
   }];
-  let arguments = (ins GPU_RingType:$ring, GPU_PositionType:$position);
+  let arguments = (ins GPU_OneRing:$ring, GPU_PositionType:$position);
   let assemblyFormat = "$ring `[` $position `]` attr-dict `:` qualified(type($ring))";
 }
 
@@ -176,7 +209,7 @@ def GPU_AwaitOp : GPU_GuardOp<"await"> {
     sfa_gpu.await %keys[%p] : !sfa_gpu.ring<2 of 128x64xbf16, swizzled>
     ```
   }];
-  let arguments = (ins GPU_RingType:$ring, GPU_PositionType:$position);
+  let arguments = (ins GPU_OneRing:$ring, GPU_PositionType:$position);
   let assemblyFormat = "$ring `[` $position `]` attr-dict `:` qualified(type($ring))";
 }
 
@@ -191,8 +224,25 @@ def GPU_ReleaseOp : GPU_GuardOp<"release"> {
     sfa_gpu.release %queries[%p] when %is_last : !sfa_gpu.ring<1 of 128x64xbf16, swizzled>
     ```
   }];
-  let arguments = (ins GPU_RingType:$ring, GPU_PositionType:$position, Optional<I1>:$condition);
+  let arguments = (ins GPU_OneRing:$ring, GPU_PositionType:$position, Optional<I1>:$condition);
   let assemblyFormat = "$ring `[` $position `]` (`when` $condition^)? attr-dict `:` qualified(type($ring))";
+}
+
+def GPU_ArriveOp : GPU_Op<"arrive", [GPU_NotLoweredYet, MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "say that the warp has filled its part of a place, or has nothing to copy there";
+  let description = [{
+    The warp arrives at the barrier *full* as one of the writers. Its stores to the place (`sfa_gpu.store_shared`) are seen by those
+    that wait for it. A writer without a copy for a place, as behind the end of a sequence, arrives as well. Not lowered yet.
+
+    Example:
+
+    ```mlir
+    sfa_gpu.arrive %partials[%p] : !sfa_gpu.ring<2 of 32x128xf32, linear>
+    ```
+  }];
+  let arguments = (ins GPU_OneRing:$ring, GPU_PositionType:$position);
+  let assemblyFormat = "$ring `[` $position `]` attr-dict `:` qualified(type($ring))";
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -205,18 +255,25 @@ def GPU_CopyOp : GPU_Op<"copy", [MemoryEffects<[MemRead, MemWrite]>]> {
     Rows `[row, row + rows)` of `memory[batch, head]`, of several heads as `sfa_tile.load` says. Rows beyond the end of the
     memory are 0. The bytes arrive on the barrier *full* of the place (PTX ISA, "cp.async.bulk.tensor").
 
+    `rows N at %first` copies N rows only, to rows `[first, first + N)` of the place, whose other rows stay as they are: several
+    copies fill a place, each one of its writers. The batch may be the number of a page of a cache, read from its page table.
+    `evict_first` tells the second-level cache that nobody reads these rows again. What this paragraph says is not lowered yet, nor are
+    copies to tiles that are not swizzled or have 8-bit elements.
+
     Example:
 
     ```mlir
     sfa_gpu.copy %key[%b, %h, %row] to %keys[%p] : memref<1x8x?x64xbf16>, !sfa_gpu.ring<2 of 128x64xbf16, swizzled>
+    sfa_gpu.copy %pages[%page, %h, %zero] to %mine[%p] rows 16 at %first evict_first
+      : memref<?x8x16x128xbf16>, !sfa_gpu.ring<2 of 64x128xbf16, swizzled>
     ```
   }];
   let arguments = (ins
-    Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, Tile_Heads:$heads, GPU_RingType:$ring,
-    GPU_PositionType:$position);
+    Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, Tile_Heads:$heads, GPU_OneRing:$ring,
+    GPU_PositionType:$position, OptionalAttr<I64Attr>:$count, Optional<Index>:$first, UnitAttr:$evictFirst);
   let assemblyFormat = [{
-    $memory `[` $batch `,` $head `,` $row `]` (`heads` $heads^)? `to` $ring `[` $position `]` attr-dict
-    `:` type($memory) `,` qualified(type($ring))
+    $memory `[` $batch `,` $head `,` $row `]` (`heads` $heads^)? `to` $ring `[` $position `]` (`rows` $count^ `at` $first)?
+    (`evict_first` $evictFirst^)? attr-dict `:` type($memory) `,` qualified(type($ring))
   }];
   let hasVerifier = 1;
 }

@@ -32,12 +32,31 @@ LogicalResult RingOp::verify() {
                          << "; only swizzled tiles have panels";
   if (getOther() && getOther().getType() != type)
     return emitOpError() << "has the places of " << getOther().getType() << ", but is " << type;
+  if (!getNeighbor())
+    return success();
+  RingType neighbor = getNeighbor().getType();
+  auto definition = getNeighbor().getDefiningOp<RingOp>();
+  if (getWriters() || (definition && !definition.getWriters()))
+    return emitOpError("is beside another ring; that one is guarded and this one is not");
+  if (neighbor.getStages() != type.getStages() || neighbor.getCopies() != type.getCopies())
+    return emitOpError() << "is beside " << neighbor << ", but is " << type
+                         << "; they need as many places";
   return success();
+}
+
+/// The operation that defines `ring`, or the rings of which it is one.
+static RingOp findDefinition(Value ring) {
+  if (auto selection = ring.getDefiningOp<RingOfOp>())
+    ring = selection.getRings();
+  return ring.getDefiningOp<RingOp>();
 }
 
 /// Diagnoses an operation on the barriers of a ring that has none.
 static LogicalResult verifyGuard(Operation *op, Value ring) {
-  auto definition = ring.getDefiningOp<RingOp>();
+  RingOp definition = findDefinition(ring);
+  if (definition && definition.getNeighbor())
+    return op->emitOpError("is on a ring without barriers of its own; wait at the ring that it is "
+                           "beside");
   if (definition && !definition.getWriters())
     return op->emitOpError("is on a ring without guards; add 'guarded by' to the ring");
   return success();
@@ -46,6 +65,20 @@ static LogicalResult verifyGuard(Operation *op, Value ring) {
 LogicalResult AcquireOp::verify() { return verifyGuard(*this, getRing()); }
 LogicalResult AwaitOp::verify() { return verifyGuard(*this, getRing()); }
 LogicalResult ReleaseOp::verify() { return verifyGuard(*this, getRing()); }
+LogicalResult ArriveOp::verify() { return verifyGuard(*this, getRing()); }
+
+LogicalResult RingOfOp::verify() {
+  RingType rings = getRings().getType();
+  if (rings.getCopies() == 1)
+    return emitOpError() << "takes one of " << rings << "; that is one ring";
+  return success();
+}
+
+LogicalResult PositionAfterOp::verify() {
+  if (static_cast<int64_t>(getStages()) < 1)
+    return emitOpError() << "is of rings of " << getStages() << " places; a ring has one at least";
+  return success();
+}
 
 /// Diagnoses a tile that does not hold rows of the memory.
 static LogicalResult verifyRows(Operation *op, MemRefType memory, SharedType tile, int64_t heads) {
@@ -61,8 +94,18 @@ static LogicalResult verifyRows(Operation *op, MemRefType memory, SharedType til
 }
 
 LogicalResult CopyOp::verify() {
-  if (failed(verifyGuard(*this, getRing())))
+  RingOp definition = findDefinition(getRing());
+  bool isBeside = definition && definition.getNeighbor();
+  if (!isBeside && failed(verifyGuard(*this, getRing())))
     return failure();
+  if (getCount().has_value() != static_cast<bool>(getFirst()))
+    return emitOpError("copies so many rows to those from one on, or all of them");
+  int64_t rows = getRing().getType().getTile().getRows();
+  auto count = static_cast<int64_t>(getCount().value_or(rows));
+  if (count < 1 || count > rows || (getCount() && getHeads() != 1))
+    return emitOpError() << "copies " << count << " rows of " << getHeads() << " heads to "
+                         << getRing().getType().getTile() << "; allowed are 1 to " << rows
+                         << " rows of one head";
   return verifyRows(*this, cast<MemRefType>(getMemory().getType()), getRing().getType().getTile(),
                     static_cast<int64_t>(getHeads()));
 }

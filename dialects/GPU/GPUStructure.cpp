@@ -83,9 +83,10 @@ void KernelOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setN
 LogicalResult KernelOp::verify() {
   for (BlockArgument memory : getMemories()) {
     auto type = dyn_cast<MemRefType>(memory.getType());
-    if (!type || (type.getRank() != 1 && type.getRank() != 3 && type.getRank() != 4))
+    bool isTable = type && type.getRank() == 2 && type.getElementType().isInteger(32);
+    if (!type || (!isTable && type.getRank() != 1 && type.getRank() != 3 && type.getRank() != 4))
       return emitOpError() << "takes " << memory.getType()
-                           << "; on a GPU memories have rank 1, 3 or 4";
+                           << "; on a GPU memories have rank 1, 3 or 4, or rank 2 and i32";
   }
   auto warps = static_cast<int64_t>(getWarps());
   if (warps < 1 || warps > 32)
@@ -145,17 +146,25 @@ LogicalResult RolesOp::verify() {
                          << " bodies; there are two roles at least, each with a name, warps and "
                             "registers";
   int64_t sum = 0;
+  // The registers of the warpgroup that the last role shares with the next one.
+  int64_t shared = 0;
   for (auto [warps, registers] : llvm::zip(getWarps(), getRegisters())) {
     if (warps < 1)
       return emitOpError() << "has a role of " << warps << " warps; a role has one at least";
     if (registers != 0 && (registers % 8 != 0 || registers < 24 || registers > 256))
       return emitOpError() << "gives a thread " << registers
                            << " registers; allowed are multiples of 8 from 24 to 256";
-    if (registers != 0 && (sum % 4 != 0 || warps % 4 != 0))
-      return emitOpError() << "gives registers to warps " << sum << " to " << sum + warps
-                           << "; only whole warpgroups of four warps can have others";
+    if (sum % 4 != 0 && registers != shared)
+      return emitOpError() << "gives warps " << sum << " to " << sum + warps << " " << registers
+                           << " registers and warps before them " << shared
+                           << "; the four warps of a warpgroup have the same";
+    shared = registers;
     sum += warps;
   }
+  if (sum % 4 != 0 && shared != 0)
+    return emitOpError() << "gives registers to warps behind the last whole warpgroup; the block "
+                            "has "
+                         << sum << " warps";
   auto kernel = (*this)->getParentOfType<KernelOp>();
   if (kernel && sum != static_cast<int64_t>(kernel.getWarps()))
     return emitOpError() << "has roles of " << sum << " warps, but the block has "

@@ -21,8 +21,8 @@ def GPU_KernelOp : GPU_Op<"kernel", [
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
   let summary = "what the warps of a block do";
   let description = [{
-    The arguments are memories, as those of `sfa_tile.kernel`. A block has `warps` warps. Warps `[C, C + N)` are its
-    consumers: fragments are theirs, each owns an equal share of the rows.
+    The arguments are memories, as those of `sfa_tile.kernel`, or tables of i32 in two dimensions, as the page table of a cache. A
+    block has `warps` warps. Warps `[C, C + N)` are its consumers: fragments are theirs, each owns an equal share of the rows.
 
     A `persistent` kernel has at most a block for each multiprocessor, and each works on several points of the grid. The
     others have a block for each point.
@@ -58,9 +58,11 @@ def GPU_ReturnOp : GPU_Op<"return", [Terminator, Pure, HasParent<"KernelOp">]> {
 }
 
 def GPU_YieldOp : GPU_Op<"yield", [
-    Terminator, Pure, ReturnLike, ParentOneOf<["RolesOp", "ForPointsOp", "TileLoopOp"]>]> {
-  let summary = "the end of a role, of a point or of a stage";
+    Terminator, Pure, ReturnLike, ParentOneOf<["RolesOp", "EachGroupOp", "ForPointsOp", "TileLoopOp", "MapElementsOp"]>]> {
+  let summary = "the end of a role, of a group, of a point, of a stage or of an element";
   let description = [{
+    Implicit at the end of `sfa_gpu.each_group`.
+
     Example:
 
     ```mlir
@@ -68,6 +70,7 @@ def GPU_YieldOp : GPU_Op<"yield", [
     ```
   }];
   let arguments = (ins Variadic<AnyType>:$values);
+  let builders = [OpBuilder<(ins), "build($_builder, $_state, ::mlir::ValueRange());">];
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
 }
 
@@ -79,7 +82,8 @@ def GPU_RolesOp : GPU_Op<"roles", [RecursiveMemoryEffects]> {
   let summary = "what different warps of the block do";
   let description = [{
     The first role is that of the first warps, and so on; together they have all warps of the block. `registers` is how many
-    a thread of the role has from then on (PTX ISA, "setmaxnreg"): a multiple of 8, of roles of whole warpgroups.
+    a thread of the role has from then on (PTX ISA, "setmaxnreg"): a multiple of 8, the same for the four warps of a warpgroup. Roles
+    that share a warpgroup and have registers are not lowered yet.
 
     Example:
 

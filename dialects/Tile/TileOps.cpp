@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/Tile/ScalarProgram.h"
 #include "dialects/Tile/Tile.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
@@ -307,6 +308,21 @@ LogicalResult IsDueOp::verify() {
 // Row vectors
 //===----------------------------------------------------------------------===//
 
+LogicalResult sfa::tile::verifyScalarProgram(Operation *op, Block &body) {
+  auto isScalar = [](Type type) { return type.isF32() || type.isInteger(1); };
+  for (Operation &inner : body.without_terminator()) {
+    StringRef name = inner.getName().getStringRef();
+    bool isKnown = name.starts_with("arith.") || name == "math.exp2" || name == "math.log2" ||
+                   name == "math.fma";
+    if (!isKnown || !llvm::all_of(inner.getOperandTypes(), isScalar) ||
+        !llvm::all_of(inner.getResultTypes(), isScalar))
+      return inner.emitOpError("is not supported in ")
+             << op->getName()
+             << "; allowed are arith, math.exp2, math.log2 and math.fma on f32 and i1";
+  }
+  return success();
+}
+
 LogicalResult MapRowsOp::verifyRegions() {
   Block &body = getBody().front();
   auto elementsOf = [](TypeRange tiles) {
@@ -337,17 +353,7 @@ LogicalResult MapRowsOp::verifyRegions() {
       failed(check("yields", body.getTerminator()->getOperandTypes(),
                    elementsOf(getResultTypes()))))
     return failure();
-  auto isScalar = [](Type type) { return type.isF32() || type.isInteger(1); };
-  for (Operation &op : body.without_terminator()) {
-    StringRef name = op.getName().getStringRef();
-    bool isKnown = name.starts_with("arith.") || name == "math.exp2" || name == "math.log2" ||
-                   name == "math.fma";
-    if (!isKnown || !llvm::all_of(op.getOperandTypes(), isScalar) ||
-        !llvm::all_of(op.getResultTypes(), isScalar))
-      return op.emitOpError("is not supported in sfa_tile.map_rows; allowed are arith, math.exp2, "
-                            "math.log2 and math.fma on f32 and i1");
-  }
-  return success();
+  return verifyScalarProgram(*this, body);
 }
 
 OpFoldResult AnyOp::fold(FoldAdaptor adaptor) {

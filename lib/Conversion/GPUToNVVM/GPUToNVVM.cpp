@@ -8,6 +8,7 @@
 
 #include "GPUToNVVM.h"
 
+#include "NotLowered.h"
 #include "Patterns.h"
 #include "mlir/Dialect/SCF/Transforms/Patterns.h"
 
@@ -90,6 +91,8 @@ struct LowerKernel : OpConversionPattern<KernelOp> {
 } // namespace
 
 FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &chip) {
+  if (failed(refuseWhatIsNotLowered(kernel)))
+    return failure();
   auto sharedBytes = kernel->getAttrOfType<IntegerAttr>(KernelOp::sharedBytesAttrName);
   if (!sharedBytes)
     return kernel.emitOpError("has no shared memory yet; run sfa-gpu-allocate before");

@@ -35,6 +35,8 @@ static void allocateShared(KernelOp kernel) {
   kernel.walk([&](Operation *op) {
     if (auto order = dyn_cast<PointOrderOp>(op))
       order.setOffsetAttr(allocate(PointOrderOp::bytes));
+    if (auto order = dyn_cast<SplitOrderOp>(op))
+      order.setOffsetAttr(allocate(order.getBytes()));
     if (auto marks = dyn_cast<MarksOp>(op))
       marks.setOffsetAttr(allocate(MarksOp::bytes));
     auto ring = dyn_cast<RingOp>(op);
@@ -42,9 +44,8 @@ static void allocateShared(KernelOp kernel) {
       return;
     rings.push_back(ring);
     auto other = ring.getOther() ? ring.getOther().getDefiningOp<RingOp>() : RingOp();
-    ring.setOffsetAttr(other
-                           ? other.getOffsetAttr()
-                           : allocate(ring.getRing().getType().getStages() * ring.getStageBytes()));
+    ring.setOffsetAttr(other ? other.getOffsetAttr()
+                             : allocate(ring.getNumPlaces() * ring.getStageBytes()));
   });
   int64_t numBarriers = 0;
   for (RingOp ring : rings)

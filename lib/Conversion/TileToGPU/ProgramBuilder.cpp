@@ -38,7 +38,8 @@ RingOp ProgramBuilder::makeRing(tile::LoadOp load, int64_t stages, std::optional
   };
   return make<RingOp>(RingType::get(getContext(), stages, shared),
                       count(readers ? std::optional<int64_t>(1) : std::nullopt), count(readers),
-                      ones ? getUnitAttr() : UnitAttr(), Value(), IntegerAttr(), IntegerAttr());
+                      ones ? getUnitAttr() : UnitAttr(), /*other=*/Value(), /*neighbor=*/Value(),
+                      IntegerAttr(), IntegerAttr());
 }
 
 /// The form in which the operation that forms scores wants `tile`.

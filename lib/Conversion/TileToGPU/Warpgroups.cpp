@@ -81,7 +81,7 @@ void Warpgroups::makeRings() {
     for (RingOp ring : residents)
       residentsAgain.push_back(b.make<RingOp>(ring.getRing().getType(), ring.getWritersAttr(),
                                               ring.getReadersAttr(), UnitAttr(), ring.getRing(),
-                                              IntegerAttr(), IntegerAttr()));
+                                              /*neighbor=*/Value(), IntegerAttr(), IntegerAttr()));
   // The product with the values has columns of sums where the accumulator has.
   tile::KeyLoopOp loop = pass.loop;
   bool hasSums = loop.getAccumulate()
@@ -145,8 +145,9 @@ Warpgroups::Values Warpgroups::emitProducer(const TilePass &pass, bool isAgain, 
   Type positionType = PositionType::get(b.getContext());
   auto copy = [&](tile::LoadOp load, RingOp ring, Value position) {
     auto in = [&](Value value) { return b.mapping.lookup(value); };
-    b.make<CopyOp>(in(load.getMemory()), in(load.getBatch()), in(load.getHead()), in(load.getRow()),
-                   load.getHeadsAttr(), ring.getRing(), position);
+    b.make<CopyOp>(in(load.getMemory()), in(load.getBatch()), in(load.getHead()),
+                   in(load.getRow()), load.getHeadsAttr(), ring.getRing(), position,
+                   /*count=*/IntegerAttr(), /*first=*/Value(), /*evictFirst=*/UnitAttr());
   };
   int64_t warp = 0;
   for (auto [load, ring, position] : llvm::zip_equal(pass.staged, rings, positions)) {

@@ -63,7 +63,7 @@ sfa_gpu.kernel @roles() warps 8 consumers 4 to 8 {
 // -----
 
 sfa_gpu.kernel @registers() warps 6 consumers 2 to 6 {
-  // expected-error @+1 {{'sfa_gpu.roles' op gives registers to warps 2 to 6; only whole warpgroups of four warps can have others}}
+  // expected-error @+1 {{'sfa_gpu.roles' op gives warps 2 to 6 240 registers and warps before them 0; the four warps of a warpgroup have the same}}
   sfa_gpu.roles producer warps 2 {
     sfa_gpu.yield
   } consumers warps 4 registers 240 {

@@ -1,0 +1,82 @@
+//===- GPUCodeOps.td - Codes in shared memory -*- tablegen -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef DIALECTS_GPU_GPUCODEOPS_TD
+#define DIALECTS_GPU_GPUCODEOPS_TD
+
+include "dialects/GPU/GPUOpBase.td"
+
+// Codes are staged as two tiles, values and features, each with k columns a row. None of these operations is lowered yet.
+
+def GPU_ExpandCodesOp : GPU_Op<"expand_codes", [GPU_NotLoweredYet, MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "write rows of codes to a dense tile that holds zeros";
+  let description = [{
+    The codes of rows `[first, first + rows)` go to the rows of the dense tile, each value to the column of its feature. The warps of
+    the group (`sfa_gpu.each_group`) meet behind it, so that all of them may read the tile. Features are as many as the
+    dense tile has columns, at most 256 in i8 and more in i16. Not lowered yet.
+
+    Example:
+
+    ```mlir
+    sfa_gpu.expand_codes %values, %features[%first] to %dense
+      : !sfa_gpu.shared<64x8xbf16, linear>, !sfa_gpu.shared<64x8xi8, linear>, !sfa_gpu.shared<16x128xbf16, swizzled>
+    ```
+  }];
+  let arguments = (ins GPU_SharedType:$values, GPU_SharedType:$features, Index:$first, GPU_SharedType:$dense);
+  let assemblyFormat = [{
+    $values `,` $features `[` $first `]` `to` $dense attr-dict
+    `:` qualified(type($values)) `,` qualified(type($features)) `,` qualified(type($dense))
+  }];
+  let hasVerifier = 1;
+}
+
+def GPU_ClearCodesOp : GPU_Op<"clear_codes", [GPU_NotLoweredYet, MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "write zeros to a dense tile where codes were expanded";
+  let description = [{
+    The tile is zero again behind it, for fewer stores than all of its elements. The features are those of `sfa_gpu.expand_codes`;
+    the warps of the group meet before it, since they may still read the tile. Not lowered yet.
+
+    Example:
+
+    ```mlir
+    sfa_gpu.clear_codes %features[%first] in %dense
+      : !sfa_gpu.shared<64x8xi8, linear>, !sfa_gpu.shared<16x128xbf16, swizzled>
+    ```
+  }];
+  let arguments = (ins GPU_SharedType:$features, Index:$first, GPU_SharedType:$dense);
+  let assemblyFormat = [{
+    $features `[` $first `]` `in` $dense attr-dict `:` qualified(type($features)) `,` qualified(type($dense))
+  }];
+  let hasVerifier = 1;
+}
+
+def GPU_LookupDotOp : GPU_Op<"lookup_dot", [GPU_NotLoweredYet, MemoryEffects<[MemRead]>]> {
+  let summary = "scores of codes by a table of the queries in shared memory";
+  let description = [{
+    The table has the queries as its columns: row f holds their elements of feature f. The score of a query and a row of codes is
+    the sum of `value * table[feature, query]` over its k pairs, in f32. The queries are the rows of the result, the codes its
+    columns. Not lowered yet.
+
+    Example:
+
+    ```mlir
+    %s = sfa_gpu.lookup_dot %table, %values, %features
+      : !sfa_gpu.shared<128x16xf32, linear>, !sfa_gpu.shared<64x8xbf16, linear>, !sfa_gpu.shared<64x8xi8, linear>
+      -> !sfa_tile.tile<16x64xf32>
+    ```
+  }];
+  let arguments = (ins GPU_SharedType:$table, GPU_SharedType:$values, GPU_SharedType:$features);
+  let results = (outs Tile_Matrix:$result);
+  let assemblyFormat = [{
+    $table `,` $values `,` $features attr-dict `:` qualified(type($table)) `,` qualified(type($values)) `,`
+    qualified(type($features)) `->` qualified(type($result))
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // DIALECTS_GPU_GPUCODEOPS_TD

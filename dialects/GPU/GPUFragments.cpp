@@ -1,0 +1,187 @@
+//===- GPUFragments.cpp - Verifiers of operations on fragments and codes ---===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/GPU/GPU.h"
+#include "dialects/Tile/ScalarProgram.h"
+#include "mlir/IR/OpImplementation.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::simt;
+
+//===----------------------------------------------------------------------===//
+// Shared memory
+//===----------------------------------------------------------------------===//
+
+LogicalResult LoadSharedOp::verify() {
+  SharedType from = getTile().getType();
+  Type result = getResult().getType();
+  auto tile = dyn_cast<tile::TileType>(result);
+  bool isMatrix = tile && !tile.isRowVector();
+  int64_t size = tile ? tile.getRows() : cast<ColumnsType>(result).getSize();
+  if (tile && !tile.getElementType().isF32())
+    return emitOpError() << "gives " << tile << "; what is loaded becomes f32";
+  if (isMatrix != (from.getShape().size() == 2) ||
+      (isMatrix && tile.getColumns() != from.getColumns()))
+    return emitOpError() << "loads " << result << " of " << from
+                         << "; a matrix gives rows of all its columns, a vector gives a row "
+                            "vector or numbers of columns";
+  if (size > from.getRows() || (!getFirst() && !isMatrix && size != from.getRows()))
+    return emitOpError() << "loads " << size << " of " << from.getRows() << " elements or rows"
+                         << (size > from.getRows() ? "; there are no more"
+                                                   : "; say from which on, or load all of them");
+  return success();
+}
+
+LogicalResult StoreSharedOp::verify() {
+  tile::TileType fragment = getFragment().getType();
+  SharedType tile = getTile().getType();
+  if (getCount().has_value() != getFrom().has_value())
+    return emitOpError("stores so many rows from one on, or all of them");
+  auto count = static_cast<int64_t>(getCount().value_or(fragment.getRows())),
+       from = static_cast<int64_t>(getFrom().value_or(0));
+  if (count < 1 || from < 0 || from + count > fragment.getRows())
+    return emitOpError() << "stores rows " << from << " to " << from + count << " of " << fragment
+                         << ", which has " << fragment.getRows();
+  if (fragment.isRowVector() != (tile.getShape().size() == 1) ||
+      (fragment.isRowVector() && getTransposed()))
+    return emitOpError() << "stores " << fragment << " to " << tile
+                         << (getTransposed() ? " transposed" : "")
+                         << "; fragments go to matrices, row vectors to vectors";
+  if (fragment.isRowVector())
+    return count <= tile.getRows() ? success()
+                                   : emitOpError() << "stores " << count << " numbers to " << tile;
+  int64_t rows = getTransposed() ? tile.getColumns() : tile.getRows(),
+          columns = getTransposed() ? tile.getRows() : tile.getColumns();
+  if (count > rows || fragment.getColumns() != columns)
+    return emitOpError() << "stores " << count << " rows of " << fragment.getColumns()
+                         << " columns to " << tile << (getTransposed() ? " transposed" : "")
+                         << ", which takes " << rows << " rows of " << columns << " columns";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Elements and columns
+//===----------------------------------------------------------------------===//
+
+/// Diagnoses an input that does not go with fragments of the type of the results.
+static LogicalResult verifyInput(MapElementsOp op, Type input, tile::TileType result) {
+  if (auto columns = dyn_cast<ColumnsType>(input)) {
+    if (columns.getSize() == result.getColumns())
+      return success();
+  } else {
+    auto tile = cast<tile::TileType>(input);
+    bool fits = tile.getRows() == result.getRows() &&
+                (tile.isRowVector() || tile.getColumns() == result.getColumns());
+    if (fits && tile.getElementType().isF32())
+      return success();
+  }
+  return op.emitOpError() << "takes " << input << " for elements of " << result
+                          << "; allowed are fragments of f32 of its size, row vectors of its rows "
+                             "and numbers of its columns";
+}
+
+LogicalResult MapElementsOp::verifyRegions() {
+  if (getNumResults() == 0)
+    return emitOpError("gives nothing; it gives one fragment at least");
+  auto result = cast<tile::TileType>(getResult(0).getType());
+  for (Type type : getResultTypes())
+    if (type != result || !result.getElementType().isF32())
+      return emitOpError() << "gives " << type << "; all results are fragments of f32 of one size";
+  for (Type input : getOperandTypes())
+    if (failed(verifyInput(*this, input, result)))
+      return failure();
+  Block &body = getBody().front();
+  auto isF32 = [](Type type) { return type.isF32(); };
+  auto yield = dyn_cast<YieldOp>(body.getTerminator());
+  if (body.getNumArguments() != getNumOperands() || !llvm::all_of(body.getArgumentTypes(), isF32) ||
+      !yield || yield.getNumOperands() != getNumResults() ||
+      !llvm::all_of(yield.getOperandTypes(), isF32))
+    return emitOpError() << "has " << getNumOperands() << " inputs and " << getNumResults()
+                         << " results; its region takes an f32 for each input and yields one for "
+                            "each result";
+  return tile::verifyScalarProgram(*this, body);
+}
+
+LogicalResult JoinColumnsOp::verify() {
+  tile::TileType result = getResult().getType();
+  int64_t columns = 0;
+  for (Value value : getParts()) {
+    auto part = cast<tile::TileType>(value.getType());
+    if (part.getRows() != result.getRows() || part.getElementType() != result.getElementType())
+      return emitOpError() << "joins " << part << " to " << result
+                           << "; they need the same rows and elements";
+    columns += part.getColumns();
+  }
+  if (columns != result.getColumns())
+    return emitOpError() << "joins parts of " << columns << " columns to " << result;
+  return success();
+}
+
+LogicalResult ReduceAddOp::verify() {
+  auto tile = cast<tile::TileType>(getTile().getType());
+  auto memory = cast<MemRefType>(getMemory().getType());
+  if (!tile.getElementType().isF32() || !memory.getElementType().isF32() ||
+      memory.getRank() != (tile.isRowVector() ? 3 : 4) ||
+      (!tile.isRowVector() && memory.getShape().back() != tile.getColumns()))
+    return emitOpError() << "adds " << tile << " to " << memory
+                         << "; f32 is added to rows of f32 of as many columns";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Codes
+//===----------------------------------------------------------------------===//
+
+/// Diagnoses `features`, codes of whose rows go to those of `dense`.
+static LogicalResult verifyFeatures(Operation *op, SharedType features, int64_t numFeatures) {
+  unsigned width = numFeatures <= 256 ? 8 : 16;
+  if (features.getShape().size() == 2 && features.getElementType().isInteger(width) &&
+      features.getForm() == TileForm::Linear && features.getColumns() <= numFeatures)
+    return success();
+  return op->emitOpError() << "has features in " << features << "; those of " << numFeatures
+                           << " features are linear rows of i" << width;
+}
+
+/// Diagnoses codes of which values and features are not alike.
+static LogicalResult verifyCodes(Operation *op, SharedType values, SharedType features,
+                                 int64_t numFeatures) {
+  if (failed(verifyFeatures(op, features, numFeatures)))
+    return failure();
+  if (values.getShape() != features.getShape() || values.getForm() != TileForm::Linear)
+    return op->emitOpError() << "has values in " << values << " and features in " << features
+                             << "; codes have as many of both, in linear rows";
+  return success();
+}
+
+LogicalResult ExpandCodesOp::verify() {
+  SharedType values = getValues().getType(), dense = getDense().getType();
+  if (failed(verifyCodes(*this, values, getFeatures().getType(), dense.getColumns())))
+    return failure();
+  if (dense.getElementType() != values.getElementType() || dense.getRows() > values.getRows())
+    return emitOpError() << "expands " << values << " to " << dense
+                         << "; that needs the same elements, and no more rows";
+  return success();
+}
+
+LogicalResult ClearCodesOp::verify() {
+  return verifyFeatures(*this, getFeatures().getType(), getDense().getType().getColumns());
+}
+
+LogicalResult LookupDotOp::verify() {
+  SharedType table = getTable().getType(), values = getValues().getType();
+  tile::TileType result = getResult().getType();
+  if (failed(verifyCodes(*this, values, getFeatures().getType(), table.getRows())))
+    return failure();
+  if (table.getShape().size() != 2 || !result.getElementType().isF32() ||
+      result.getRows() != table.getColumns() || result.getColumns() != values.getRows())
+    return emitOpError() << "gives " << result << "; the scores of " << values << " by " << table
+                         << " are a tile of " << table.getColumns() << "x" << values.getRows()
+                         << "xf32";
+  return success();
+}

@@ -77,6 +77,8 @@ void KernelOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setN
         setName(memory, cast<MemRefType>(memory.getType()).getRank() == 3 ? "lse" : "output");
       else if (isa<CopyOp, CopyByThreadsOp>(user))
         setName(memory, "input");
+      else if (isa<tile::ProbeOp>(user))
+        setName(memory, "probe");
   }
 }
 

@@ -89,6 +89,29 @@ def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let hasVerifier = 1;
 }
 
+def Tile_ProbeOp : Tile_Op<"probe", [MemoryEffects<[MemWrite]>]> {
+  let summary = "write a tile that lies between others, where a condition holds";
+  let description = [{
+    Writes all rows of the tile to rows `[row, row + rows)` of `memory[batch, head]`, as `sfa_tile.store` does, where the
+    condition holds. It is there to look into a kernel, and stands where the tile is, also in a stage of a
+    `sfa_tile.key_loop`. The condition is the same for all rows. Nothing else of the kernel changes but what a compiler does
+    with the tile. `sfa-insert-probe` puts one into a kernel.
+
+    Example:
+
+    ```mlir
+    sfa_tile.probe %p, %memory[%zero, %number, %zero] when %here : !sfa_tile.tile<64x128xf32>, memref<1x?x64x128xf32>
+    ```
+  }];
+  let arguments = (ins
+    Tile_Numbers:$tile, Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, I1:$condition);
+  let assemblyFormat = [{
+    $tile `,` $memory `[` $batch `,` $head `,` $row `]` `when` $condition attr-dict
+    `:` qualified(type($tile)) `,` type($memory)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_StoreCodesOp : Tile_Op<"store_codes", [MemoryEffects<[MemWrite]>]> {
   let summary = "write a tile of codes";
   let description = [{

@@ -89,20 +89,30 @@ LogicalResult FillOp::verify() {
   return success();
 }
 
+/// A memory that takes the rows of `tile`.
+static LogicalResult checkTarget(Operation *op, TileType tile, MemRefType memory) {
+  if (isa<IntegerType>(memory.getElementType()))
+    return op->emitOpError() << "needs a memory of f32, f16 or bf16, given is "
+                             << memory.getElementType();
+  if (!tile.isRowVector())
+    return checkMemory(op, memory, tile.getColumns(), nullptr);
+  if (memory.getRank() != 3)
+    return op->emitOpError()
+           << "of a row vector needs a memory [batch, heads, tokens], given is rank "
+           << memory.getRank();
+  return success();
+}
+
 LogicalResult StoreOp::verify() {
   TileType tile = getTile().getType();
   MemRefType memory = getMemory().getType();
   if (failed(checkHeads(*this, getHeadsAttr().getInt(), tile.getRows(), memory)))
     return failure();
-  if (isa<IntegerType>(memory.getElementType()))
-    return emitOpError() << "needs a memory of f32, f16 or bf16, given is "
-                         << memory.getElementType();
-  if (!tile.isRowVector())
-    return checkMemory(*this, memory, tile.getColumns(), nullptr);
-  if (memory.getRank() != 3)
-    return emitOpError() << "of a row vector needs a memory [batch, heads, tokens], given is rank "
-                         << memory.getRank();
-  return success();
+  return checkTarget(*this, tile, memory);
+}
+
+LogicalResult ProbeOp::verify() {
+  return checkTarget(*this, getTile().getType(), getMemory().getType());
 }
 
 LogicalResult StoreCodesOp::verify() {
@@ -301,6 +311,18 @@ LogicalResult IsDueOp::verify() {
   auto loop = (*this)->getParentOfType<KeyLoopOp>();
   if (!loop || !loop.getAccumulate().isAncestor((*this)->getParentRegion()))
     return emitOpError("is in no stage 'accumulate' of sfa_tile.key_loop; only there tiles are due");
+  return success();
+}
+
+LogicalResult FirstKeyOp::verify() {
+  // The stages of other loops over tiles are those that a target has made of these.
+  auto loop = (*this)->getParentOfType<KeyLoopOp>();
+  Region *region = (*this)->getParentRegion();
+  bool isIn = loop ? loop.getMask().isAncestor(region) || loop.getSoftmax().isAncestor(region)
+                   : !isa<KernelOp>((*this)->getParentOp());
+  if (!isIn)
+    return emitOpError("is in no stage 'mask' or 'softmax' of sfa_tile.key_loop; only there it is "
+                       "known which tile is at hand");
   return success();
 }
 

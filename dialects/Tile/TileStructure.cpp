@@ -116,6 +116,8 @@ static std::string getMemoryName(BlockArgument argument) {
       return use.getOperandNumber() == 0 ? "query_offsets" : "key_offsets";
     if (isa<CombineOp>(user))
       return use.getOperandNumber() == 0 ? "partial_outputs" : "partial_sums";
+    if (isa<ProbeOp>(user))
+      return "probe";
     if (isa<StoreOp>(user)) {
       auto type = dyn_cast<MemRefType>(argument.getType());
       return type && type.getRank() == 3 ? "lse" : "output";

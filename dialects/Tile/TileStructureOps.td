@@ -209,6 +209,22 @@ def Tile_KeyLoopOp : Tile_Op<"key_loop", [
   }];
 }
 
+def Tile_FirstKeyOp : Tile_Op<"first_key", [Pure]> {
+  let summary = "the first key of the tile at hand";
+  let description = [{
+    Inside the stages `mask` and `softmax`, which a target runs one right after the other for a tile.
+
+    Example:
+
+    ```mlir
+    %key = sfa_tile.first_key
+    ```
+  }];
+  let results = (outs Index:$key);
+  let assemblyFormat = "attr-dict";
+  let hasVerifier = 1;
+}
+
 def Tile_RetryOp : Tile_Op<"retry", [
     SingleBlockImplicitTerminator<"::sfa::tile::YieldOp">, HasParent<"KernelOp">, RecursiveMemoryEffects]> {
   let summary = "compute the point of the grid again, from the beginning, where a condition holds";

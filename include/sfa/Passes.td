@@ -51,6 +51,32 @@ def ConvertSFAToTilePass : Pass<"convert-sfa-to-tile", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect", "::sfa::tile::TileDialect"];
 }
 
+def SFAInsertProbePass : Pass<"sfa-insert-probe", "::mlir::ModuleOp"> {
+  let summary = "Return what a kernel has between its inputs and its outputs";
+  let description = [{
+    Gives a `sfa_tile.kernel` with a key loop an output more, which the function that launches it returns behind the others: an
+    array of f32 [1, key tiles, rows of the tile, columns of the tile] with what one point of the grid has for each key tile, or
+    [1, key tiles, rows] of a number a row. `value` is one of
+
+    | `value` | what |
+    |---|---|
+    | `scores` | what the stage `score` yields |
+    | `masked` | what the stage `mask` yields |
+    | `probabilities` | what the stage `softmax` yields first: numerators of probabilities |
+    | `state0`, `state1`, ... | the state that it yields; of an online softmax the maxima |
+
+    Key tiles are counted from the first one that the point sees. Those that it does not see are not written: nobody knows what
+    they hold. Of a kernel that computes points again the first pass is probed. Stands behind `convert-sfa-to-tile`; does
+    not change what else is computed.
+  }];
+  let options = [
+    Option<"kernel", "kernel", "std::string", /*default=*/"\"\"", "Name of the kernel; needed where several have a key loop">,
+    Option<"value", "value", "std::string", /*default=*/"\"probabilities\"", "scores, masked, probabilities, state0, ...">,
+    ListOption<"point", "point", "int64_t", "Batch, head and row tile of the point: three numbers">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect", "::sfa::tile::TileDialect"];
+}
+
 def ConvertTileToCPUPass : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {
   let summary = "Lower kernels over tiles to loops and vectors for the CPU";
   let description = [{

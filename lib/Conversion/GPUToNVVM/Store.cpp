@@ -67,55 +67,104 @@ static SmallVector<Piece> piecesOf(Emitter &emit, ArrayRef<std::pair<Value, Valu
 
 namespace {
 
-struct LowerStore : Lowering<StoreOp> {
-  using Lowering::Lowering;
+/// What of a tile goes where.
+struct Target {
+  Memory memory;
+  Value batch, head, row;
+  /// The end of the rows that are stored; null where that is the end of the memory.
+  Value limit;
+  int64_t heads;
+};
+
+/// A pattern that stores fragments.
+template <class Op>
+struct Storing : Lowering<Op> {
+  using Lowering<Op>::Lowering;
+
+  void store(Emitter &emit, tile::TileType tile, ValueRange elements, const Target &target,
+             const LanePlace &lane) const;
+};
+
+} // namespace
+
+template <class Op>
+void Storing<Op>::store(Emitter &emit, tile::TileType tile, ValueRange elements,
+                        const Target &target, const LanePlace &lane) const {
+  const FunctionContext &function = this->function;
+  const Memory &memory = target.memory;
+  Value first = emit.toI64(target.row);
+  Value left = memory.rowsLeft(emit, first, target.limit);
+  Value base = memory.address(emit, target.batch, target.head, first);
+  Type element = memory.type.getElementType();
+
+  auto whenRowExists = [&](size_t number, function_ref<void(Value)> store) {
+    auto [head, rowOfHead] =
+        function.rowOfLane(emit, lane.g, number, tile.getRows(), target.heads);
+    Value row = emit.toI64(rowOfHead), exists = emit.less(row, left), ofHead = head;
+    // Rows behind those of the last head are not stored.
+    if (ofHead)
+      exists = emit.bitAnd(exists, emit.less(ofHead, emit.i32(target.heads)));
+    emit.when(exists, [&] {
+      Value place = emit.mul(row, memory.rowStride);
+      if (ofHead)
+        place = emit.add(place, emit.mul(emit.toI64(ofHead), memory.headStride));
+      store(emit.offset(base, place, element));
+    });
+  };
+  size_t numRows = 2 * static_cast<size_t>(function.repeatsOf(tile.getRows()));
+  if (tile.isRowVector()) {
+    emit.when(emit.equal(lane.t, emit.i32(0)), [&] {
+      for (size_t number = 0; number < numRows; ++number)
+        whenRowExists(number, [&](Value row) { emit.store(elements[number], row); });
+    });
+    return;
+  }
+  for (size_t number = 0; number < numRows; ++number) {
+    SmallVector<std::pair<Value, Value>> pairs;
+    for (size_t i = 0; i < elements.size(); i += 2)
+      if (rowOfElement(i, tile.getColumns()) == number)
+        pairs.emplace_back(elements[i], elements[i + 1]);
+    // Lanes of rows that do not exist take part in the exchange.
+    SmallVector<Piece> pieces = piecesOf(emit, pairs, element, lane.t);
+    whenRowExists(number, [&](Value row) {
+      for (auto [vector, byte] : pieces)
+        emit.store(vector, emit.offset(row, byte, emit.getI8Type()),
+                   cast<VectorType>(vector.getType()).getNumElements() * 4);
+    });
+  }
+}
+
+namespace {
+
+struct LowerStore : Storing<StoreOp> {
+  using Storing::Storing;
 
   FailureOr<Results> lower(StoreOp op, Adaptor adaptor, Emitter &emit) const override {
-    Memory target(op.getMemory().getType(), adaptor.getMemory());
+    Target target{{op.getMemory().getType(), adaptor.getMemory()},
+                  adaptor.getBatch().front(),
+                  adaptor.getHead().front(),
+                  adaptor.getRow().front(),
+                  op.getLimit() ? adaptor.getLimit().front() : Value(),
+                  static_cast<int64_t>(op.getHeads())};
     LanePlace lane(emit, adaptor.getLane().front());
-    Value first = emit.toI64(adaptor.getRow().front());
-    Value limit = op.getLimit() ? adaptor.getLimit().front() : Value();
-    Value left = target.rowsLeft(emit, first, limit);
-    Value base = target.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(), first);
-    Type element = target.type.getElementType();
-    auto tile = cast<tile::TileType>(op.getTile().getType());
-    auto heads = static_cast<int64_t>(op.getHeads());
+    store(emit, cast<tile::TileType>(op.getTile().getType()), adaptor.getTile(), target, lane);
+    return Results{};
+  }
+};
 
-    auto whenRowExists = [&](size_t number, function_ref<void(Value)> store) {
-      auto [head, rowOfHead] = function.rowOfLane(emit, lane.g, number, tile.getRows(), heads);
-      Value row = emit.toI64(rowOfHead), exists = emit.less(row, left), ofHead = head;
-      // Rows behind those of the last head are not stored.
-      if (ofHead)
-        exists = emit.bitAnd(exists, emit.less(ofHead, emit.i32(heads)));
-      emit.when(exists, [&] {
-        Value place = emit.mul(row, target.rowStride);
-        if (ofHead)
-          place = emit.add(place, emit.mul(emit.toI64(ofHead), target.headStride));
-        store(emit.offset(base, place, element));
-      });
-    };
-    size_t numRows = 2 * static_cast<size_t>(function.repeatsOf(tile.getRows()));
-    ValueRange elements = adaptor.getTile();
-    if (tile.isRowVector()) {
-      emit.when(emit.equal(lane.t, emit.i32(0)), [&] {
-        for (size_t number = 0; number < numRows; ++number)
-          whenRowExists(number, [&](Value row) { emit.store(elements[number], row); });
-      });
-      return Results{};
-    }
-    for (size_t number = 0; number < numRows; ++number) {
-      SmallVector<std::pair<Value, Value>> pairs;
-      for (size_t i = 0; i < elements.size(); i += 2)
-        if (rowOfElement(i, tile.getColumns()) == number)
-          pairs.emplace_back(elements[i], elements[i + 1]);
-      // Lanes of rows that do not exist take part in the exchange.
-      SmallVector<Piece> pieces = piecesOf(emit, pairs, element, lane.t);
-      whenRowExists(number, [&](Value row) {
-        for (auto [vector, byte] : pieces)
-          emit.store(vector, emit.offset(row, byte, emit.getI8Type()),
-                     cast<VectorType>(vector.getType()).getNumElements() * 4);
-      });
-    }
+struct LowerProbe : Storing<tile::ProbeOp> {
+  using Storing::Storing;
+
+  FailureOr<Results> lower(tile::ProbeOp op, Adaptor adaptor, Emitter &emit) const override {
+    Target target{{op.getMemory().getType(), adaptor.getMemory()},
+                  adaptor.getBatch().front(),
+                  adaptor.getHead().front(),
+                  adaptor.getRow().front(),
+                  /*limit=*/Value(),
+                  /*heads=*/1};
+    emit.when(adaptor.getCondition().front(), [&] {
+      store(emit, op.getTile().getType(), adaptor.getTile(), target, *function.place);
+    });
     return Results{};
   }
 };
@@ -124,5 +173,5 @@ struct LowerStore : Lowering<StoreOp> {
 
 void sfa::simt::populateStorePatterns(RewritePatternSet &patterns, const TypeConverter &types,
                                       const FunctionContext &function) {
-  patterns.add<LowerStore>(types, patterns.getContext(), function);
+  patterns.add<LowerStore, LowerProbe>(types, patterns.getContext(), function);
 }

@@ -178,7 +178,7 @@ LogicalResult KernelLowering::lower(Operation *op) {
             GatherDotOp, PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp, SurplusDotOp,
             AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp,
             TotalOp, MapRowsOp, AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp,
-            NormalizeOp, LseOp, CombineOp, SequenceTileOp>([&](auto tileOp) {
+            NormalizeOp, LseOp, CombineOp, SequenceTileOp, ProbeOp, FirstKeyOp>([&](auto tileOp) {
         lower(tileOp);
         return success();
       })

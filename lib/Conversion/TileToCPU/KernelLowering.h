@@ -137,6 +137,9 @@ private:
   void lower(tile::LoadOp op);
   void lower(tile::LoadCodesOp op);
   void lower(tile::StoreOp op);
+  void lower(tile::ProbeOp op);
+  /// Rounds row `row` of a tile to `memory[batch, head, target]`.
+  void storeRow(Value tile, Value row, Value memory, Value batch, Value head, Value target);
   void lower(tile::StoreCodesOp op);
   void lower(tile::FillOp op);
   void lower(tile::ExpandOp op);
@@ -217,6 +220,7 @@ private:
   void lower(tile::MapRowsOp op);
   void lower(tile::AnyOp op);
   void lower(tile::IsDueOp op);
+  void lower(tile::FirstKeyOp op);
   void lowerRowSelect(mlir::arith::SelectOp op);
   /// A new row vector, element by element from `inputs`.
   Value mapRows(int64_t rows, llvm::ArrayRef<Value> inputs,

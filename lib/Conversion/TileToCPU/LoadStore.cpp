@@ -83,33 +83,49 @@ void KernelLowering::lower(LoadOp op) {
   matrices[op.getTile()] = matrix;
 }
 
+void KernelLowering::storeRow(Value tile, Value row, Value memory, Value batch, Value head,
+                              Value target) {
+  auto type = cast<TileType>(tile.getType());
+  Type element = cast<MemRefType>(memory.getType()).getElementType();
+  if (type.isRowVector()) {
+    Value value = emit.load(rowVector(tile), row);
+    emit.store(emit.round(value, element), memory, {batch, head, target});
+    return;
+  }
+  MatrixBuffer from = rowMatrix(tile);
+  int64_t whole = type.getColumns() / emit.lanes * emit.lanes;
+  emit.loop(0, whole, emit.lanes, [&](Value column) {
+    Value vector = emit.loadVector(from.memory, {row, column});
+    emit.storeVector(emit.round(vector, element), memory, {batch, head, target, column});
+  });
+  emit.loop(whole, type.getColumns(), 1, [&](Value column) {
+    Value value = emit.load(from.memory, {row, column});
+    emit.store(emit.round(value, element), memory, {batch, head, target, column});
+  });
+}
+
 void KernelLowering::lower(StoreOp op) {
-  auto tile = cast<TileType>(op.getTile().getType());
   Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), first = scalar(op.getRow());
-  Type element = op.getMemory().getType().getElementType();
+  TileType tile = op.getTile().getType();
   int64_t rows = ScheduleAttr::rowsOfHead(tile.getRows(), static_cast<int64_t>(op.getHeads()));
   Value valid = validRows(memory, first, rows, op.getLimit());
-
-  auto storeRow = [&](Value head, Value target, Value row) {
-    if (tile.isRowVector()) {
-      Value value = emit.load(rowVector(op.getTile()), row);
-      emit.store(emit.round(value, element), memory, {batch, head, target});
-      return;
-    }
-    MatrixBuffer from = matrix(op.getTile());
-    int64_t whole = tile.getColumns() / emit.lanes * emit.lanes;
-    emit.loop(0, whole, emit.lanes, [&](Value column) {
-      Value vector = emit.loadVector(from.memory, {row, column});
-      emit.storeVector(emit.round(vector, element), memory, {batch, head, target, column});
-    });
-    emit.loop(whole, tile.getColumns(), 1, [&](Value column) {
-      Value value = emit.load(from.memory, {row, column});
-      emit.store(emit.round(value, element), memory, {batch, head, target, column});
-    });
-  };
   forEachHead(op.getHeads(), scalar(op.getHead()), rows, [&](Value head, Value start) {
-    emit.loop(emit.index(0), valid, 1,
-              [&](Value row) { storeRow(head, emit.add(first, row), emit.add(start, row)); });
+    emit.loop(emit.index(0), valid, 1, [&](Value row) {
+      storeRow(op.getTile(), emit.add(start, row), memory, batch, head, emit.add(first, row));
+    });
+  });
+}
+
+void KernelLowering::lower(ProbeOp op) {
+  Value memory = scalar(op.getMemory()), first = scalar(op.getRow());
+  if (block)
+    first = emit.add(first, block->start);
+  emit.when(scalar(op.getCondition()), [&] {
+    Value valid = validRows(memory, first, rowsOf(op.getTile().getType()));
+    emit.loop(emit.index(0), valid, 1, [&](Value row) {
+      storeRow(op.getTile(), row, memory, scalar(op.getBatch()), scalar(op.getHead()),
+               emit.add(first, row));
+    });
   });
 }
 

@@ -26,8 +26,8 @@ static bool isRowWise(Operation *op) {
           [](auto dot) { return isa<BlockArgument>(dot.getKey()); })
       .Case([](AccumulateOp product) { return isa<BlockArgument>(product.getValue()); })
       .Case<MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp, MapRowsOp,
-            AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp, YieldOp, scf::IfOp,
-            scf::YieldOp>([](Operation *) { return true; })
+            AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp, ProbeOp, FirstKeyOp,
+            YieldOp, scf::IfOp, scf::YieldOp>([](Operation *) { return true; })
       .Case([](FillOp fill) { return cast<TileType>(fill.getTile().getType()).isRowVector(); })
       .Default([](Operation *other) { return !isa_and_nonnull<TileDialect>(other->getDialect()); });
 }

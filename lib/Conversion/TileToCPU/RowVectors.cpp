@@ -149,6 +149,10 @@ void KernelLowering::lower(IsDueOp op) {
   mapping.map(op.getResult(), emit.compare(arith::CmpIPredicate::ne, isOdd, emit.index(0)));
 }
 
+void KernelLowering::lower(FirstKeyOp op) {
+  mapping.map(op.getKey(), scalar(op->getParentOfType<KeyLoopOp>().getLoad().getArgument(0)));
+}
+
 void KernelLowering::lowerRowSelect(arith::SelectOp op) {
   Value condition = scalar(op.getCondition());
   Value first = rowVector(op.getTrueValue()), second = rowVector(op.getFalseValue());

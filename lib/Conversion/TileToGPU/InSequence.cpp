@@ -18,7 +18,8 @@ LoopBuilder::Values sfa::simt::buildInSequence(LoopBuilder &b) {
   Type positionType = loop.getPosition().getType();
   // The registers of the last tile's probabilities become those of the next scores.
   Value spent = b.make<tile::FillOp>(b.scoreType(), b.getF32FloatAttr(0.0f));
-  auto [lower, upper, step] = b.bounds();
+  LoopBuilder::Bounds keys = b.bounds();
+  Value lower = keys.lower, upper = keys.upper, step = keys.step;
   if (!loop.getResidents().empty())
     b.releaseResidents(b.atLeast(lower, upper));
   size_t numInits = loop.getInits().size();

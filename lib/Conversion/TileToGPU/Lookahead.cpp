@@ -119,7 +119,8 @@ void Lookahead::accumulateBehind(Carried &carried, Value isFirst, function_ref<v
 }
 
 Values Lookahead::build() {
-  auto [lower, upper, step] = b.bounds();
+  LoopBuilder::Bounds keys = b.bounds();
+  Value lower = keys.lower, upper = keys.upper, step = keys.step;
   Value second = b.add(lower, step), hasSecond = b.less(second, upper);
 
   // The first tile.

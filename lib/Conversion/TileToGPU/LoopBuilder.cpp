@@ -29,6 +29,10 @@ LoopBuilder::Stage::Stage(LoopBuilder &builder, Region &region, ValueRange argum
 
 void LoopBuilder::Stage::emit(Operation *op) {
   builder.setLoc(op->getLoc());
+  if (auto key = dyn_cast<tile::FirstKeyOp>(op); key && firstKey) {
+    mapping.map(key.getKey(), firstKey);
+    return;
+  }
   Operation *clone = builder.clone(*op, mapping);
   auto dot = dyn_cast<IssueDotOp>(clone);
   if (dot && reuse && reuse.getType() == dot.getResult().getType().getTile())
@@ -120,11 +124,14 @@ void LoopBuilder::releaseResidents(Value condition) {
 }
 
 Values LoopBuilder::softmax(Value key, Value scores, ValueRange state, bool isFirst) {
-  Value masked = Stage(*this, loop.getMask(), {key, scores}).finish().front();
-  Values arguments{masked};
+  Stage mask(*this, loop.getMask(), {key, scores});
+  mask.firstKey = key;
+  Values arguments{mask.finish().front()};
   llvm::append_range(arguments, state);
   arguments.push_back(i1(isFirst));
-  return Stage(*this, loop.getSoftmax(), arguments).finish();
+  Stage softmax(*this, loop.getSoftmax(), arguments);
+  softmax.firstKey = key;
+  return softmax.finish();
 }
 
 void LoopBuilder::trim(Value key, Value tile) {

@@ -85,6 +85,8 @@ public:
     int64_t pending = 0;
     /// A tile whose registers the issued product may take over.
     Value reuse;
+    /// The first key of the tile at hand, an index; null where nothing of the stage may ask for it.
+    Value firstKey;
     /// What the product that was issued gives; the left operand that it reads.
     Value issued, left;
     /// The tile that the last `sfa_gpu.pack` took.

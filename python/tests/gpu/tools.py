@@ -43,6 +43,8 @@ def tools(run):
             for layer in ("layer1", "layer4"):
                 run.case(f"sfa-run {name} {layer} {chip}", compare_targets, folder / "bin/sfa-run",
                          examples / f"{name}.mlir", entry, layer, results, exact, ("--target=cuda", f"--chip={chip}"))
+        for value in ("scores", "probabilities", "state0"):
+            run.case(f"sfa-insert-probe {value} {chip}", compare_probes, folder, examples / "dense-attention.mlir", value, chip)
         run.case(f"sfa-compile {chip}", check_program, folder / "bin/sfa-compile", examples / "attention.mlir", chip)
         ptxas = shutil.which("ptxas") or shutil.which("ptxas", path=os.path.join(
             os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin"))
@@ -80,6 +82,15 @@ def compare_targets(sfa_run, example, entry, layer, num_results, exact, target):
             require(bool(actual.isfinite().all()), f"result {number} is not finite")
             error = ((actual.double() - expected.double()).norm() / expected.double().norm()).item()
             require(error < TOLERANCE, f"result {number} differs from that of the CPU by {error:.1e}")
+
+
+def compare_probes(folder, example, value, chip):
+    """What a kernel has between its inputs and its outputs at the last row tile, which sees all keys."""
+    with tempfile.TemporaryDirectory() as scratch:
+        probed = pathlib.Path(scratch) / "probed.mlir"
+        output_of(folder / "bin/sfa-opt", f"--sfa-assign-schedule=chip={chip}", "--convert-sfa-to-tile",
+                  f"--sfa-insert-probe=value={value} point=0,1,1", example, "-o", probed)
+        compare_targets(folder / "bin/sfa-run", probed, "attention", "layer1", 3, False, ("--target=cuda", f"--chip={chip}"))
 
 
 def check_program(sfa_compile, example, chip):

@@ -288,11 +288,11 @@ llvm::Expected<CompiledProgram> sfa::cuda::compileProgram(ModuleOp module, Strin
     return error;
   for (auto kernels : lowered->getOps<gpu::GPUModuleOp>()) {
     llvm::LLVMContext llvmContext;
-    auto translated = translateToLLVM(kernels, chip, llvmContext);
+    auto translated = nvptx::translateToLLVM(kernels, chip, llvmContext);
     if (!translated)
       return fail(llvm::toString(translated.takeError()));
     llvm::raw_string_ostream(program.llvmIR) << **translated;
-    llvm::Expected<std::string> ptx = translateToPTX(**translated, chip);
+    llvm::Expected<std::string> ptx = nvptx::translateToPTX(**translated, chip);
     if (!ptx)
       return fail(llvm::toString(ptx.takeError()));
     program.ptx = std::move(*ptx);

@@ -37,9 +37,6 @@ foreach(target ${imported_targets})
   set_target_properties(${target} PROPERTIES INTERFACE_LINK_LIBRARIES "${libraries}")
 endforeach()
 
-# Headers alone; the linker leaves out the library, of which nothing is used then.
-add_compile_definitions(FMT_HEADER_ONLY=1)
-
 # --icf=all gives functions of the same code one address, also where an address is taken. LLVM and MLIR tell things apart
 # by addresses of data, which it leaves alone; it makes libsfa.so 14% smaller.
 add_link_options(-static-libstdc++ -static-libgcc -Wl,--as-needed -Wl,--icf=all -Wl,--strip-all)

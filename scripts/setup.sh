@@ -16,6 +16,7 @@ preset=dev
 # All that the build and the tests need on top of a minimal system.
 packages=(
   clang-22 lld-22              # compiler, which brings the C++ library, and linker
+  ccache                       # the build of packages takes what this one has compiled
   cmake ninja-build            # build
   llvm-22-dev llvm-22-tools    # LLVM; FileCheck, lit, not and split-file for the tests
   libmlir-22-dev mlir-22-tools # MLIR; mlir-tblgen

@@ -101,7 +101,8 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, SFA_Shape]> {
     A strategy needs the codes that it works on: `gather` and `sparse_mma` those of the query, `scatter` those of both.
     With an infinity or a NaN in a feature that only one of two tokens holds, only `scatter` skips the feature always;
     `gather` skips it when the query lacks it, and `dense` and `sparse_mma` may see `0 * inf = NaN` either way. Finite
-    inputs have no such freedom, except that `lazy` may overflow where |V| exceeds about 2^107.
+    inputs have no such freedom as long as the sum of |V| over the keys is finite in f32: outputs are divided by the sum of
+    their probabilities at the end.
 
     With `sequences`, b is 1 and the tokens are those of s sequences of any lengths, one after the other: tokens
     `[cu_q[i], cu_q[i + 1])` of the query and `[cu_k[i], cu_k[i + 1])` of the key are sequence i. A query sees keys of

@@ -175,6 +175,8 @@ sfa_status describeDevice(int32_t device, Chip *chip, Device *description) {
     return status;
   *description = Device::of(*chip);
   description->multiprocessors = properties.multiprocessors;
+  description->sharedBytesOfMultiprocessor =
+      properties.max_shared_bytes_per_block + Device::sharedBytesOfSystem;
   return SFA_SUCCESS;
 }
 

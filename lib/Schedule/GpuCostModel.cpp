@@ -35,8 +35,16 @@ private:
   Tiles makeRoomFor(int64_t packedHeads, Tiles tiles) const;
   Tiles chooseTiles(bool isSplit, int64_t packedHeads) const;
   bool haveRoom(const Tiles &tiles, int64_t packedHeads, int64_t numQueries) const;
+  /// What the keys of all query tiles become: shares that blocks of their own work on.
+  struct Shares {
+    int64_t splits = 1;
+    /// Absent where nobody knows, or where there are more blocks than run at once anyway.
+    std::optional<int64_t> keysOfSplit;
+  };
+
   int64_t choosePackedHeads() const;
-  int64_t chooseSplits(int64_t qTile, int64_t packedHeads) const;
+  Shares shareKeys(const Tiles &tiles, int64_t packedHeads) const;
+  int64_t blocksOfMultiprocessor(const Tiles &tiles) const;
   bool fitInRegisters(const Tiles &tiles) const;
 
   const Problem &problem;
@@ -47,6 +55,9 @@ private:
   Softmax softmax = Softmax::Online;
 };
 } // namespace
+
+/// The rows of the smallest tile.
+static constexpr int64_t fewestRows = 64;
 
 /// Faster where values are bf16, whose exponents leave references room.
 Softmax GpuChoice::chooseSoftmax() const {
@@ -95,7 +106,7 @@ bool GpuChoice::haveRoom(const Tiles &tiles, int64_t packedHeads, int64_t numQue
 GpuChoice::Tiles GpuChoice::makeRoomFor(int64_t packedHeads, Tiles tiles) const {
   // Few queries: what bounds them is reading the keys, and the fewest rows leave most time for
   // that.
-  Tiles few{64, tiles.kTile, 1};
+  Tiles few{fewestRows, tiles.kTile, 1};
   std::optional<int64_t> queries = problem.numQueries();
   if (queries && haveRoom(few, packedHeads, *queries))
     return few;
@@ -107,6 +118,8 @@ GpuChoice::Tiles GpuChoice::makeRoomFor(int64_t packedHeads, Tiles tiles) const 
   // Who packs heads and does not say how many queries there are has few. One head has room
   // anywhere.
   constexpr int64_t fewQueries = 16;
+  if (packedHeads > 1 && queries && more.qTile < tiles.qTile && haveRoom(more, packedHeads, *queries))
+    return more;
   for (int64_t needed : {packedHeads > 1 ? queries.value_or(fewQueries) : 1, int64_t(1)})
     for (Tiles candidate : {tiles, more})
       if (haveRoom(candidate, packedHeads, needed))
@@ -142,50 +155,88 @@ GpuChoice::Tiles GpuChoice::chooseTiles(bool isSplit, int64_t packedHeads) const
 // Few queries
 //===----------------------------------------------------------------------===//
 
-/// The most query heads of a group that a query tile has room for, with all of their queries: each
-/// key is read once for all of them. 1 where sizes are not known.
+/// With at least so many keys for each block, what a larger tile saves in reading keys is more than
+/// what its rows cost: measured on an H100 with 64 to 256 features, where blocks of 64 rows were
+/// faster up to 1125 keys and slower from 2048 on.
+static constexpr int64_t manyKeysOfSplit = 1536;
+
+/// Query heads of a group that share a tile with all of their queries, so that each key is read once
+/// for all of them: the most that there is room for, but no more than there is in the fewest rows
+/// where blocks have few keys anyway. 1 where sizes are not known.
 int64_t GpuChoice::choosePackedHeads() const {
   std::optional<int64_t> queries = problem.numQueries();
   if (!queries)
     return 1;
-  for (int64_t heads : ScheduleSpace(problem, device).packedHeads())
-    if (haveRoom(chooseTiles(/*isSplit=*/false, heads), heads, *queries))
-      return heads;
-  return 1;
+  int64_t most = 1;
+  for (int64_t heads : ScheduleSpace(problem, device).packedHeads()) {
+    Tiles tiles = chooseTiles(/*isSplit=*/false, heads);
+    if (!haveRoom(tiles, heads, *queries))
+      continue;
+    most = std::max(most, heads);
+    if (tiles.qTile == fewestRows) {
+      std::optional<int64_t> keys = shareKeys(tiles, heads).keysOfSplit;
+      return keys && *keys < manyKeysOfSplit ? heads : most;
+    }
+  }
+  return most;
 }
 
-/// A split with fewer keys, some four tiles, hardly gets going.
-static constexpr int64_t leastKeysOfSplit = 512;
+/// A split with fewer keys, some two tiles, hardly gets going.
+static constexpr int64_t leastKeysOfSplit = 256;
 
-/// Shares of the keys for each multiprocessor, where sequences have any number of keys and few
-/// queries: the longest sequence would be the last to end. What shares give, 8 bytes written and
-/// read for a column, is to be little beside keys and values: so many keys to each row.
-static constexpr int64_t sharesOfUnevenKeys = 32, leastKeysOfRow = 16;
+/// Where sequences have any number of keys and few queries, the longest would be the last to end:
+/// shares of the keys for each multiprocessor, and the keys of one. What shares give, 8 bytes
+/// written and read for a column, is to be little beside keys and values: so many keys to each row.
+static constexpr int64_t sharesOfUnevenKeys = 32, leastUnevenKeys = 512, leastKeysOfRow = 16;
+
+/// How many blocks of few rows run on a multiprocessor at once where warps copy for themselves: while
+/// one waits for its keys, the other computes. Warpgroups that copy need no second block.
+int64_t GpuChoice::blocksOfMultiprocessor(const Tiles &tiles) const {
+  if (device.hasWarpgroups || tiles.qTile > fewestRows)
+    return 1;
+  ResolvedSchedule schedule;
+  schedule.softmax = softmax;
+  schedule.qTile = tiles.qTile;
+  schedule.kTile = tiles.kTile;
+  schedule.consumers = tiles.consumers;
+  schedule.stages = given.stages.value_or(schedule.stages);
+  int64_t bytes = getBlockResources(problem, device, schedule).sharedBytes;
+  return std::clamp<int64_t>(device.sharedBytesOfMultiprocessor /
+                                 (bytes + Device::sharedBytesOfSystem),
+                             1, 2);
+}
 
 /// Splits of the keys that give every multiprocessor work where query tiles alone would leave half
-/// of them without; 1 where sizes are not known.
-int64_t GpuChoice::chooseSplits(int64_t qTile, int64_t packedHeads) const {
+/// of them without, and the keys of a split; none where sizes are not known.
+GpuChoice::Shares GpuChoice::shareKeys(const Tiles &tiles, int64_t packedHeads) const {
   std::optional<int64_t> queries = problem.numQueries(), keys = problem.numKeys();
   if (!problem.batch || !queries || !keys)
-    return 1;
-  int64_t positions = std::max<int64_t>(ScheduleAttr::rowsOfHead(qTile, packedHeads), 1);
+    return {};
+  int64_t positions =
+      std::max<int64_t>(ScheduleAttr::rowsOfHead(tiles.qTile, packedHeads), 1);
   int64_t numTiles = *problem.batch * *problem.numSequences * (problem.queryHeads / packedHeads) *
                      llvm::divideCeil(*queries, positions);
-  if (numTiles == 0)
-    return 1;
   // What a query tile sees.
   int64_t numKeys = *keys;
   if (problem.leftBound && problem.rightBound)
     numKeys = std::min(numKeys, *problem.leftBound + *problem.rightBound + positions);
+  if (numTiles == 0)
+    return {};
   int64_t shares = device.multiprocessors, leastKeys = leastKeysOfSplit;
-  if (*problem.numSequences > 1 && *queries <= positions) {
+  bool isUneven = *problem.numSequences > 1 && *queries <= positions;
+  if (isUneven) {
     shares *= sharesOfUnevenKeys;
-    leastKeys = std::max(leastKeys, leastKeysOfRow * *queries * packedHeads);
+    leastKeys = std::max(leastUnevenKeys, leastKeysOfRow * *queries * packedHeads);
+  } else {
+    shares *= blocksOfMultiprocessor(tiles);
   }
   int64_t most = std::clamp<int64_t>(numKeys / leastKeys, 1, Schedule::maxSplits);
   int64_t splits = std::clamp<int64_t>(shares / numTiles, 1, most);
   // A program serves all sizes, so few of them are compiled while the number of keys grows.
-  return problem.sizesAreHints ? static_cast<int64_t>(llvm::bit_floor<uint64_t>(splits)) : splits;
+  if (problem.sizesAreHints)
+    splits = static_cast<int64_t>(llvm::bit_floor<uint64_t>(splits));
+  bool runAtOnce = !isUneven && numTiles * splits <= shares;
+  return {splits, runAtOnce ? std::optional<int64_t>(numKeys / splits) : std::nullopt};
 }
 
 //===----------------------------------------------------------------------===//
@@ -209,7 +260,7 @@ ResolvedSchedule GpuChoice::run() {
   softmax = given.softmax.value_or(chooseSoftmax());
   int64_t packedHeads = given.packedHeads ? *given.packedHeads : choosePackedHeads();
   Tiles tiles = chooseTiles(/*isSplit=*/false, packedHeads);
-  int64_t splits = given.splits ? *given.splits : chooseSplits(tiles.qTile, packedHeads);
+  int64_t splits = given.splits ? *given.splits : shareKeys(tiles, packedHeads).splits;
   if (splits > 1)
     tiles = chooseTiles(/*isSplit=*/true, packedHeads);
 

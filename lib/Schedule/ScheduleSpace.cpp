@@ -29,6 +29,7 @@ Device Device::of(const Chip &chip) {
   device.isGpu = true;
   device.hasWarpgroups = chip.hasWarpgroups;
   device.maxSharedBytes = chip.maxSharedBytes;
+  device.sharedBytesOfMultiprocessor = chip.maxSharedBytes + Device::sharedBytesOfSystem;
   device.multiprocessors = chip.multiprocessors;
   return device;
 }

@@ -24,11 +24,14 @@ struct Device {
   bool hasWarpgroups = false;
   /// The most shared memory of a block.
   int64_t maxSharedBytes = 0;
+  /// That of a multiprocessor, of which the system takes some for each block.
+  int64_t sharedBytesOfMultiprocessor = 0;
+  static constexpr int64_t sharedBytesOfSystem = 1024;
   int64_t multiprocessors = 0;
 
   static Device cpu() { return {}; }
-  /// The product that is most in use of those with this chip; who knows the device sets its
-  /// `multiprocessors`.
+  /// The product that is most in use of those with this chip; who knows the device says how many
+  /// multiprocessors it has and how much shared memory one has.
   static Device of(const Chip &chip);
 };
 

@@ -17,7 +17,7 @@
 
 #include "mlir/Parser/Parser.h"
 #include "sfa/Passes.h"
-#include "sfa/Target/CUDA/Program.h"
+#include "sfa/Target/CUDA/CompiledProgram.h"
 #include "llvm/Support/InitLLVM.h"
 
 using namespace mlir;
@@ -38,7 +38,7 @@ int main(int argc, char **argv) {
     return 1;
   llvm::ExitOnError orExit("sfa-toy-compile: ");
   sfa::Chip chip = orExit(sfa::Chip::parse(argv[2]));
-  sfa::gpu::Program program = orExit(sfa::gpu::compileProgram(*module, "attention", chip));
+  sfa::cuda::CompiledProgram program = orExit(sfa::cuda::compileProgram(*module, "attention", chip));
   llvm::outs() << (emitsPTX ? program.ptx : program.toJson() + "\n");
   return 0;
 }

@@ -149,6 +149,31 @@ std::string nameOf(const testing::TestParamInfo<LazySoftmax::ParamType> &info) {
 INSTANTIATE_TEST_SUITE_P(All, LazySoftmax,
                          testing::Combine(testing::ValuesIn(allTypes), testing::Bool()), nameOf);
 
+/// Products that are too large for f32 beside raised references are computed again.
+TEST(LazySoftmaxOfLargeValues, IsRight) {
+  Configuration c;
+  c.type = ElementType::BF16;
+  c.softmax = Softmax::Lazy;
+  c.queryForm = c.keyForm = Form::Dense;
+  c.scale = M_LN2;
+  c.qTile = 64;
+  c.kTile = keysOfTile;
+  Kernel whole = compileOne(c);
+  ASSERT_TRUE(whole);
+  llvm::Expected<std::unique_ptr<cpu::Executable>> loop =
+      compileModule(withoutRetry(c), "attention");
+  ASSERT_TRUE(bool(loop)) << llvm::toString(loop.takeError());
+  Kernel once{c, std::move(*loop)};
+  const Shape shape{1, 330, 330};
+  Inputs inputs = makeGrowing(c, shape, growths[0], 5);
+  for (double &value : inputs.v)
+    value = std::ldexp(value, 112);
+  EXPECT_FALSE(isFinite(once(shape, inputs)));
+  Judge judge(c);
+  judge.add("values of 2^112", makeReference(c, shape, inputs), whole(shape, inputs));
+  judge.finish();
+}
+
 /// A row that is not finite in any pass does no harm to those of other query tiles, which are not
 /// computed again.
 TEST(LazySoftmaxOfOneRow, LeavesOtherTilesAsTheyAre) {

@@ -6,7 +6,8 @@ import numbers
 from . import _module, errors
 from ._plan import CPU, Plan, View, device_name
 
-GPU_FEATURES = (64, 128, 256)
+GPU_FEATURES = range(16, 257, 8)
+_GPU_FEATURES_TEXT = "a multiple of 8 from 16 to 256"
 GPU_DTYPES = ("f16", "bf16")
 CPU_DTYPES = ("f32", "f16", "bf16")
 MAX_WINDOW = 2**31 - 1
@@ -76,7 +77,7 @@ def check_dense(name, view):
         return
     if features not in GPU_FEATURES:
         raise errors.ArgumentValueError(
-            f"{name} has {features} features; on a GPU it has to be one of {_listed(GPU_FEATURES)}: "
+            f"{name} has {features} features; on a GPU it has to be {_GPU_FEATURES_TEXT}: "
             "pad with zeros, and give scale for q and k")
     check_strides(name, view, 16 // _BYTES[view.dtype])
 
@@ -133,8 +134,7 @@ def check_codes(name, values, indices, d):
         return
     if d not in GPU_FEATURES:
         raise errors.ArgumentValueError(
-            f"{name} has codes of {d} features; on a GPU it has to be one of "
-            f"{_listed(GPU_FEATURES)}")
+            f"{name} has codes of {d} features; on a GPU it has to be {_GPU_FEATURES_TEXT}")
     for part, view in (("values", values), ("indices", indices)):
         check_strides(f"{name}.{part}", view, 1)
 

@@ -11,8 +11,8 @@ __all__ = ["attention", "densify", "sparsify"]
 def sparsify(x, k, two_four=False, return_dense=False):
     """The k features of largest magnitude of every row: `topk_k(x)`.
 
-    x             [batch, heads, tokens, d], dense: a torch tensor (CUDA: bf16, f16 and d of 64, 128,
-                  256; CPU: f32, f16, bf16 and any d), a numpy array, or an object with `__dlpack__`
+    x             [batch, heads, tokens, d], dense: a torch tensor (CUDA: bf16, f16 and d a multiple
+                  of 8 from 16 to 256; CPU: f32, f16, bf16 and any d), a numpy array, or an object with `__dlpack__`
     k             1 to d; on a CPU more than d is d
     two_four      keep two of every aligned group of four features at most: the k largest that do, as
                   sparse tensor cores take them. d is then a multiple of 4, and k at most d / 2
@@ -60,8 +60,8 @@ def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_s
     also the log-sum-exp, [batch, h_q, n_q] in f32. A row that sees no key has output 0 and
     log-sum-exp -inf.
 
-    CUDA tensors have bf16 or f16 and d, dv of 64, 128, 256; all strides that are multiples of 16
-    bytes are taken without a copy as long as the last is 1. It runs on torch's current stream, with
+    CUDA tensors have bf16 or f16 and d and dv that are multiples of 8 from 16 to 256; all strides
+    that are multiples of 16 bytes are taken without a copy as long as the last is 1. It runs on torch's current stream, with
     memory of torch's allocator and without synchronisation. On the CPU f32, f16, bf16 and any d, dv;
     what is not contiguous is copied.
 

@@ -13,6 +13,10 @@ class ArgumentValueError(Error, ValueError):
     """An argument has the right type, but a shape, a stride, a device or a value that is not allowed."""
 
 
+class ReadOnlyError(Error, AttributeError):
+    """An attribute that is set for good when the object is made is assigned to."""
+
+
 class LibraryError(Error, RuntimeError):
     """The compiler library libsfa.so is missing, or is not one."""
 

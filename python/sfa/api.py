@@ -71,6 +71,13 @@ def attention(q: Array | Codes, k: Array | Codes, v: Array, *, topk: int | None 
               schedule: str | None = None) -> tuple[Array, Array]: ...
 
 
+@overload
+def attention(q: Array | Codes, k: Array | Codes, v: Array, *, topk: int | None = None, causal: bool = False,
+              window: tuple[int | None, int | None] | None = None, scale: float | None = None,
+              cu_seqlens: Array | tuple[Array, Array] | None = None, return_lse: bool,
+              schedule: str | None = None) -> Any: ...
+
+
 def attention(q: Any, k: Any, v: Any, *, topk: int | None = None, causal: bool = False,
               window: tuple[int | None, int | None] | None = None, scale: float | None = None,
               cu_seqlens: Any = None, return_lse: bool = False, schedule: str | None = None) -> Any:

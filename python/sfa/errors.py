@@ -28,7 +28,7 @@ class DeviceError(Error, RuntimeError):
 class CompileError(Error, RuntimeError):
     """The compiler refused a module, most often because of its schedule. `module` is the text of it."""
 
-    def __init__(self, message, module=""):
+    def __init__(self, message: str, module: str = "") -> None:
         super().__init__(message)
         self.module = module
 

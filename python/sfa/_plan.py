@@ -3,7 +3,7 @@ addresses. Nothing here knows torch or numpy."""
 
 import ctypes
 
-from . import _library, errors
+from . import _library, _threads, errors
 
 _DTYPES = {"f16": _library.F16, "bf16": _library.BF16, "f32": _library.F32, "u8": _library.U8,
            "u16": _library.U16, "i32": _library.I32}
@@ -70,6 +70,7 @@ class Plan:
         yet."""
         library = _library.load()
         if device == CPU:
+            _threads.fix(library)
             return cls(device, names, arguments, results, library.sfa_cpu_function_run,
                        _library.jit_cpu_function(module))
         plan, size = cls(device, names, arguments, results, library.sfa_program_launch), ctypes.c_size_t()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Puts stubs in the place of CUDA libraries that torch is linked with but does not call on a CPU: torch-stubs.py SITE_PACKAGES
+"""Stubs in the place of CUDA libraries that torch is linked with but does not call on a CPU: torch-stubs.py SITE_PACKAGES
 
 The wheel of torch needs some gigabytes of CUDA libraries before it can be imported, on machines without a GPU too. This
-makes a library of the same name for each one that is missing under SITE_PACKAGES. Each function in it returns 1, which is an error to its callers.
-Needs readelf, of LLVM or GNU, and a C compiler.
+makes a library of the same name for each one that is missing under SITE_PACKAGES. Each function in it returns 1, which
+is an error to its callers. Needs readelf, of LLVM or GNU, and a C compiler.
 """
 
 import pathlib

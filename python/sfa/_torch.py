@@ -328,6 +328,32 @@ _register_autograd("sparsify_and_densify", _sparsify_and_densify_operator, (0,))
 _register_autograd("densify", _densify, (0,))
 _register_autograd("attention", _attention_directly, (0, 3, 6))
 
+
+
+def _register_vmap(name):
+    """torch.vmap over an operator: its batch goes into that of the call, but for sequences, whose batch is 1."""
+    operator = getattr(torch.ops.sfa, name).default
+
+    def rule(info, in_dims, *arguments):
+        size = info.batch_size
+        moved = [x if not isinstance(x, Tensor) else x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
+                 for x, dim in zip(arguments, in_dims)]
+        if any(isinstance(x, Tensor) and x.dim() == 2 for x in moved):  # offsets
+            parts = [operator(*[x[i].contiguous() if isinstance(x, Tensor) else x for x in moved]) for i in range(size)]
+            return tuple(torch.stack(results) for results in zip(*parts)), (0, 0)
+        results = operator(*[x.flatten(0, 1) if isinstance(x, Tensor) else x for x in moved])
+        single = isinstance(results, Tensor)
+        results = [(x, None) if x.dim() == 1 else (x.unflatten(0, (size, x.shape[0] // size)), 0)
+                   for x in ([results] if single else results)]
+        return results[0] if single else tuple(zip(*results))
+
+    if hasattr(torch.library, "register_vmap"):  # without it torch calls the operator for each element
+        torch.library.register_vmap(f"sfa::{name}", rule, lib=_operators)
+
+
+for _name in ("sparsify", "sparsify_and_densify", "densify", "attention"):
+    _register_vmap(_name)
+
 _sparsify_op = torch.ops.sfa.sparsify.default
 _sparsify_and_densify_op = torch.ops.sfa.sparsify_and_densify.default
 _densify_op = torch.ops.sfa.densify.default

@@ -98,7 +98,29 @@ class WatchedTest(unittest.TestCase):
             def call(x):
                 return form(*tensors[:place], x, *tensors[place + 1:])
 
-            self.assertTrue(torch.equal(torch.vmap(call)(batch), torch.stack([call(x) for x in batch])))
+            expected = torch.stack([call(x) for x in batch])
+            for dim in (0, 2):
+                self.assertTrue(torch.equal(torch.vmap(call, in_dims=dim)(batch.movedim(0, dim)), expected))
+                self.assertTrue(torch.equal(torch.vmap(call, out_dims=1)(batch), expected.movedim(0, 1)))
+
+    def test_vmap_of_all_results(self):
+        """Of batches of 2, of sequences, and within another vmap."""
+        q, k, v = (torch.cat([x, 2 * x]) for x in (self.q, self.k, self.v))
+        batch = torch.stack([q, -q, k])
+        out, lse = torch.vmap(lambda x: sfa.attention(x, k, v, causal=True, return_lse=True))(batch)
+        offsets = torch.tensor([[0, 3, 40], [0, 30, 40], [0, 0, 40]], dtype=torch.int32)
+
+        def packed(x, offsets):
+            return sfa.attention(x, self.k, self.v, cu_seqlens=offsets)
+
+        sequences = torch.vmap(packed)(batch[:, :1], offsets)
+        for i, x in enumerate(batch):
+            expected = sfa.attention(x, k, v, causal=True, return_lse=True)
+            self.assertTrue(torch.equal(out[i], expected[0]) and torch.equal(lse[i], expected[1]))
+            self.assertTrue(torch.equal(sequences[i], packed(x[:1], offsets[i])))
+        twice = torch.vmap(torch.vmap(lambda x, y: _dense(x, y, v), in_dims=(0, None)), in_dims=(None, 0))(batch, batch)
+        self.assertTrue(torch.equal(twice[2, 1], _dense(batch[1], batch[2], v)))
+        self.assertEqual(torch.vmap(lambda x: _dense(x, k, v))(batch[:, :, :, :0]).shape, (3, 2, 2, 0, 64))
 
     def test_negative_bit(self):
         @self.each()

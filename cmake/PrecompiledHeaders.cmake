@@ -3,7 +3,7 @@
 #   cmake --preset dev -DSFA_PRECOMPILED_HEADERS=OFF
 option(SFA_PRECOMPILED_HEADERS "Compile MLIR's headers once" ON)
 
-# The objects of libraries below `directory` take them.
+# The objects of libraries below `directory` take them, but for those of SFASupport, which tools without MLIR link, too.
 function(sfa_precompile_headers directory)
   if(NOT SFA_PRECOMPILED_HEADERS)
     return()
@@ -17,7 +17,7 @@ function(sfa_precompile_headers directory)
   endif()
   get_property(targets DIRECTORY ${directory} PROPERTY BUILDSYSTEM_TARGETS)
   foreach(target ${targets})
-    if(target MATCHES "^obj\\.SFA")
+    if(target MATCHES "^obj\\.SFA" AND NOT target STREQUAL obj.SFASupport)
       target_precompile_headers(${target} REUSE_FROM sfa_headers)
     endif()
   endforeach()

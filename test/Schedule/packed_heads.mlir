@@ -98,8 +98,10 @@ func.func @key_tile(%q: !q1, %k: !k) -> !q1 {
 // The five heads of a group of ten that have room for 16 queries each, as eight would; a group of seven.
 !five_q = tensor<1x10x16x128xbf16>
 !seven_q = tensor<1x7x16x128xbf16>
+// Where a multiprocessor runs two blocks of few rows at once, shares have few keys with two heads in a tile.
 // CHECK-LABEL: @five(
-// CHECK: q_tile = 128, {{.*}}packed_heads = 5>
+// SM90: q_tile = 128, {{.*}}packed_heads = 5>
+// SM80: q_tile = 64, {{.*}}packed_heads = 2>
 func.func @five(%q: !five_q, %k: !one_k) -> !five_q {
   %o = sfa.attention %q, %k, %k : !five_q, !one_k, !one_k -> !five_q
   return %o : !five_q
@@ -110,13 +112,21 @@ func.func @seven(%q: !seven_q, %k: !one_k) -> !seven_q {
   %o = sfa.attention %q, %k, %k : !seven_q, !one_k, !one_k -> !seven_q
   return %o : !seven_q
 }
-// Three heads of a group of three have 64 rows each of the three consumers' 192.
+// Three heads of a group of three have 64 rows each of the three consumers' 192, where there are many keys.
 !thin_q = tensor<1x6x60x64xbf16>
-!thin_k = tensor<1x2x1000x64xbf16>
+!thin_k = tensor<1x2x100000x64xbf16>
 // CHECK-LABEL: @three(
 // SM90: q_tile = 192, {{.*}}packed_heads = 3>
 func.func @three(%q: !thin_q, %k: !thin_k) -> !thin_q {
   %o = sfa.attention %q, %k, %k schedule <softmax = online> : !thin_q, !thin_k, !thin_k -> !thin_q
+  return %o : !thin_q
+}
+// With fewer a tile of the fewest rows for each head ends sooner.
+!short_k = tensor<1x2x1000x64xbf16>
+// CHECK-LABEL: @apart(
+// SM90: q_tile = 64, {{.*}}splits = 3>
+func.func @apart(%q: !thin_q, %k: !short_k) -> !thin_q {
+  %o = sfa.attention %q, %k, %k schedule <softmax = online> : !thin_q, !short_k, !short_k -> !thin_q
   return %o : !thin_q
 }
 // Of sequences the mean counts: one query each of 16, or 17 of one.

@@ -16,9 +16,9 @@ func.func @decode(%q: !q1, %k: !k) -> !q1 {
   return %o : !q1
 }
 
-// A query tile sees 1127 keys of a window of 1000, and each split keeps 512.
+// A query tile sees 1127 keys of a window of 1000, and each split keeps 256.
 // CHECK-LABEL: @window(
-// CHECK: splits = 2>
+// CHECK: splits = 4>
 func.func @window(%q: !q1, %k: !k) -> !q1 {
   %o = sfa.attention %q, %k, %k mask <window, left = 999, right = 0> : !q1, !k, !k -> !q1
   return %o : !q1

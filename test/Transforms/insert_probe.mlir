@@ -4,30 +4,31 @@
 // RUN: sfa-opt --sfa-assign-schedule=chip=sm_90a --convert-sfa-to-tile --sfa-insert-probe="point=0,1,2" --sfa-to-ptx=chip=sm_90a %s | FileCheck %s --check-prefix=PTX
 // RUN: sfa-opt --sfa-assign-schedule=chip=sm_80 --convert-sfa-to-tile --sfa-insert-probe="point=0,1,2" --sfa-to-ptx=chip=sm_80 %s | FileCheck %s --check-prefix=PTX
 
+// CHECK-LABEL: func.func @attention(
+// CHECK-SAME: -> (tensor<1x2x?x64xf16>, tensor<1x?x128x128xf32>)
+// CHECK: tensor.empty(%{{.*}}) : tensor<1x?x128x128xf32>
+// CHECK: %[[ALL:.*]]:2 = sfa_tile.launch
+// CHECK: return %[[ALL]]#0, %[[ALL]]#1
 // CHECK-LABEL: sfa_tile.kernel @attention
-// CHECK-SAME: %[[PROBE:[a-z_]+]]: memref<1x?x64x64xf32, strided<[?, ?, ?, 1], offset: ?>>) grid(%[[B:.*]], %[[H:.*]], %[[T:.*]])
+// CHECK-SAME: %[[PROBE:[a-z_]+]]: memref<1x?x128x128xf32, strided<[?, ?, ?, 1], offset: ?>>) grid(%[[B:[a-z]+]], %[[H:[a-z]+]], %[[T:[a-z]+]])
 // CHECK: %[[ONE:.*]] = arith.constant 1 : index
 // CHECK: %[[IS_HEAD:.*]] = arith.cmpi eq, %[[H]], %[[ONE]] : index
-// CHECK: %[[HERE:.*]] = arith.andi
+// CHECK: %[[TWO:.*]] = arith.constant 2 : index
+// CHECK: %[[IS_TILE:.*]] = arith.cmpi eq, %[[T]], %[[TWO]] : index
+// CHECK: %[[HERE:.*]] = arith.andi %{{.*}}, %[[IS_TILE]]
 // CHECK: sfa_tile.key_loop %[[LOWER:.*]] to
 // CHECK: softmax {
-// CHECK: %[[P:.*]] = sfa_tile.exp2
+// CHECK: %[[P:.*]] = sfa_tile.exp2 %scores
 // CHECK: %[[KEY:.*]] = sfa_tile.first_key
 // CHECK-NEXT: %[[BEHIND:.*]] = arith.subi %[[KEY]], %[[LOWER]]
 // CHECK-NEXT: %[[NUMBER:.*]] = arith.divui %[[BEHIND]]
-// CHECK-NEXT: sfa_tile.probe %[[P]], %[[PROBE]][%{{.*}}, %[[NUMBER]], %{{.*}}] when
-// CHECK-LABEL: func.func @attention(
-// CHECK-SAME: -> (tensor<1x2x?x64xf16>, tensor<1x?x64x64xf32>)
-// CHECK: %[[TILES:.*]] = arith.ceildivui
-// CHECK: %[[EMPTY:.*]] = tensor.empty(%[[TILES]]) : tensor<1x?x64x64xf32>
-// CHECK: %[[ALL:.*]]:2 = sfa_tile.launch
-// CHECK: return %[[ALL]]#0, %[[ALL]]#1
+// CHECK-NEXT: sfa_tile.probe %[[P]], %[[PROBE]][%{{.*}}, %[[NUMBER]], %{{.*}}] when %[[HERE]]
 
 // SCORES: mask {
-// SCORES-NEXT: ^bb0(%{{.*}}: index, %[[S:.*]]: !sfa_tile.tile<64x64xf32>):
+// SCORES-NEXT: ^bb0(%{{.*}}: index, %[[S:.*]]: !sfa_tile.tile<128x128xf32>):
 // SCORES: sfa_tile.probe %[[S]],
 
-// STATE: memref<1x?x64xf32, strided<[?, ?, 1], offset: ?>>
+// STATE: memref<1x?x128xf32, strided<[?, ?, 1], offset: ?>>
 // STATE: %[[MAX:.*]] = sfa_tile.row_max
 // STATE: sfa_tile.probe %[[MAX]],
 

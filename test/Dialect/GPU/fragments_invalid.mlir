@@ -10,8 +10,8 @@ func.func private @columns(!sfa_gpu.columns<8x64xf32>)
 
 // -----
 
-// expected-error @+1 {{a swizzled tile has rows of 16-bit elements and a multiple of 64 columns, or of 8-bit elements and a multiple of 128}}
-func.func private @codes(!sfa_gpu.shared<128x64xi8, swizzled>)
+// expected-error @+1 {{a swizzled tile has rows of 16-bit elements and a multiple of 8 columns, or of 8-bit elements and a multiple of 16}}
+func.func private @codes(!sfa_gpu.shared<128x72xi8, swizzled>)
 
 // -----
 

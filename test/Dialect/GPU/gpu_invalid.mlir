@@ -5,8 +5,8 @@ func.func private @form(!sfa_gpu.shared<128x64xbf16, tiled>)
 
 // -----
 
-// expected-error @+1 {{a swizzled tile has rows of 16-bit elements and a multiple of 64 columns}}
-func.func private @panel(!sfa_gpu.shared<128x32xbf16, swizzled>)
+// expected-error @+1 {{a swizzled tile has rows of 16-bit elements and a multiple of 8 columns}}
+func.func private @chunk(!sfa_gpu.shared<128x36xbf16, swizzled>)
 
 // -----
 

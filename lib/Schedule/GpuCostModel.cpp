@@ -232,11 +232,12 @@ GpuChoice::Shares GpuChoice::shareKeys(const Tiles &tiles, int64_t packedHeads) 
   }
   int64_t most = std::clamp<int64_t>(numKeys / leastKeys, 1, Schedule::maxSplits);
   int64_t splits = std::clamp<int64_t>(shares / numTiles, 1, most);
-  // A program serves all sizes, so few of them are compiled while the number of keys grows.
-  if (problem.sizesAreHints)
-    splits = static_cast<int64_t>(llvm::bit_floor<uint64_t>(splits));
-  bool runAtOnce = !isUneven && numTiles * splits <= shares;
-  return {splits, runAtOnce ? std::optional<int64_t>(numKeys / splits) : std::nullopt};
+  // A program serves all sizes, so few of them are compiled while the number of keys grows. What
+  // else is chosen by splits is the same for sizes that are known.
+  auto rounded = static_cast<int64_t>(llvm::bit_floor<uint64_t>(splits));
+  bool runAtOnce = !isUneven && numTiles * rounded <= shares;
+  return {problem.sizesAreHints ? rounded : splits,
+          runAtOnce ? std::optional<int64_t>(numKeys / rounded) : std::nullopt};
 }
 
 //===----------------------------------------------------------------------===//

@@ -98,10 +98,8 @@ func.func @key_tile(%q: !q1, %k: !k) -> !q1 {
 // The five heads of a group of ten that have room for 16 queries each, as eight would; a group of seven.
 !five_q = tensor<1x10x16x128xbf16>
 !seven_q = tensor<1x7x16x128xbf16>
-// Where a multiprocessor runs two blocks of few rows at once, shares have few keys with two heads in a tile.
 // CHECK-LABEL: @five(
-// SM90: q_tile = 128, {{.*}}packed_heads = 5>
-// SM80: q_tile = 64, {{.*}}packed_heads = 2>
+// CHECK: q_tile = 128, {{.*}}packed_heads = 5>
 func.func @five(%q: !five_q, %k: !one_k) -> !five_q {
   %o = sfa.attention %q, %k, %k : !five_q, !one_k, !one_k -> !five_q
   return %o : !five_q

@@ -19,6 +19,8 @@ config.test_exec_root = os.path.join(config.sfa_binary_dir, "test")
 config.substitutions.append(("%sfa_src", config.sfa_source_dir))
 config.substitutions.append(("%sfa_bin", config.sfa_binary_dir))
 config.substitutions.append(("%python", '"%s"' % config.python_executable))
+config.substitutions.append(("%cmake", config.sfa_cmake))
+config.substitutions.append(("%compilers", config.sfa_compilers))
 llvm_config.use_default_substitutions()
 
 # A tool that this build does not have is a feature that its tests require.

@@ -155,7 +155,9 @@ LogicalResult InsertProbe::insert() {
     return failure();
   KeyLoopOp loop = getLoop(*kernel);
   FailureOr<LaunchOp> found = findLaunch(*kernel);
-  FailureOr<Probed> probed = failed(found) ? failure() : findValue(loop);
+  if (failed(found))
+    return failure();
+  FailureOr<Probed> probed = findValue(loop);
   if (failed(probed))
     return failure();
   auto tile = dyn_cast<TileType>(probed->value.getType());

@@ -77,6 +77,15 @@ def SFAInsertProbePass : Pass<"sfa-insert-probe", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect", "::sfa::tile::TileDialect"];
 }
 
+def SFAMergeKernelsPass : Pass<"sfa-merge-kernels", "::mlir::ModuleOp"> {
+  let summary = "Compile kernels with the same code once";
+  let description = [{
+    Of several `sfa_tile.kernel` of the module that differ in nothing but their names, the first stays, and all launches name
+    it. `convert-sfa-to-tile` makes a kernel for each operation; the layers of a model have the same ones. Does not change
+    what is computed.
+  }];
+}
+
 def ConvertTileToCPUPass : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {
   let summary = "Lower kernels over tiles to loops and vectors for the CPU";
   let description = [{

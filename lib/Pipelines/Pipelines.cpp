@@ -28,17 +28,21 @@ static void addTileStages(OpPassManager &manager, const std::string &chip = "") 
   if (!chip.empty())
     manager.addPass(sfa::createSFADensifyOperandsPass());
   manager.addPass(sfa::createConvertSFAToTilePass());
+  manager.addPass(sfa::createSFAMergeKernelsPass());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
 }
 
-void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions &options) {
-  addTileStages(manager);
-
+static void addBufferization(OpPassManager &manager) {
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = true;
   bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
   manager.addPass(bufferization::createOneShotBufferizePass(bufferize));
+}
+
+void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions &options) {
+  addTileStages(manager);
+  addBufferization(manager);
   bufferization::buildBufferDeallocationPipeline(
       manager, bufferization::BufferDeallocationPipelineOptions());
   manager.addPass(createConvertBufferizationToMemRefPass());
@@ -67,11 +71,7 @@ void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions
 
 void sfa::buildSFAToNVVMPipeline(OpPassManager &manager, const PTXPipelineOptions &options) {
   addTileStages(manager, options.chip);
-
-  bufferization::OneShotBufferizePassOptions bufferize;
-  bufferize.bufferizeFunctionBoundaries = true;
-  bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
-  manager.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  addBufferization(manager);
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
 

@@ -30,6 +30,17 @@ def SFAAssignSchedulePass : Pass<"sfa-assign-schedule"> {
   ];
 }
 
+def SFAUnrollLoopsPass : Pass<"sfa-unroll-loops", "::mlir::func::FuncOp"> {
+  let summary = "Unroll the loops around sfa operations, where their bounds are known";
+  let description = [{
+    A program for a GPU is a list of launches, without a loop. So each `scf.for` that holds operations of the `sfa` dialect and
+    goes around a known number of times, up to 1024, becomes as many copies of its body. Other loops stay: they are refused
+    when the program is written. Equal operations of the copies share a kernel afterwards (`sfa-merge-kernels`). Does not change
+    what is computed.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect"];
+}
+
 def SFADensifyOperandsPass : Pass<"sfa-densify-operands"> {
   let summary = "Densify codes before attention with the strategy dense";
   let description = [{

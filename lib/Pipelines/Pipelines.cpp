@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
@@ -24,6 +25,10 @@ using namespace mlir;
 /// From sfa to bufferized launches of tile kernels; shared by all targets.
 static void addTileStages(OpPassManager &manager, const std::string &chip = "") {
   manager.addPass(createCanonicalizerPass());
+  if (!chip.empty()) {
+    manager.addNestedPass<func::FuncOp>(sfa::createSFAUnrollLoopsPass());
+    manager.addPass(createCanonicalizerPass());
+  }
   manager.addPass(sfa::createSFAAssignSchedulePass({chip, /*shapes=*/{}}));
   if (!chip.empty())
     manager.addPass(sfa::createSFADensifyOperandsPass());
@@ -37,6 +42,8 @@ static void addBufferization(OpPassManager &manager) {
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = true;
   bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  // A launch in a loop writes into a memory of its own: what the loop carries may be its input.
+  bufferize.allowReturnAllocsFromLoops = true;
   manager.addPass(bufferization::createOneShotBufferizePass(bufferize));
 }
 

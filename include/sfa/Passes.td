@@ -97,6 +97,23 @@ def SFAMergeKernelsPass : Pass<"sfa-merge-kernels", "::mlir::ModuleOp"> {
   }];
 }
 
+def SFARequestResultsPass : Pass<"sfa-request-results", "::mlir::ModuleOp"> {
+  let summary = "Write the results of public functions into memory of the caller";
+  let description = [{
+    For the CPU, behind bufferization. A public function that nothing in the module calls, and whose results all are buffers of
+    numbers, returns nothing any more. It asks for the memory of each of its results instead, where it would allocate it:
+
+    ```mlir
+    func.func private @sfa_cpu_result(%number: index, %sizes: memref<?xindex>) -> memref<?xi8> attributes {llvm.emit_c_interface}
+    ```
+
+    The caller, who sees the sizes that the function has computed, answers with memory of his own, or ends the call with an error
+    when the sizes are not those that he expects. What is returned but not allocated by the function itself, such as an argument,
+    is copied.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect"];
+}
+
 def ConvertTileToCPUPass : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {
   let summary = "Lower kernels over tiles to loops and vectors for the CPU";
   let description = [{

@@ -53,6 +53,7 @@ void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions
   bufferization::buildBufferDeallocationPipeline(
       manager, bufferization::BufferDeallocationPipelineOptions());
   manager.addPass(createConvertBufferizationToMemRefPass());
+  manager.addPass(createSFARequestResultsPass());
 
   ConvertTileToCPUPassOptions toCPU;
   toCPU.vectorBits = options.vectorBits;

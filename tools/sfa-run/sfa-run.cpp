@@ -243,19 +243,24 @@ static llvm::Error runOnCPU(const Job &job) {
   llvm::Expected<cpu::Call> call = (*executable)->prepare(job.arguments);
   if (!call)
     return call.takeError();
-  std::vector<NpyArray> results;
-  for (const cpu::OwnedBuffer &result : (*call)())
-    results.push_back(result.toNpy());
-  if (llvm::Error error = writeResults(results))
+  llvm::Expected<std::vector<NpyArray>> results = (*call)();
+  if (!results)
+    return results.takeError();
+  if (llvm::Error error = writeResults(*results))
     return error;
+  results->clear();
   if (!job.numRuns)
     return llvm::Error::success();
   llvm::Expected<unsigned> numThreads = cpu::getNumThreads();
   if (!numThreads)
     return numThreads.takeError();
   std::vector<double> times;
-  for (int64_t run = 0; run < job.numRuns; ++run)
-    times.push_back(measureMilliseconds([&] { (*call)(); }));
+  for (int64_t run = 0; run < job.numRuns; ++run) {
+    llvm::Error error = llvm::Error::success();
+    times.push_back(measureMilliseconds([&] { error = (*call)().takeError(); }));
+    if (error)
+      return error;
+  }
   printTimes(compileMilliseconds, times, fmt::format("{} threads", *numThreads), job.flops);
   return llvm::Error::success();
 }

@@ -62,8 +62,6 @@ static cl::list<std::string> codesList("k", cl::CommaSeparated,
                                        cl::value_desc("list"), cl::cat(category));
 static cl::opt<std::string> heads("heads", cl::desc("Heads (default 8)"), cl::value_desc("number"),
                                   cl::init("8"), cl::cat(category));
-static cl::alias headsShort("h", cl::desc("Alias for --heads"), cl::aliasopt(heads),
-                            cl::cat(category));
 static cl::opt<std::string> batch("b", cl::desc("Batch (default 1)"), cl::value_desc("number"),
                                   cl::init("1"), cl::cat(category));
 static cl::opt<std::string> elementName("dtype", cl::desc("f32 (default), f16 or bf16"),

@@ -17,6 +17,9 @@
 #include "sfa/Target/CUDA/Executable.h"
 #include "tools/Common/CommandLine.h"
 #include "tools/Common/Timing.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/ToolOutputFile.h"
 
@@ -196,7 +199,16 @@ static llvm::Error printSchedules(ModuleOp module, const std::string &chip) {
   manager.addPass(createSFAAssignSchedulePass({chip, /*shapes=*/{}}));
   if (failed(manager.run(*copy)))
     return createStringError("cannot choose the schedules");
-  copy->walk([](AttentionOp op) { outs() << "schedule: " << op.getScheduleAttr() << '\n'; });
+  SmallVector<AttentionOp> attentions;
+  copy->walk([&](AttentionOp op) { attentions.push_back(op); });
+  for (AttentionOp op : attentions) {
+    // Of several, each with its place in the file.
+    outs() << "schedule";
+    if (auto place = op.getLoc()->findInstanceOf<FileLineColLoc>(); place && attentions.size() > 1)
+      outs() << " of " << place.getFilename().getValue() << ':' << place.getLine() << ':'
+             << place.getColumn();
+    outs() << ": " << op.getScheduleAttr() << '\n';
+  }
   return llvm::Error::success();
 }
 
@@ -290,6 +302,26 @@ static llvm::Error runOnCUDA(const Job &job, int32_t device) {
   return llvm::Error::success();
 }
 
+/// Fails when a result would overwrite another.
+static llvm::Error checkResultPaths() {
+  llvm::StringMap<std::string> files;
+  for (const std::string &path : resultPaths) {
+    SmallString<128> absolute;
+    // A file that is not there yet has no links to follow.
+    if (sys::fs::real_path(path, absolute)) {
+      absolute = path;
+      (void)sys::fs::make_absolute(absolute);
+      sys::path::remove_dots(absolute, /*remove_dot_dot=*/true);
+    }
+    auto [other, isNew] = files.try_emplace(absolute, path);
+    if (!isNew)
+      return createStringError(fmt::format("--out={} and --out={} are the same file; give each "
+                                           "result a file of its own",
+                                           other->second, path));
+  }
+  return llvm::Error::success();
+}
+
 static llvm::Error run() {
   if (llvm::Error error = checkTarget(target, {"cpu", "cuda"}))
     return error;
@@ -333,6 +365,8 @@ static llvm::Error run() {
     return createStringError(fmt::format("--out given {} times, @{} has {} results",
                                          resultPaths.size(), entry->getName().str(),
                                          signature->results().size()));
+  if (llvm::Error error = checkResultPaths())
+    return error;
   std::vector<NpyArray> arrays;
   std::vector<BufferRef> arguments;
   for (const std::string &path : argumentPaths) {
@@ -360,9 +394,28 @@ static llvm::Error run() {
   return isCuda ? runOnCUDA(job, static_cast<int32_t>(*device)) : runOnCPU(job);
 }
 
+/// LLVM takes the value of a flag that needs none only behind "=". Here `--time 5` is `--time=5`.
+static std::vector<char *> joinTime(int argc, char **argv, std::string &joined) {
+  std::vector<char *> arguments(argv, argv + argc);
+  for (size_t at = 1; at + 1 < arguments.size(); ++at) {
+    StringRef flag = arguments[at], value = arguments[at + 1];
+    if (flag.ltrim('-') != timedRuns.ArgStr || flag.empty() || flag.front() != '-' ||
+        value.empty() || value.find_first_not_of("0123456789") != StringRef::npos)
+      continue;
+    joined = (flag + "=" + value).str();
+    arguments[at] = joined.data();
+    arguments.erase(arguments.begin() + static_cast<ptrdiff_t>(at) + 1);
+    break;
+  }
+  return arguments;
+}
+
 int main(int argc, char **argv) {
   return reportErrors("sfa-run", [&]() -> llvm::Error {
-    if (llvm::Error error = parseCommandLine(argc, argv, overview, category))
+    std::string joined;
+    std::vector<char *> arguments = joinTime(argc, argv, joined);
+    if (llvm::Error error = parseCommandLine(static_cast<int>(arguments.size()), arguments.data(),
+                                             overview, category))
       return error;
     return run();
   });

@@ -3,7 +3,7 @@
 #   cmake --preset dev -DSFA_PRECOMPILED_HEADERS=OFF
 option(SFA_PRECOMPILED_HEADERS "Compile MLIR's headers once" ON)
 
-# The objects of libraries below `directory` take them.
+# The objects of libraries below `directory` take them, but for those of SFASupport, which tools without MLIR link, too.
 function(sfa_precompile_headers directory)
   if(NOT SFA_PRECOMPILED_HEADERS)
     return()

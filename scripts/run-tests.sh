@@ -4,7 +4,8 @@
 #   scripts/run-tests.sh
 #
 # The last line is `N passed, N failed, N skipped`; every case of a GoogleTest binary counts as a test. Exit status: 0
-# when tests ran and none failed, 1 otherwise. Environment: LIT_OPTS are further options of lit, such as --filter=SFA.
+# when tests ran and none failed, 1 otherwise. Environment: LIT_OPTS are further options of lit, such as --filter=SFA;
+# SFA_TEST_PYTHON is a Python with numpy and torch, for which scripts/python-tests.sh is asked where it is not set.
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -24,6 +25,15 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 "$root/scripts/setup.sh"
+
+if [[ -z ${SFA_TEST_PYTHON-} ]]; then
+  if SFA_TEST_PYTHON=$("$root/scripts/python-tests.sh"); then
+    export SFA_TEST_PYTHON
+  else
+    unset SFA_TEST_PYTHON
+    echo 'SKIPPED: tests of the Python package that need numpy or torch, where python3 has none; the lines above say why'
+  fi
+fi
 
 litStatus=0
 LIT_OPTS="${LIT_OPTS:-} --output='$results/lit.json' --xunit-xml-output='$results/lit.xml'" \

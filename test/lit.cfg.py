@@ -16,6 +16,9 @@ config.excludes = ["Inputs", "data", "unittests", "Unit", "Oracle"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.sfa_binary_dir, "test")
 
+# An interpreter with numpy and torch: scripts/run-tests.sh names the one that scripts/python-tests.sh makes.
+config.python_executable = os.environ.get("SFA_TEST_PYTHON") or config.python_executable
+
 config.substitutions.append(("%sfa_src", config.sfa_source_dir))
 config.substitutions.append(("%sfa_bin", config.sfa_binary_dir))
 config.substitutions.append(("%python", '"%s"' % config.python_executable))
@@ -46,9 +49,10 @@ if os.path.exists(clang):
     config.available_features.add("clang")
     config.substitutions.append(("%clang", clang))
 
-# The Python package: needs the library of this build, and numpy for its tests.
+# The Python package: needs the library of this build, and numpy and torch for its tests.
 if os.path.exists(os.path.join(config.sfa_binary_dir, "lib", "libsfa.so")):
-    if subprocess.run([config.python_executable, "-c", "import numpy"], capture_output=True).returncode == 0:
-        config.available_features.add("numpy")
+    for package in ("numpy", "torch"):
+        if subprocess.run([config.python_executable, "-c", f"import {package}"], capture_output=True).returncode == 0:
+            config.available_features.add(package)
     if not glob.glob("/dev/nvidia[0-9]*"):
         config.available_features.add("no-gpu")

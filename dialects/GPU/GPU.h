@@ -20,6 +20,8 @@
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "sfa/Swizzle.h"
+#include "llvm/Support/MathExtras.h"
 
 #include "dialects/GPU/GPUOpsDialect.h.inc"
 #include "dialects/GPU/GPUEnums.h.inc"
@@ -39,8 +41,9 @@ inline PendingType getPendingType(mlir::Type tile) {
 /// A tile in shared memory of type `shared`, in registers.
 inline OperandType getOperandType(mlir::Type shared) {
   auto tile = llvm::cast<SharedType>(shared);
-  return OperandType::get(shared.getContext(), tile.getRows(), tile.getColumns(),
-                          tile.getElementType());
+  // A product takes 16 columns at once.
+  auto columns = static_cast<int64_t>(llvm::alignTo(tile.getColumns(), 16));
+  return OperandType::get(shared.getContext(), tile.getRows(), columns, tile.getElementType());
 }
 
 /// Marks operations that no pattern turns into instructions yet.

@@ -56,10 +56,10 @@ LogicalResult SharedType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (form != TileForm::Swizzled)
     return success();
   int64_t bytes = elementType.getIntOrFloatBitWidth() / 8;
-  if (shape.size() != 2 || bytes > 2 || shape[1] * bytes % swizzle::rowBytes != 0)
+  if (shape.size() != 2 || bytes > 2 || shape[1] * bytes % swizzle::chunkBytes != 0)
     return emitError() << "a swizzled tile has rows of 16-bit elements and a multiple of "
-                       << swizzle::panelColumns << " columns, or of 8-bit elements and a multiple of "
-                       << swizzle::rowBytes;
+                       << swizzle::chunkBytes / 2 << " columns, or of 8-bit elements and a multiple of "
+                       << swizzle::chunkBytes;
   return success();
 }
 

@@ -78,7 +78,11 @@ def GPU_SharedType : GPU_Type<"Shared", "shared"> {
     int64_t getRows() const { return getShape()[0]; }
     int64_t getColumns() const { return getShape().size() == 2 ? getShape()[1] : 1; }
     int64_t getBytes() const {
-      return getRows() * getColumns() * getElementType().getIntOrFloatBitWidth() / 8;
+      int64_t rowBytes = getColumns() * getElementType().getIntOrFloatBitWidth() / 8;
+      // Swizzled rows take whole panels.
+      if (getForm() == ::sfa::simt::TileForm::Swizzled)
+        rowBytes = ::llvm::alignTo(rowBytes, ::sfa::swizzle::rowBytes);
+      return getRows() * rowBytes;
     }
   }];
 }

@@ -36,7 +36,11 @@ static LogicalResult verifyDot(Operation *op, Type leftType, Type rightType,
   if (!left.element.isF16() && !left.element.isBF16() && !left.element.isInteger(8))
     return op->emitOpError() << "multiplies " << leftType
                              << "; matrix units take f16, bf16 or i8";
-  if (left.element != right.element || left.columns != right.columns)
+  // A product takes 16 columns at once; registers hold zeros in place of those that are not there.
+  bool isInRegisters = isa<OperandType>(leftType);
+  int64_t columns = isInRegisters ? static_cast<int64_t>(llvm::alignTo(right.columns, 16))
+                                  : right.columns;
+  if (left.element != right.element || left.columns != columns)
     return op->emitOpError() << "multiplies " << leftType << " with the transpose of " << rightType
                              << "; they need the same elements and number of columns";
   if (!result.getElementType().isF32() || result.getRows() != left.rows ||

@@ -75,11 +75,15 @@ static int64_t getSharedBytes(const Problem &problem, const Device &device,
   bool costsDiffer = problem.leftBound.has_value() != problem.rightBound.has_value();
   if (device.hasWarpgroups && schedule.grid == Grid::Persistent && costsDiffer)
     memory.add(placeBytes);
-  memory.add(schedule.qTile * problem.features * elementBytes);
-  memory.add(schedule.stages * schedule.kTile * problem.features * elementBytes);
+  // Rows take whole panels.
+  auto inPanels = [](int64_t columns) {
+    return static_cast<int64_t>(llvm::alignTo(columns, swizzle::panelColumns));
+  };
+  memory.add(schedule.qTile * inPanels(problem.features) * elementBytes);
+  memory.add(schedule.stages * schedule.kTile * inPanels(problem.features) * elementBytes);
   // A panel of ones behind the values gives the row sums of a lazy softmax.
   int64_t onesColumns = device.hasWarpgroups && isLazy ? swizzle::panelColumns : 0;
-  memory.add(schedule.stages * schedule.kTile * (problem.valueFeatures + onesColumns) *
+  memory.add(schedule.stages * schedule.kTile * (inPanels(problem.valueFeatures) + onesColumns) *
              elementBytes);
   if (!device.hasWarpgroups)
     return memory.bytes();

@@ -7,9 +7,9 @@
 """
 
 from . import errors
-from .api import attention, densify, sparsify
+from .api import attention, cat, densify, sparsify
 from .codes import Codes
 from .errors import Error
 
 __version__ = "0.1.0"
-__all__ = ["Codes", "Error", "attention", "densify", "errors", "sparsify", "__version__"]
+__all__ = ["Codes", "Error", "attention", "cat", "densify", "errors", "sparsify", "__version__"]

@@ -84,6 +84,38 @@ def call(operation, names, arrays, *others):
     return [export(x, first) for x in results]
 
 
+def _known(x):
+    implementation = _implementation(x)
+    if implementation is None:
+        raise errors.ArgumentTypeError(
+            f"these codes are of {type(x).__name__}; only codes of torch tensors and numpy arrays can be moved or joined")
+    return implementation
+
+
+def move(values, indices, d, device, dtype, non_blocking):
+    """The two tensors of codes on another device, the values in another dtype; None leaves one as it is."""
+    return _known(values).move(values, indices, d, device, dtype, non_blocking)
+
+
+def concatenate(parts, dim):
+    return _known(parts[0]).concatenate(parts, dim)
+
+
+def pack_indices(indices):
+    """Indices as files have them: torch cannot unpickle its u16, but i16 of the same bits."""
+    return torch.pack_indices(indices) if is_tensor(indices) else indices
+
+
+def unpack_indices(indices):
+    return torch.unpack_indices(indices) if is_tensor(indices) else indices
+
+
+def allow_in_files(functions):
+    """Has torch.load take what is made by these functions."""
+    if torch is not None:
+        torch.allow_in_files(functions)
+
+
 def check_codes(values, indices, d):
     implementation = _implementation(values)
     if implementation is None:

@@ -6,10 +6,13 @@ import numbers
 from . import _module, errors
 from ._plan import CPU, Plan, View, device_name
 
-GPU_FEATURES = (64, 128, 256)
+GPU_FEATURES = range(16, 257, 8)
+_GPU_FEATURES_TEXT = "a multiple of 8 from 16 to 256"
 GPU_DTYPES = ("f16", "bf16")
 CPU_DTYPES = ("f32", "f16", "bf16")
 MAX_WINDOW = 2**31 - 1
+MAX_SCALE = (2 - 2**-23) * 2.0**127 / math.log2(math.e)
+"""Kernels take exp2 of scores that are multiplied by scale * log2(e), an f32."""
 _BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 
 
@@ -76,7 +79,7 @@ def check_dense(name, view):
         return
     if features not in GPU_FEATURES:
         raise errors.ArgumentValueError(
-            f"{name} has {features} features; on a GPU it has to be one of {_listed(GPU_FEATURES)}: "
+            f"{name} has {features} features; on a GPU it has to be {_GPU_FEATURES_TEXT}: "
             "pad with zeros, and give scale for q and k")
     check_strides(name, view, 16 // _BYTES[view.dtype])
 
@@ -101,6 +104,14 @@ def check_range(largest, d):
     if largest >= d:
         raise errors.ArgumentValueError(
             f"indices has the feature {largest}; codes of {d} features have those below {d}")
+
+
+def refuse_row(row, features):
+    """The first row of codes whose features do not ascend, as (batch, head, token), and the features of its
+    values that are not 0, as list of int."""
+    raise errors.ArgumentValueError(
+        f"indices of row {tuple(row)} has the features {_listed(features)} for values that are not 0; they have to "
+        "ascend in a row, each at most once")
 
 
 def check_codes(name, values, indices, d):
@@ -133,8 +144,7 @@ def check_codes(name, values, indices, d):
         return
     if d not in GPU_FEATURES:
         raise errors.ArgumentValueError(
-            f"{name} has codes of {d} features; on a GPU it has to be one of "
-            f"{_listed(GPU_FEATURES)}")
+            f"{name} has codes of {d} features; on a GPU it has to be {_GPU_FEATURES_TEXT}")
     for part, view in (("values", values), ("indices", indices)):
         check_strides(f"{name}.{part}", view, 1)
 
@@ -177,21 +187,44 @@ def densify_plan(codes):
                           [View((batch, heads, tokens, codes.d), None, dtype, device)])
 
 
+def flag(name, value):
+    """`value` as a bool."""
+    try:
+        return bool(value)
+    except Exception as error:  # whatever a type of someone else raises
+        raise errors.ArgumentTypeError(f"{name} is {value!r}; it has to be True or False: {error}") from None
+
+
+def plain_options(topk, causal, window, scale, lse, schedule):
+    """The options of a call as None, bool, int, float, str and a tuple of int and None: as keys of plans
+    they do not change, and those that are equal mean the same."""
+    if not isinstance(schedule, (str, type(None))):
+        raise errors.ArgumentTypeError(
+            f"schedule is {schedule!r}; it has to be text such as \"strategy = dense, softmax = "
+            "lazy\"")
+    return (None if topk is None else integer("topk", topk, 1), flag("causal", causal), window_bounds(window),
+            scale_value(scale), flag("return_lse", lse), None if schedule is None else str(schedule))
+
+
 def window_bounds(window):
     """(left, right) with None where a side is unbounded, or None without a window."""
     if window is None:
         return None
     try:
         left, right = window
+        if type(left) is int and type(right) is int and 0 <= left <= MAX_WINDOW and 0 <= right <= MAX_WINDOW:
+            return left, right
     except (TypeError, ValueError):
         raise errors.ArgumentTypeError(
             f"window is {window!r}; it has to be a pair (left, right) of integers, None or -1 for "
             "an unbounded side") from None
     bounds = []
     for name, bound in (("left", left), ("right", right)):
-        if bound is not None and not (isinstance(bound, numbers.Integral) and bound == -1):
-            bound = integer(f"window {name}", bound, 0, MAX_WINDOW)
-        bounds.append(None if bound == -1 else bound)
+        # Only an integer is -1 here: -1.0 is refused like all that is no integer.
+        if bound is not None:
+            bound = None if isinstance(bound, numbers.Integral) and bound == -1 else integer(
+                f"window {name}", bound, 0, MAX_WINDOW)
+        bounds.append(bound)
     return tuple(bounds)
 
 
@@ -249,9 +282,16 @@ def scale_value(scale):
         return None
     if isinstance(scale, bool) or not isinstance(scale, numbers.Real):
         raise errors.ArgumentTypeError(f"scale is {scale!r}; it has to be a number")
-    scale = float(scale)
+    try:
+        scale = float(scale)
+    except OverflowError:  # an int beyond f64
+        scale = math.inf if scale > 0 else -math.inf
     if not math.isfinite(scale):
         raise errors.ArgumentValueError(f"scale is {scale}; it has to be finite")
+    if abs(scale) > MAX_SCALE:
+        raise errors.ArgumentValueError(
+            f"scale is {scale}; it has to be within {MAX_SCALE:.6g} and -{MAX_SCALE:.6g}: scores are "
+            "multiplied by scale * log2(e) in f32, which ends there")
     return scale
 
 
@@ -297,10 +337,6 @@ def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule)
     if topk is not None:
         topk = clamp_topk(topk, q, k, device)
         topks = [topk if operand.indices is None else None for operand in (q, k)]
-    if not isinstance(schedule, (str, type(None))):
-        raise errors.ArgumentTypeError(
-            f"schedule is {schedule!r}; it has to be text such as \"strategy = dense, softmax = "
-            "lazy\"")
     bounds = window_bounds(window)
     module = _module.attention(
         q_heads=q_heads, kv_heads=kv_heads, d=q.d, dv=v.shape[3], dtype=dtype, q_k=q.k, k_k=k.k,

@@ -3,7 +3,7 @@ addresses. Nothing here knows torch or numpy."""
 
 import ctypes
 
-from . import _library, errors
+from . import _library, _threads, errors
 
 _DTYPES = {"f16": _library.F16, "bf16": _library.BF16, "f32": _library.F32, "u8": _library.U8,
            "u16": _library.U16, "i32": _library.I32}
@@ -51,7 +51,7 @@ class Plan:
     """
 
     __slots__ = ("device", "names", "arguments", "results", "workspace_bytes", "extra",
-                 "_function", "_handle", "_frames", "_num_arguments", "_num_results")
+                 "_function", "_handle", "_frames", "_places", "_num_arguments", "_num_results")
 
     def __init__(self, device, names, arguments, results, function, handle=None):
         """`arguments` and `results` are views, in the order of the program; `names` is what messages
@@ -59,6 +59,7 @@ class Plan:
         self.device, self.names = device, names
         self.arguments, self.results = arguments, [(view.shape, view.dtype) for view in results]
         self._num_arguments, self._num_results = len(arguments), len(results)
+        self._places = range(0, _WORDS * (len(arguments) + len(results)), _WORDS)
         self._function, self._handle = function, handle
         self.extra, self.workspace_bytes = None, 0
         self._frames = [self._new_frame()]
@@ -69,6 +70,7 @@ class Plan:
         yet."""
         library = _library.load()
         if device == CPU:
+            _threads.fix(library)
             return cls(device, names, arguments, results, library.sfa_cpu_function_run,
                        _library.jit_cpu_function(module))
         plan, size = cls(device, names, arguments, results, library.sfa_program_launch), ctypes.c_size_t()
@@ -99,10 +101,9 @@ class Plan:
         except IndexError:
             frame = self._new_frame()
         # `data` of each struct; through ctypes this takes twice as long.
-        words, place = frame[0], 0
-        for address in addresses:
+        words = frame[0]
+        for place, address in zip(self._places, addresses):
             words[place] = address
-            place += _WORDS
         return frame
 
     def launch(self, addresses, workspace, stream):
@@ -126,6 +127,10 @@ class Plan:
 
     def _fail(self, status, addresses):
         message = _library.last_error()
+        for name, view, address in zip(self.names, self.arguments, addresses):
+            if address == 0 and 0 not in view.shape:
+                raise errors.ArgumentValueError(
+                    f"{name} has no memory, as after its storage was resized to 0; it has to hold its elements")
         if self.device != CPU:
             for name, view, address in zip(self.names, self.arguments, addresses):
                 if address % 16 and 0 not in view.shape:

@@ -2,17 +2,21 @@
 operators in the namespace `sfa`.
 
 A call on ordinary tensors goes straight to the program: no dispatcher, no copy, no host
-synchronisation. Whatever torch has to see - tracing by torch.compile and torch.export, fake tensors,
-dispatch modes, tensors that require a gradient - goes through the operators."""
+synchronisation. Whatever torch has to see - tracing by torch.compile, torch.export and torch.jit.trace,
+fake tensors, dispatch modes, transforms of torch.func, tensors that require a gradient - goes through the
+operators, and so do tensors whose memory is not their value, such as those with a negative bit."""
 
 import contextlib
 import functools
+import warnings
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from . import _operations, errors
 from ._plan import CPU, PlanTable, View
+from ._watched import Watched, is_transformed, is_watched, refuse_layouts, refuse_tangents
 
 is_compiling = torch.compiler.is_compiling
 
@@ -21,6 +25,9 @@ _NAMES = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16", to
 _DTYPES = {name: dtype for dtype, name in _NAMES.items()}
 _UINT8 = torch.uint8
 _is_grad_enabled = torch.is_grad_enabled
+# Called with the tensor, these take less time than as its methods. Integers have no negative bit: it comes of complex
+# numbers.
+_data_ptr, _is_negative = Tensor.data_ptr, Tensor.is_neg
 _plans = PlanTable()
 
 allocate = torch.empty_strided
@@ -74,16 +81,23 @@ def _add_plan(key, plan, device):
     return _plans.add(key, plan)
 
 
+def _aligned(tensor):
+    """Row-major, and at a multiple of the size of an element; a copy only where that is needed."""
+    tensor = tensor.contiguous()
+    return tensor.clone() if tensor.data_ptr() % tensor.element_size() else tensor
+
+
 def _execute(plan, tensors):
     """Runs a plan; the results as a list."""
     device, specs, current_stream = plan.extra
-    results = [allocate(shape, strides, dtype=dtype, device=device)
-               for shape, strides, dtype in specs]
+    results = []
+    for shape, strides, dtype in specs:
+        results.append(allocate(shape, strides, dtype=dtype, device=device))
     if plan.device == CPU:
-        tensors = [tensor.contiguous() for tensor in tensors]
-        plan.run([tensor.data_ptr() for tensor in (*tensors, *results)])
+        tensors = [_aligned(tensor) for tensor in tensors]
+        plan.run(list(map(_data_ptr, tensors + results)))
         return results
-    addresses = [tensor.data_ptr() for tensor in (*tensors, *results)]
+    addresses = list(map(_data_ptr, tensors + results))
     if plan.workspace_bytes:
         # Back to the allocator after the launch: it hands it out again in the order of the stream.
         workspace = allocate((plan.workspace_bytes,), (1,), dtype=_UINT8, device=device)
@@ -94,8 +108,21 @@ def _execute(plan, tensors):
 
 
 def _is_plain(tensor):
-    """Whether nobody but the program has to see an operation on this tensor."""
-    return type(tensor) is Tensor and not (tensor.requires_grad and _is_grad_enabled())
+    """Whether nobody but the program has to see an operation on this tensor, as far as that can be told in
+    a fraction of a microsecond; `is_watched` looks at the rest where a call has no plan, or fails."""
+    return (type(tensor) is Tensor and not (tensor.requires_grad and _is_grad_enabled())
+            and not _is_negative(tensor))
+
+
+def feature_count(x):
+    """d of [batch, heads, tokens, d] as an int, also while torch.jit.trace makes tensors of sizes."""
+    d = x.shape[3]
+    if type(d) is int or not isinstance(d, Tensor):
+        return d
+    with warnings.catch_warnings():
+        # It is a constant of the program, and so it may be one of the trace.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return int(d)
 
 
 def _require_tensor(name, x):
@@ -106,21 +133,30 @@ def _require_tensor(name, x):
 
 #===--- Ordinary tensors -----------------------------------------------------------------------===#
 
-def _sparsify(x, k, two_four, return_dense):
-    """All results as a list."""
+# `look` says that a call has come here around the dispatcher, so that it has to go back where that was wrong.
+
+def _raise_watched(look, tensors):
+    if look and is_watched(tensors):
+        raise Watched
+
+
+def _sparsify(x, k, two_four, return_dense, look=False):
+    """All results as a list. `k` is an int."""
     key = ("sparsify", x.shape, x.stride(), x.dtype, x.device, k, two_four, return_dense)
     plan = _plans.plans.get(key)
     if plan is None:
+        _raise_watched(look, (x,))
         plan = _add_plan(key, _operations.sparsify_plan(_view("x", x), k, two_four, return_dense),
                          x.device)
     return _execute(plan, [x])
 
 
-def _densify(values, indices, d):
-    key = ("densify", values.shape, values.stride(), indices.stride(), values.dtype, indices.dtype,
+def _densify(values, indices, d, look=False):
+    key = ("densify", values.shape, indices.shape, values.stride(), indices.stride(), values.dtype, indices.dtype,
            values.device, indices.device, d)
     plan = _plans.plans.get(key)
     if plan is None:
+        _raise_watched(look, (values, indices))
         operand = _operations.Operand("codes", _view("codes.values", values),
                                       _view("codes.indices", indices), d)
         plan = _add_plan(key, _operations.densify_plan(operand), values.device)
@@ -128,8 +164,8 @@ def _densify(values, indices, d):
 
 
 def _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window, scale, lse,
-               schedule):
-    """All results as a list."""
+               schedule, look=False):
+    """All results as a list. Options are as `_operations.plain_options` makes them."""
     if q_indices is None and k_indices is None and offsets is None:
         tensors = [q, k, v]
         key = (q.shape, k.shape, v.shape, q.stride(), k.stride(), v.stride(), q.dtype, k.dtype,
@@ -138,13 +174,10 @@ def _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, w
         tensors = [tensor for tensor in (q, q_indices, k, k_indices, v) if tensor is not None]
         tensors += offsets or ()
         key = (q_d, k_d, offsets is None, topk, causal, window, scale, lse, schedule,
-               *((tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
-                 for tensor in tensors))
-    try:
-        plan = _plans.plans.get(key)
-    except TypeError:  # something that is not hashable, which the plan refuses
-        plan = None
+               *[(tensor.shape, tensor.stride(), tensor.dtype, tensor.device) for tensor in tensors])
+    plan = _plans.plans.get(key)
     if plan is None:
+        _raise_watched(look, tensors)
         operands = [
             _operations.Operand(name, _view(name, values),
                                 None if indices is None else _view(f"{name}.indices", indices), d)
@@ -264,6 +297,8 @@ def _register_autograd(name, implementation, tensors):
         is_direct[keyset.raw_repr()] = kind in (torch._C.DispatchKey.CPU, torch._C.DispatchKey.CUDA)
 
     def kernel(keyset, *arguments):
+        if forward_ad._current_level >= 0:
+            refuse_tangents(arguments)
         keys = keyset.raw_repr()
         if keys not in is_direct:
             look(keyset)
@@ -273,6 +308,8 @@ def _register_autograd(name, implementation, tensors):
                     break
             else:
                 return implementation(*arguments)
+        if is_transformed():
+            _refuse_backward(None)  # torch.func.grad: what torch makes of a backward pass knows no transforms
         return record(keyset, *arguments)
 
     _operators.impl(name, kernel, "Autograd", with_keyset=True)
@@ -291,6 +328,32 @@ _register_autograd("sparsify_and_densify", _sparsify_and_densify_operator, (0,))
 _register_autograd("densify", _densify, (0,))
 _register_autograd("attention", _attention_directly, (0, 3, 6))
 
+
+
+def _register_vmap(name):
+    """torch.vmap over an operator: its batch goes into that of the call, but for sequences, whose batch is 1."""
+    operator = getattr(torch.ops.sfa, name).default
+
+    def rule(info, in_dims, *arguments):
+        size = info.batch_size
+        moved = [x if not isinstance(x, Tensor) else x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
+                 for x, dim in zip(arguments, in_dims)]
+        if any(isinstance(x, Tensor) and x.dim() == 2 for x in moved):  # offsets
+            parts = [operator(*[x[i].contiguous() if isinstance(x, Tensor) else x for x in moved]) for i in range(size)]
+            return tuple(torch.stack(results) for results in zip(*parts)), (0, 0)
+        results = operator(*[x.flatten(0, 1) if isinstance(x, Tensor) else x for x in moved])
+        single = isinstance(results, Tensor)
+        results = [(x, None) if x.dim() == 1 else (x.unflatten(0, (size, x.shape[0] // size)), 0)
+                   for x in ([results] if single else results)]
+        return results[0] if single else tuple(zip(*results))
+
+    if hasattr(torch.library, "register_vmap"):  # without it torch calls the operator for each element
+        torch.library.register_vmap(f"sfa::{name}", rule, lib=_operators)
+
+
+for _name in ("sparsify", "sparsify_and_densify", "densify", "attention"):
+    _register_vmap(_name)
+
 _sparsify_op = torch.ops.sfa.sparsify.default
 _sparsify_and_densify_op = torch.ops.sfa.sparsify_and_densify.default
 _densify_op = torch.ops.sfa.densify.default
@@ -300,26 +363,78 @@ _attention_op = torch.ops.sfa.attention.default
 #===--- Entry points ---------------------------------------------------------------------------===#
 
 def check_codes(values, indices, d):
-    """Ranges are looked at on a CPU only: on a GPU that would wait for it."""
-    if is_compiling() or type(values) is not Tensor:
+    """Features are looked at on a CPU only: on a GPU that would wait for it."""
+    if is_compiling() or type(values) is not Tensor or values.is_meta:
         return
+    refuse_layouts(("values", "indices"), (values, indices))
     _operations.check_codes("codes", _view("values", values), _view("indices", indices), d)
-    if values.device.type == "cpu" and indices.numel():
-        # uint16 has no max.
-        _operations.check_range(int(indices.to(torch.int32).max()), d)
+    if values.device.type != "cpu" or not indices.numel() or _num_modes() or is_watched((values, indices)):
+        return
+    # uint16 has neither max nor cummax.
+    features = indices.to(torch.int32)
+    _operations.check_range(int(features.max()), d)
+    counting = values != 0
+    features = torch.where(counting, features, -1)
+    before = features.cummax(-1).values[..., :-1]
+    wrong = (counting[..., 1:] & (features[..., 1:] <= before)).any(-1)
+    if wrong.any():
+        row = tuple(wrong.nonzero()[0].tolist())
+        _operations.refuse_row(row, features[row][counting[row]].tolist())
+
+
+def move(values, indices, d, device, dtype, non_blocking):
+    if isinstance(device, torch.dtype) and dtype is None:
+        device, dtype = None, device
+    moved = (values.to(device=device, dtype=dtype, non_blocking=non_blocking),
+             indices.to(device=device, non_blocking=non_blocking))
+    if not is_compiling() and type(values) is Tensor and not moved[0].is_meta:
+        _operations.check_codes("codes", _view("values", moved[0]), _view("indices", moved[1]), d)
+    return moved
+
+
+concatenate = torch.cat
+
+
+def pack_indices(indices):
+    return indices.view(torch.int16) if indices.dtype is torch.uint16 else indices
+
+
+def unpack_indices(indices):
+    return indices.view(torch.uint16) if indices.dtype is torch.int16 else indices
+
+
+def allow_in_files(functions):
+    torch.serialization.add_safe_globals(functions)
 
 
 def sparsify(x, k, two_four, return_dense):
-    if not is_compiling() and _is_plain(x) and not _num_modes():
-        return _sparsify(x, k, two_four, return_dense)
+    if not is_compiling():
+        if type(k) is not int:
+            k = _operations.integer("k", k, 1)
+        if _is_plain(x) and not _num_modes() and forward_ad._current_level < 0:
+            try:
+                return _sparsify(x, k, two_four, return_dense, True)
+            except Watched:
+                pass
+            except Exception:
+                if not is_watched((x,)):
+                    raise
+        refuse_layouts("x", (x,))
     return (_sparsify_and_densify_op if return_dense else _sparsify_op)(x, k, two_four)
 
 
 def densify(values, indices, d):
     if not is_compiling():
         _require_tensor("codes.indices", indices)
-        if _is_plain(values) and type(indices) is Tensor and not _num_modes():
-            return [_densify(values, indices, d)]
+        if (_is_plain(values) and type(indices) is Tensor and not _num_modes() and forward_ad._current_level < 0):
+            try:
+                return [_densify(values, indices, d, True)]
+            except Watched:
+                pass
+            except Exception:
+                if not is_watched((values, indices)):
+                    raise
+        refuse_layouts(("codes.values", "codes.indices"), (values, indices))
     return [_densify_op(values, indices, d)]
 
 
@@ -327,22 +442,48 @@ def attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, top
               lse, schedule):
     """All results, as a list or a tuple; without `lse` the second does not matter."""
     offsets = None if offsets_q is None else (offsets_q, offsets_k)
-    if window is not None and type(window) is not tuple:
+    if is_compiling():
+        _require_tensors(q, k, v, offsets)
         window = _operations.window_bounds(window)
-    if (not is_compiling() and type(q) is Tensor and type(k) is Tensor and type(v) is Tensor
-            and not ((q.requires_grad or k.requires_grad or v.requires_grad) and _is_grad_enabled())
-            and (q_indices is None or type(q_indices) is Tensor)
-            and (k_indices is None or type(k_indices) is Tensor)
-            and (offsets is None or (type(offsets_q) is Tensor and type(offsets_k) is Tensor))
-            and not _num_modes()):
-        return _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window,
-                          scale, lse, schedule)
+    else:
+        if window is not None:
+            window = _operations.window_bounds(window)
+        if ((causal is not True and causal is not False) or (lse is not True and lse is not False)
+                or (topk is not None and type(topk) is not int) or (scale is not None and type(scale) is not float)
+                or (schedule is not None and type(schedule) is not str)):
+            topk, causal, window, scale, lse, schedule = _operations.plain_options(
+                topk, causal, window, scale, lse, schedule)
+        if (type(q) is Tensor and type(k) is Tensor and type(v) is Tensor
+                and not ((q.requires_grad or k.requires_grad or v.requires_grad) and _is_grad_enabled())
+                and (q_indices is None or type(q_indices) is Tensor)
+                and (k_indices is None or type(k_indices) is Tensor)
+                and (offsets is None or (type(offsets_q) is Tensor and type(offsets_k) is Tensor))
+                and not _num_modes() and forward_ad._current_level < 0
+                and not (_is_negative(q) or _is_negative(k) or _is_negative(v))):
+            try:
+                if q_indices is None and k_indices is None and offsets is None:
+                    # The key is that of _attention: to look here saves the call.
+                    plan = _plans.plans.get((
+                        q.shape, k.shape, v.shape, q.stride(), k.stride(), v.stride(), q.dtype, k.dtype,
+                        v.dtype, q.device, k.device, v.device, topk, causal, window, scale, lse, schedule))
+                    if plan is not None:
+                        return _execute(plan, [q, k, v])
+                return _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window,
+                                  scale, lse, schedule, True)
+            except Watched:
+                pass
+            except Exception:
+                if not is_watched([x for x in (q, q_indices, k, k_indices, v, offsets_q, offsets_k) if x is not None]):
+                    raise
+        _require_tensors(q, k, v, offsets)
+        refuse_layouts(("q", "q.indices", "k", "k.indices", "v", *_operations.OFFSET_NAMES),
+                        (q, q_indices, k, k_indices, v, offsets_q, offsets_k))
+    left, right = window or (None, None)
+    return _attention_op(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, left, right, scale,
+                         lse, schedule, *(offsets or ()))
+
+
+def _require_tensors(q, k, v, offsets):
     for name, tensor in (("q", q), ("k", k), ("v", v),
                          *zip(_operations.OFFSET_NAMES, offsets or ())):
         _require_tensor(name, tensor)
-    if not is_compiling():
-        topk = None if topk is None else _operations.integer("topk", topk, 1)
-        scale, causal, lse = _operations.scale_value(scale), bool(causal), bool(lse)
-    left, right = _operations.window_bounds(window) or (None, None)
-    return _attention_op(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, left, right, scale,
-                         lse, schedule, *(offsets or ()))

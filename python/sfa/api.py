@@ -1,18 +1,37 @@
 """The functions of the package."""
 
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar, overload
+
 from . import _arrays, _operations
-from .codes import Codes, densify, make
+from .codes import Codes, cat, densify, make
 
 _torch, _is_tensor = _arrays.torch, _arrays.is_tensor
 
-__all__ = ["attention", "densify", "sparsify"]
+__all__ = ["attention", "cat", "densify", "sparsify"]
+
+# torch.Tensor, numpy.ndarray, or a type with __dlpack__.
+Array = TypeVar("Array")
 
 
-def sparsify(x, k, two_four=False, return_dense=False):
+@overload
+def sparsify(x: Array, k: int, two_four: bool = False, return_dense: Literal[False] = False) -> Codes: ...
+
+
+@overload
+def sparsify(x: Array, k: int, two_four: bool = False, *, return_dense: Literal[True]) -> tuple[Codes, Array]: ...
+
+
+@overload
+def sparsify(x: Array, k: int, two_four: bool, return_dense: Literal[True]) -> tuple[Codes, Array]: ...
+
+
+def sparsify(x: Any, k: int, two_four: bool = False, return_dense: bool = False) -> Any:
     """The k features of largest magnitude of every row: `topk_k(x)`.
 
-    x             [batch, heads, tokens, d], dense: a torch tensor (CUDA: bf16, f16 and d of 64, 128,
-                  256; CPU: f32, f16, bf16 and any d), a numpy array, or an object with `__dlpack__`
+    x             [batch, heads, tokens, d], dense: a torch tensor (CUDA: bf16, f16 and d a multiple
+                  of 8 from 16 to 256; CPU: f32, f16, bf16 and any d), a numpy array, or an object with `__dlpack__`
     k             1 to d; on a CPU more than d is d
     two_four      keep two of every aligned group of four features at most: the k largest that do, as
                   sparse tensor cores take them. d is then a multiple of 4, and k at most d / 2
@@ -25,16 +44,43 @@ def sparsify(x, k, two_four=False, return_dense=False):
     Raises TypeError (dtype, kind), ValueError (rank, k, d, stride, alignment), RuntimeError (library,
     driver, compiler).
     """
-    two_four, return_dense = bool(two_four), bool(return_dense)
-    array = _arrays.convert("x", x)
-    results = _arrays.call("sparsify", ("x",), (array,), k, two_four, return_dense)
-    values, indices, *dense = results if array is x else [_arrays.export(y, x) for y in results]
-    codes = make(values, indices, array.shape[3], two_four)
+    if type(two_four) is not bool or type(return_dense) is not bool:
+        two_four, return_dense = _operations.flag("two_four", two_four), _operations.flag("return_dense", return_dense)
+    if _is_tensor(x):
+        values, indices, *dense = _torch.sparsify(x, k, two_four, return_dense)
+        codes = make(values, indices, _torch.feature_count(x), two_four)
+    else:
+        array = _arrays.convert("x", x)
+        results = _arrays.call("sparsify", ("x",), (array,), k, two_four, return_dense)
+        values, indices, *dense = results if array is x else [_arrays.export(y, x) for y in results]
+        codes = make(values, indices, array.shape[3], two_four)
     return (codes, *dense) if return_dense else codes
 
 
-def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_seqlens=None,
-              return_lse=False, schedule=None):
+@overload
+def attention(q: Array | Codes, k: Array | Codes, v: Array, *, topk: int | None = None, causal: bool = False,
+              window: tuple[int | None, int | None] | None = None, scale: float | None = None,
+              cu_seqlens: Array | tuple[Array, Array] | None = None, return_lse: Literal[False] = False,
+              schedule: str | None = None) -> Array: ...
+
+
+@overload
+def attention(q: Array | Codes, k: Array | Codes, v: Array, *, topk: int | None = None, causal: bool = False,
+              window: tuple[int | None, int | None] | None = None, scale: float | None = None,
+              cu_seqlens: Array | tuple[Array, Array] | None = None, return_lse: Literal[True],
+              schedule: str | None = None) -> tuple[Array, Array]: ...
+
+
+@overload
+def attention(q: Array | Codes, k: Array | Codes, v: Array, *, topk: int | None = None, causal: bool = False,
+              window: tuple[int | None, int | None] | None = None, scale: float | None = None,
+              cu_seqlens: Array | tuple[Array, Array] | None = None, return_lse: bool,
+              schedule: str | None = None) -> Any: ...
+
+
+def attention(q: Any, k: Any, v: Any, *, topk: int | None = None, causal: bool = False,
+              window: tuple[int | None, int | None] | None = None, scale: float | None = None,
+              cu_seqlens: Any = None, return_lse: bool = False, schedule: str | None = None) -> Any:
     """Exact softmax attention, `softmax(scale * q k^T + mask) v`, over codes or dense operands.
 
     q           [batch, h_q, n_q, d], dense or Codes
@@ -45,7 +91,7 @@ def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_s
     causal      query i sees the keys up to i + n_k - n_q (aligned at the bottom right)
     window      (left, right): query i sees the keys from i + n_k - n_q - left to i + n_k - n_q +
                 right; None or -1 is an unbounded side. Together with causal, right is 0
-    scale       1 / sqrt(d) where None
+    scale       1 / sqrt(d) where None; at most 2.35e38 in magnitude, where scale * log2(e) ends in f32
     cu_seqlens  sequences of several lengths, one after the other in a batch of 1: int32 [s + 1], the
                 offsets at which they begin, first 0 and last the number of tokens; one tensor for q,
                 k and v, or a pair for q and for k and v. A query sees keys of its own sequence only,
@@ -60,23 +106,24 @@ def attention(q, k, v, *, topk=None, causal=False, window=None, scale=None, cu_s
     also the log-sum-exp, [batch, h_q, n_q] in f32. A row that sees no key has output 0 and
     log-sum-exp -inf.
 
-    CUDA tensors have bf16 or f16 and d, dv of 64, 128, 256; all strides that are multiples of 16
-    bytes are taken without a copy as long as the last is 1. It runs on torch's current stream, with
+    CUDA tensors have bf16 or f16 and d and dv that are multiples of 8 from 16 to 256; all strides
+    that are multiples of 16 bytes are taken without a copy as long as the last is 1. It runs on torch's current stream, with
     memory of torch's allocator and without synchronisation. On the CPU f32, f16, bf16 and any d, dv;
-    what is not contiguous is copied.
+    what is not contiguous, or not at a multiple of the size of an element, is copied.
 
     Offsets are looked at on a CPU only: on a GPU that would wait for it. There, those that are not as
     they should be lead to no access outside of the tensors, but rows that no sequence covers are left
     as they are in fresh memory.
 
-    Raises TypeError (dtype, kind), ValueError (shapes, heads, topk, window, offsets, stride, alignment,
-    devices), RuntimeError (library, driver, compiler; `sfa.errors.CompileError` has the module).
+    Raises TypeError (dtype, kind, layout), ValueError (shapes, heads, topk, window, scale, offsets, stride,
+    alignment, devices), RuntimeError (library, driver, compiler; `sfa.errors.CompileError` has the module;
+    a derivative is asked for).
     """
     q_indices = q_d = k_indices = k_d = offsets_q = offsets_k = None
     if isinstance(q, Codes):
-        q, q_indices, q_d = q.values, q.indices, q.d
+        q, q_indices, q_d = q._values, q._indices, q._d
     if isinstance(k, Codes):
-        k, k_indices, k_d = k.values, k.indices, k.d
+        k, k_indices, k_d = k._values, k._indices, k._d
     if cu_seqlens is not None:
         offsets_q, offsets_k = _operations.sequence_offsets(cu_seqlens)
     if _is_tensor(q):

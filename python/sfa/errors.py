@@ -13,6 +13,10 @@ class ArgumentValueError(Error, ValueError):
     """An argument has the right type, but a shape, a stride, a device or a value that is not allowed."""
 
 
+class ReadOnlyError(Error, AttributeError):
+    """An attribute that is set for good when the object is made is assigned to."""
+
+
 class LibraryError(Error, RuntimeError):
     """The compiler library libsfa.so is missing, or is not one."""
 
@@ -24,7 +28,7 @@ class DeviceError(Error, RuntimeError):
 class CompileError(Error, RuntimeError):
     """The compiler refused a module, most often because of its schedule. `module` is the text of it."""
 
-    def __init__(self, message, module=""):
+    def __init__(self, message: str, module: str = "") -> None:
         super().__init__(message)
         self.module = module
 

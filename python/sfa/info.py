@@ -30,7 +30,8 @@ def _library_version():
     return f"{library.sfa_runtime_version().decode()}, LLVM {library.sfa_jit_llvm_version().decode()}"
 
 
-def _processor():
+def processor():
+    """Name and threads of this CPU."""
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return f"{line.partition(':')[2].strip()}, {len(os.sched_getaffinity(0))} threads"
@@ -86,7 +87,7 @@ def lines():
     yield "library version", _attempt(_library_version)
     yield "python", f"{platform.python_version()} ({sys.executable})"
     yield "system", _attempt(lambda: f"{platform.platform()}, {' '.join(platform.libc_ver())}")
-    yield "processor", _attempt(_processor)
+    yield "processor", _attempt(processor)
     yield "numpy", _attempt(lambda: _version("numpy"))
     yield "torch", _attempt(lambda: f"{_version('torch')}, {_cuda_of_torch()}")
     devices = _attempt(_library.devices)

@@ -40,6 +40,18 @@ struct Chip {
   static llvm::Expected<Chip> parse(llvm::StringRef name);
 };
 
+/// How many features of 16 bits a row may have on a GPU: whole pieces of 16 bytes, at least what a
+/// product adds up at once, and no more than a product has columns.
+struct GpuFeatures {
+  static constexpr int64_t granule = 8, least = 16, most = 256;
+  static constexpr bool allow(int64_t number) {
+    return number % granule == 0 && number >= least && number <= most;
+  }
+  /// For messages.
+  static constexpr llvm::StringLiteral description =
+      "a GPU needs f16 or bf16 and a multiple of 8 features, from 16 to 256";
+};
+
 } // namespace sfa
 
 #endif // SFA_SUPPORT_CHIP_H

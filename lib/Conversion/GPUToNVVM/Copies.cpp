@@ -69,12 +69,22 @@ struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
     Value base = memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(), first);
     Value limit = op.getLimit() ? adaptor.getLimit().front() : Value();
     Value rowsLeft = memory.rowsLeft(emit, first, limit);
-    int64_t chunksInRow = tile.columns / SharedTile::chunkElements;
+    // Those that are not there become zeros as far as products read them. Threads beyond the last one
+    // of a row have nothing to do.
+    int64_t chunks = tile.columns / SharedTile::chunkElements,
+            chunksRead = 2 * tile.numSteps();
+    auto chunksInRow = static_cast<int64_t>(llvm::PowerOf2Ceil(chunksRead));
     int64_t rowsAtOnce = function.numThreads / chunksInRow;
     Value chunk = emit.rem(function.thread, chunksInRow),
           start = emit.div(function.thread, chunksInRow);
     Type type = memory.type.getElementType();
-    Value column = emit.mul(chunk, SharedTile::chunkElements);
+    Value isThere, isRead;
+    if (chunks < chunksInRow)
+      isThere = emit.less(chunk, emit.i32(chunks));
+    if (chunksRead < chunksInRow)
+      isRead = emit.less(chunk, emit.i32(chunksRead));
+    Value column = emit.mul(isThere ? emit.select(isThere, chunk, emit.i32(0)) : chunk,
+                            SharedTile::chunkElements);
     auto heads = static_cast<int64_t>(op.getHeads());
     int64_t rowsOfHead = ScheduleAttr::rowsOfHead(tile.rows, heads);
     for (int64_t turn = 0; turn * rowsAtOnce < tile.rows; ++turn) {
@@ -86,6 +96,8 @@ struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
         exists = emit.bitAnd(exists, emit.less(head, emit.i32(heads)));
         head = emit.select(exists, head, emit.i32(0));
       }
+      if (isThere)
+        exists = emit.bitAnd(exists, isThere);
       // The address of a row that does not exist is not formed, and nothing is read.
       Value element =
           emit.add(emit.mul(emit.select(exists, rowOfHead, emit.i64(0)), memory.rowStride),
@@ -98,9 +110,14 @@ struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
         emit.make<NVVM::CpAsyncOp>(chunkAddress(emit, tile, row, chunk), source, 16,
                                    NVVM::LoadCacheModifierKind::CG, size);
       };
+      Value takesPart = isRead;
       // The last turn of a tile with few rows.
-      if ((turn + 1) * rowsAtOnce > tile.rows)
-        emit.when(emit.less(row, emit.i32(tile.rows)), copy);
+      if ((turn + 1) * rowsAtOnce > tile.rows) {
+        Value isInTile = emit.less(row, emit.i32(tile.rows));
+        takesPart = takesPart ? emit.bitAnd(takesPart, isInTile) : isInTile;
+      }
+      if (takesPart)
+        emit.when(takesPart, copy);
       else
         copy();
     }
@@ -135,7 +152,7 @@ struct LowerClearRows : Lowering<ClearRowsOp> {
       auto type = VectorType::get(bytesEach / 4, emit.getI32Type());
       Value zeros = emit.make<LLVM::ConstantOp>(type, emit.getZeroAttr(type));
       emit.loop(lower, end, step, {}, [&](Value at, ValueRange) {
-        for (int64_t panel = 0; panel < tile.columns / SharedTile::panelColumns; ++panel)
+        for (int64_t panel = 0; panel < tile.numPanels(); ++panel)
           emit.store(
               zeros,
               emit.offset(tile.base, emit.add(at, panel * tile.panelBytes()), emit.getI8Type()),

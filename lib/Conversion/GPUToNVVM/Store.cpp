@@ -44,7 +44,8 @@ struct Piece {
 
 /// The pieces of a row, of which the lanes of a quad have pairs of neighbours: of the columns 8 j +
 /// 2 t and the next for each j. Together the lanes write whole sectors of 32 bytes: pairs of f32 as
-/// they are; of 16-bit elements a lane puts the 8 columns of every fourth j together.
+/// they are; of 16-bit elements a lane puts the 8 columns of every fourth j together, where there are
+/// four.
 static SmallVector<Piece> piecesOf(Emitter &emit, ArrayRef<std::pair<Value, Value>> pairs,
                                    Type element, Value t) {
   SmallVector<Piece> pieces;
@@ -56,11 +57,17 @@ static SmallVector<Piece> piecesOf(Emitter &emit, ArrayRef<std::pair<Value, Valu
   }
   for (size_t first = 0; first < pairs.size(); first += 4) {
     Emitter::Values words;
-    for (auto [low, high] : pairs.slice(first, 4))
+    for (auto [low, high] : pairs.drop_front(first).take_front(4))
       words.push_back(emit.pack(low, high, element));
-    transposeInQuad(emit, words, t);
-    pieces.push_back(
-        {toVector(emit, words), emit.add(emit.mul(t, 16), static_cast<int64_t>(16 * first))});
+    if (words.size() == 4) {
+      transposeInQuad(emit, words, t);
+      pieces.push_back(
+          {toVector(emit, words), emit.add(emit.mul(t, 16), static_cast<int64_t>(16 * first))});
+      continue;
+    }
+    for (auto [number, word] : llvm::enumerate(words))
+      pieces.push_back({toVector(emit, word),
+                        emit.add(emit.mul(t, 4), static_cast<int64_t>(16 * (first + number)))});
   }
   return pieces;
 }

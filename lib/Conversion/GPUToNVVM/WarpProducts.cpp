@@ -74,7 +74,7 @@ struct LowerDot : Lowering<DotOp> {
     Values scores(repeats * key.rows / 2, emit.f32(0.0f));
     MutableArrayRef<Value> elements(scores);
     Value firstRow = emit.mul(function.warp, 16 * repeats);
-    for (int64_t step = 0; step < query.columns / 16; ++step) {
+    for (int64_t step = 0; step < query.numSteps(); ++step) {
       SmallVector<std::array<Value, 4>> left;
       for (int64_t repeat = 0; repeat < repeats; ++repeat)
         left.push_back(loadLeft(emit, query, function.lane, emit.add(firstRow, 16 * repeat), step));
@@ -106,10 +106,10 @@ struct LowerAccumulate : Lowering<AccumulateOp> {
       SmallVector<std::array<Value, 4>> left;
       for (int64_t repeat = 0; repeat < repeats; ++repeat)
         left.push_back(leftOperand(op, adaptor.getLeft(), repeat, step, element, emit));
-      for (int64_t pair = 0; pair < value.columns / 16; ++pair) {
+      for (int64_t pair = 0; pair < value.numSteps(); ++pair) {
         std::array<Value, 4> right = loadRightTransposed(emit, value, function.lane, step, pair);
         for (int64_t repeat = 0; repeat < repeats; ++repeat)
-          for (int64_t half : {0, 1})
+          for (int64_t half = 0; half < 2 && 8 * (2 * pair + half) < value.columns; ++half)
             multiply(emit, elements.slice(repeat * columns / 2 + (2 * pair + half) * 4, 4),
                      left[repeat], ArrayRef(right).slice(2 * half, 2), element);
       }

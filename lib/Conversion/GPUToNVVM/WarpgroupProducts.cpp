@@ -36,7 +36,7 @@ struct LowerIssueDot : Lowering<IssueDotOp> {
     if (!op.getReuse())
       scores.assign(key.rows / 2, emit.f32(0.0f));
     emitWgmmaFence(emit);
-    for (int64_t step = 0; step < key.columns / 16; ++step) {
+    for (int64_t step = 0; step < key.numSteps(); ++step) {
       // Four steps of 32 bytes in a panel.
       auto offset = [&](const SharedTile &tile) {
         return step / 4 * tile.panelBytes() + step % 4 * 32;
@@ -62,12 +62,19 @@ struct LowerIssueAccumulate : Lowering<IssueAccumulateOp> {
     Value right = describeColumns(emit, value);
     emitWgmmaFence(emit);
     // A product has 256 columns at most: more than that are two halves, the first of full panels.
+    // Columns of row sums are in a panel of their own, which follows the last column only where that
+    // ends a panel.
     constexpr int64_t maxColumns = 256;
     int64_t columns = op.getAcc().getType().getColumns();
-    int64_t firstColumns = columns <= maxColumns ? columns : value.columns / 2;
+    bool isWhole = value.columns % SharedTile::panelColumns == 0;
+    int64_t firstColumns = columns;
+    if (!isWhole)
+      firstColumns = value.columns;
+    else if (columns > maxColumns)
+      firstColumns = value.columns / 2;
     MutableArrayRef<Value> first = MutableArrayRef(acc).take_front(firstColumns / 2),
                            second = MutableArrayRef(acc).drop_front(firstColumns / 2);
-    int64_t secondPanels = firstColumns / SharedTile::panelColumns * value.panelBytes();
+    int64_t secondPanels = llvm::divideCeil(firstColumns, SharedTile::panelColumns) * value.panelBytes();
     for (int64_t step = 0; step < value.rows / 16; ++step) {
       Values operands(left.slice(4 * step, 4));
       int64_t offset = step * 16 * SharedTile::rowBytes;
@@ -137,7 +144,7 @@ struct LowerLoadOperand : Lowering<LoadOperandOp> {
   FailureOr<Results> lower(LoadOperandOp op, Adaptor adaptor, Emitter &emit) const override {
     SharedTile tile = tileAt(adaptor.getTile().front(), op.getTile().getType());
     Values operand;
-    for (int64_t step = 0; step < tile.columns / 16; ++step)
+    for (int64_t step = 0; step < tile.numSteps(); ++step)
       llvm::append_range(operand,
                          loadLeft(emit, tile, function.lane, emit.mul(function.warp, 16), step));
     pin(emit, operand);

@@ -49,6 +49,8 @@ private:
   Value columnOf(int64_t piece) {
     return emit.add(emit.mul(kernel.lane, width), piece * warpSize * width);
   }
+  /// Whether all lanes have a piece `piece`.
+  bool isWhole(int64_t piece) const { return (piece + 1) * warpSize * width <= columns; }
 
   static constexpr int64_t warpSize = 32, rowsAtOnce = rowKernelThreads / warpSize;
   /// Splits whose outputs are loaded at once.
@@ -56,8 +58,9 @@ private:
 
   RowFunction &kernel;
   Emitter &emit;
-  /// A lane has `pieces` pieces of `width` adjacent columns; a warp's are adjacent, too.
-  int64_t rows = 0, width = 0, pieces = 0;
+  /// A lane has `pieces` pieces of `width` adjacent columns; a warp's are adjacent, too. Of the last
+  /// piece some lanes may have none.
+  int64_t rows = 0, columns = 0, width = 0, pieces = 0;
   /// Whose splits follow one another.
   int64_t heads = 1;
   Value rowInTile; // i64
@@ -74,11 +77,13 @@ LogicalResult CombineKernel::check() {
     if (rows != 0)
       return op.emitOpError("is not the only one of its kernel, which a GPU does not support");
     rows = tile.getRows();
-    if (tile.getColumns() % (2 * warpSize) != 0 || rows % rowsAtOnce != 0)
+    columns = tile.getColumns();
+    constexpr int64_t columnGranule = 8;
+    if (columns % columnGranule != 0 || rows % rowsAtOnce != 0)
       return op.emitOpError() << "gives " << tile << "; a GPU needs a multiple of " << rowsAtOnce
-                              << " rows and of " << 2 * warpSize << " columns";
-    width = tile.getColumns() % (4 * warpSize) == 0 ? 4 : 2;
-    pieces = tile.getColumns() / (warpSize * width);
+                              << " rows and of " << columnGranule << " columns";
+    width = columns % (4 * warpSize) == 0 ? 4 : 2;
+    pieces = llvm::divideCeil(columns, warpSize * width);
   }
   return success();
 }
@@ -191,8 +196,13 @@ Emitter::Values CombineKernel::addOutputs(const Memory &outputs, Value firstOutp
   for (int64_t i = 0; i < count; ++i) {
     Value split = emit.toI64(emit.add(first, i));
     Value start = emit.offset(firstOutput, emit.mul(split, splitStride(outputs)), f32);
-    for (int64_t piece = 0; piece < pieces; ++piece)
-      loaded.push_back(emit.load(vector, emit.offset(start, columnOf(piece), f32), 4 * width));
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      Value column = columnOf(piece);
+      // A lane that has none reads the last columns, and does not store them.
+      if (!isWhole(piece))
+        column = emit.minSigned(column, emit.i32(columns - width));
+      loaded.push_back(emit.load(vector, emit.offset(start, column, f32), 4 * width));
+    }
   }
   for (int64_t i = 0; i < count; ++i) {
     Value weight = emit.broadcast(weights, emit.rem(emit.add(first, i), warpSize));
@@ -233,7 +243,12 @@ LogicalResult CombineKernel::lower(StoreOp op) {
         packed = emit.make<LLVM::InsertElementOp>(
             packed, emit.pack(output[place], output[place + 1], element), emit.i32(word));
       }
-      emit.store(packed, emit.offset(address, columnOf(piece), element), 2 * width);
+      Value column = columnOf(piece);
+      auto store = [&] { emit.store(packed, emit.offset(address, column, element), 2 * width); };
+      if (isWhole(piece))
+        store();
+      else
+        emit.when(emit.less(column, emit.i32(columns)), store);
     }
   });
   return success();

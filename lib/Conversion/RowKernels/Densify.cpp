@@ -49,11 +49,23 @@ private:
   Value exists(const Memory &memory, Value row, Value limit = {}) {
     return emit.less(emit.i64(0), kernel.rowsLeft(memory, row, limit));
   }
+  /// The same, and that the lane has features of the row.
+  Value isMine(const Memory &memory, Value row, Value limit) {
+    Value found = exists(memory, row, limit);
+    if (features == lanesInRow * pieceElements)
+      return found;
+    return emit.bitAnd(found, emit.less(lane, emit.i32(features / pieceElements)));
+  }
   Value rowAddress(const Memory &memory, Value batch, Value head, Value row) {
     return kernel.address(memory, kernel.scalar(batch), kernel.scalar(head), row);
   }
 
   static constexpr int64_t pieceElements = 8;
+  /// Lanes that share a row of `width` features; the last ones have nothing to do where the width is
+  /// no power of two.
+  static int64_t lanesFor(int64_t width) {
+    return static_cast<int64_t>(llvm::PowerOf2Ceil(width / pieceElements));
+  }
 
   RowFunction &kernel;
   Emitter &emit;
@@ -76,13 +88,12 @@ LogicalResult RowKernel::chooseWidth() {
         width = codes.getFeatures(), height = codes.getRows(), element = codes.getElementType();
       else
         continue;
-      if ((width != 64 && width != 128 && width != 256) || element.getIntOrFloatBitWidth() != 16) {
-        op->emitOpError() << "gives " << value.getType()
-                          << "; a GPU needs f16 or bf16 and 64, 128 or 256 features";
+      if (!sfa::GpuFeatures::allow(width) || element.getIntOrFloatBitWidth() != 16) {
+        op->emitOpError() << "gives " << value.getType() << "; " << sfa::GpuFeatures::description;
         return WalkResult::interrupt();
       }
       if ((features && features != width) || (rows && rows != height) ||
-          height % (rowKernelThreads / (width / pieceElements)) != 0) {
+          height % (rowKernelThreads / lanesFor(width)) != 0) {
         op->emitOpError("has tiles of a size that a GPU does not support here");
         return WalkResult::interrupt();
       }
@@ -95,7 +106,7 @@ LogicalResult RowKernel::chooseWidth() {
     return failure();
   if (!features)
     return kernel.kernel.emitOpError("moves no rows, which a GPU does not support");
-  lanesInRow = features / pieceElements;
+  lanesInRow = lanesFor(features);
   return success();
 }
 
@@ -140,7 +151,7 @@ void RowKernel::lower(LoadOp op) {
   Value row = rowNumber(op.getRow());
   Type words = VectorType::get(4, emit.getI32Type());
   Emitter::Values loaded = emit.choose(
-      exists(memory, row, op.getLimit()),
+      isMine(memory, row, op.getLimit()),
       [&]() -> Emitter::Values {
         Value start = rowAddress(memory, op.getBatch(), op.getHead(), row);
         Value mine = emit.offset(start, emit.mul(lane, pieceElements), emit.getI16Type());
@@ -162,7 +173,7 @@ void RowKernel::lower(StoreOp op) {
   const Memory &memory = kernel.memory(op.getMemory());
   Value row = rowNumber(op.getRow());
   const Piece &piece = pieces.at(op.getTile());
-  emit.when(exists(memory, row, op.getLimit()), [&] {
+  emit.when(isMine(memory, row, op.getLimit()), [&] {
     Type words = VectorType::get(4, emit.getI32Type());
     Value vector = emit.make<LLVM::PoisonOp>(words);
     for (int64_t word = 0; word < 4; ++word) {

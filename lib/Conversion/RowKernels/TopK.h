@@ -58,7 +58,7 @@ private:
   /// How the lanes of a warp share its 32 rows: each moves 16 bytes, number `chunk`, of row `first`
   /// and of every `atOnce`-th one after it.
   struct Turns {
-    int64_t atOnce;
+    int64_t atOnce, chunks;
     Value chunk, first;
   };
   Turns takeTurns(int64_t bytesOfRow);
@@ -71,9 +71,11 @@ private:
   /// `first` (i64) on.
   std::function<Value(Value)> chunkAddresses(const Turns &turns, const Memory &memory, Value batch,
                                              Value head, Value first);
-  /// Stores what `chunk` gives for each of the lane's rows, by how many rows (i32) it comes after
+  /// Whether the lane's chunk is one of the first `number` of a row; null where all are.
+  Value hasChunk(const Turns &turns, int64_t number);
+  /// Stores the first `chunks` chunks of a row, what `chunk` gives for each of the lane's rows, by how many rows (i32) it comes after
   /// the first, as far as `memory[batch, head]` has them before `limit`.
-  void storeChunks(const Turns &turns, const Memory &memory, Value batch, Value head,
+  void storeChunks(const Turns &turns, int64_t chunks, const Memory &memory, Value batch, Value head,
                    Value firstRow, Value limit, llvm::function_ref<Value(Value)> chunk);
   /// Leaves the masks of each row in shared memory, row after row of the warp, for all of its
   /// lanes.
@@ -151,7 +153,9 @@ private:
 
   RowFunction &kernel;
   Emitter &emit;
-  int64_t features = 0, k = 0, nanKey = 0;
+  /// `features` are those of a row in shared memory, 64, 128 or 256, of which the first `chunks` are
+  /// those of memory.
+  int64_t features = 0, chunks = 0, k = 0, nanKey = 0;
   int64_t stride = 0;             // of rows in shared memory, in bytes
   Value rowsInShared;             // those of the warp
   Value rowInShared;              // that of the thread

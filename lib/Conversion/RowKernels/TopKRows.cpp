@@ -28,7 +28,7 @@ static constexpr int64_t bytesOfEntry = 8, bytesOfEntries = 32 * bytesOfEntry;
 
 TopkKernel::Turns TopkKernel::takeTurns(int64_t bytesOfRow) {
   int64_t chunksInRow = bytesOfRow / bytesOfChunk;
-  return {rowsOfWarp / chunksInRow, emit.rem(kernel.lane, chunksInRow),
+  return {rowsOfWarp / chunksInRow, chunksInRow, emit.rem(kernel.lane, chunksInRow),
           emit.div(kernel.lane, chunksInRow)};
 }
 
@@ -57,14 +57,24 @@ std::function<Value(Value)> TopkKernel::chunkAddresses(const Turns &turns, const
   };
 }
 
-void TopkKernel::storeChunks(const Turns &turns, const Memory &memory, Value batch, Value head,
-                             Value firstRow, Value limit, llvm::function_ref<Value(Value)> chunk) {
+Value TopkKernel::hasChunk(const Turns &turns, int64_t number) {
+  return turns.chunks == number ? Value() : emit.less(turns.chunk, emit.i32(number));
+}
+
+void TopkKernel::storeChunks(const Turns &turns, int64_t chunks, const Memory &memory, Value batch,
+                             Value head, Value firstRow, Value limit,
+                             llvm::function_ref<Value(Value)> chunk) {
   auto address = chunkAddresses(turns, memory, batch, head, firstRowOfWarp(firstRow));
   Value numRows = emit.sub(kernel.rowsLeft(memory, kernel.scalar(firstRow), limit),
                            emit.toI64(emit.mul(kernel.warp, rowsOfWarp)));
   numRows = emit.toI32(emit.minSigned(numRows, emit.i64(rowsOfWarp)));
+  Value isThere = hasChunk(turns, chunks);
   auto storeChunk = [&](Value row) {
-    emit.store(chunk(row), address(emit.add(turns.first, row)), bytesOfChunk);
+    Value bytes = chunk(row), target = address(emit.add(turns.first, row));
+    if (isThere)
+      emit.when(isThere, [&] { emit.store(bytes, target, bytesOfChunk); });
+    else
+      emit.store(bytes, target, bytesOfChunk);
   };
   emit.choose(
       emit.equal(numRows, emit.i32(rowsOfWarp)),
@@ -85,11 +95,12 @@ void TopkKernel::storeChunks(const Turns &turns, const Memory &memory, Value bat
 LogicalResult TopkKernel::lower(LoadOp op) {
   auto tile = cast<TileType>(op.getTile().getType());
   Type element = tile.getElementType();
-  features = tile.getColumns();
-  if ((features != 64 && features != 128 && features != 256) ||
-      element.getIntOrFloatBitWidth() != 16)
-    return op.emitOpError() << "gives " << tile
-                            << "; a GPU needs f16 or bf16 and 64, 128 or 256 features";
+  if (!sfa::GpuFeatures::allow(tile.getColumns()) || element.getIntOrFloatBitWidth() != 16)
+    return op.emitOpError() << "gives " << tile << "; " << sfa::GpuFeatures::description;
+  // Behind the last feature the row in shared memory has zeros. They are never kept: of the same
+  // magnitude the first ones are, and there are k of these.
+  features = std::max<int64_t>(64, llvm::PowerOf2Ceil(tile.getColumns()));
+  chunks = tile.getColumns() * bytesOfElement / bytesOfChunk;
   if (tile.getRows() != rowKernelThreads)
     return op.emitOpError() << "gives " << tile.getRows() << " rows; a GPU selects features of "
                             << rowKernelThreads << " rows at once";
@@ -107,11 +118,17 @@ LogicalResult TopkKernel::lower(LoadOp op) {
   Value first = emit.minSigned(firstRowOfWarp(op.getRow()), end);
   Value last = emit.toI32(emit.minSigned(emit.sub(end, first), emit.i64(rowsOfWarp - 1)));
   Turns turns = takeTurns(features * bytesOfElement);
-  auto address = chunkAddresses(turns, memory, op.getBatch(), op.getHead(), first);
+  Value size;
+  Turns source = turns;
+  if (Value isThere = hasChunk(turns, chunks)) {
+    size = emit.select(isThere, emit.i32(bytesOfChunk), emit.i32(0));
+    source.chunk = emit.select(isThere, turns.chunk, emit.i32(0));
+  }
+  auto address = chunkAddresses(source, memory, op.getBatch(), op.getHead(), first);
   for (int64_t row = 0; row < rowsOfWarp; row += turns.atOnce)
     emit.make<NVVM::CpAsyncOp>(chunkInShared(turns, emit.i32(row), 0),
                                address(min(emit.add(turns.first, row), last)), bytesOfChunk,
-                               NVVM::LoadCacheModifierKind::CG, Value());
+                               NVVM::LoadCacheModifierKind::CG, size);
   emit.make<NVVM::CpAsyncCommitGroupOp>();
   emit.make<NVVM::CpAsyncWaitGroupOp>(0u);
   emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
@@ -161,8 +178,8 @@ LogicalResult TopkKernel::lower(StoreOp op) {
   // The first features of a word are in its highest byte, which is the last one.
   Value firstMask = emit.offset(
       scratch, emit.add(emit.mul(turns.first, bytesOfMasks), emit.bitXor(turns.chunk, 3)), i8);
-  storeChunks(turns, kernel.memory(op.getMemory()), op.getBatch(), op.getHead(), op.getRow(),
-              op.getLimit(), [&](Value row) {
+  storeChunks(turns, chunks, kernel.memory(op.getMemory()), op.getBatch(), op.getHead(),
+              op.getRow(), op.getLimit(), [&](Value row) {
                 Value mask = emit.load(i8, emit.offset(firstMask, emit.mul(row, bytesOfMasks), i8));
                 Value words =
                     emit.load(VectorType::get(4, i32), chunkInShared(turns, row, 0), bytesOfChunk);
@@ -300,7 +317,8 @@ void TopkKernel::storeCodesTogether(StoreCodesOp op) {
                                  bytesOfChunk);
   auto storeAll = [&](const Memory &memory, int64_t bytesOfRow, int64_t byte) {
     Turns turns = takeTurns(bytesOfRow);
-    storeChunks(turns, memory, op.getBatch(), op.getHead(), op.getRow(), /*limit=*/Value(),
+    storeChunks(turns, turns.chunks, memory, op.getBatch(), op.getHead(), op.getRow(),
+                /*limit=*/Value(),
                 [&](Value row) {
                   return emit.load(VectorType::get(4, emit.getI32Type()),
                                    chunkInShared(turns, row, byte), bytesOfChunk);

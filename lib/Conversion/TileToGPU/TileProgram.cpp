@@ -39,11 +39,10 @@ static FailureOr<ScoreOpInterface> findScore(tile::KeyLoopOp loop) {
 
 static LogicalResult checkLoad(tile::LoadOp load) {
   tile::TileType type = load.getTile().getType();
-  if (type.getColumns() % swizzle::panelColumns == 0 &&
+  if (GpuFeatures::allow(type.getColumns()) &&
       type.getElementType().getIntOrFloatBitWidth() == 16)
     return success();
-  return load.emitOpError() << "gives " << type << "; a GPU needs f16 or bf16 and a multiple of "
-                            << swizzle::panelColumns << " columns";
+  return load.emitOpError() << "gives " << type << "; " << GpuFeatures::description;
 }
 
 /// The pass of `loop`; `before` are the operations of the kernel before it.

@@ -265,10 +265,9 @@ static LogicalResult checkTensors(func::FuncOp function) {
       // Not log-sum-exps and offsets.
       if (!tensor || tensor.getRank() != 4 ||
           (tensor.getElementType().getIntOrFloatBitWidth() == 16 &&
-           tensor.getDimSize(3) % swizzle::panelColumns == 0))
+           GpuFeatures::allow(tensor.getDimSize(3))))
         continue;
-      op->emitOpError() << "has a " << type << "; a GPU needs f16 or bf16, and a multiple of "
-                        << swizzle::panelColumns << " features";
+      op->emitOpError() << "has a " << type << "; " << GpuFeatures::description;
       return WalkResult::interrupt();
     }
     return WalkResult::advance();

@@ -1,1 +1,1 @@
-"""`python -m sfa.bench`: measure attention and sparsify against other implementations on a GPU."""
+"""`python -m sfa.bench`: measure attention and sparsify against other implementations, on a GPU or this CPU."""

@@ -1,4 +1,5 @@
-"""python -m sfa.bench [--op attention|schedules|varlen|decode|sparsify|overhead] ...; --help says the rest."""
+"""python -m sfa.bench [--device cuda|cpu] [--op attention|schedules|varlen|decode|sparsify|overhead] ...; --help says
+the rest."""
 
 import argparse
 import json
@@ -11,28 +12,31 @@ from . import overhead
 def parse(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m sfa.bench", description="Measure FlashSFA against other implementations of "
-        "attention on this GPU. All get the same data: N(0, 1), queries and keys with all but k "
+        "attention on this GPU, or on this CPU. All get the same data: N(0, 1), queries and keys with all but k "
         "features of each row 0.")
     parser.add_argument("--op", choices=("attention", "schedules", "varlen", "decode", "sparsify", "overhead"),
                         default="attention")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: --op attention, against torch's "
+                        "scaled_dot_product_attention on this CPU; other sizes where none are given")
     parser.add_argument("--schedule", action="append", default=[], metavar="TEXT", help="with --op schedules, any "
                         'number of them: parameters such as "grid = tiles, turns = free"; what is not given is as chosen')
-    parser.add_argument("--n", type=int, nargs="+", default=[4096, 16384], help="tokens")
+    parser.add_argument("--n", type=int, nargs="+", help="tokens; 4096 16384 where not given, on a CPU 256 1024")
     parser.add_argument("--queries", type=int, nargs="+", default=[1, 16],
                         help="with --op decode: queries of a head, against n keys")
     parser.add_argument("--group", type=int, default=1,
                         help="with --op decode: query heads to a head of keys and values")
     parser.add_argument("--uneven", action="store_true",
                         help="with --op decode: a batch of sequences in one tensor, with n / 32 to n keys each")
-    parser.add_argument("--d", type=int, nargs="+", default=[64, 128, 256],
-                        help="features of queries, keys and values")
+    parser.add_argument("--d", type=int, nargs="+",
+                        help="features of queries, keys and values; 64 128 256 where not given, on a CPU 64 128")
     parser.add_argument("--k", type=int, default=8, help="features that the codes keep")
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--heads-total", type=int, default=2048,
-                        help="heads times d: there are as many heads as that gives")
+    parser.add_argument("--heads-total", type=int, help="heads times d: there are as "
+                        "many heads as that gives; 2048 where not given, on a CPU 256")
     parser.add_argument("--causal", action=argparse.BooleanOptionalAction, default=None,
                         help="one of the masks; both where not given")
-    parser.add_argument("--dtype", choices=("bf16", "f16"), default="bf16")
+    parser.add_argument("--dtype", choices=("bf16", "f16", "f32"),
+                        help="bf16 where not given, on a CPU f32, which a GPU does not take")
     parser.add_argument("--softmax", nargs="+", choices=("online", "lazy"), default=["online", "lazy"])
     parser.add_argument("--chip", nargs="+", help="chips to compile for, such as sm_90a sm_80; all that "
                         "this GPU can run where not given")
@@ -41,6 +45,15 @@ def parse(arguments=None):
     parser.add_argument("--json", metavar="FILE", help="write all figures, with all samples")
     parser.add_argument("--plot", metavar="FILE", help="draw TFLOP/s over n; needs matplotlib")
     options = parser.parse_args(arguments)
+    on_cpu = options.device == "cpu"
+    for name, cuda, cpu in (("n", [4096, 16384], [256, 1024]), ("d", [64, 128, 256], [64, 128]), ("heads_total", 2048, 256),
+                            ("dtype", "bf16", "f32")):
+        if getattr(options, name) is None:
+            setattr(options, name, cpu if on_cpu else cuda)
+    if on_cpu and options.op != "attention":
+        parser.error(f"--device cpu measures --op attention only, not {options.op}")
+    if not on_cpu and options.dtype == "f32":
+        parser.error("--dtype f32 is for --device cpu")
     options.causal = [True, False] if options.causal is None else [options.causal]
     for name in ("k", "batch", "group", "heads_total", "repeats"):
         if getattr(options, name) < 1:
@@ -49,7 +62,10 @@ def parse(arguments=None):
 
 
 def _number(value, digits):
-    return f"{value:.{digits}f}" if value is not None else "-"
+    """`digits` after the point, or None for a number of any size."""
+    if value is None:
+        return "-"
+    return f"{value:.1e}" if digits is None else f"{value:.{digits}f}"
 
 
 def _print_table(title, rows, failure, columns):
@@ -67,6 +83,7 @@ def _print_table(title, rows, failure, columns):
 
 ATTENTION_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x best peer", "best_peer", 2),
                      ("x cuDNN", "cudnn", 2))
+CPU_COLUMNS = (("ms", "ms", 3), ("GFLOP/s", "gflops", 1), ("x SDPA", "sdpa", 2), ("error", "error", None))
 SCHEDULES_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x chosen", "chosen", 3), ("x cuDNN", "cudnn", 2))
 VARLEN_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x equal", "equal", 2))
 DECODE_COLUMNS = (("ms", "ms", 4), ("GB/s", "gbytes", 0), ("x best peer", "best_peer", 2))
@@ -104,7 +121,7 @@ def _plot(file, tables):
     print(f"\nwrote {file}")
 
 
-def _run_overhead():
+def _run_overhead(_options):
     rows = overhead.table()
     print("\noverhead of a warm call on the host, and of the compiler")
     for row in rows:
@@ -122,7 +139,7 @@ def _run_gpu(options):
     except ImportError as error:
         reason = f"no torch: {error}"
     if reason:
-        print(f"SKIPPED: {reason}")
+        print(f"SKIPPED: {reason}; --device cpu measures this CPU")
         return None
     from . import gpu
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, flashsfa {__version__}; median of "
@@ -142,15 +159,38 @@ def _run_gpu(options):
     return results
 
 
+def _run_cpu(options):
+    """The tables of attention on this CPU, or None without torch."""
+    try:
+        import torch
+    except ImportError as error:
+        print(f"SKIPPED: no torch: {error}")
+        return None
+    from . import cpu
+    from sfa.info import processor
+    print(f"{processor()}, torch {torch.__version__} with {torch.get_num_threads()} threads, flashsfa {__version__}; median of "
+          f"{options.repeats} interleaved samples, N(0, 1), seed {options.seed}")
+    results = []
+    for title, record, rows in cpu.attention(options):
+        _print_table(title, rows, None, CPU_COLUMNS)
+        results.append({**record, "rows": rows})
+    return results
+
+
 def main(arguments=None):
     options = parse(arguments)
-    results = _run_overhead() if options.op == "overhead" else _run_gpu(options)
+    run = _run_cpu if options.device == "cpu" else _run_overhead if options.op == "overhead" else _run_gpu
+    results = run(options)
     if options.json and results is not None:
         from sfa.info import lines
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(dict(machine=dict(lines()), results=results), file, indent=1)
             file.write("\n")
         print(f"\nwrote {options.json}")
+    if options.device == "cpu" and results is not None:
+        failed = [row["name"] for result in results for row in result["rows"] if row["ms"] is None]
+        print(f"\n{len(failed)} of {sum(len(result['rows']) for result in results)} could not be measured or are wrong")
+        return 1 if failed else 0
     return 0
 
 

@@ -12,7 +12,7 @@ import sfa
 from sfa._plan import PlanTable
 from sfa._torch import use_plans
 from .peers import CUDNN, PEERS, flash2_of_sequences
-from .timing import Contestant, measure
+from .timing import Contestant, last_rows, make_check, measure
 
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
 
@@ -49,32 +49,6 @@ def native_chips():
     return ["sm_90a", "sm_80"] if torch.cuda.get_device_capability() == (9, 0) else ["sm_80"]
 
 
-def _checker(expected):
-    """Raises where a result is far from fp64 on some rows: no test, but a wrong peer is no peer."""
-    def check(out):
-        rows = out[:, :, -expected.shape[2]:].double()
-        error = ((rows - expected).norm() / expected.norm()).item()
-        if not error < 0.02:
-            raise RuntimeError(f"its result is wrong: relative error {error:.1e}")
-    return check
-
-
-def _last_rows(q, k, v, rows=16):
-    """The output of the last rows in fp64; they see all keys, but for those of the diagonal."""
-    n = min(rows, q.shape[2])
-
-    def compute(causal):
-        # [batch, heads of k, heads of a group, tokens, features]
-        rows, keys, values = (x.double() for x in (q[:, :, -n:].unflatten(1, (k.shape[1], -1)),
-                                                   k.unsqueeze(2), v.unsqueeze(2)))
-        scores = rows @ keys.transpose(-1, -2) * q.shape[3] ** -0.5
-        if causal:
-            hidden = torch.ones(n, k.shape[2], dtype=torch.bool, device=q.device).triu_(k.shape[2] - n + 1)
-            scores.masked_fill_(hidden, -float("inf"))
-        return (scores.softmax(-1) @ values).flatten(1, 2)
-    return compute
-
-
 def _each_size(options, make_table):
     """Yields what `make_table` makes of each n, d and mask."""
     chips = [Chip(name) for name in options.chip or native_chips()]
@@ -103,7 +77,7 @@ def _attention_table(options, chips, heads, n, d, causal):
                for _ in range(3)]
         codes = [sfa.sparsify(x, k_features) for x in raw[:2]]
         q, k, v = codes[0].dense(), codes[1].dense(), raw[2]
-        check = _checker(_last_rows(q, k, v)(causal))
+        check = make_check(last_rows(q, k, v)(causal))
     except Exception as error:
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
     contestants = []
@@ -150,7 +124,7 @@ def _schedules_table(options, chips, heads, n, d, causal):
         generator = torch.Generator("cuda").manual_seed(options.seed)
         q, k, v = (torch.randn(options.batch, heads, n, d, generator=generator, device="cuda").to(dtype)
                    for _ in range(3))
-        check = _checker(_last_rows(q, k, v)(causal))
+        check = make_check(last_rows(q, k, v)(causal))
     except Exception as error:
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
     contestants = []
@@ -250,7 +224,7 @@ def _decode_table(options, chips, heads, kv_heads, n, d, queries):
         generator = torch.Generator("cuda").manual_seed(options.seed)
         q, k, v = (torch.randn(options.batch, h, tokens, d, generator=generator, device="cuda").to(dtype)
                    for h, tokens in ((heads, queries), (kv_heads, n), (kv_heads, n)))
-        check = _checker(_last_rows(q, k, v)(False))
+        check = make_check(last_rows(q, k, v)(False))
     except Exception as error:
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
     # Those that take another number of queries than of keys.
@@ -274,9 +248,9 @@ def _uneven_decode_table(options, chips, heads, kv_heads, n, d, queries):
                    for h, tokens in ((heads, count * queries), (kv_heads, sum(lengths)), (kv_heads, sum(lengths))))
         ends = [[0, *itertools.accumulate(each)] for each in ([queries] * count, lengths)]
         offsets = tuple(torch.tensor(each, dtype=torch.int32, device="cuda") for each in ends)
-        expected = [_last_rows(q[:, :, slice(*ends[0][s:s + 2])], *(x[:, :, slice(*ends[1][s:s + 2])] for x in (k, v)),
+        expected = [last_rows(q[:, :, slice(*ends[0][s:s + 2])], *(x[:, :, slice(*ends[1][s:s + 2])] for x in (k, v)),
                                queries)(False) for s in range(count)]
-        check = _checker(torch.cat(expected, 2))
+        check = make_check(torch.cat(expected, 2))
     except Exception as error:
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
     rows = _measure_decode(

@@ -1,4 +1,4 @@
-"""Times of functions on a GPU: interleaved repeats, CUDA events, medians."""
+"""Times of functions on a GPU, by CUDA events, or on this CPU: interleaved repeats, medians."""
 
 import math
 import statistics
@@ -28,6 +28,13 @@ class Contestant:
         self.reason = text if len(text) <= 90 else text[:87] + "..."
 
 
+def _elapsed_on_cpu(function, calls):
+    start = time.perf_counter()
+    for _ in range(calls):
+        function()
+    return 1e3 * (time.perf_counter() - start) / calls
+
+
 def _elapsed(function, calls):
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     start.record()
@@ -38,24 +45,27 @@ def _elapsed(function, calls):
     return start.elapsed_time(end) / calls
 
 
-def measure(contestants, repeats, rest=0.0):
+def measure(contestants, repeats, rest=0.0, on_cpu=False):
     """Fills in the samples, in ms a call; those that fail get a reason instead. Before each the GPU rests
-    for `rest` seconds: at its limit of power it is slower after long work than at first."""
+    for `rest` seconds: at its limit of power it is slower after long work than at first. On a CPU nothing is
+    cleared between samples: what fits into its caches is there, as for a caller."""
+    elapsed = _elapsed_on_cpu if on_cpu else _elapsed
     for contestant in contestants:
         try:
             contestant.function = contestant.make()
             out = contestant.function()
-            torch.cuda.synchronize()
+            if not on_cpu:
+                torch.cuda.synchronize()
             if contestant.check is not None:
                 contestant.check(out)
             del out
             contestant.function()
-            once = _elapsed(contestant.function, 2)
+            once = elapsed(contestant.function, 2)
             contestant.calls = max(1, math.ceil(SAMPLE_MS / max(once, 1e-3)))
         except Exception as error:
             contestant.give_up(error)
     # Between samples nothing of the one before is left in the L2 cache.
-    flush = torch.empty(2**27, dtype=torch.uint8, device="cuda")
+    flush = None if on_cpu else torch.empty(2**27, dtype=torch.uint8, device="cuda")
     for _ in range(repeats):
         for contestant in contestants:
             if contestant.function is not None:
@@ -63,8 +73,35 @@ def measure(contestants, repeats, rest=0.0):
                     if rest:
                         torch.cuda.synchronize()
                         time.sleep(rest)
-                    flush.zero_()
-                    contestant.samples.append(_elapsed(contestant.function, contestant.calls))
+                    if flush is not None:
+                        flush.zero_()
+                    contestant.samples.append(elapsed(contestant.function, contestant.calls))
                 except Exception as error:
                     contestant.give_up(error)
     return contestants
+
+
+def make_check(expected):
+    """Raises where a result is far from fp64 on some rows: no test, but a wrong peer is no peer."""
+    def check(out):
+        rows = out[:, :, -expected.shape[2]:].double()
+        error = ((rows - expected).norm() / expected.norm()).item()
+        if not error < 0.02:
+            raise RuntimeError(f"its result is wrong: relative error {error:.1e}")
+    return check
+
+
+def last_rows(q, k, v, rows=16):
+    """The output of the last rows in fp64; they see all keys, but for those of the diagonal."""
+    n = min(rows, q.shape[2])
+
+    def compute(causal):
+        # [batch, heads of k, heads of a group, tokens, features]
+        rows, keys, values = (x.double() for x in (q[:, :, -n:].unflatten(1, (k.shape[1], -1)),
+                                                   k.unsqueeze(2), v.unsqueeze(2)))
+        scores = rows @ keys.transpose(-1, -2) * q.shape[3] ** -0.5
+        if causal:
+            hidden = torch.ones(n, k.shape[2], dtype=torch.bool, device=q.device).triu_(k.shape[2] - n + 1)
+            scores.masked_fill_(hidden, -float("inf"))
+        return (scores.softmax(-1) @ values).flatten(1, 2)
+    return compute

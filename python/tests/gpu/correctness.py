@@ -79,6 +79,18 @@ def _configurations():
                    schedule=f"softmax = {softmax}", **MASKS[(2 * number + turn) % len(MASKS)])
 
 
+# Sizes of heads whose panels are not full: those of models in use, the smallest, and others.
+PARTS_OF_PANELS = ((80, 80), (96, 96), (112, 112), (192, 128), (192, 192), (16, 16), (24, 40), (72, 200), (248, 256), (256, 136))
+
+
+def _configurations_of_parts():
+    product = itertools.product(PARTS_OF_PANELS, (torch.bfloat16, torch.float16), ("online", "lazy"))
+    for number, ((d, dv), dtype, softmax) in enumerate(product):
+        splits = ", splits = 3" if number % 3 == 2 else ""
+        yield dict(dtype=dtype, d=d, dv=dv, heads=HEADS[(number + number // 3) % 3], form=FORMS[(number + number // 7) % len(FORMS)],
+                   schedule=f"softmax = {softmax}{splits}", **MASKS[(2 * number + number // 4) % len(MASKS)])
+
+
 def _name(options):
     return ", ".join(f"{key} {str(value).removeprefix('torch.')}" for key, value in options.items())
 
@@ -86,7 +98,7 @@ def _name(options):
 
 @group("correctness")
 def correctness(run):
-    configurations = list(_configurations())
+    configurations = [*_configurations(), *_configurations_of_parts()]
     configurations += [dict(dtype=torch.float16, d=128, dv=128, heads=(4, 2), form=form, causal=True,
                             scale=0.3) for form in FORMS]
     run.compile_ahead([lambda options=options: _compile(**options) for options in configurations])
@@ -107,6 +119,8 @@ def sparsify(run):
                       for k, two_four in ((1, False), (2, False), (3, False), (4, False), (8, False),
                                           (16, False), (32, False), (40, False), (d, False),
                                           (8, True), (16, True), (d // 2, True))]
+    configurations += [(dtype, d, k, two_four) for dtype in (torch.bfloat16, torch.float16) for d in (16, 24, 80, 96, 200)
+                       for k, two_four in ((1, False), (8, False), (16, False), (d, False), (d // 2, True))]
     run.compile_ahead([lambda c=c: sfa.sparsify(normal(2, 3, 1, c[1], dtype=c[0], seed=0),
                                                 c[2], c[3]).dense()
                        for c in configurations])
@@ -173,7 +187,7 @@ def _same_or_nan(a, b):
 
 @group("densify")
 def densify(run):
-    for dtype, d, k in itertools.product((torch.bfloat16, torch.float16), (64, 128, 256), (3, 8, 40)):
+    for dtype, d, k in itertools.product((torch.bfloat16, torch.float16), (24, 64, 80, 128, 200, 256), (3, 8, 16)):
         run.case(f"{dtype} d {d} k {k}", _check_densify, dtype, d, k)
 
 
@@ -481,10 +495,11 @@ def _random_kernel(source):
         # 1 is as good as none; others divide the group.
         heads = source.choice([heads for heads in range(1, group + 1) if group % heads == 0])
         schedule.append(f"packed_heads = {heads}")
+    d = source.choice((64, 128, 256, source.randrange(16, 257, 8)))
     options = dict(
-        dtype=source.choice((torch.bfloat16, torch.float16)), d=source.choice((64, 128, 256)),
-        dv=source.choice((64, 128, 256)), heads=(h_kv * group, h_kv),
-        form=source.choice(FORMS), features=source.choice((1, 2, 3, 4, 8, 13, 16, 32, 64)),
+        dtype=source.choice((torch.bfloat16, torch.float16)), d=d, dv=source.choice((64, 128, 256, source.randrange(16, 257, 8))),
+        heads=(h_kv * group, h_kv),
+        form=source.choice(FORMS), features=min(source.choice((1, 2, 3, 4, 8, 13, 16, 32, 64)), d),
         schedule=", ".join(filter(None, schedule)) or None,
         causal=source.random() < 0.4)
     if source.random() < 0.4:

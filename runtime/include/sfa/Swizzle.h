@@ -20,6 +20,8 @@ namespace sfa::swizzle {
 
 /// The span of the swizzle, which a row of a panel in shared memory has.
 inline constexpr int64_t rowBytes = 128;
+/// What moves as one, and where rows of memory have to begin.
+inline constexpr int64_t chunkBytes = 16;
 /// Columns of a panel of 16-bit elements, which is what one box of a tensor map fills.
 inline constexpr int64_t panelColumns = rowBytes / 2;
 /// In bytes: the pattern repeats after eight rows, and panels begin where it does.

@@ -47,9 +47,9 @@ func.func @f(%q: !t, %k: !t, %v: !t) -> !t {
 
 // -----
 
-!t = tensor<1x8x?x80xf16>
+!t = tensor<1x8x?x100xf16>
 func.func @f(%q: !t, %k: !t, %v: !t) -> !t {
-  // expected-error @+1 {{a GPU needs f16 or bf16 and a multiple of 64 columns}}
+  // expected-error @+1 {{a GPU needs f16 or bf16 and a multiple of 8 features, from 16 to 256}}
   %o = sfa.attention %q, %k, %v : !t, !t, !t -> !t
   return %o : !t
 }
@@ -66,10 +66,10 @@ func.func @f(%q: !c, %k: !t, %v: !t) -> !t {
 
 // -----
 
-!t = tensor<1x8x?x80xf16>
-!c = tensor<1x8x?x80xf16, #sfa.codes<k = 8>>
+!t = tensor<1x8x?x264xf16>
+!c = tensor<1x8x?x264xf16, #sfa.codes<k = 8>>
 func.func @f(%x: !t) -> !c {
-  // expected-error @+1 {{a GPU needs f16 or bf16 and 64, 128 or 256 features}}
+  // expected-error @+1 {{a GPU needs f16 or bf16 and a multiple of 8 features, from 16 to 256}}
   %c = sfa.sparsify %x : !t -> !c
   return %c : !c
 }

@@ -43,6 +43,11 @@ def modules(chip):
         for has_lse in (True, False) if softmax == "lazy" and d == dv else (True,):
             name = f"{dtype} d={d} dv={dv} {mask} {softmax}{' sequences' * has_sequences}{' lse' * has_lse}"
             modules[name] = attention(dtype, d, dv, mask, softmax, has_sequences, has_lse=has_lse)
+    # Sizes of heads whose panels are not full.
+    for number, ((d, dv), softmax) in enumerate(itertools.product(
+            [(80, 80), (96, 96), (112, 112), (192, 128), (24, 40), (72, 200), (256, 136)], ["online", "lazy"])):
+        mask = ("causal", "window", "none")[number % 3]
+        modules[f"bf16 d={d} dv={dv} {mask} {softmax}"] = attention("bf16", d, dv, mask, softmax)
     for (d, dv), softmax in itertools.product(widths[:3], ["online", "lazy"]):
         mask, splits = ("window", 100) if softmax == "lazy" else ("causal", 4)
         modules[f"bf16 d={d} dv={dv} {mask} {softmax} {splits} splits"] = attention(
@@ -61,7 +66,7 @@ def modules(chip):
         mask, splits = ("window", 1) if (packed_heads == 4) == (softmax == "online") else ("causal", 4)
         modules[f"bf16 d={d} dv={dv} {mask} {softmax}{tile} {packed_heads} packed heads of sequences {splits} splits"] = attention(
             "bf16", d, dv, mask, softmax + tile, has_sequences=True, splits=splits, packed_heads=packed_heads)
-    for d, k, form in [(64, 8, ""), (128, 32, ""), (256, 32, ""), (256, 100, ""), (128, 8, ", two_four")]:
+    for d, k, form in [(24, 8, ""), (80, 16, ", two_four"), (64, 8, ""), (128, 32, ""), (256, 32, ""), (256, 100, ""), (128, 8, ", two_four")]:
         modules[f"sparsify d={d} k={k}{form}"] = sparsify(d, k, form)
     for d, k, form, results in [(64, 8, "", "%dense"), (128, 8, "", "%codes, %dense"),
                                 (256, 32, "", "%codes, %dense"), (256, 100, ", two_four", "%dense")]:

@@ -86,7 +86,7 @@ def package_files(version):
         files["sfa/__init__.py"] = MINIMAL_INIT.format(version=version).encode()
     given = version_in(files["sfa/__init__.py"].decode())
     if given not in (None, version):
-        sys.exit(f"make-wheel: error: python/sfa/__init__.py says version {given}, CMakeLists.txt {version}")
+        sys.exit(f"make-wheel: error: python/sfa/__init__.py says version {given}, runtime/VERSION {version}")
     return files
 
 

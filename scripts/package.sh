@@ -176,8 +176,7 @@ checkSize() {
   ((bytes <= maxBytes)) || fail "${1##*/} has $bytes bytes; $maxBytes are allowed"
 }
 
-version=$(sed -n 's/^project(flashsfa VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLists.txt")
-[[ -n $version ]] || fail "CMakeLists.txt has no line \`project(flashsfa VERSION ...\`"
+version=$(<"$root/runtime/VERSION")
 
 "$root/scripts/setup.sh" --package sfa sfa_runtime sfa_runtime_static "${tools[@]/#/packaged-}" ||
   fail "there is nothing to pack: the build did not get through"

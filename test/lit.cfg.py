@@ -22,6 +22,8 @@ config.python_executable = os.environ.get("SFA_TEST_PYTHON") or config.python_ex
 config.substitutions.append(("%sfa_src", config.sfa_source_dir))
 config.substitutions.append(("%sfa_bin", config.sfa_binary_dir))
 config.substitutions.append(("%python", '"%s"' % config.python_executable))
+config.substitutions.append(("%cmake", config.sfa_cmake))
+config.substitutions.append(("%compilers", config.sfa_compilers))
 llvm_config.use_default_substitutions()
 
 # A tool that this build does not have is a feature that its tests require.

@@ -30,6 +30,17 @@ def SFAAssignSchedulePass : Pass<"sfa-assign-schedule"> {
   ];
 }
 
+def SFAUnrollLoopsPass : Pass<"sfa-unroll-loops", "::mlir::func::FuncOp"> {
+  let summary = "Unroll the loops around sfa operations, where their bounds are known";
+  let description = [{
+    A program for a GPU is a list of launches, without a loop. So each `scf.for` that holds operations of the `sfa` dialect and
+    goes around a known number of times, up to 1024, becomes as many copies of its body. Other loops stay: they are refused
+    when the program is written. Equal operations of the copies share a kernel afterwards (`sfa-merge-kernels`). Does not change
+    what is computed.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect"];
+}
+
 def SFADensifyOperandsPass : Pass<"sfa-densify-operands"> {
   let summary = "Densify codes before attention with the strategy dense";
   let description = [{
@@ -75,6 +86,32 @@ def SFAInsertProbePass : Pass<"sfa-insert-probe", "::mlir::ModuleOp"> {
     ListOption<"point", "point", "int64_t", "Batch, head and row tile of the point: three numbers">,
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect", "::sfa::tile::TileDialect"];
+}
+
+def SFAMergeKernelsPass : Pass<"sfa-merge-kernels", "::mlir::ModuleOp"> {
+  let summary = "Compile kernels with the same code once";
+  let description = [{
+    Of several `sfa_tile.kernel` of the module that differ in nothing but their names, the first stays, and all launches name
+    it. `convert-sfa-to-tile` makes a kernel for each operation; the layers of a model have the same ones. Does not change
+    what is computed.
+  }];
+}
+
+def SFARequestResultsPass : Pass<"sfa-request-results", "::mlir::ModuleOp"> {
+  let summary = "Write the results of public functions into memory of the caller";
+  let description = [{
+    For the CPU, behind bufferization. A public function that nothing in the module calls, and whose results all are buffers of
+    numbers, returns nothing any more. It asks for the memory of each of its results instead, where it would allocate it:
+
+    ```mlir
+    func.func private @sfa_cpu_result(%number: index, %sizes: memref<?xindex>) -> memref<?xi8> attributes {llvm.emit_c_interface}
+    ```
+
+    The caller, who sees the sizes that the function has computed, answers with memory of his own, or ends the call with an error
+    when the sizes are not those that he expects. What is returned but not allocated by the function itself, such as an argument,
+    is copied.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect"];
 }
 
 def ConvertTileToCPUPass : Pass<"convert-tile-to-cpu", "::mlir::ModuleOp"> {

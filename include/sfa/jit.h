@@ -64,11 +64,26 @@ typedef struct sfa_cpu_function sfa_cpu_function;
 SFA_RUNTIME_API sfa_status sfa_jit_cpu_function(const char *module, size_t size, const char *entry,
                                                 sfa_cpu_function **function);
 
-/** Runs a function on tensors in host memory, on all cores, and waits for it. Arguments and results
-    are contiguous; results have the shapes that the function gives. */
+/** Runs a function on tensors in host memory, on the threads of sfa_get_num_threads, and waits for
+    it. Arguments and results are contiguous. The function writes its results into their memory,
+    which they share neither with each other nor with arguments; they have the shapes that it gives.
+    Fails with SFA_ERROR_INVALID_ARGUMENT where a tensor does not fit, and with
+    SFA_ERROR_OUT_OF_MEMORY where the host has none for what is computed on the way. Results hold
+    anything after an error. */
 SFA_RUNTIME_API sfa_status sfa_cpu_function_run(const sfa_cpu_function *function,
                                                 const sfa_tensor *arguments, int32_t num_arguments,
                                                 const sfa_tensor *results, int32_t num_results);
+
+/** Sets how many threads run each call of sfa_cpu_function_run that begins afterwards, on any thread
+    of the process, the calling thread included: 1 to 1024. 0 goes back to what the environment
+    gives: SFA_NUM_THREADS, else OMP_NUM_THREADS, else one for each physical core that the process
+    may use (docs/knobs.md). Results are the same for any number. Fails with
+    SFA_ERROR_INVALID_ARGUMENT for other numbers. */
+SFA_RUNTIME_API sfa_status sfa_set_num_threads(int32_t num_threads);
+
+/** How many threads run a call of sfa_cpu_function_run. Fails with SFA_ERROR_INVALID_KNOB where
+    nothing was set and SFA_NUM_THREADS holds no number from 1 to 1024. */
+SFA_RUNTIME_API sfa_status sfa_get_num_threads(int32_t *num_threads);
 
 /** The version of LLVM in this library, such as "22.1.8". */
 SFA_RUNTIME_API const char *sfa_jit_llvm_version(void);

@@ -8,20 +8,24 @@
 
 #include "sfa/jit.h"
 
+#include "BuildId.h"
 #include "LastError.h"
 #include "Module.h"
 #include "sfa/Support/Knobs.h"
 #include "sfa/Target/CPU/Executable.h"
+#include "sfa/Target/CPU/ParallelFor.h"
 #include "sfa/Target/CUDA/CompiledProgram.h"
 #include "sfa/Target/CUDA/Executable.h"
 #include "sfa/Version.h"
 #include "llvm/ADT/StringMap.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
 #include <memory>
 #include <mutex>
+#include <pthread.h>
 
 using namespace mlir;
 using namespace sfa;
@@ -43,6 +47,18 @@ sfa_status report(sfa_status status, llvm::Error error) {
   return report(status, llvm::toString(std::move(error)));
 }
 
+/// The status of a call that has failed by itself.
+sfa_status reportCall(llvm::Error error) {
+  sfa_status status = SFA_ERROR_INVALID_ARGUMENT;
+  llvm::Error rest =
+      llvm::handleErrors(std::move(error), [&](std::unique_ptr<llvm::StringError> one) {
+        if (one->convertToErrorCode() == std::errc::not_enough_memory)
+          status = SFA_ERROR_OUT_OF_MEMORY;
+        return llvm::Error(std::move(one));
+      });
+  return report(status, std::move(rest));
+}
+
 /// One compiled thing for each key. Threads that want the same wait for the one that makes it;
 /// failures are not kept.
 template <class Compiled>
@@ -59,17 +75,32 @@ public:
       entry = slot.get();
     }
     std::lock_guard<std::mutex> lock(entry->mutex);
-    if (!entry->compiled)
-      if (sfa_status status = make(&entry->compiled))
+    if (!entry->compiled) {
+      Compiled *made = nullptr;
+      if (sfa_status status = make(&made))
         return status;
+      entry->compiled = made;
+    }
     *result = entry->compiled;
     return SFA_SUCCESS;
+  }
+
+  // Around a fork. The thread that makes an entry is not in the child, which makes it itself.
+  void beforeFork() { mutex.lock(); }
+  void inParent() { mutex.unlock(); }
+  void inChild() {
+    for (auto &entry : entries)
+      if (!entry.second->compiled) {
+        (void)entry.second.release();
+        entry.second = std::make_unique<Entry>();
+      }
+    mutex.unlock();
   }
 
 private:
   struct Entry {
     std::mutex mutex;
-    Compiled *compiled = nullptr;
+    std::atomic<Compiled *> compiled = nullptr;
   };
   std::mutex mutex;
   llvm::StringMap<std::unique_ptr<Entry>> entries;
@@ -78,7 +109,11 @@ private:
 /// Code of these lives as long as the process: threads may be running it when others exit.
 template <class Compiled>
 Table<Compiled> &getTable() {
-  static auto *table = new Table<Compiled>;
+  static Table<Compiled> *table = [] {
+    static auto *made = new Table<Compiled>;
+    pthread_atfork([] { made->beforeFork(); }, [] { made->inParent(); }, [] { made->inChild(); });
+    return made;
+  }();
   return *table;
 }
 
@@ -212,7 +247,8 @@ sfa_status makeProgram(const std::string &key, int32_t device,
                        llvm::function_ref<sfa_status(std::string *)> compile,
                        sfa_program **result) {
   sfa_cache *opened = nullptr;
-  if (sfa_status status = sfa_cache_open(nullptr, -1, &opened))
+  // Without a build id the cache would serve what other compilers have made: a bound of 0 is none.
+  if (sfa_status status = sfa_cache_open(nullptr, jit::getBuildId().empty() ? 0 : -1, &opened))
     return status;
   std::unique_ptr<sfa_cache, decltype(&sfa_cache_close)> cache(opened, sfa_cache_close);
   OwnedProgram program = readCache(opened, key);
@@ -347,8 +383,9 @@ sfa_status sfa_jit_program(const char *module, size_t size, const char *entry, i
   if (sfa_status status = describeSchedules(source, shapes, description, &schedules))
     return status;
   // All that changes the code.
-  std::string key = fmt::format("flashsfa {} llvm {} chip {} schedules {}\n{}", SFA_VERSION,
-                                SFA_LLVM_VERSION, chip.name, schedules, source.key());
+  static const std::string buildId = jit::getBuildId();
+  std::string key = fmt::format("flashsfa {} build {} llvm {} chip {} schedules {}\n{}", SFA_VERSION,
+                                buildId, SFA_LLVM_VERSION, chip.name, schedules, source.key());
   sfa_status status = getTable<sfa_program>().get(key, program, [&](sfa_program **made) {
     auto compileSource = [&](std::string *document) {
       return compile(source, chip, shapes, description, document);
@@ -399,21 +436,27 @@ sfa_status sfa_cpu_function_run(const sfa_cpu_function *function, const sfa_tens
     return status;
   if (sfa_status status = toBuffers(results, num_results, "result", outputs))
     return status;
-  auto computed = function->executable->invoke(inputs);
-  if (!computed)
-    return report(SFA_ERROR_INVALID_ARGUMENT, computed.takeError());
-  if (computed->size() != outputs.size())
-    return report(SFA_ERROR_INVALID_ARGUMENT,
-                  fmt::format("{} results given, the function has {}", outputs.size(),
-                              computed->size()));
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const cpu::OwnedBuffer &from = (*computed)[i];
-    if (from.shape != outputs[i].shape || from.type != outputs[i].type)
-      return report(SFA_ERROR_INVALID_ARGUMENT,
-                    fmt::format("result {} has another type or shape than the function gives", i));
-    if (from.numBytes())
-      std::memcpy(outputs[i].data, from.data, from.numBytes());
-  }
+  llvm::Expected<cpu::Call> call = function->executable->prepare(inputs);
+  if (!call)
+    return report(SFA_ERROR_INVALID_ARGUMENT, call.takeError());
+  if (llvm::Error error = call->into(outputs))
+    return reportCall(std::move(error));
+  return SFA_SUCCESS;
+}
+
+sfa_status sfa_set_num_threads(int32_t num_threads) {
+  if (llvm::Error error = cpu::setNumThreads(num_threads))
+    return report(SFA_ERROR_INVALID_ARGUMENT, std::move(error));
+  return SFA_SUCCESS;
+}
+
+sfa_status sfa_get_num_threads(int32_t *num_threads) {
+  if (sfa_status status = requirePointers({num_threads}))
+    return status;
+  llvm::Expected<unsigned> count = cpu::getNumThreads();
+  if (!count)
+    return report(SFA_ERROR_INVALID_KNOB, count.takeError());
+  *num_threads = static_cast<int32_t>(*count);
   return SFA_SUCCESS;
 }
 

@@ -25,6 +25,8 @@ llvm::Expected<Module> Module::parse(StringRef text, const char *entry) {
   DialectRegistry registry;
   registerDialects(registry);
   result.context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  // A message says what is wrong; the text of the operation is the caller's.
+  result.context->printOpOnDiagnostic(false);
   std::string messages;
   {
     ScopedDiagnosticHandler handler(result.context.get(), [&](Diagnostic &diagnostic) {

@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
@@ -24,24 +25,35 @@ using namespace mlir;
 /// From sfa to bufferized launches of tile kernels; shared by all targets.
 static void addTileStages(OpPassManager &manager, const std::string &chip = "") {
   manager.addPass(createCanonicalizerPass());
+  if (!chip.empty()) {
+    manager.addNestedPass<func::FuncOp>(sfa::createSFAUnrollLoopsPass());
+    manager.addPass(createCanonicalizerPass());
+  }
   manager.addPass(sfa::createSFAAssignSchedulePass({chip, /*shapes=*/{}}));
   if (!chip.empty())
     manager.addPass(sfa::createSFADensifyOperandsPass());
   manager.addPass(sfa::createConvertSFAToTilePass());
+  manager.addPass(sfa::createSFAMergeKernelsPass());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
 }
 
-void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions &options) {
-  addTileStages(manager);
-
+static void addBufferization(OpPassManager &manager) {
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = true;
   bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  // A launch in a loop writes into a memory of its own: what the loop carries may be its input.
+  bufferize.allowReturnAllocsFromLoops = true;
   manager.addPass(bufferization::createOneShotBufferizePass(bufferize));
+}
+
+void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions &options) {
+  addTileStages(manager);
+  addBufferization(manager);
   bufferization::buildBufferDeallocationPipeline(
       manager, bufferization::BufferDeallocationPipelineOptions());
   manager.addPass(createConvertBufferizationToMemRefPass());
+  manager.addPass(createSFARequestResultsPass());
 
   ConvertTileToCPUPassOptions toCPU;
   toCPU.vectorBits = options.vectorBits;
@@ -67,11 +79,7 @@ void sfa::buildSFAToCPUPipeline(OpPassManager &manager, const CPUPipelineOptions
 
 void sfa::buildSFAToNVVMPipeline(OpPassManager &manager, const PTXPipelineOptions &options) {
   addTileStages(manager, options.chip);
-
-  bufferization::OneShotBufferizePassOptions bufferize;
-  bufferize.bufferizeFunctionBoundaries = true;
-  bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
-  manager.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  addBufferization(manager);
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
 

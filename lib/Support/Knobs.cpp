@@ -11,6 +11,7 @@
 #include "sfa/Support/Chip.h"
 #include "llvm/ADT/StringRef.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fmt/format.h>
 
@@ -44,7 +45,15 @@ static Expected<std::optional<unsigned>> readCount(const char *name, unsigned ma
 }
 
 Expected<std::optional<unsigned>> sfa::knobs::numThreads() {
-  return readCount("SFA_NUM_THREADS", maxNumThreads);
+  Expected<std::optional<unsigned>> own = readCount("SFA_NUM_THREADS", maxNumThreads);
+  if (!own || *own)
+    return own;
+  // A list has a number for each level of nested parallelism.
+  StringRef first = read("OMP_NUM_THREADS").value_or("").split(',').first.trim();
+  uint64_t number;
+  if (first.getAsInteger(10, number) || number == 0)
+    return std::nullopt;
+  return static_cast<unsigned>(std::min<uint64_t>(number, maxNumThreads));
 }
 
 Expected<std::optional<std::string>> sfa::knobs::chip() {

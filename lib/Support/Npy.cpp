@@ -69,16 +69,27 @@ StringRef sfa::name(ElementType type) { return infoOf(type).name; }
 // Buffers and arrays
 //===----------------------------------------------------------------------===//
 
-AlignedBytes::AlignedBytes(size_t sizeInBytes) : numBytes(sizeInBytes) {
+std::optional<AlignedBytes> AlignedBytes::allocate(size_t sizeInBytes) {
+  AlignedBytes made;
   if (sizeInBytes == 0)
-    return;
+    return made;
   if (sizeInBytes > std::numeric_limits<size_t>::max() - alignment)
-    llvm::report_bad_alloc_error("array larger than the address space");
+    return std::nullopt;
   size_t rounded = llvm::alignTo(sizeInBytes, alignment);
-  bytes.reset(static_cast<std::byte *>(std::aligned_alloc(alignment, rounded)));
-  if (!bytes)
+  made.bytes.reset(static_cast<std::byte *>(std::aligned_alloc(alignment, rounded)));
+  if (!made.bytes)
+    return std::nullopt;
+  made.numBytes = sizeInBytes;
+  return made;
+}
+
+AlignedBytes::AlignedBytes(size_t sizeInBytes) {
+  std::optional<AlignedBytes> made = allocate(sizeInBytes);
+  if (!made)
     llvm::report_bad_alloc_error("out of memory for an array");
-  std::memset(bytes.get(), 0, rounded);
+  *this = std::move(*made);
+  if (numBytes != 0)
+    std::memset(data(), 0, numBytes);
 }
 
 AlignedBytes::AlignedBytes(const AlignedBytes &other) : AlignedBytes(other.numBytes) {
@@ -99,7 +110,7 @@ NpyArray NpyArray::zeros(ElementType type, llvm::ArrayRef<int64_t> shape) {
   NpyArray array;
   array.type = type;
   array.shape = shape.vec();
-  array.data = AlignedBytes(static_cast<size_t>(array.numElements()) * sizeInBytes(type));
+  array.data = AlignedBytes(array.numBytes());
   return array;
 }
 
@@ -471,7 +482,10 @@ llvm::Expected<NpyArray> sfa::readNpy(StringRef path) {
   NpyArray array;
   array.type = *type;
   array.shape = std::move(header->shape);
-  array.data = AlignedBytes(*numBytes);
+  std::optional<AlignedBytes> data = AlignedBytes::allocate(*numBytes);
+  if (!data)
+    return fail("{}: the host has no {} bytes of memory left for it", path.str(), *numBytes);
+  array.data = std::move(*data);
   llvm::MutableArrayRef<char> buffer(reinterpret_cast<char *>(array.data.data()),
                                      array.data.size());
   if (llvm::Error error = file->read(buffer, offset))

@@ -9,6 +9,7 @@
 #include "sfa/Target/Signature.h"
 
 #include "dialects/SFA/SFA.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/IntEqClasses.h"
 #include "llvm/ADT/STLExtras.h"
@@ -116,6 +117,19 @@ struct Signature::Builder {
     if (isa<SparsifyOp, DensifyOp, tensor::CastOp>(op))
       for (Value result : op->getResults())
         equate(op->getOperand(0), result);
+    // A loop or a branch passes values on.
+    if (auto loop = dyn_cast<scf::ForOp>(op))
+      for (auto [init, inside, yielded, result] :
+           llvm::zip_equal(loop.getInits(), loop.getRegionIterArgs(), loop.getYieldedValues(),
+                           loop.getResults()))
+        for (Value other : {Value(inside), yielded, Value(result)})
+          equate(init, other);
+    if (auto branch = dyn_cast<scf::IfOp>(op); branch && branch.getNumResults() != 0)
+      for (auto [taken, other, result] :
+           llvm::zip_equal(branch.thenYield().getOperands(), branch.elseYield().getOperands(),
+                           branch.getResults()))
+        for (Value value : {taken, other})
+          equate(value, result);
     auto attention = dyn_cast<AttentionOp>(op);
     if (!attention)
       return;
@@ -190,6 +204,13 @@ struct Signature::Builder {
   llvm::IntEqClasses classes;
 };
 
+size_t BufferRef::numBytes() const {
+  size_t count = sizeInBytes(type);
+  for (int64_t size : shape)
+    count *= static_cast<size_t>(size);
+  return count;
+}
+
 llvm::Expected<Signature> Signature::of(func::FuncOp function) {
   Signature signature;
   for (Type type : function.getArgumentTypes())
@@ -202,31 +223,38 @@ llvm::Expected<Signature> Signature::of(func::FuncOp function) {
   return signature;
 }
 
-llvm::Error Signature::checkOne(const Parameter &wanted, const BufferRef &given) const {
-  auto fail = [&](const std::string &reason) {
-    return llvm::createStringError(fmt::format("{}: given is {}, wanted is {}: {}", wanted.name,
-                                               describe(given.shape, given.type),
-                                               wanted.describeType(), reason));
-  };
+static llvm::Error misfit(const Parameter &wanted, const BufferRef &given,
+                          const std::string &reason) {
+  return llvm::createStringError(fmt::format("{}: given is {}, wanted is {}: {}", wanted.name,
+                                             describe(given.shape, given.type),
+                                             wanted.describeType(), reason));
+}
+
+llvm::Error Signature::checkForm(const Parameter &wanted, const BufferRef &given) {
   if (given.type != wanted.type)
-    return fail("the element types differ");
+    return misfit(wanted, given, "the element types differ");
   if (given.shape.size() != wanted.shape.size())
-    return fail("the ranks differ");
-  size_t numElements = 1;
+    return misfit(wanted, given, "the ranks differ");
   for (auto [dim, size] : llvm::enumerate(given.shape)) {
     if (size < 0)
-      return fail(fmt::format("dimension {} is negative", dim));
+      return misfit(wanted, given, fmt::format("dimension {} is negative", dim));
     if (!ShapedType::isDynamic(wanted.shape[dim]) && size != wanted.shape[dim])
-      return fail(fmt::format("dimension {} differs", dim));
-    numElements *= size;
+      return misfit(wanted, given, fmt::format("dimension {} differs", dim));
   }
-  if (numElements == 0)
+  if (given.numBytes() == 0)
     return llvm::Error::success();
   if (!given.data)
-    return fail("there is no data");
+    return misfit(wanted, given, "there is no data");
   if (reinterpret_cast<uintptr_t>(given.data) % sizeInBytes(given.type) != 0)
-    return fail("the data is not aligned to its elements");
-  if (!wanted.numFeatures)
+    return misfit(wanted, given, "the data is not aligned to its elements");
+  return llvm::Error::success();
+}
+
+llvm::Error Signature::checkOne(const Parameter &wanted, const BufferRef &given) {
+  if (llvm::Error error = checkForm(wanted, given))
+    return error;
+  size_t numElements = given.numBytes() / sizeInBytes(given.type);
+  if (!wanted.numFeatures || numElements == 0)
     return llvm::Error::success();
 
   // Kernels use the indices as addresses.
@@ -238,8 +266,35 @@ llvm::Error Signature::checkOne(const Parameter &wanted, const BufferRef &given)
     largest = *std::max_element(static_cast<uint16_t *>(given.data),
                                 static_cast<uint16_t *>(given.data) + numElements);
   if (largest >= *wanted.numFeatures)
-    return fail(fmt::format("it holds the feature index {}; the largest allowed is {}", largest,
-                            *wanted.numFeatures - 1));
+    return misfit(wanted, given,
+                  fmt::format("it holds the feature index {}; the largest allowed is {}", largest,
+                              *wanted.numFeatures - 1));
+  return llvm::Error::success();
+}
+
+llvm::Error Signature::checkResults(ArrayRef<BufferRef> buffers,
+                                    ArrayRef<BufferRef> arguments) const {
+  if (buffers.size() != resultList.size())
+    return llvm::createStringError(fmt::format("{} results given, the function has {}",
+                                               buffers.size(), resultList.size()));
+  auto share = [](const BufferRef &first, const BufferRef &second) {
+    if (first.numBytes() == 0 || second.numBytes() == 0)
+      return false;
+    auto *begin = static_cast<const std::byte *>(first.data);
+    auto *other = static_cast<const std::byte *>(second.data);
+    return begin < other + second.numBytes() && other < begin + first.numBytes();
+  };
+  for (auto [number, buffer] : llvm::enumerate(buffers)) {
+    const Parameter &wanted = resultList[number];
+    if (llvm::Error error = checkForm(wanted, buffer))
+      return error;
+    for (size_t other = 0; other < number; ++other)
+      if (share(buffer, buffers[other]))
+        return misfit(wanted, buffer, "it shares memory with " + resultList[other].name);
+    for (auto [other, argument] : llvm::enumerate(arguments))
+      if (share(buffer, argument))
+        return misfit(wanted, buffer, "it shares memory with " + args[other].name);
+  }
   return llvm::Error::success();
 }
 

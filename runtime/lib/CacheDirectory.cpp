@@ -132,6 +132,12 @@ std::string CacheDirectory::pathOf(std::string_view key) const {
   return fmt::format("{}/{:016x}{:016x}{}", directory, hash.high64, hash.low64, entrySuffix);
 }
 
+/// Whether only this user or the administrator can have written a file: a program in it runs with
+/// the rights of this process.
+static bool isTrusted(const struct stat &status) {
+  return (status.st_uid == geteuid() || status.st_uid == 0) && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 std::optional<std::string> CacheDirectory::get(std::string_view key) const {
   if (isOff())
     return std::nullopt;
@@ -140,7 +146,7 @@ std::optional<std::string> CacheDirectory::get(std::string_view key) const {
   struct stat status;
   Header header;
   if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
-      !file.read(&header, sizeof(header)))
+      !isTrusted(status) || !file.read(&header, sizeof(header)))
     return std::nullopt;
   // Sizes first, against that of the file, before they are allocated.
   auto rest = static_cast<uint64_t>(status.st_size) - sizeof(header);
@@ -152,7 +158,7 @@ std::optional<std::string> CacheDirectory::get(std::string_view key) const {
   if (!file.read(storedKey.data(), storedKey.size()) || !file.read(bytes.data(), bytes.size()) ||
       storedKey != key || getChecksum(key, bytes) != header.checksum)
     return std::nullopt;
-  futimens(file.get(), nullptr); // now; a directory of someone else keeps its times
+  futimens(file.get(), nullptr); // now; a file system that is read-only keeps its times
   return bytes;
 }
 

@@ -21,7 +21,8 @@ namespace sfa::runtime::impl {
 /// key and a checksum; what is read is checked against both. The time of a file is that of its last
 /// use.
 ///
-/// The checksum finds damage, not malice: the directory belongs to the user alone (mode 0700).
+/// The checksum finds damage, not malice: the directory is made for the user alone (mode 0700), and
+/// a file that belongs to another user (but root), or that others may write, is not read.
 class CacheDirectory {
 public:
   /// An empty directory or a bound of 0 make a cache that keeps nothing.

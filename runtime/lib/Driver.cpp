@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 #include <memory>
 #include <mutex>
+#include <pthread.h>
 
 using namespace sfa::runtime::impl;
 
@@ -22,21 +23,48 @@ static constexpr int oldestVersion = 11080;
 
 static std::atomic<const Driver *> openDriver = nullptr;
 
+/// The driver is open, or a thread is opening it.
+static std::atomic<bool> isInUse = false;
+static std::atomic<bool> isForked = false;
+
+/// Children of this process learn that they were forked. Not by the process id: asking for that is
+/// a system call, and launches come by here.
+static void watchForks() {
+  static const int failed = pthread_atfork(nullptr, nullptr, [] {
+    if (isInUse.load(std::memory_order_relaxed))
+      isForked.store(true, std::memory_order_relaxed);
+  });
+  if (failed)
+    throw std::bad_alloc();
+}
+
+bool Driver::isLostByFork() noexcept { return isForked.load(std::memory_order_relaxed); }
+
 const Driver &Driver::get() {
+  if (isLostByFork())
+    fail(SFA_ERROR_DRIVER,
+         "this process was forked by one that has used CUDA, and the CUDA driver does not work in "
+         "such a child; start processes afresh, with the start method 'spawn' of Python's "
+         "multiprocessing, or fork before the first use of CUDA");
   if (const Driver *driver = openDriver.load(std::memory_order_acquire))
     return *driver;
   static std::mutex mutex;
   std::lock_guard<std::mutex> lock(mutex);
   if (const Driver *driver = openDriver.load(std::memory_order_relaxed))
     return *driver;
+  watchForks();
   auto driver = std::make_unique<Driver>();
-  driver->open();
+  isInUse.store(true, std::memory_order_relaxed);
+  try {
+    driver->open();
+  } catch (...) {
+    isInUse.store(false, std::memory_order_relaxed);
+    throw;
+  }
   // It lives as long as the process: other libraries' destructors may still use it.
   openDriver.store(driver.get(), std::memory_order_release);
   return *driver.release();
 }
-
-const Driver *Driver::getIfOpen() noexcept { return openDriver.load(std::memory_order_acquire); }
 
 std::string Driver::versionName(int version) {
   return fmt::format("CUDA {}.{}", version / 1000, version % 1000 / 10);

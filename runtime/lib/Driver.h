@@ -21,10 +21,12 @@ class Driver {
 public:
   /// The driver, opened and initialised by the first call. Fails with SFA_ERROR_NO_DRIVER where
   /// there is none, SFA_ERROR_NO_DEVICE where it finds no device; the next call then tries again.
+  /// Fails with SFA_ERROR_DRIVER where `isLostByFork`.
   static const Driver &get();
 
-  /// The driver where it has been opened already, else null.
-  static const Driver *getIfOpen() noexcept;
+  /// Whether this process was forked by one that had begun to use the driver. The driver does not
+  /// work in such a process, and what was made with it belongs to the parent.
+  static bool isLostByFork() noexcept;
 
 #define SFA_DRIVER_ENTRY(member, name, suffix, version, parameters)                                \
   cu::Result(*member) parameters = nullptr;

@@ -173,6 +173,8 @@ LoadedProgram::Module::~Module() {
 }
 
 LoadedPrograms::~LoadedPrograms() {
+  if (Driver::isLostByFork())
+    return;
   for (std::atomic<const LoadedProgram *> &slot : slots)
     delete slot.load(std::memory_order_acquire);
 }

@@ -10,8 +10,8 @@
 
 #include "llvm/ADT/StringExtras.h"
 
-#include "sfa/Version.h"
 #include "llvm/Support/raw_ostream.h"
+#include "tools/Common/Version.h"
 
 #include <fmt/format.h>
 
@@ -20,7 +20,7 @@ using namespace llvm;
 Error sfa::parseCommandLine(int argc, char **argv, const char *overview,
                             cl::OptionCategory &category) {
   cl::HideUnrelatedOptions(category);
-  cl::SetVersionPrinter([](raw_ostream &stream) { stream << "FlashSFA " << SFA_VERSION << '\n'; });
+  setVersionPrinter();
   std::string messages;
   raw_string_ostream stream(messages);
   if (cl::ParseCommandLineOptions(argc, argv, overview, &stream))
@@ -29,6 +29,9 @@ Error sfa::parseCommandLine(int argc, char **argv, const char *overview,
   StringRef text = StringRef(messages).rtrim();
   if (size_t colon = text.find(": "); colon != StringRef::npos)
     text = text.drop_front(colon + 2);
+  // Some it has printed itself, such as that a flag has no value.
+  if (text.empty())
+    text = "the command line is not valid; --help says what is";
   return createStringError(text);
 }
 

@@ -72,8 +72,7 @@ llvm::Expected<std::vector<NpyArray>> Workload::makeArguments(MLIRContext *conte
     auto results = (*sparsify)->invoke(BufferRef::of(tokensOfOperand));
     if (!results)
       return results.takeError();
-    for (const cpu::OwnedBuffer &result : *results)
-      arguments.push_back(result.toNpy());
+    llvm::append_range(arguments, std::move(*results));
   }
   arguments.push_back(makeNormal(type, {batch, heads, tokens, valueFeatures}, random));
   return arguments;

@@ -62,8 +62,6 @@ static cl::list<std::string> codesList("k", cl::CommaSeparated,
                                        cl::value_desc("list"), cl::cat(category));
 static cl::opt<std::string> heads("heads", cl::desc("Heads (default 8)"), cl::value_desc("number"),
                                   cl::init("8"), cl::cat(category));
-static cl::alias headsShort("h", cl::desc("Alias for --heads"), cl::aliasopt(heads),
-                            cl::cat(category));
 static cl::opt<std::string> batch("b", cl::desc("Batch (default 1)"), cl::value_desc("number"),
                                   cl::init("1"), cl::cat(category));
 static cl::opt<std::string> elementName("dtype", cl::desc("f32 (default), f16 or bf16"),
@@ -292,14 +290,17 @@ compileCandidate(MLIRContext *context, const Workload &problem, std::optional<St
 }
 
 /// Fills in the measured part of the rows of one problem.
-static void measure(std::vector<Candidate> &candidates, const Plan &plan, double flops,
-                    const Workload &problem, PeakMeter &peak, Progress &progress) {
+static llvm::Error measure(std::vector<Candidate> &candidates, const Plan &plan, double flops,
+                           const Workload &problem, PeakMeter &peak, Progress &progress) {
   std::vector<double> peaks;
   for (int64_t run = -1; run < plan.numRepeats; ++run) {
     for (Candidate &candidate : candidates) {
       progress.show(fmt::format("{}: run {} of {}, {} {}", problem.describe(), run + 1,
                                 plan.numRepeats, candidate.row.strategy, candidate.row.softmax));
-      double time = measureMilliseconds([&] { (*candidate.call)(); });
+      llvm::Error failed = llvm::Error::success();
+      double time = measureMilliseconds([&] { failed = (*candidate.call)().takeError(); });
+      if (failed)
+        return failed;
       // The first round warms up.
       if (run >= 0)
         candidate.times.push_back(time);
@@ -319,6 +320,7 @@ static void measure(std::vector<Candidate> &candidates, const Plan &plan, double
   if (dense)
     for (Candidate &candidate : candidates)
       candidate.row.ratioToDense = *dense / candidate.row.medianMilliseconds;
+  return llvm::Error::success();
 }
 
 /// Fails when the data of `problem` do not fit in the memory of the machine.
@@ -370,7 +372,9 @@ static llvm::Expected<std::vector<Row>> runProblem(MLIRContext *context, const W
     return error;
 
   std::optional<double> flops = candidates.back().executable->signature().denseFlops(arguments);
-  measure(candidates, plan, flops.value_or(0), problem, peak, progress);
+  if (llvm::Error error =
+          measure(candidates, plan, flops.value_or(0), problem, peak, progress))
+    return error;
   std::vector<Row> rows;
   for (Candidate &candidate : candidates)
     rows.push_back(std::move(candidate.row));

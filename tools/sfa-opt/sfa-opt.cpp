@@ -13,6 +13,7 @@
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 #include "sfa/Passes.h"
+#include "tools/Common/Version.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
@@ -27,6 +28,7 @@ int main(int argc, char **argv) {
   mlir::memref::registerMemRefPasses();
   mlir::bufferization::registerBufferizationPasses();
   mlir::bufferization::registerBufferizationPipelines();
+  sfa::setVersionPrinter();
   return mlir::failed(mlir::MlirOptMain(
       argc, argv, "sfa-opt: the FlashSFA compiler, pass by pass\n\nThe whole way to the CPU: sfa-opt --sfa-to-cpu FILE.mlir\n", registry));
 }

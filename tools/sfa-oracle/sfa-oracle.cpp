@@ -13,6 +13,7 @@
 
 #include "sfa/Support/Npy.h"
 #include "test/Oracle/Oracle.h"
+#include "tools/Common/Version.h"
 
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/raw_ostream.h"
@@ -333,6 +334,7 @@ llvm::Expected<ExitStatus> run() {
 
 int main(int argc, char **argv) {
   cl::HideUnrelatedOptions(category);
+  sfa::setVersionPrinter();
   if (!cl::ParseCommandLineOptions(argc, argv, overview, &llvm::errs()))
     return BadInput;
   llvm::Expected<ExitStatus> status = run();

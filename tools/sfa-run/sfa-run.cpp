@@ -17,6 +17,9 @@
 #include "sfa/Target/CUDA/Executable.h"
 #include "tools/Common/CommandLine.h"
 #include "tools/Common/Timing.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/ToolOutputFile.h"
 
@@ -196,7 +199,16 @@ static llvm::Error printSchedules(ModuleOp module, const std::string &chip) {
   manager.addPass(createSFAAssignSchedulePass({chip, /*shapes=*/{}}));
   if (failed(manager.run(*copy)))
     return createStringError("cannot choose the schedules");
-  copy->walk([](AttentionOp op) { outs() << "schedule: " << op.getScheduleAttr() << '\n'; });
+  SmallVector<AttentionOp> attentions;
+  copy->walk([&](AttentionOp op) { attentions.push_back(op); });
+  for (AttentionOp op : attentions) {
+    // Of several, each with its place in the file.
+    outs() << "schedule";
+    if (auto place = op.getLoc()->findInstanceOf<FileLineColLoc>(); place && attentions.size() > 1)
+      outs() << " of " << place.getFilename().getValue() << ':' << place.getLine() << ':'
+             << place.getColumn();
+    outs() << ": " << op.getScheduleAttr() << '\n';
+  }
   return llvm::Error::success();
 }
 
@@ -243,19 +255,24 @@ static llvm::Error runOnCPU(const Job &job) {
   llvm::Expected<cpu::Call> call = (*executable)->prepare(job.arguments);
   if (!call)
     return call.takeError();
-  std::vector<NpyArray> results;
-  for (const cpu::OwnedBuffer &result : (*call)())
-    results.push_back(result.toNpy());
-  if (llvm::Error error = writeResults(results))
+  llvm::Expected<std::vector<NpyArray>> results = (*call)();
+  if (!results)
+    return results.takeError();
+  if (llvm::Error error = writeResults(*results))
     return error;
+  results->clear();
   if (!job.numRuns)
     return llvm::Error::success();
   llvm::Expected<unsigned> numThreads = cpu::getNumThreads();
   if (!numThreads)
     return numThreads.takeError();
   std::vector<double> times;
-  for (int64_t run = 0; run < job.numRuns; ++run)
-    times.push_back(measureMilliseconds([&] { (*call)(); }));
+  for (int64_t run = 0; run < job.numRuns; ++run) {
+    llvm::Error error = llvm::Error::success();
+    times.push_back(measureMilliseconds([&] { error = (*call)().takeError(); }));
+    if (error)
+      return error;
+  }
   printTimes(compileMilliseconds, times, fmt::format("{} threads", *numThreads), job.flops);
   return llvm::Error::success();
 }
@@ -282,6 +299,26 @@ static llvm::Error runOnCUDA(const Job &job, int32_t device) {
   // From the launch to the end of the wait, on the clock of the host.
   if (job.numRuns)
     printTimes(compileMilliseconds, times, (*executable)->describe(), job.flops);
+  return llvm::Error::success();
+}
+
+/// Fails when a result would overwrite another.
+static llvm::Error checkResultPaths() {
+  llvm::StringMap<std::string> files;
+  for (const std::string &path : resultPaths) {
+    SmallString<128> absolute;
+    // A file that is not there yet has no links to follow.
+    if (sys::fs::real_path(path, absolute)) {
+      absolute = path;
+      (void)sys::fs::make_absolute(absolute);
+      sys::path::remove_dots(absolute, /*remove_dot_dot=*/true);
+    }
+    auto [other, isNew] = files.try_emplace(absolute, path);
+    if (!isNew)
+      return createStringError(fmt::format("--out={} and --out={} are the same file; give each "
+                                           "result a file of its own",
+                                           other->second, path));
+  }
   return llvm::Error::success();
 }
 
@@ -328,6 +365,8 @@ static llvm::Error run() {
     return createStringError(fmt::format("--out given {} times, @{} has {} results",
                                          resultPaths.size(), entry->getName().str(),
                                          signature->results().size()));
+  if (llvm::Error error = checkResultPaths())
+    return error;
   std::vector<NpyArray> arrays;
   std::vector<BufferRef> arguments;
   for (const std::string &path : argumentPaths) {
@@ -355,9 +394,28 @@ static llvm::Error run() {
   return isCuda ? runOnCUDA(job, static_cast<int32_t>(*device)) : runOnCPU(job);
 }
 
+/// LLVM takes the value of a flag that needs none only behind "=". Here `--time 5` is `--time=5`.
+static std::vector<char *> joinTime(int argc, char **argv, std::string &joined) {
+  std::vector<char *> arguments(argv, argv + argc);
+  for (size_t at = 1; at + 1 < arguments.size(); ++at) {
+    StringRef flag = arguments[at], value = arguments[at + 1];
+    if (flag.ltrim('-') != timedRuns.ArgStr || flag.empty() || flag.front() != '-' ||
+        value.empty() || value.find_first_not_of("0123456789") != StringRef::npos)
+      continue;
+    joined = (flag + "=" + value).str();
+    arguments[at] = joined.data();
+    arguments.erase(arguments.begin() + static_cast<ptrdiff_t>(at) + 1);
+    break;
+  }
+  return arguments;
+}
+
 int main(int argc, char **argv) {
   return reportErrors("sfa-run", [&]() -> llvm::Error {
-    if (llvm::Error error = parseCommandLine(argc, argv, overview, category))
+    std::string joined;
+    std::vector<char *> arguments = joinTime(argc, argv, joined);
+    if (llvm::Error error = parseCommandLine(static_cast<int>(arguments.size()), arguments.data(),
+                                             overview, category))
       return error;
     return run();
   });

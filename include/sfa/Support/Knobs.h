@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Every SFA_* variable has one function here and one row in docs/knobs.md; nothing else reads the
+// Every variable has one function here and one row in docs/knobs.md; nothing else reads the
 // environment. A function reads its variable at each call and fails, with a message that names the
 // variable, what it holds and what is allowed, unless the value is valid. A variable that is empty
 // counts as not set.
@@ -27,7 +27,9 @@ namespace sfa::knobs {
 constexpr unsigned maxNumThreads = 1024;
 
 /// SFA_NUM_THREADS: how many threads run a kernel on the CPU, 1 to `maxNumThreads`. Where it is not
-/// set, the runtime takes one for each physical core that the process may use.
+/// set, OMP_NUM_THREADS counts: its first number, at most `maxNumThreads`; what is no number from 1
+/// on is left to those whom it is meant for, and counts as not set. Where neither is set, the
+/// runtime takes one for each physical core that the process may use.
 llvm::Expected<std::optional<unsigned>> numThreads();
 
 /// SFA_CHIP: the chip that the JIT compiles for, one that `Chip::parse` knows. Where it is not set,

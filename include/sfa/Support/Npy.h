@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace sfa {
@@ -34,13 +35,16 @@ unsigned sizeInBytes(ElementType type);
 /// The name in MLIR's spelling with the signedness numpy gives it: "f16", "bf16", "u8", "i32", ...
 llvm::StringRef name(ElementType type);
 
-/// An owned buffer aligned to 64 bytes (a cache line, and the widest CPU vector), zero at first.
+/// An owned buffer aligned to 64 bytes (a cache line, and the widest CPU vector).
 class AlignedBytes {
 public:
   static constexpr size_t alignment = 64;
 
   AlignedBytes() = default;
+  /// Bytes that are zero. Ends the process where there is no memory for them.
   explicit AlignedBytes(size_t sizeInBytes);
+  /// Bytes that hold anything; nothing where there is no memory for them.
+  static std::optional<AlignedBytes> allocate(size_t sizeInBytes);
   AlignedBytes(const AlignedBytes &other);
   AlignedBytes(AlignedBytes &&other) noexcept;
   AlignedBytes &operator=(AlignedBytes other) noexcept;
@@ -67,6 +71,7 @@ struct NpyArray {
   static NpyArray zeros(ElementType type, llvm::ArrayRef<int64_t> shape);
 
   int64_t numElements() const;
+  size_t numBytes() const { return static_cast<size_t>(numElements()) * sizeInBytes(type); }
 
   /// The elements as the storage type `T`: f16 and bf16 are `uint16_t`.
   template <class T>

@@ -31,6 +31,8 @@ struct BufferRef {
   void *data;
   std::vector<int64_t> shape;
 
+  size_t numBytes() const;
+
   static BufferRef of(NpyArray &array) { return {array.type, array.data.data(), array.shape}; }
 };
 
@@ -64,6 +66,12 @@ public:
   /// was given and what is allowed.
   llvm::Error check(llvm::ArrayRef<BufferRef> buffers) const;
 
+  /// Fails unless the buffers are memory for the results of a call: their number, types, ranks and
+  /// the sizes that types give, alignment, and that none shares memory with another or with one of
+  /// `arguments`.
+  llvm::Error checkResults(llvm::ArrayRef<BufferRef> buffers,
+                           llvm::ArrayRef<BufferRef> arguments) const;
+
   /// The multiplications and additions that dense attention on the same shapes takes for Q K^T and
   /// P V, over all sfa.attention of the body. A causal mask with n_q = n_k counts as one half, as
   /// is the custom of the field; other masks by their visible pairs. Nothing where there is no
@@ -95,7 +103,10 @@ private:
   };
 
   std::optional<int64_t> resolve(size_t sizeClass, llvm::ArrayRef<BufferRef> buffers) const;
-  llvm::Error checkOne(const Parameter &wanted, const BufferRef &given) const;
+  /// Type, shape and alignment.
+  static llvm::Error checkForm(const Parameter &wanted, const BufferRef &given);
+  /// Feature indices, too.
+  static llvm::Error checkOne(const Parameter &wanted, const BufferRef &given);
 
   std::vector<Parameter> args, resultList;
   std::vector<SizeClass> sizeClasses;

@@ -8,6 +8,8 @@
 
 #include "sfa/Target/CPU/Executable.h"
 
+#include "../Diagnostics.h"
+#include "CallFrame.h"
 #include "HostMachine.h"
 #include "RuntimeSymbols.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -17,14 +19,13 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Transforms/Passes.h"
 #include "sfa/Passes.h"
 #include "sfa/Target/CPU/ParallelFor.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/MemAlloc.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 
-#include <cstring>
 #include <fmt/format.h>
 
 using namespace mlir;
@@ -32,29 +33,12 @@ using namespace sfa;
 using namespace sfa::cpu;
 
 //===----------------------------------------------------------------------===//
-// Buffers and descriptors
+// Calls
 //===----------------------------------------------------------------------===//
-
-int64_t OwnedBuffer::numElements() const {
-  int64_t count = 1;
-  for (int64_t size : shape)
-    count *= size;
-  return count;
-}
-
-NpyArray OwnedBuffer::toNpy() const {
-  NpyArray array = NpyArray::zeros(type, shape);
-  if (size_t bytes = numBytes())
-    std::memcpy(array.data.data(), data, bytes);
-  return array;
-}
 
 // A memref descriptor is: the allocation, the first element, an offset, the sizes, the strides. All
 // fields have eight bytes.
 static_assert(sizeof(void *) == sizeof(int64_t), "descriptors need a 64-bit machine");
-static constexpr size_t sizesAt = 3;
-static size_t descriptorLength(size_t rank) { return sizesAt + 2 * rank; }
-
 static void appendDescriptor(std::vector<int64_t> &words, const BufferRef &buffer) {
   auto address = reinterpret_cast<int64_t>(buffer.data);
   words.insert(words.end(), {address, address, 0});
@@ -68,92 +52,34 @@ static void appendDescriptor(std::vector<int64_t> &words, const BufferRef &buffe
   }
 }
 
-/// Makes a result from its descriptor. A function that returns one value twice returns one
-/// allocation twice; the second result gets a copy.
-static OwnedBuffer takeResult(const Parameter &parameter, const int64_t *words,
-                              ArrayRef<OwnedBuffer> before) {
-  OwnedBuffer buffer;
-  buffer.type = parameter.type;
-  buffer.shape.assign(words + sizesAt, words + sizesAt + parameter.shape.size());
-  buffer.data = reinterpret_cast<std::byte *>(words[1]) + words[2] * sizeInBytes(parameter.type);
-  auto *allocation = reinterpret_cast<void *>(words[0]);
-  bool isTaken = llvm::any_of(
-      before, [&](const OwnedBuffer &other) { return other.allocation.get() == allocation; });
-  if (isTaken) {
-    size_t numBytes = buffer.numBytes();
-    allocation = llvm::safe_malloc(numBytes);
-    std::memcpy(allocation, buffer.data, numBytes);
-    buffer.data = allocation;
-  }
-  buffer.allocation.reset(allocation);
-  return buffer;
-}
-
-std::vector<OwnedBuffer> Call::operator()() const {
-  ArrayRef<Parameter> results = signature->results();
-  size_t length = 0;
-  for (const Parameter &result : results)
-    length += descriptorLength(result.shape.size());
-  SmallVector<int64_t, 32> resultWords(length);
-
+void Call::run() const {
   SmallVector<const int64_t *, 8> pointers;
-  if (!results.empty())
-    pointers.push_back(resultWords.data());
   for (size_t start : starts)
     pointers.push_back(descriptors.data() + start);
   SmallVector<void *, 8> packed;
   for (const int64_t *&pointer : pointers)
     packed.push_back(&pointer);
   function(packed.data());
+}
 
-  std::vector<OwnedBuffer> buffers;
-  const int64_t *words = resultWords.data();
-  for (const Parameter &result : results) {
-    buffers.push_back(takeResult(result, words, buffers));
-    words += descriptorLength(result.shape.size());
-  }
-  return buffers;
+llvm::Expected<std::vector<NpyArray>> Call::operator()() const {
+  std::vector<NpyArray> results;
+  CallFrame frame(signature->results(), results);
+  if (llvm::Error error = frame.run([&] { run(); }))
+    return std::move(error);
+  return std::move(results);
+}
+
+llvm::Error Call::into(ArrayRef<BufferRef> results) const {
+  if (llvm::Error error = signature->checkResults(results, arguments))
+    return error;
+  CallFrame frame(results);
+  return frame.run([&] { run(); });
 }
 
 //===----------------------------------------------------------------------===//
 // Compilation
 //===----------------------------------------------------------------------===//
-
-namespace {
-
-/// Collects the errors of the compiler instead of printing them.
-class DiagnosticCollector {
-public:
-  explicit DiagnosticCollector(MLIRContext *context)
-      : handler(context, [this](Diagnostic &diagnostic) {
-          if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
-            return failure();
-          add(diagnostic, "error");
-          for (Diagnostic &note : diagnostic.getNotes())
-            add(note, "note");
-          return success();
-        }) {}
-
-  llvm::Error toError(const std::string &summary) const {
-    return llvm::createStringError(text.empty() ? summary : summary + ":\n" + text);
-  }
-
-private:
-  void add(Diagnostic &diagnostic, const char *severity) {
-    llvm::raw_string_ostream stream(text);
-    if (!text.empty())
-      stream << '\n';
-    if (auto location = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>())
-      stream << location.getFilename().getValue() << ':' << location.getLine() << ':'
-             << location.getColumn() << ": ";
-    stream << severity << ": " << diagnostic;
-  }
-
-  std::string text;
-  ScopedDiagnosticHandler handler;
-};
-
-} // namespace
 
 static llvm::Expected<func::FuncOp> findEntry(ModuleOp module, StringRef entry) {
   auto function = module.lookupSymbol<func::FuncOp>(entry);
@@ -167,14 +93,28 @@ static llvm::Expected<func::FuncOp> findEntry(ModuleOp module, StringRef entry) 
 /// The name that the lowering gives the entry with memref descriptors in memory.
 static std::string wrapperName(StringRef entry) { return ("_mlir_ciface_" + entry).str(); }
 
-/// Fails when the module calls a function that is nowhere defined.
+/// Fails when the module uses a function or a variable that it does not define, and that is not one
+/// of the runtime.
 static llvm::Error checkSymbols(ModuleOp module) {
   for (auto function : module.getOps<LLVM::LLVMFuncOp>())
     if (function.isExternal() && !SymbolTable::symbolKnownUseEmpty(function, module) &&
-        !isKnownSymbol(function.getName()))
+        !isRuntimeSymbol(function.getName()))
       return llvm::createStringError(fmt::format(
           "the module calls the function @{}, which has no body", function.getName().str()));
+  for (auto variable : module.getOps<LLVM::GlobalOp>())
+    if (!variable.getValueAttr() && !variable.getInitializerBlock())
+      return llvm::createStringError(fmt::format("the module declares the variable @{}, which has "
+                                                 "no value",
+                                                 variable.getSymName().str()));
   return llvm::Error::success();
+}
+
+/// Drops what the entry does not call. It is what is called from outside, and by nothing else.
+static void keepOnly(func::FuncOp entry, OpPassManager &manager) {
+  for (auto function : entry->getParentOfType<ModuleOp>().getOps<func::FuncOp>())
+    function.setVisibility(function == entry ? SymbolTable::Visibility::Public
+                                             : SymbolTable::Visibility::Private);
+  manager.addPass(createSymbolDCEPass());
 }
 
 /// Only the entry is called from outside, so that LLVM may inline and drop all others, and
@@ -247,6 +187,7 @@ llvm::Expected<std::unique_ptr<Executable>> Executable::compile(ModuleOp module,
                          BoolAttr::get(context, false));
 
   PassManager manager(context);
+  keepOnly(*function, manager);
   CPUPipelineOptions pipeline;
   pipeline.vectorBits = host->vectorBits;
   buildSFAToCPUPipeline(manager, pipeline);
@@ -287,6 +228,7 @@ llvm::Expected<Call> Executable::prepare(ArrayRef<BufferRef> arguments) const {
   Call call;
   call.function = function;
   call.signature = &sign;
+  call.arguments = arguments;
   for (const BufferRef &argument : arguments) {
     call.starts.push_back(call.descriptors.size());
     appendDescriptor(call.descriptors, argument);
@@ -294,7 +236,7 @@ llvm::Expected<Call> Executable::prepare(ArrayRef<BufferRef> arguments) const {
   return call;
 }
 
-llvm::Expected<std::vector<OwnedBuffer>> Executable::invoke(ArrayRef<BufferRef> arguments) const {
+llvm::Expected<std::vector<NpyArray>> Executable::invoke(ArrayRef<BufferRef> arguments) const {
   llvm::Expected<Call> call = prepare(arguments);
   if (!call)
     return call.takeError();

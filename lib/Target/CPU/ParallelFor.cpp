@@ -8,6 +8,7 @@
 
 #include "sfa/Target/CPU/ParallelFor.h"
 
+#include "CallFrame.h"
 #include "sfa/Support/Knobs.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/MathExtras.h"
@@ -17,7 +18,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <fmt/format.h>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <pthread.h>
 
 using namespace llvm;
 
@@ -29,19 +34,19 @@ constexpr int64_t scratchAlignment = 64;
 /// Memory of one thread, kept from one grid to the next.
 class Scratch {
 public:
-  void *get(int64_t bytes) {
-    if (bytes <= 0)
-      return nullptr;
-    if (bytes > capacity) {
-      // Whole lines of its own, so that two threads never share one.
-      int64_t rounded = alignTo(bytes, scratchAlignment);
-      memory.reset(std::aligned_alloc(scratchAlignment, rounded));
-      if (!memory)
-        report_bad_alloc_error("no memory for the scratch of a CPU kernel");
-      capacity = rounded;
-    }
-    return memory.get();
+  /// Makes it `bytes` large at least; false where there is no memory for that.
+  bool reserve(int64_t bytes) {
+    if (bytes <= capacity)
+      return true;
+    // Whole lines of its own, so that two threads never share one.
+    int64_t rounded = alignTo(bytes, scratchAlignment);
+    memory.reset(std::aligned_alloc(scratchAlignment, rounded));
+    capacity = memory ? rounded : 0;
+    return static_cast<bool>(memory);
   }
+
+  /// Null where no byte is wanted.
+  void *get(int64_t bytes) const { return bytes > 0 ? memory.get() : nullptr; }
 
 private:
   struct Free {
@@ -71,8 +76,11 @@ struct alignas(scratchAlignment) Counter {
 thread_local Scratch threadScratch;
 thread_local bool isInsideBody = false;
 
-/// One thread's share: takes the next index until there is none.
+/// One thread's share: takes the next index until there is none. A thread that has no memory for
+/// its scratch leaves all to the others.
 void work(const Grid &grid, Counter &counter) {
+  if (!threadScratch.reserve(grid.scratchBytes))
+    return;
   void *scratch = threadScratch.get(grid.scratchBytes);
   isInsideBody = true;
   while (true) {
@@ -84,15 +92,42 @@ void work(const Grid &grid, Counter &counter) {
   isInsideBody = false;
 }
 
-/// The threads beside the calling one; started with the first grid that needs them.
-ThreadPoolInterface &getHelpers(unsigned numThreads) {
-  static DefaultThreadPool pool(heavyweight_hardware_concurrency(numThreads - 1));
-  return pool;
-}
+/// The threads beside those that call: a pool for each number of them that was ever set.
+///
+/// Pools are never destroyed: at the end of the process their threads may be gone already, and a
+/// destructor would wait for them. The child of a fork has no threads but the one that forked. It
+/// starts with no pool, and leaves those of its parent as they are.
+class Helpers {
+public:
+  static ThreadPoolInterface &get(unsigned count) {
+    static const int failed = pthread_atfork(
+        [] { instance->mutex.lock(); }, [] { instance->mutex.unlock(); },
+        [] { instance = new Helpers; });
+    if (failed)
+      report_bad_alloc_error("no memory to watch forks");
+    std::lock_guard<std::mutex> lock(instance->mutex);
+    ThreadPoolInterface *&pool = instance->pools[count];
+    if (!pool)
+      pool = new DefaultThreadPool(heavyweight_hardware_concurrency(count));
+    return *pool;
+  }
+
+private:
+  static Helpers *instance;
+  std::mutex mutex;
+  std::map<unsigned, ThreadPoolInterface *> pools;
+};
+
+Helpers *Helpers::instance = new Helpers;
+
+/// What setNumThreads was told; 0 for nothing.
+std::atomic<unsigned> numThreadsSet = 0;
 
 } // namespace
 
 Expected<unsigned> sfa::cpu::getNumThreads() {
+  if (unsigned set = numThreadsSet.load(std::memory_order_relaxed))
+    return set;
   static std::atomic<unsigned> fixed = 0;
   if (unsigned known = fixed.load(std::memory_order_relaxed))
     return known;
@@ -105,6 +140,16 @@ Expected<unsigned> sfa::cpu::getNumThreads() {
   return fixed.compare_exchange_strong(none, wanted) ? wanted : none;
 }
 
+Error sfa::cpu::setNumThreads(int64_t count) {
+  if (count < 0 || count > knobs::maxNumThreads)
+    return createStringError(
+        fmt::format("{} threads are given; allowed are 1 to {}, or 0 for the number that the "
+                    "environment gives",
+                    count, knobs::maxNumThreads));
+  numThreadsSet.store(static_cast<unsigned>(count), std::memory_order_relaxed);
+  return Error::success();
+}
+
 extern "C" void sfa_cpu_parallel_for(int64_t count, int64_t scratchBytes,
                                      void (*body)(void *context, int64_t index, void *scratch),
                                      void *context) {
@@ -112,6 +157,8 @@ extern "C" void sfa_cpu_parallel_for(int64_t count, int64_t scratchBytes,
   if (isInsideBody) {
     // The scratch of the thread belongs to the outer body.
     Scratch scratch;
+    if (!scratch.reserve(scratchBytes))
+      report_bad_alloc_error("no memory for the scratch of a grid within a grid");
     return grid.runSerially(scratch.get(scratchBytes));
   }
 
@@ -122,11 +169,24 @@ extern "C" void sfa_cpu_parallel_for(int64_t count, int64_t scratchBytes,
   int64_t numWorkers = std::min<int64_t>(count, *numThreads);
 
   Counter counter;
-  if (numWorkers <= 1)
-    return work(grid, counter);
-  ThreadPoolTaskGroup group(getHelpers(*numThreads));
-  for (int64_t helper = 1; helper < numWorkers; ++helper)
-    group.async([&grid, &counter] { work(grid, counter); });
-  work(grid, counter);
-  group.wait();
+  if (numWorkers <= 1) {
+    work(grid, counter);
+  } else {
+    ThreadPoolTaskGroup group(Helpers::get(*numThreads - 1));
+    for (int64_t helper = 1; helper < numWorkers; ++helper)
+      group.async([&grid, &counter] { work(grid, counter); });
+    work(grid, counter);
+    group.wait();
+  }
+  if (counter.next.load(std::memory_order_relaxed) >= count)
+    return;
+  // No thread had memory for its scratch.
+  auto *frame = sfa::cpu::CallFrame::current();
+  if (!frame)
+    report_bad_alloc_error("no memory for the scratch of a grid");
+  frame->fail(std::errc::not_enough_memory,
+              fmt::format("the host has no {} bytes of memory left, which a thread needs to "
+                          "compute with",
+                          scratchBytes));
+  frame->abandon();
 }

@@ -8,16 +8,17 @@
 
 #include "RuntimeSymbols.h"
 
+#include "CallFrame.h"
 #include "sfa/Support/Npy.h"
 #include "sfa/Target/CPU/ParallelFor.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/bit.h"
-#include "llvm/Support/DynamicLibrary.h"
 
 #include <cstring>
 
 using namespace llvm;
+using sfa::cpu::CallFrame;
 
 // LLVM calls these where the processor has no instruction. They belong to the compiler's own
 // library, of which a program only holds what it uses itself. Halves travel in vector registers,
@@ -81,12 +82,36 @@ static void copyStrided(int64_t elementBytes, const UnrankedMemRef *source,
   }
 }
 
+static void *allocate(size_t bytes) { return CallFrame::current()->allocate(bytes); }
+static void deallocate(void *memory) { CallFrame::current()->deallocate(memory); }
+
+namespace {
+/// MLIR's descriptor of a memref of rank 1.
+template <class Element>
+struct MemRef1D {
+  Element *allocated, *first;
+  int64_t offset, size, stride;
+};
+} // namespace
+
+/// What sfa-request-results makes a function call, by the C interface of MLIR.
+static void getResult(MemRef1D<std::byte> *bytes, int64_t number, const MemRef1D<int64_t> *sizes) {
+  ArrayRef<int64_t> shape(sizes->first + sizes->offset, static_cast<size_t>(sizes->size));
+  auto *memory =
+      static_cast<std::byte *>(CallFrame::current()->getResult(static_cast<size_t>(number), shape));
+  // Nothing looks at the size.
+  *bytes = {memory, memory, 0, INT64_MAX, 1};
+}
+
 static ArrayRef<std::pair<StringRef, void *>> getRuntimeFunctions() {
   auto entry = [](StringRef name, auto *function) {
     return std::pair<StringRef, void *>(name, reinterpret_cast<void *>(function));
   };
   static const std::pair<StringRef, void *> functions[] = {
       entry("sfa_cpu_parallel_for", &sfa_cpu_parallel_for),
+      entry("_mlir_ciface_sfa_cpu_result", &getResult),
+      entry("malloc", &allocate),
+      entry("free", &deallocate),
       entry("memrefCopy", &copyStrided),
       entry("__extendhfsf2", &extendHalf),
       entry("__truncsfhf2", &truncateToHalf),
@@ -104,11 +129,6 @@ orc::SymbolMap sfa::cpu::getRuntimeSymbols(orc::MangleAndInterner mangle) {
   return symbols;
 }
 
-bool sfa::cpu::isKnownSymbol(StringRef name) {
-  for (auto [known, address] : getRuntimeFunctions())
-    if (name == known)
-      return true;
-  // The symbols of this process.
-  sys::DynamicLibrary::LoadLibraryPermanently(nullptr);
-  return sys::DynamicLibrary::SearchForAddressOfSymbol(name.str().c_str());
+bool sfa::cpu::isRuntimeSymbol(StringRef name) {
+  return llvm::is_contained(llvm::make_first_range(getRuntimeFunctions()), name);
 }

@@ -14,11 +14,13 @@
 
 namespace sfa::cpu {
 
-/// The symbols that compiled code calls besides those of the C library.
+/// The functions that compiled code calls. LLVM also makes calls of the C library, such as memcpy,
+/// while it generates code; those are found in the process.
 llvm::orc::SymbolMap getRuntimeSymbols(llvm::orc::MangleAndInterner mangle);
 
-/// Whether compiled code can call `name`: a runtime symbol or one of this process.
-bool isKnownSymbol(llvm::StringRef name);
+/// Whether `name` is one of these. A module may call no other function without a body, since any
+/// symbol of this process would be found otherwise.
+bool isRuntimeSymbol(llvm::StringRef name);
 
 } // namespace sfa::cpu
 

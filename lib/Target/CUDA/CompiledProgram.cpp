@@ -8,10 +8,13 @@
 
 #include "sfa/Target/CUDA/CompiledProgram.h"
 
+#include "../Diagnostics.h"
+#include "dialects/SFA/SFA.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
@@ -50,8 +53,8 @@ public:
 
 private:
   static llvm::Error refuse(Operation *op, const std::string &why) {
-    return llvm::createStringError(
-        fmt::format("'{}' {}", op->getName().getStringRef().str(), why));
+    return llvm::createStringError(fmt::format("{}'{}' {}", describePlace(op->getLoc()),
+                                               op->getName().getStringRef().str(), why));
   }
   /// The allocation or argument that `memory` is a cast of.
   static Value getRoot(Value memory) {
@@ -108,7 +111,8 @@ llvm::Expected<json::Value> DocumentBuilder::expression(Value size) {
     }
   if (Operation *op = size.getDefiningOp())
     return refuse(op, "gives a size that does not follow from the shapes of the arguments");
-  return llvm::createStringError("a size is given by a scalar argument");
+  return refuse(function, "has a size that is given by a scalar argument; on a GPU sizes follow "
+                          "from the shapes of the arguments");
 }
 
 llvm::Expected<json::Value> DocumentBuilder::extent(Value size) {
@@ -189,7 +193,14 @@ llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
 
 llvm::Error DocumentBuilder::build(json::Object &document) {
   if (!function.getBody().hasOneBlock())
-    return llvm::createStringError("a function that runs on a GPU has to be straight-line code");
+    return refuse(function, "has branches; a function that runs on a GPU is a list of operations, "
+                            "which all run");
+  // Before results: what a loop gives has no memory of its own.
+  for (Operation &op : function.getBody().front())
+    if (isa<scf::SCFDialect>(op.getDialect()))
+      return refuse(&op, "is not supported in a function that runs on a GPU, which is a list of "
+                         "launches: give a loop bounds that are constants, for 1024 iterations at "
+                         "most, or call a function without it once for each iteration");
   Block &body = function.getBody().front();
   json::Array arguments, results, temporaries;
   auto add = [&](Value memory, json::Array &list) -> llvm::Error {
@@ -202,15 +213,18 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
   };
   for (BlockArgument argument : body.getArguments()) {
     if (!isa<MemRefType>(argument.getType()))
-      return llvm::createStringError("a function that runs on a GPU takes tensors only");
+      return refuse(function, fmt::format("has an argument {} that is no tensor; a function that "
+                                          "runs on a GPU takes tensors only",
+                                          argument.getArgNumber()));
     if (llvm::Error error = add(argument, arguments))
       return error;
   }
   for (Value returned : body.getTerminator()->getOperands()) {
     Value root = getRoot(returned);
     if (!root.getDefiningOp<memref::AllocOp>() || buffers.contains(root))
-      return llvm::createStringError(
-          "a function that runs on a GPU has to compute each of its results, once");
+      return refuse(body.getTerminator(),
+                    "returns an argument, or one value twice; a function that runs on a GPU has to "
+                    "compute each of its results, once");
     if (llvm::Error error = add(root, results))
       return error;
   }
@@ -238,6 +252,29 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
 // Compilation
 //===----------------------------------------------------------------------===//
 
+/// Diagnoses tensors that no kernel of a GPU takes. The lowerings of kernels do so, too, but speak of
+/// tiles.
+static LogicalResult checkTensors(func::FuncOp function) {
+  WalkResult result = function.walk([](Operation *op) {
+    if (!isa<AttentionOp, SparsifyOp, DensifyOp>(op))
+      return WalkResult::advance();
+    SmallVector<Type> types(op->getOperandTypes());
+    llvm::append_range(types, op->getResultTypes());
+    for (Type type : types) {
+      auto tensor = dyn_cast<RankedTensorType>(type);
+      // Not log-sum-exps and offsets.
+      if (!tensor || tensor.getRank() != 4 ||
+          (tensor.getElementType().getIntOrFloatBitWidth() == 16 &&
+           GpuFeatures::allow(tensor.getDimSize(3))))
+        continue;
+      op->emitOpError() << "has a " << type << "; " << GpuFeatures::description;
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
+}
+
 llvm::Expected<CompiledProgram> sfa::cuda::compileProgram(ModuleOp module, StringRef entry,
                                                           const Chip &chip) {
   MLIRContext *context = module.getContext();
@@ -245,15 +282,8 @@ llvm::Expected<CompiledProgram> sfa::cuda::compileProgram(ModuleOp module, Strin
   registerDialects(registry);
   context->appendDialectRegistry(registry);
 
-  std::string messages;
-  ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) {
-    if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
-      messages += (messages.empty() ? "" : "\n") + diagnostic.str();
-    return success();
-  });
-  auto fail = [&](const std::string &what) {
-    return llvm::createStringError(messages.empty() ? what : what + ": " + messages);
-  };
+  DiagnosticCollector diagnostics(context);
+  auto fail = [&](const std::string &what) { return diagnostics.toError(what); };
   if (failed(verify(module)))
     return fail("the module is not valid");
   OwningOpRef<ModuleOp> lowered = module.clone();
@@ -269,6 +299,8 @@ llvm::Expected<CompiledProgram> sfa::cuda::compileProgram(ModuleOp module, Strin
         return fail(fmt::format("@{} is called by another function, which is not supported on a "
                                 "GPU", other.getName().str()));
     }
+  if (failed(checkTensors(function)))
+    return fail("the function @" + entry.str() + " does not run on a GPU");
   PassManager manager(context);
   PTXPipelineOptions options;
   options.chip = chip.name;

@@ -26,6 +26,10 @@
 // RUN: not sfa-run %s --fast 2>&1 | FileCheck %s --check-prefix=FLAG
 // FLAG: sfa-run: error: Unknown command line argument '--fast'
 
+// RUN: not sfa-run %s --arg 2>&1 | FileCheck %s --check-prefix=NO-VALUE
+// NO-VALUE: sfa-run: {{.*}}--arg option: requires a value!
+// NO-VALUE: sfa-run: error: the command line is not valid; --help says what is
+
 // The query is dense.
 // RUN: not sfa-run %s --strategy=gather 2>&1 | FileCheck %s --check-prefix=VERIFY
 // VERIFY: error: 'sfa.attention' op cannot use strategy 'gather': it needs the query as codes; sparsify the query

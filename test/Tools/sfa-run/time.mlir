@@ -15,7 +15,11 @@
 // FLAGS: schedule: #sfa.schedule<strategy = gather, softmax = online, q_tile = 32, k_tile = 48, {{.*}}>
 
 // RUN: env SFA_NUM_THREADS=3 sfa-run %s %{args} --time | FileCheck %s --check-prefix=THREADS
+// RUN: env OMP_NUM_THREADS=3 sfa-run %s --time %{args} | FileCheck %s --check-prefix=THREADS
 // THREADS: 10 runs, 3 threads
+// RUN: sfa-run %s %{args} --time 4 | FileCheck %s --check-prefix=FOUR
+// RUN: sfa-run --time 4 %s %{args} | FileCheck %s --check-prefix=FOUR
+// FOUR: 4 runs
 
 func.func @attention(%q: tensor<1x2x?x128xf16>, %k: tensor<1x2x?x128xf16>, %v: tensor<1x2x?x128xf16>)
     -> tensor<1x2x?x128xf16> {

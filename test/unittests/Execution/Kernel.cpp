@@ -127,10 +127,7 @@ std::vector<NpyArray> sfa::test::run(const cpu::Executable &executable,
     ADD_FAILURE() << llvm::toString(results.takeError());
     return {};
   }
-  std::vector<NpyArray> arrays;
-  for (const cpu::OwnedBuffer &result : *results)
-    arrays.push_back(result.toNpy());
-  return arrays;
+  return std::move(*results);
 }
 
 oracle::Result Kernel::operator()(const Shape &shape, const Inputs &inputs) const {

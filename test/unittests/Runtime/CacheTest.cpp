@@ -125,6 +125,24 @@ TEST_F(CacheTest, IsForThisUserOnly) {
   EXPECT_EQ(status.st_mode & 0777, 0600u);
 }
 
+TEST_F(CacheTest, ReadsNothingThatOthersMayHaveWritten) {
+  runtime::Cache cache = open();
+  put(cache, "key", "value");
+  for (unsigned mode : {0620u, 0602u, 0666u}) {
+    ASSERT_EQ(chmod(pathOf("key").c_str(), mode), 0);
+    EXPECT_EQ(get(cache, "key"), std::nullopt) << mode;
+  }
+  ASSERT_EQ(chmod(pathOf("key").c_str(), 0644), 0);
+  EXPECT_EQ(get(cache, "key"), "value");
+  // Only the administrator can give a file away.
+  if (geteuid() != 0)
+    return;
+  ASSERT_EQ(chown(pathOf("key").c_str(), 65534, 65534), 0);
+  EXPECT_EQ(get(cache, "key"), std::nullopt);
+  put(cache, "key", "value");
+  EXPECT_EQ(get(cache, "key"), "value");
+}
+
 TEST_F(CacheTest, TakesDamageForAMiss) {
   runtime::Cache cache = open();
   put(cache, "key", "a value of some length");

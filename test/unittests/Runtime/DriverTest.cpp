@@ -16,6 +16,8 @@
 #include <cstdlib>
 #include <dlfcn.h>
 #include <iostream>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace sfa;
 using namespace sfa::test;
@@ -111,6 +113,45 @@ TEST_F(DriverDeathTest, ThatIsOld) {
       testing::ExitedWithCode(0),
       "the kernel attend uses the tensor memory accelerator, which needs a driver of CUDA 12.0 or "
       "later; this one is of CUDA 12.4: update the NVIDIA driver\nprepared\nprepared");
+}
+
+/// What the child of a process that has used the driver says; `exit` ends it, since destructors have
+/// to work there.
+void forkAndUseDriver() {
+  setenv("SFA_CUDA_DRIVER", SFA_FAKE_DRIVER, 1);
+  dlopen(SFA_FAKE_DRIVER, RTLD_NOW | RTLD_LOCAL);
+  json document = makeProgram();
+  runtime::Program program = load(document);
+  if (runtime::Status status = program.prepare(0); !status)
+    std::cerr << "parent: " << status.error().message << '\n';
+  pid_t child = fork();
+  if (child == 0) {
+    int32_t count = 0;
+    sfa_device_count(&count);
+    std::cerr << sfa_last_error() << '\n';
+    runtime::Status status = program.prepare(0);
+    std::cerr << (status ? "prepared" : sfa_status_name(status.error().status)) << '\n';
+    { runtime::Program destroyed = std::move(program); }
+    // What needs no driver works.
+    std::cerr << load(document).arguments().size() << " arguments\n";
+    std::_Exit(0);
+  }
+  int status = 1;
+  waitpid(child, &status, 0);
+  std::cerr << "child: " << status << ", parent: " << (program.prepare(1) ? "prepared" : "fails");
+}
+
+TEST_F(DriverDeathTest, IsLostByFork) {
+  EXPECT_EXIT(
+      {
+        forkAndUseDriver();
+        std::_Exit(0);
+      },
+      testing::ExitedWithCode(0),
+      "^this process was forked by one that has used CUDA, and the CUDA driver does not work in "
+      "such a child; start processes afresh, with the start method 'spawn' of Python's "
+      "multiprocessing, or fork before the first use of CUDA\nSFA_ERROR_DRIVER\n2 arguments\n"
+      "child: 0, parent: prepared$");
 }
 
 /// A try that failed is not the last one.

@@ -17,7 +17,11 @@ namespace {
 
 class NumThreads : public testing::Test {
 protected:
-  void TearDown() override { unsetenv("SFA_NUM_THREADS"); }
+  void SetUp() override { unsetenv("OMP_NUM_THREADS"); }
+  void TearDown() override {
+    unsetenv("SFA_NUM_THREADS");
+    unsetenv("OMP_NUM_THREADS");
+  }
 
   static llvm::Expected<std::optional<unsigned>> with(const char *value) {
     setenv("SFA_NUM_THREADS", value, /*overwrite=*/1);
@@ -51,6 +55,21 @@ TEST_F(NumThreads, SaysWhatIsAllowed) {
               std::string("the environment variable SFA_NUM_THREADS is '") + value +
                   "'; it has to be a number from 1 to 1024");
   }
+}
+
+TEST_F(NumThreads, AreThoseOfOpenMPWhereNotSet) {
+  auto withOpenMP = [](const char *value) {
+    setenv("OMP_NUM_THREADS", value, /*overwrite=*/1);
+    return llvm::cantFail(with(""));
+  };
+  EXPECT_EQ(withOpenMP("3"), 3u);
+  EXPECT_EQ(withOpenMP(" 5 , 2"), 5u);
+  EXPECT_EQ(withOpenMP("100000"), knobs::maxNumThreads);
+  for (const char *value : {"", "0", "-2", "many", "2x"})
+    EXPECT_EQ(withOpenMP(value), std::nullopt) << value;
+  setenv("OMP_NUM_THREADS", "3", /*overwrite=*/1);
+  EXPECT_EQ(llvm::cantFail(with("2")), 2u);
+  EXPECT_TRUE(llvm::errorToBool(with("rubbish").takeError()));
 }
 
 class OfTests : public testing::Test {

@@ -9,10 +9,15 @@
 #include "sfa/Target/CPU/Executable.h"
 
 #include "Compile.h"
+#include "sfa/Target/CPU/ParallelFor.h"
 
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <sys/resource.h>
 #include <thread>
+#include <unistd.h>
 
 using namespace mlir;
 using namespace sfa;
@@ -42,7 +47,7 @@ protected:
     return messageOf(Executable::compile(*module, entry, options));
   }
 
-  static std::vector<OwnedBuffer> invoke(const Executable &executable,
+  static std::vector<NpyArray> invoke(const Executable &executable,
                                          ArrayRef<BufferRef> arguments) {
     auto results = executable.invoke(arguments);
     if (results)
@@ -51,9 +56,9 @@ protected:
     return {};
   }
 
-  static std::vector<float> numbers(const OwnedBuffer &buffer) {
-    auto *first = static_cast<const float *>(buffer.data);
-    return {first, first + buffer.numElements()};
+  static std::vector<float> numbers(const NpyArray &array) {
+    auto *first = array.as<float>();
+    return {first, first + array.numElements()};
   }
 };
 
@@ -117,7 +122,7 @@ TEST_F(ExecutableTest, ReturnsCodesAsTwoArrays) {
   ASSERT_EQ(results.size(), 2u);
   EXPECT_EQ(numbers(results[0]), (std::vector<float>{-4, 3, 5, 5}));
   EXPECT_EQ(results[1].type, ElementType::U8);
-  auto *indices = static_cast<const uint8_t *>(results[1].data);
+  auto *indices = results[1].as<uint8_t>();
   EXPECT_EQ(std::vector<int>(indices, indices + 4), (std::vector<int>{1, 2, 0, 1}));
 }
 
@@ -169,9 +174,9 @@ TEST_F(ExecutableTest, OwnsEveryResult) {
   EXPECT_EQ(numbers(results[6]), (std::vector<float>{9}));
   EXPECT_EQ(results[7].numElements(), 0);
   for (size_t first = 0; first < results.size(); ++first) {
-    EXPECT_NE(results[first].data, x.data.data());
+    EXPECT_NE(results[first].data.data(), x.data.data());
     for (size_t second = 0; second < first; ++second)
-      EXPECT_NE(results[first].allocation.get(), results[second].allocation.get());
+      EXPECT_NE(results[first].data.data(), results[second].data.data());
   }
 }
 
@@ -249,7 +254,7 @@ TEST_F(ExecutableTest, ConvertsHalvesWithoutInstructionsForThem) {
       ASSERT_EQ(results.size(), 2u);
       bool isHalf = type == std::string("f16");
       uint16_t bits = isHalf ? floatToHalf(1.0f / 3) : floatToBfloat16(1.0f / 3);
-      EXPECT_EQ(*static_cast<uint16_t *>(results[0].data), bits) << type << " on " << cpu;
+      EXPECT_EQ(*results[0].as<uint16_t>(), bits) << type << " on " << cpu;
       EXPECT_EQ(numbers(results[1])[0], isHalf ? halfToFloat(bits) : bfloat16ToFloat(bits));
     }
   }
@@ -269,7 +274,7 @@ TEST_F(ExecutableTest, MayBeCalledByManyThreads) {
       if (!call)
         return llvm::consumeError(call.takeError());
       for (int repeat = 0; repeat < 20; ++repeat)
-        numRight += std::abs(numbers((*call)()[0])[100] - 3.0f) < 1e-5f;
+        numRight += std::abs(numbers(llvm::cantFail((*call)())[0])[100] - 3.0f) < 1e-5f;
     });
   for (std::thread &caller : callers)
     caller.join();
@@ -294,6 +299,114 @@ TEST_F(ExecutableTest, RefusesCallsOfUndefinedFunctions) {
   EXPECT_EQ(compileError("func.func private @undefined_here()\n"
                          "func.func @f() { call @undefined_here() : () -> () return }"),
             "the module calls the function @undefined_here, which has no body");
+}
+
+/// Whatever this process or the C library has: a module may not call it.
+TEST_F(ExecutableTest, RefusesSymbolsOfTheProcess) {
+  for (const char *name : {"abort", "getpid", "puts", "exp2f", "sfa_cpu_result"})
+    EXPECT_EQ(compileError(std::string("func.func private @") + name + "()\n func.func @f() { call @" +
+                           name + "() : () -> () return }"),
+              std::string("the module calls the function @") + name + ", which has no body");
+  EXPECT_EQ(compileError("llvm.func @abort()\n func.func @f() { llvm.call @abort() : () -> () return }"),
+            "the module calls the function @abort, which has no body");
+  EXPECT_EQ(compileError(R"(
+    llvm.mlir.global external @environ() : !llvm.ptr
+    func.func @f() -> tensor<1xi64> {
+      %a = llvm.mlir.addressof @environ : !llvm.ptr
+      %i = llvm.ptrtoint %a : !llvm.ptr to i64
+      %t = tensor.from_elements %i : tensor<1xi64>
+      return %t : tensor<1xi64>
+    })"),
+            "the module declares the variable @environ, which has no value");
+}
+
+TEST_F(ExecutableTest, CompilesOnlyWhatTheEntryCalls) {
+  auto executable = compile(R"(
+    func.func private @undefined_here()
+    func.func @g() { call @undefined_here() : () -> () return }
+    func.func @one() -> tensor<1xf32> {
+      %c = arith.constant dense<1.0> : tensor<1xf32>
+      return %c : tensor<1xf32>
+    }
+    func.func private @f() -> tensor<1xf32> {
+      %c = call @one() : () -> tensor<1xf32>
+      return %c : tensor<1xf32>
+    })");
+  ASSERT_TRUE(executable);
+  auto results = invoke(*executable, {});
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(numbers(results[0]), (std::vector<float>{1}));
+}
+
+TEST_F(ExecutableTest, WritesResultsIntoMemoryOfTheCaller) {
+  auto executable = compile(attention);
+  ASSERT_TRUE(executable);
+  NpyArray q = makeArray({1, 1, 2, 4}, {0.5f, 2, -1, 0, 1, 0, 0, 0});
+  NpyArray v = makeArray({1, 1, 2, 2}, {1, 10, 0, -10});
+  std::vector<BufferRef> arguments = {BufferRef::of(q), BufferRef::of(q), BufferRef::of(v)};
+  auto expected = invoke(*executable, arguments);
+  ASSERT_EQ(expected.size(), 2u);
+  NpyArray output = NpyArray::zeros(ElementType::F32, {1, 1, 2, 2});
+  NpyArray sums = NpyArray::zeros(ElementType::F32, {1, 1, 2});
+  auto call = executable->prepare(arguments);
+  ASSERT_TRUE(bool(call));
+  std::vector<BufferRef> results = {BufferRef::of(output), BufferRef::of(sums)};
+  EXPECT_EQ(messageOf(call->into(results)), "");
+  EXPECT_EQ(numbers(expected[0]), numbers(output));
+  EXPECT_EQ(numbers(expected[1]), numbers(sums));
+
+  EXPECT_EQ(messageOf(call->into(results[0])), "1 results given, the function has 2");
+  results[0].shape = {1, 1, 3, 2};
+  EXPECT_EQ(messageOf(call->into(results)),
+            "result 0: the sizes given are 1x1x3x2, the function gives 1x1x2x2");
+  results[0].shape = {1, 1, 2, 4};
+  EXPECT_EQ(messageOf(call->into(results)),
+            "result 0: given is 1x1x2x4xf32, wanted is ?x1x?x2xf32: dimension 3 differs");
+  results[0] = BufferRef::of(v);
+  EXPECT_EQ(messageOf(call->into(results)),
+            "result 0: given is 1x1x2x2xf32, wanted is ?x1x?x2xf32: it shares memory with argument 2");
+  results[0] = BufferRef::of(output);
+  results[1].data = static_cast<float *>(results[0].data) + 3;
+  EXPECT_EQ(messageOf(call->into(results)),
+            "result 1: given is 1x1x2xf32, wanted is ?x1x?xf32: it shares memory with result 0");
+}
+
+/// What a child says that may have `bytes` more of memory than it has, and calls `body`.
+template <class Body>
+static void withMemory(size_t bytes, Body body) {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit limit = {pages * sysconf(_SC_PAGESIZE) + bytes, RLIM_INFINITY};
+  setrlimit(RLIMIT_AS, &limit);
+  std::cerr << body();
+  std::_Exit(0);
+}
+
+TEST_F(ExecutableTest, SaysThatMemoryRunsOut) {
+  std::string text = attention;
+  for (size_t at; (at = text.find("k = 1")) != std::string::npos;)
+    text.replace(at, 5, "k = 3");
+  auto executable = compile(text);
+  ASSERT_TRUE(executable);
+  // An output of 64 MiB, and codes of 120. There are no keys.
+  NpyArray none = NpyArray::zeros(ElementType::F32, {1, 1, 0, 4});
+  NpyArray noValues = NpyArray::zeros(ElementType::F32, {1, 1, 0, 2});
+  NpyArray q = NpyArray::zeros(ElementType::F32, {1, 1, 1 << 23, 4});
+  auto call = executable->prepare({BufferRef::of(q), BufferRef::of(none), BufferRef::of(noValues)});
+  ASSERT_TRUE(bool(call));
+  // Threads would need memory for their stacks.
+  llvm::cantFail(setNumThreads(1));
+  EXPECT_EXIT(withMemory(150 << 20, [&] { return messageOf((*call)()); }),
+              testing::ExitedWithCode(0),
+              "^the host has no 67108864 bytes of memory left for result 0, whose sizes are "
+              "1x1x8388608x2$");
+  NpyArray output = NpyArray::zeros(ElementType::F32, {1, 1, 1 << 23, 2});
+  NpyArray sums = NpyArray::zeros(ElementType::F32, {1, 1, 1 << 23});
+  auto compute = [&] { return messageOf(call->into({BufferRef::of(output), BufferRef::of(sums)})); };
+  EXPECT_EXIT(withMemory(16 << 20, compute), testing::ExitedWithCode(0),
+              "^the host has no [0-9]+ bytes of memory left, which the function needs besides its "
+              "results$");
+  llvm::cantFail(setNumThreads(0));
 }
 
 TEST_F(ExecutableTest, RefusesOtherProcessors) {

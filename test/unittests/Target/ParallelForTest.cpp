@@ -16,7 +16,9 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -140,6 +142,55 @@ TEST(ParallelFor, RunsNestedGridsOnTheSameThread) {
   });
   EXPECT_TRUE(isSame);
   EXPECT_EQ(sum, 28 * 45);
+}
+
+/// Threads that took part, each waiting for the others so that each is needed.
+unsigned countThreads(unsigned wanted) {
+  std::atomic<unsigned> numArrived = 0;
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  parallelFor(4 * wanted, 0, [&](int64_t index, void *) {
+    ++numArrived;
+    while (numArrived < wanted && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::yield();
+    std::lock_guard<std::mutex> lock(mutex);
+    threads.insert(std::this_thread::get_id());
+  });
+  return static_cast<unsigned>(threads.size());
+}
+
+TEST(ParallelFor, TakesAsManyThreadsAsWereSet) {
+  unsigned before = numThreads();
+  for (unsigned count : {3u, 1u, 5u, 3u}) {
+    EXPECT_FALSE(bool(sfa::cpu::setNumThreads(count)));
+    EXPECT_EQ(numThreads(), count);
+    EXPECT_EQ(countThreads(count), count);
+  }
+  for (int64_t count : {-1, 1025})
+    EXPECT_EQ(llvm::toString(sfa::cpu::setNumThreads(count)),
+              std::to_string(count) + " threads are given; allowed are 1 to 1024, or 0 for the "
+                                      "number that the environment gives");
+  EXPECT_EQ(numThreads(), 3u);
+  EXPECT_FALSE(bool(sfa::cpu::setNumThreads(0)));
+  EXPECT_EQ(numThreads(), before);
+}
+
+TEST(ParallelFor, WorksInAForkedProcess) {
+  ASSERT_FALSE(bool(sfa::cpu::setNumThreads(4)));
+  ASSERT_EQ(countThreads(4), 4u);
+  pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    alarm(60);
+    // Destructors, too.
+    std::exit(countThreads(4) == 4 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_EQ(countThreads(4), 4u);
+  ASSERT_FALSE(bool(sfa::cpu::setNumThreads(0)));
 }
 
 TEST(ParallelFor, MayBeCalledByManyThreads) {

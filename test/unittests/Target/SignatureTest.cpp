@@ -173,6 +173,41 @@ TEST_F(SignatureTest, FollowsSizesThroughOperations) {
       "argument 0: given is 1x1x5x8xf32: dimension 0 is 1, it has to be 2 as in the function");
 }
 
+/// A kernel trusts that the batch of the key is that of the query, also where the query has come
+/// through a loop or a branch.
+TEST_F(SignatureTest, FollowsSizesThroughLoopsAndBranches) {
+  constexpr char text[] = R"(
+    func.func @f(%q: tensor<?x1x?x8xf32>, %k: tensor<?x1x?x8xf32>, %n: tensor<2xi64>) -> tensor<?x1x?x8xf32> {
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      %c2 = arith.constant 2 : index
+      %r = scf.for %i = %c0 to %c2 step %c1 iter_args(%x = %q) -> (tensor<?x1x?x8xf32>) {
+        %a = sfa.attention %x, %k, %k
+          : tensor<?x1x?x8xf32>, tensor<?x1x?x8xf32>, tensor<?x1x?x8xf32> -> tensor<?x1x?x8xf32>
+        scf.yield %a : tensor<?x1x?x8xf32>
+      }
+      return %r : tensor<?x1x?x8xf32>
+    })";
+  std::string branch = text;
+  auto replace = [&](StringRef part, StringRef by) {
+    branch.replace(branch.find(part.str()), part.size(), by.str());
+  };
+  replace("scf.for %i = %c0 to %c2 step %c1 iter_args(%x = %q) -> (tensor<?x1x?x8xf32>) {",
+          "scf.if %b -> (tensor<?x1x?x8xf32>) { scf.yield %q : tensor<?x1x?x8xf32> } else {");
+  replace("sfa.attention %x,", "sfa.attention %k,");
+  replace("%c2 = arith.constant 2 : index", "%b = arith.constant true");
+  NpyArray q = NpyArray::zeros(ElementType::F32, {3, 1, 5, 8});
+  NpyArray k = NpyArray::zeros(ElementType::F32, {2, 1, 5, 8});
+  NpyArray n = NpyArray::zeros(ElementType::I64, {2});
+  for (const std::string &function : {std::string(text), branch}) {
+    auto signature = signatureOf(function);
+    ASSERT_TRUE(bool(signature));
+    EXPECT_EQ(messageOf(signature->check({BufferRef::of(q), BufferRef::of(k), BufferRef::of(n)})),
+              "argument 1: given is 2x1x5x8xf32: dimension 0 is 2, it has to be 3 as in dimension "
+              "0 of argument 0");
+  }
+}
+
 TEST_F(SignatureTest, RefusesFeaturesOutOfRange) {
   auto signature = signatureOf(attention);
   ASSERT_TRUE(bool(signature));

@@ -12,7 +12,6 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "sfa/Target/Signature.h"
 
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,43 +31,36 @@ struct CompileOptions {
 /// The width of the widest vector registers of the processor that `options` names, in bits.
 llvm::Expected<unsigned> getVectorBits(const CompileOptions &options = {});
 
-/// A dense row-major array that a compiled function has returned.
-struct OwnedBuffer {
-  struct Free {
-    void operator()(void *pointer) const { std::free(pointer); }
-  };
-
-  ElementType type;
-  std::vector<int64_t> shape;
-  /// The first element; lies within `allocation`.
-  void *data;
-  std::unique_ptr<void, Free> allocation;
-
-  int64_t numElements() const;
-  size_t numBytes() const { return numElements() * sizeInBytes(type); }
-  NpyArray toNpy() const;
-};
-
 /// One call of a compiled function whose arguments have been checked. Refers to the executable and
 /// to the data of the arguments, and both have to live as long.
 class Call {
 public:
   /// Runs the function and returns its results in new memory. Does nothing besides: this is what a
-  /// benchmark times.
-  std::vector<OwnedBuffer> operator()() const;
+  /// benchmark times. Fails with std::errc::not_enough_memory where the host has no memory for the
+  /// results, or for what the function computes on the way.
+  llvm::Expected<std::vector<NpyArray>> operator()() const;
+
+  /// Runs the function, which writes its results into memory of the caller. Fails with
+  /// std::errc::invalid_argument where the sizes of a result are not those that the function gives,
+  /// and where Signature::checkResults does; with std::errc::not_enough_memory as above. Results
+  /// hold anything after an error.
+  llvm::Error into(llvm::ArrayRef<BufferRef> results) const;
 
 private:
   friend class Executable;
 
   /// The lowered function: the address of each argument. Its arguments are addresses of
-  /// descriptors, first that of the results.
+  /// descriptors.
   using PackedFunction = void (*)(void **);
+
+  void run() const;
 
   PackedFunction function;
   const Signature *signature;
   /// The memref descriptors of all arguments, one after the other, and where each starts.
   std::vector<int64_t> descriptors;
   std::vector<size_t> starts;
+  std::vector<BufferRef> arguments;
 };
 
 /// A function of a module, compiled by the pipeline --sfa-to-cpu and LLVM's JIT for this process.
@@ -89,8 +81,8 @@ public:
   /// them.
   llvm::Expected<Call> prepare(llvm::ArrayRef<BufferRef> arguments) const;
 
-  /// Checks the arguments and calls the function.
-  llvm::Expected<std::vector<OwnedBuffer>> invoke(llvm::ArrayRef<BufferRef> arguments) const;
+  /// Checks the arguments and calls the function, as Call does.
+  llvm::Expected<std::vector<NpyArray>> invoke(llvm::ArrayRef<BufferRef> arguments) const;
 
 private:
   Executable();

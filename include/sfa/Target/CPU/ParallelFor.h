@@ -15,10 +15,16 @@
 
 namespace sfa::cpu {
 
-/// The threads of `sfa_cpu_parallel_for`, the calling one included: those of the knob
-/// SFA_NUM_THREADS, else one for each physical core that the process may use. Fails when the knob
-/// holds rubbish. Fixed for the process by the first call that succeeds.
+/// The threads of `sfa_cpu_parallel_for`, the calling one included: those that `setNumThreads` was
+/// told last; else those of the knobs SFA_NUM_THREADS and OMP_NUM_THREADS; else one for each
+/// physical core that the process may use. Fails when the knob holds rubbish. What the environment
+/// gives is fixed for the process by the first call that succeeds.
 llvm::Expected<unsigned> getNumThreads();
+
+/// Sets the threads for the calls of `sfa_cpu_parallel_for` that begin afterwards, on all threads
+/// of the process: 1 to `knobs::maxNumThreads`, or 0 for those that the environment gives. Fails
+/// for other numbers.
+llvm::Error setNumThreads(int64_t count);
 
 } // namespace sfa::cpu
 
@@ -28,6 +34,8 @@ llvm::Expected<unsigned> getNumThreads();
 ///
 /// `scratch` is `scratchBytes` bytes of the calling thread, aligned to 64 bytes, with unknown
 /// contents; null when `scratchBytes` is 0. A call from inside a body runs serially on its thread.
+/// Where the host has no memory for the scratch of any thread, the call of compiled code that this
+/// belongs to (see Executable.h) ends with an error.
 ///
 /// The code that the CPU target generates calls this; `body` must not throw.
 extern "C" void sfa_cpu_parallel_for(int64_t count, int64_t scratchBytes,

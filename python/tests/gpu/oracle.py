@@ -40,7 +40,21 @@ def _hidden(first, rows, n_q, n_k, left, right, device):
     return hidden
 
 
-def _attention(q, k, v, scale, left, right, wide, round_p):
+def _rounded(scores, largest, total, dtype, tile):
+    """Probabilities of which the numerators are rounded to `dtype`, relative to the largest score of their tile of keys; of the
+    row, and divided before, where there is no tile."""
+    if tile is None:
+        return ((scores - largest).exp_() / total).to(dtype).to(scores.dtype)
+    parts = []
+    for part in scores.split(tile, -1):
+        reference = part.amax(-1, keepdim=True)
+        reference = reference.masked_fill(reference == -float("inf"), 0)
+        numerators = (part - reference).exp_().to(dtype).to(scores.dtype)
+        parts.append(numerators * (reference - largest).exp_() / total)
+    return torch.cat(parts, -1)
+
+
+def _attention(q, k, v, scale, left, right, wide, round_p, tile=None):
     batch, h_q, n_q, d = q.shape
     h_kv, n_k, dv = v.shape[1], v.shape[2], v.shape[3]
     scale = d ** -0.5 if scale is None else scale
@@ -61,10 +75,12 @@ def _attention(q, k, v, scale, left, right, wide, round_p):
             scores.masked_fill_(hidden, -float("inf"))
         largest = scores.amax(-1, keepdim=True)
         blind = largest == -float("inf")
-        p = (scores - largest.masked_fill(blind, 0)).exp_()
+        finite = largest.masked_fill(blind, 0)
+        p = (scores - finite).exp_()
         total = p.sum(-1, keepdim=True)
         p /= total.masked_fill(blind, 1)
-        result = (p if round_p is None else p.to(round_p).to(wide)) @ v
+        multiplied = p if round_p is None else _rounded(scores, finite, total.masked_fill(blind, 1), round_p, tile)
+        result = multiplied @ v
         if hidden is not None and bool(hidden.any()):
             result = result.masked_fill(blind, 0)
         out[:, :, first:first + rows] = result.reshape(batch, h_q, count, dv)
@@ -81,13 +97,17 @@ def attention64(q, k, v, scale=None, left=None, right=None):
     return _attention(q, k, v, scale, left, right, torch.float64, None)
 
 
-def attention_in_dtype(q, k, v, scale=None, left=None, right=None):
+def attention_in_dtype(q, k, v, scale=None, left=None, right=None, tile=None):
     """What the errors are held against: dense attention of the dtype, written out. Scores and softmax
-    in f32, probabilities rounded to the dtype, products summed in f32, output rounded to the dtype."""
+    in f32, probabilities rounded to the dtype, products summed in f32, output rounded to the dtype.
+    With `tile` probabilities are rounded relative to the largest of so many keys, as kernels do that see
+    one tile of keys after the other. It matters where many keys have the same score, as those have that
+    share no feature with a query: in a tile all of these are rounded by the same factor, and what the
+    factors of two tiles do differs, where the values of all keys together would cancel."""
     allowed = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = False
     try:
-        out, lse, _ = _attention(q, k, v, scale, left, right, torch.float32, q.dtype)
+        out, lse, _ = _attention(q, k, v, scale, left, right, torch.float32, q.dtype, tile)
     finally:
         torch.backends.cuda.matmul.allow_tf32 = allowed
     return out.to(q.dtype), lse

@@ -150,7 +150,7 @@ table() {
   printf '  chosen for %d tokens: %s\n' "$tokens" "${chosen[-1]}"
 }
 
-"$root/scripts/setup.sh" sfa-run sfa-oracle
+"$root/scripts/setup.sh" sfa-run sfa-oracle sfa-opt sfa-compile sfa-bench # all that README uses
 
 allRight=1
 cat <<'END'

@@ -91,6 +91,7 @@ layOut() {
   for tool in "${tools[@]}"; do
     cp "$build/packaged/bin/$tool" "$dir/bin/"
   done
+  cp "$build/bin/sfa-oracle" "$dir/bin/"
   cp "$deviceTests" "$dir/libexec/flashsfa/"
   cp "$build/lib/libsfa.so" "$dir/lib/"
   DESTDIR=$work/runtime cmake --install "$build/runtime" --prefix / >"$work/install.log" 2>&1 ||
@@ -100,6 +101,11 @@ layOut() {
   cp "$root"/{README.md,LICENSE} "$work/THIRD-PARTY-NOTICES" "$dir/share/doc/flashsfa/"
   cp -r "$root/docs" "$dir/share/doc/flashsfa/"
   cp -r "$root/examples" "$dir/share/flashsfa/"
+  mkdir "$dir/share/flashsfa/data"
+  cp "$root"/test/data/{README.md,*.npy} "$dir/share/flashsfa/data/"
+  # Commands in the texts work in the folder of the archive.
+  find "$dir/share" -type f \( -name '*.md' -o -name '*.mlir' \) -exec sed -i \
+    -e 's#build/bin/#bin/#g' -e 's#test/data/#share/flashsfa/data/#g' -e 's#\([ (]\)examples/\([^ )]*\.mlir\)#\1share/flashsfa/examples/\2#g' {} +
 }
 
 # Checks the archive, unpacked in DIR.
@@ -125,6 +131,9 @@ checkArchive() {
   done
   env -i "$dir/bin/sfa-run" "$dir/share/flashsfa/examples/attention.mlir" "${input[@]}" --out "$work/o.npy" \
     --out "$work/lse.npy" --time || fail "bin/sfa-run cannot run an example"
+  (cd "$dir" && env -i bin/sfa-oracle -q share/flashsfa/data/layer1_q.npy -k share/flashsfa/data/layer1_k.npy \
+    -v share/flashsfa/data/layer1_v.npy --topk 8 --mask causal --compare "$work/o.npy" --compare-lse "$work/lse.npy") ||
+    fail "bin/sfa-oracle does not find right what bin/sfa-run computes"
   env -i "$dir/bin/sfa-bench" -n 256 --repeats 1 >"$work/bench" || fail "bin/sfa-bench failed"
   # Without a GPU all but the tests of their documents are skipped.
   env -i "$dir/libexec/flashsfa/SFARuntimeDeviceTests" >"$work/tests" 2>&1 ||
@@ -178,7 +187,7 @@ checkSize() {
 
 version=$(<"$root/runtime/VERSION")
 
-"$root/scripts/setup.sh" --package sfa sfa_runtime sfa_runtime_static "${tools[@]/#/packaged-}" ||
+"$root/scripts/setup.sh" --package sfa sfa_runtime sfa_runtime_static sfa-oracle "${tools[@]/#/packaged-}" ||
   fail "there is nothing to pack: the build did not get through"
 
 say "building the device tests of the runtime"
@@ -191,6 +200,7 @@ for tool in "${tools[@]}"; do
   checkBinary "$build/packaged/bin/$tool" libsfa.so
 done
 checkBinary "$deviceTests"
+checkBinary "$build/bin/sfa-oracle"
 
 say "making the wheel"
 writeNotices >"$work/THIRD-PARTY-NOTICES"

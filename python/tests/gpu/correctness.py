@@ -371,13 +371,15 @@ PACKED_SIZES = ((1, 700), (3, 300), (16, 257), (17, 1000), (40, 40), (130, 300),
 def packed(run):
     """Query heads of a group that share a tile: as chosen and as given, with and without splits."""
     configurations = []
-    for number, ((d, dv), dtype, softmax, (heads, given)) in enumerate(itertools.product(
-            ((64, 64), (128, 128), (256, 256), (128, 64), (64, 256)), (torch.bfloat16, torch.float16),
-            ("online", "lazy"),
-            (((8, 1), "packed_heads = 8"), ((8, 4), "packed_heads = 2"), ((8, 2), "packed_heads = 4"),
-             ((16, 2), "packed_heads = 4, splits = 3"), ((16, 2), "packed_heads = 8, splits = 5"),
-             ((4, 2), "packed_heads = 2, splits = 33"), ((16, 1), ""),
-             ((10, 2), "packed_heads = 5"), ((21, 3), "packed_heads = 7, splits = 3"), ((6, 2), "")))):
+    # All widths with all ways to pack, and each of these with both types and both softmaxes.
+    for number, ((i, (d, dv)), (j, (heads, given))) in enumerate(itertools.product(
+            enumerate(((64, 64), (128, 128), (256, 256), (128, 64), (64, 256))),
+            enumerate((((8, 1), "packed_heads = 8"), ((8, 4), "packed_heads = 2"), ((8, 2), "packed_heads = 4"),
+                       ((16, 2), "packed_heads = 4, splits = 3"), ((16, 2), "packed_heads = 8, splits = 5"),
+                       ((4, 2), "packed_heads = 2, splits = 33"), ((16, 1), ""),
+                       ((10, 2), "packed_heads = 5"), ((21, 3), "packed_heads = 7, splits = 3"), ((6, 2), ""))))):
+        dtype = (torch.bfloat16, torch.float16)[(i + j) % 2]
+        softmax = ("online", "lazy")[(i // 2 + j) % 2]
         configurations.append(dict(
             dtype=dtype, d=d, dv=dv, heads=heads, form=FORMS[(number + number // 7) % len(FORMS)],
             schedule=", ".join(filter(None, (f"softmax = {softmax}", given))),

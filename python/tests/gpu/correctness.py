@@ -277,7 +277,7 @@ def splits(run):
     for options in configurations:
         run.case(_name(options), check_sizes, SPLIT_SIZES, **options)
     for n_q, d, options in itertools.product((1, 64), (64, 128, 256), (dict(), dict(causal=True))):
-        run.case(f"{n_q} queries, 300,000 keys, as many splits as the call chooses, d {d} {options}",
+        run.case(f"{n_q} queries, 100,000 keys, as many splits as the call chooses, d {d} {options}",
                  _check_many_keys, n_q, d, **options)
 
 
@@ -286,7 +286,7 @@ def _check_many_keys(n_q, d, heads=(4, 2), **options):
     # The worst of a few elements is a matter of luck.
     for seed in range(max(3, 80 // (heads[0] * n_q))):
         q, k, v = (normal(1, h, n, d, dtype=torch.bfloat16, seed=3 * seed + number)
-                   for number, (h, n) in enumerate(((heads[0], n_q), *2 * ((heads[1], 300_000),))))
+                   for number, (h, n) in enumerate(((heads[0], n_q), *2 * ((heads[1], 100_000),))))
         judge(judged, "dense", q, k, v, **options)
     judged.verdict()
 
@@ -398,7 +398,7 @@ def packed(run):
         run.case(_name(options), check_sizes, PACKED_SIZES, **options)
     for n_q, d, options in itertools.product((1, 16), (64, 128, 256), (dict(), dict(causal=True))):
         for heads in ((16, 2), (5, 1)):
-            run.case(f"{n_q} queries of {heads} heads, 300,000 keys, as the call chooses, d {d} {options}",
+            run.case(f"{n_q} queries of {heads} heads, 100,000 keys, as the call chooses, d {d} {options}",
                      _check_many_keys, n_q, d, heads=heads, **options)
 
 

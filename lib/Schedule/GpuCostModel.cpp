@@ -34,6 +34,8 @@ private:
   Tiles usualTiles(bool isSplit, int64_t packedHeads) const;
   Tiles makeRoomFor(int64_t packedHeads, Tiles tiles) const;
   Tiles chooseTiles(bool isSplit, int64_t packedHeads) const;
+  /// A schedule with these tiles, to ask for what it takes.
+  ResolvedSchedule withTiles(const Tiles &tiles) const;
   bool haveRoom(const Tiles &tiles, int64_t packedHeads, int64_t numQueries) const;
   /// What the keys of all query tiles become: shares that blocks of their own work on.
   struct Shares {
@@ -95,11 +97,18 @@ GpuChoice::Tiles GpuChoice::usualTiles(bool isSplit, int64_t packedHeads) const 
   return {64, 32, 1};
 }
 
-bool GpuChoice::haveRoom(const Tiles &tiles, int64_t packedHeads, int64_t numQueries) const {
+ResolvedSchedule GpuChoice::withTiles(const Tiles &tiles) const {
   ResolvedSchedule schedule;
+  schedule.softmax = softmax;
   schedule.qTile = tiles.qTile;
+  schedule.kTile = given.kTile.value_or(tiles.kTile);
   schedule.consumers = tiles.consumers;
-  return haveRoomFor(schedule, packedHeads, numQueries);
+  schedule.stages = given.stages.value_or(schedule.stages);
+  return schedule;
+}
+
+bool GpuChoice::haveRoom(const Tiles &tiles, int64_t packedHeads, int64_t numQueries) const {
+  return haveRoomFor(withTiles(tiles), packedHeads, numQueries);
 }
 
 /// `tiles`, or others that suit the queries of `packedHeads` heads.
@@ -118,6 +127,7 @@ GpuChoice::Tiles GpuChoice::makeRoomFor(int64_t packedHeads, Tiles tiles) const 
   // Who packs heads and does not say how many queries there are has few. One head has room
   // anywhere.
   constexpr int64_t fewQueries = 16;
+  // Rows beyond the queries take time, too, so the smaller of the two goes first where it is enough.
   if (packedHeads > 1 && queries && more.qTile < tiles.qTile && haveRoom(more, packedHeads, *queries))
     return more;
   for (int64_t needed : {packedHeads > 1 ? queries.value_or(fewQueries) : 1, int64_t(1)})
@@ -194,16 +204,11 @@ static constexpr int64_t sharesOfUnevenKeys = 32, leastUnevenKeys = 512, leastKe
 int64_t GpuChoice::blocksOfMultiprocessor(const Tiles &tiles) const {
   if (device.hasWarpgroups || tiles.qTile > fewestRows)
     return 1;
-  ResolvedSchedule schedule;
-  schedule.softmax = softmax;
-  schedule.qTile = tiles.qTile;
-  schedule.kTile = tiles.kTile;
-  schedule.consumers = tiles.consumers;
-  schedule.stages = given.stages.value_or(schedule.stages);
-  int64_t bytes = getBlockResources(problem, device, schedule).sharedBytes;
-  return std::clamp<int64_t>(device.sharedBytesOfMultiprocessor /
-                                 (bytes + Device::sharedBytesOfSystem),
-                             1, 2);
+  // More than two were no faster.
+  constexpr int64_t most = 2;
+  int64_t bytes = getBlockResources(problem, device, withTiles(tiles)).sharedBytes;
+  int64_t fitting = device.sharedBytesOfMultiprocessor / (bytes + Device::sharedBytesOfSystem);
+  return std::clamp<int64_t>(fitting, 1, most);
 }
 
 /// Splits of the keys that give every multiprocessor work where query tiles alone would leave half
@@ -247,10 +252,7 @@ GpuChoice::Shares GpuChoice::shareKeys(const Tiles &tiles, int64_t packedHeads) 
 /// Whether a thread has registers for its part of the queries beside accumulator, scores and
 /// probabilities.
 bool GpuChoice::fitInRegisters(const Tiles &tiles) const {
-  ResolvedSchedule schedule;
-  schedule.qTile = tiles.qTile;
-  schedule.kTile = given.kTile.value_or(tiles.kTile);
-  schedule.consumers = tiles.consumers;
+  ResolvedSchedule schedule = withTiles(tiles);
   schedule.queries = Queries::Registers;
   // Operands that products under way read stay where they are, which takes twice the usual reserve.
   constexpr int64_t most = 192;

@@ -12,7 +12,6 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "sfa/Passes.h"
-#include "llvm/ADT/StringSwitch.h"
 
 namespace sfa {
 #define GEN_PASS_DEF_SFAINSERTPROBEPASS
@@ -98,9 +97,10 @@ FailureOr<Probed> InsertProbe::findValue(KeyLoopOp loop) {
     return Probed{KeyLoopOp::getYielded(loop.getMask()).front(), &loop.getMask()};
   if (value == "probabilities")
     return Probed{loop.getProbabilities(), &loop.getSoftmax()};
+  StringRef rest = value;
   unsigned number = 0;
-  if (!StringRef(value).consume_front("state") ||
-      StringRef(value).drop_front(5).getAsInteger(10, number) || number >= loop.getNumStates())
+  if (!rest.consume_front("state") || rest.getAsInteger(10, number) ||
+      number >= loop.getNumStates())
     return loop.emitOpError() << "has no value '" << value
                               << "' for sfa-insert-probe; there are scores, masked, "
                                  "probabilities and state0 to state"

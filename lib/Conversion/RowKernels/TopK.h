@@ -73,9 +73,9 @@ private:
                                              Value head, Value first);
   /// Whether the lane's chunk is one of the first `number` of a row; null where all are.
   Value hasChunk(const Turns &turns, int64_t number);
-  /// Stores the first `chunks` chunks of a row, what `chunk` gives for each of the lane's rows, by how many rows (i32) it comes after
+  /// Stores the first `count` chunks of a row, what `chunk` gives for each of the lane's rows, by how many rows (i32) it comes after
   /// the first, as far as `memory[batch, head]` has them before `limit`.
-  void storeChunks(const Turns &turns, int64_t chunks, const Memory &memory, Value batch, Value head,
+  void storeChunks(const Turns &turns, int64_t count, const Memory &memory, Value batch, Value head,
                    Value firstRow, Value limit, llvm::function_ref<Value(Value)> chunk);
   /// Leaves the masks of each row in shared memory, row after row of the warp, for all of its
   /// lanes.

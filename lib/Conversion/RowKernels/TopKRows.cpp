@@ -61,14 +61,14 @@ Value TopkKernel::hasChunk(const Turns &turns, int64_t number) {
   return turns.chunks == number ? Value() : emit.less(turns.chunk, emit.i32(number));
 }
 
-void TopkKernel::storeChunks(const Turns &turns, int64_t chunks, const Memory &memory, Value batch,
+void TopkKernel::storeChunks(const Turns &turns, int64_t count, const Memory &memory, Value batch,
                              Value head, Value firstRow, Value limit,
                              llvm::function_ref<Value(Value)> chunk) {
   auto address = chunkAddresses(turns, memory, batch, head, firstRowOfWarp(firstRow));
   Value numRows = emit.sub(kernel.rowsLeft(memory, kernel.scalar(firstRow), limit),
                            emit.toI64(emit.mul(kernel.warp, rowsOfWarp)));
   numRows = emit.toI32(emit.minSigned(numRows, emit.i64(rowsOfWarp)));
-  Value isThere = hasChunk(turns, chunks);
+  Value isThere = hasChunk(turns, count);
   auto storeChunk = [&](Value row) {
     Value bytes = chunk(row), target = address(emit.add(turns.first, row));
     if (isThere)

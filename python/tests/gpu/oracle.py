@@ -40,11 +40,8 @@ def _hidden(first, rows, n_q, n_k, left, right, device):
     return hidden
 
 
-def _rounded(scores, largest, total, dtype, tile):
-    """Probabilities of which the numerators are rounded to `dtype`, relative to the largest score of their tile of keys; of the
-    row, and divided before, where there is no tile."""
-    if tile is None:
-        return ((scores - largest).exp_() / total).to(dtype).to(scores.dtype)
+def _rounded_in_tiles(scores, largest, total, dtype, tile):
+    """Probabilities of which the numerators are rounded to `dtype`, relative to the largest score of their tile of keys."""
     parts = []
     for part in scores.split(tile, -1):
         reference = part.amax(-1, keepdim=True)
@@ -79,7 +76,10 @@ def _attention(q, k, v, scale, left, right, wide, round_p, tile=None):
         p = (scores - finite).exp_()
         total = p.sum(-1, keepdim=True)
         p /= total.masked_fill(blind, 1)
-        multiplied = p if round_p is None else _rounded(scores, finite, total.masked_fill(blind, 1), round_p, tile)
+        if tile is not None:
+            multiplied = _rounded_in_tiles(scores, finite, total.masked_fill(blind, 1), round_p, tile)
+        else:
+            multiplied = p if round_p is None else p.to(round_p).to(wide)
         result = multiplied @ v
         if hidden is not None and bool(hidden.any()):
             result = result.masked_fill(blind, 0)

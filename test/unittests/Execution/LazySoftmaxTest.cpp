@@ -71,6 +71,16 @@ std::string withoutRetry(const Configuration &configuration) {
   return text;
 }
 
+/// The loop of the kernel of `c` alone; nothing where that does not compile.
+std::optional<Kernel> compileLoop(const Configuration &c) {
+  llvm::Expected<std::unique_ptr<cpu::Executable>> loop =
+      compileModule(withoutRetry(c), "attention");
+  if (loop)
+    return Kernel{c, std::move(*loop)};
+  ADD_FAILURE() << llvm::toString(loop.takeError());
+  return std::nullopt;
+}
+
 /// The first feature of a query is 1, and that of a key the order of its score.
 Inputs makeGrowing(const Configuration &c, const Shape &shape, const Growth &growth,
                    uint64_t seed) {
@@ -117,10 +127,8 @@ TEST_P(LazySoftmax, IsRightHoweverScoresGrow) {
     c.right = mask == oracle::Mask::Window ? std::optional<int64_t>(40) : std::nullopt;
     Kernel whole = compileOne(c);
     ASSERT_TRUE(whole);
-    llvm::Expected<std::unique_ptr<cpu::Executable>> loop =
-        compileModule(withoutRetry(c), "attention");
-    ASSERT_TRUE(bool(loop)) << llvm::toString(loop.takeError());
-    Kernel once{c, std::move(*loop)};
+    std::optional<Kernel> once = compileLoop(c);
+    ASSERT_TRUE(once.has_value());
 
     Judge judge(c), judgeOfLoop(c);
     const Shape shape{1, 330, 330};
@@ -128,7 +136,7 @@ TEST_P(LazySoftmax, IsRightHoweverScoresGrow) {
       Inputs inputs = makeGrowing(c, shape, growth, number);
       Reference reference = makeReference(c, shape, inputs);
       judge.add(growth.name, reference, whole(shape, inputs));
-      oracle::Result ofLoop = once(shape, inputs);
+      oracle::Result ofLoop = (*once)(shape, inputs);
       // Otherwise the growth would not test what it is for.
       EXPECT_EQ(isFinite(ofLoop), growth.isWithoutRetry)
           << growth.name << ", " << describeMask(c) << "\n"
@@ -160,15 +168,13 @@ TEST(LazySoftmaxOfLargeValues, IsRight) {
   c.kTile = keysOfTile;
   Kernel whole = compileOne(c);
   ASSERT_TRUE(whole);
-  llvm::Expected<std::unique_ptr<cpu::Executable>> loop =
-      compileModule(withoutRetry(c), "attention");
-  ASSERT_TRUE(bool(loop)) << llvm::toString(loop.takeError());
-  Kernel once{c, std::move(*loop)};
+  std::optional<Kernel> once = compileLoop(c);
+  ASSERT_TRUE(once.has_value());
   const Shape shape{1, 330, 330};
   Inputs inputs = makeGrowing(c, shape, growths[0], 5);
   for (double &value : inputs.v)
     value = std::ldexp(value, 112);
-  EXPECT_FALSE(isFinite(once(shape, inputs)));
+  EXPECT_FALSE(isFinite((*once)(shape, inputs)));
   Judge judge(c);
   judge.add("values of 2^112", makeReference(c, shape, inputs), whole(shape, inputs));
   judge.finish();

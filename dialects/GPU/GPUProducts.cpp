@@ -34,12 +34,11 @@ static LogicalResult verifyDot(Operation *op, Type leftType, Type rightType,
                                tile::TileType result) {
   Factor left = getFactor(leftType), right = getFactor(rightType);
   if (!left.element.isF16() && !left.element.isBF16() && !left.element.isInteger(8))
-    return op->emitOpError() << "multiplies " << leftType
-                             << "; matrix units take f16, bf16 or i8";
+    return op->emitOpError() << "multiplies " << leftType << "; matrix units take f16, bf16 or i8";
   // A product takes 16 columns at once; registers hold zeros in place of those that are not there.
   bool isInRegisters = isa<OperandType>(leftType);
-  int64_t columns = isInRegisters ? static_cast<int64_t>(llvm::alignTo(right.columns, 16))
-                                  : right.columns;
+  int64_t columns =
+      isInRegisters ? static_cast<int64_t>(llvm::alignTo(right.columns, 16)) : right.columns;
   if (left.element != right.element || left.columns != columns)
     return op->emitOpError() << "multiplies " << leftType << " with the transpose of " << rightType
                              << "; they need the same elements and number of columns";
@@ -55,7 +54,8 @@ static LogicalResult verifyAccumulate(Operation *op, tile::TileType acc, Type le
                                       SharedType right) {
   Factor left = getFactor(leftType);
   if (!right.getElementType().isF16() && !right.getElementType().isBF16())
-    return op->emitOpError() << "multiplies with " << right << "; here matrix units take f16 or bf16";
+    return op->emitOpError() << "multiplies with " << right
+                             << "; here matrix units take f16 or bf16";
   bool isRounded = isa<tile::TileType>(leftType);
   if ((!isRounded && left.element != right.getElementType()) || left.columns != right.getRows())
     return op->emitOpError() << "multiplies " << leftType << " with " << right

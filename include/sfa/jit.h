@@ -74,10 +74,10 @@ SFA_RUNTIME_API sfa_status sfa_cpu_function_run(const sfa_cpu_function *function
                                                 const sfa_tensor *arguments, int32_t num_arguments,
                                                 const sfa_tensor *results, int32_t num_results);
 
-/** Sets how many threads run each call of sfa_cpu_function_run that begins afterwards, on any thread
-    of the process, the calling thread included: 1 to 1024. 0 goes back to what the environment
-    gives: SFA_NUM_THREADS, else OMP_NUM_THREADS, else one for each physical core that the process
-    may use (docs/knobs.md). Results are the same for any number. Fails with
+/** Sets how many threads run each call of sfa_cpu_function_run that begins afterwards, on any
+   thread of the process, the calling thread included: 1 to 1024. 0 goes back to what the
+   environment gives: SFA_NUM_THREADS, else OMP_NUM_THREADS, else one for each physical core that
+   the process may use (docs/knobs.md). Results are the same for any number. Fails with
     SFA_ERROR_INVALID_ARGUMENT for other numbers. */
 SFA_RUNTIME_API sfa_status sfa_set_num_threads(int32_t num_threads);
 

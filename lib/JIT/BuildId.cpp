@@ -41,7 +41,7 @@ static llvm::StringRef findInNotes(llvm::StringRef notes) {
 static int visit(dl_phdr_info *object, size_t, void *data) {
   auto *search = static_cast<Search *>(data);
   llvm::ArrayRef<ElfW(Phdr)> segments(object->dlpi_phdr, object->dlpi_phnum);
-  bool isThis = llvm::any_of(segments, [&](const ElfW(Phdr) &segment) {
+  bool isThis = llvm::any_of(segments, [&](const ElfW(Phdr) & segment) {
     uintptr_t begin = object->dlpi_addr + segment.p_vaddr;
     return segment.p_type == PT_LOAD && search->inside >= begin &&
            search->inside < begin + segment.p_memsz;

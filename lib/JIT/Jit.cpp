@@ -384,8 +384,9 @@ sfa_status sfa_jit_program(const char *module, size_t size, const char *entry, i
     return status;
   // All that changes the code.
   static const std::string buildId = jit::getBuildId();
-  std::string key = fmt::format("flashsfa {} build {} llvm {} chip {} schedules {}\n{}", SFA_VERSION,
-                                buildId, SFA_LLVM_VERSION, chip.name, schedules, source.key());
+  std::string key =
+      fmt::format("flashsfa {} build {} llvm {} chip {} schedules {}\n{}", SFA_VERSION, buildId,
+                  SFA_LLVM_VERSION, chip.name, schedules, source.key());
   sfa_status status = getTable<sfa_program>().get(key, program, [&](sfa_program **made) {
     auto compileSource = [&](std::string *document) {
       return compile(source, chip, shapes, description, document);

@@ -127,8 +127,10 @@ GpuChoice::Tiles GpuChoice::makeRoomFor(int64_t packedHeads, Tiles tiles) const 
   // Who packs heads and does not say how many queries there are has few. One head has room
   // anywhere.
   constexpr int64_t fewQueries = 16;
-  // Rows beyond the queries take time, too, so the smaller of the two goes first where it is enough.
-  if (packedHeads > 1 && queries && more.qTile < tiles.qTile && haveRoom(more, packedHeads, *queries))
+  // Rows beyond the queries take time, too, so the smaller of the two goes first where it is
+  // enough.
+  if (packedHeads > 1 && queries && more.qTile < tiles.qTile &&
+      haveRoom(more, packedHeads, *queries))
     return more;
   for (int64_t needed : {packedHeads > 1 ? queries.value_or(fewQueries) : 1, int64_t(1)})
     for (Tiles candidate : {tiles, more})
@@ -170,9 +172,9 @@ GpuChoice::Tiles GpuChoice::chooseTiles(bool isSplit, int64_t packedHeads) const
 /// faster up to 1125 keys and slower from 2048 on.
 static constexpr int64_t manyKeysOfSplit = 1536;
 
-/// Query heads of a group that share a tile with all of their queries, so that each key is read once
-/// for all of them: the most that there is room for, but no more than there is in the fewest rows
-/// where blocks have few keys anyway. 1 where sizes are not known.
+/// Query heads of a group that share a tile with all of their queries, so that each key is read
+/// once for all of them: the most that there is room for, but no more than there is in the fewest
+/// rows where blocks have few keys anyway. 1 where sizes are not known.
 int64_t GpuChoice::choosePackedHeads() const {
   std::optional<int64_t> queries = problem.numQueries();
   if (!queries)
@@ -199,8 +201,8 @@ static constexpr int64_t leastKeysOfSplit = 256;
 /// written and read for a column, is to be little beside keys and values: so many keys to each row.
 static constexpr int64_t sharesOfUnevenKeys = 32, leastUnevenKeys = 512, leastKeysOfRow = 16;
 
-/// How many blocks of few rows run on a multiprocessor at once where warps copy for themselves: while
-/// one waits for its keys, the other computes. Warpgroups that copy need no second block.
+/// How many blocks of few rows run on a multiprocessor at once where warps copy for themselves:
+/// while one waits for its keys, the other computes. Warpgroups that copy need no second block.
 int64_t GpuChoice::blocksOfMultiprocessor(const Tiles &tiles) const {
   if (device.hasWarpgroups || tiles.qTile > fewestRows)
     return 1;
@@ -217,8 +219,7 @@ GpuChoice::Shares GpuChoice::shareKeys(const Tiles &tiles, int64_t packedHeads) 
   std::optional<int64_t> queries = problem.numQueries(), keys = problem.numKeys();
   if (!problem.batch || !queries || !keys)
     return {};
-  int64_t positions =
-      std::max<int64_t>(ScheduleAttr::rowsOfHead(tiles.qTile, packedHeads), 1);
+  int64_t positions = std::max<int64_t>(ScheduleAttr::rowsOfHead(tiles.qTile, packedHeads), 1);
   int64_t numTiles = *problem.batch * *problem.numSequences * (problem.queryHeads / packedHeads) *
                      llvm::divideCeil(*queries, positions);
   // What a query tile sees.

@@ -275,8 +275,8 @@ llvm::Error Signature::checkOne(const Parameter &wanted, const BufferRef &given)
 llvm::Error Signature::checkResults(ArrayRef<BufferRef> buffers,
                                     ArrayRef<BufferRef> arguments) const {
   if (buffers.size() != resultList.size())
-    return llvm::createStringError(fmt::format("{} results given, the function has {}",
-                                               buffers.size(), resultList.size()));
+    return llvm::createStringError(
+        fmt::format("{} results given, the function has {}", buffers.size(), resultList.size()));
   auto share = [](const BufferRef &first, const BufferRef &second) {
     if (first.numBytes() == 0 || second.numBytes() == 0)
       return false;

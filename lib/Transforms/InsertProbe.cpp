@@ -125,8 +125,7 @@ static Value findKeys(LaunchOp launch, KernelOp kernel, KeyLoopOp loop) {
 
 void InsertProbe::probe(KernelOp kernel, KeyLoopOp loop, Probed probed, MemRefType type) {
   Block &body = kernel.getBody().front();
-  BlockArgument memory =
-      body.insertArgument(kernel.getMemories().size(), type, kernel.getLoc());
+  BlockArgument memory = body.insertArgument(kernel.getMemories().size(), type, kernel.getLoc());
   auto b = ImplicitLocOpBuilder::atBlockBegin(kernel.getLoc(), &body);
   Value here;
   for (auto [coordinate, number] : llvm::zip_equal(kernel.getCoordinates(), *point)) {
@@ -147,9 +146,9 @@ void InsertProbe::probe(KernelOp kernel, KeyLoopOp loop, Probed probed, MemRefTy
 
 LogicalResult InsertProbe::insert() {
   if (point.size() != 3)
-    return getOperation().emitError()
-           << "sfa-insert-probe needs a point of three numbers, batch, head and row tile, given are "
-           << point.size();
+    return getOperation().emitError() << "sfa-insert-probe needs a point of three numbers, batch, "
+                                         "head and row tile, given are "
+                                      << point.size();
   FailureOr<KernelOp> kernel = findKernel();
   if (failed(kernel))
     return failure();
@@ -187,9 +186,9 @@ LogicalResult InsertProbe::insert() {
   outputs.push_back(tensor::EmptyOp::create(b, shape, element, ValueRange(numTiles)));
   SmallVector<Type> types(launch.getResultTypes());
   types.push_back(outputs.back().getType());
-  auto probing = LaunchOp::create(b, types, launch.getKernelAttr(), launch.getGridBatch(),
-                                  launch.getGridHead(), launch.getGridTile(), launch.getInputs(),
-                                  outputs);
+  auto probing =
+      LaunchOp::create(b, types, launch.getKernelAttr(), launch.getGridBatch(),
+                       launch.getGridHead(), launch.getGridTile(), launch.getInputs(), outputs);
   probing->setDiscardableAttrs(launch->getDiscardableAttrDictionary());
   launch.replaceAllUsesWith(probing.getResults().drop_back());
   launch.erase();

@@ -135,7 +135,8 @@ std::string CacheDirectory::pathOf(std::string_view key) const {
 /// Whether only this user or the administrator can have written a file: a program in it runs with
 /// the rights of this process.
 static bool isTrusted(const struct stat &status) {
-  return (status.st_uid == geteuid() || status.st_uid == 0) && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+  return (status.st_uid == geteuid() || status.st_uid == 0) &&
+         (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 std::optional<std::string> CacheDirectory::get(std::string_view key) const {
@@ -145,8 +146,8 @@ std::optional<std::string> CacheDirectory::get(std::string_view key) const {
   File file(open(pathOf(key).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status;
   Header header;
-  if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
-      !isTrusted(status) || !file.read(&header, sizeof(header)))
+  if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode) || !isTrusted(status) ||
+      !file.read(&header, sizeof(header)))
     return std::nullopt;
   // Sizes first, against that of the file, before they are allocated.
   auto rest = static_cast<uint64_t>(status.st_size) - sizeof(header);

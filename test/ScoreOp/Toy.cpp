@@ -8,8 +8,8 @@
 
 //
 // All that a new way to form scores needs on a GPU: what the operation says of itself to
-// `sfa-gpu-specialize` (ScoreOpInterface), and the pattern by which `convert-sfa-gpu-to-nvvm` turns it
-// into instructions (LoweringInterface).
+// `sfa-gpu-specialize` (ScoreOpInterface), and the pattern by which `convert-sfa-gpu-to-nvvm` turns
+// it into instructions (LoweringInterface).
 //
 //===----------------------------------------------------------------------===//
 
@@ -81,7 +81,8 @@ struct LowerDot : Lowering<toy::DotOp> {
     auto queryType = dyn_cast<SharedType>(op.getQuery().getType()),
          keyType = dyn_cast<SharedType>(op.getKey().getType());
     if (!queryType || !keyType)
-      return op.emitOpError("has operands that are not in shared memory; run sfa-gpu-specialize before");
+      return op.emitOpError(
+          "has operands that are not in shared memory; run sfa-gpu-specialize before");
     SharedTile query = tileAt(adaptor.getQuery().front(), queryType);
     SharedTile key = tileAt(adaptor.getKey().front(), keyType);
     Type element = keyType.getElementType();

@@ -10,8 +10,8 @@
 
 #include "llvm/ADT/StringExtras.h"
 
-#include "llvm/Support/raw_ostream.h"
 #include "tools/Common/Version.h"
+#include "llvm/Support/raw_ostream.h"
 
 #include <fmt/format.h>
 

@@ -98,7 +98,9 @@ llvm::Expected<PeakMeter> PeakMeter::create(MLIRContext *context) {
 }
 
 double PeakMeter::measure() {
-  auto body = [](void *call, int64_t, void *) { llvm::cantFail((*static_cast<cpu::Call *>(call))()); };
+  auto body = [](void *call, int64_t, void *) {
+    llvm::cantFail((*static_cast<cpu::Call *>(call))());
+  };
   double milliseconds =
       measureMilliseconds([&] { sfa_cpu_parallel_for(numThreads, 0, body, &*call); });
   return flops / milliseconds / 1e6;

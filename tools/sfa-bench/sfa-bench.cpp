@@ -372,8 +372,7 @@ static llvm::Expected<std::vector<Row>> runProblem(MLIRContext *context, const W
     return error;
 
   std::optional<double> flops = candidates.back().executable->signature().denseFlops(arguments);
-  if (llvm::Error error =
-          measure(candidates, plan, flops.value_or(0), problem, peak, progress))
+  if (llvm::Error error = measure(candidates, plan, flops.value_or(0), problem, peak, progress))
     return error;
   std::vector<Row> rows;
   for (Candidate &candidate : candidates)

@@ -44,7 +44,8 @@ public:
   const bool isPersistent;
 
   /// Set when the kernel has become a function: that, the thread of the block, its lane, the number
-  /// of its warp among the consumers, the place of the lane; the extents of a persistent grid (i32).
+  /// of its warp among the consumers, the place of the lane; the extents of a persistent grid
+  /// (i32).
   mlir::LLVM::LLVMFuncOp function;
   mlir::Value thread, lane, warp;
   std::optional<LanePlace> place;

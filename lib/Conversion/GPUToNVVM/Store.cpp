@@ -44,8 +44,8 @@ struct Piece {
 
 /// The pieces of a row, of which the lanes of a quad have pairs of neighbours: of the columns 8 j +
 /// 2 t and the next for each j. Together the lanes write whole sectors of 32 bytes: pairs of f32 as
-/// they are; of 16-bit elements a lane puts the 8 columns of every fourth j together, where there are
-/// four.
+/// they are; of 16-bit elements a lane puts the 8 columns of every fourth j together, where there
+/// are four.
 static SmallVector<Piece> piecesOf(Emitter &emit, ArrayRef<std::pair<Value, Value>> pairs,
                                    Type element, Value t) {
   SmallVector<Piece> pieces;
@@ -105,8 +105,7 @@ void Storing<Op>::store(Emitter &emit, tile::TileType tile, ValueRange elements,
   Type element = memory.type.getElementType();
 
   auto whenRowExists = [&](size_t number, function_ref<void(Value)> store) {
-    auto [head, rowOfHead] =
-        function.rowOfLane(emit, lane.g, number, tile.getRows(), target.heads);
+    auto [head, rowOfHead] = function.rowOfLane(emit, lane.g, number, tile.getRows(), target.heads);
     Value row = emit.toI64(rowOfHead), exists = emit.less(row, left), ofHead = head;
     // Rows behind those of the last head are not stored.
     if (ofHead)

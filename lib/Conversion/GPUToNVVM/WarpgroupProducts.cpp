@@ -62,8 +62,8 @@ struct LowerIssueAccumulate : Lowering<IssueAccumulateOp> {
     Value right = describeColumns(emit, value);
     emitWgmmaFence(emit);
     // A product has 256 columns at most: more than that are two halves, the first of full panels.
-    // Columns of row sums are in a panel of their own, which follows the last column only where that
-    // ends a panel.
+    // Columns of row sums are in a panel of their own, which follows the last column only where
+    // that ends a panel.
     constexpr int64_t maxColumns = 256;
     int64_t columns = op.getAcc().getType().getColumns();
     bool isWhole = value.columns % SharedTile::panelColumns == 0;
@@ -74,7 +74,8 @@ struct LowerIssueAccumulate : Lowering<IssueAccumulateOp> {
       firstColumns = value.columns / 2;
     MutableArrayRef<Value> first = MutableArrayRef(acc).take_front(firstColumns / 2),
                            second = MutableArrayRef(acc).drop_front(firstColumns / 2);
-    int64_t secondPanels = llvm::divideCeil(firstColumns, SharedTile::panelColumns) * value.panelBytes();
+    int64_t secondPanels =
+        llvm::divideCeil(firstColumns, SharedTile::panelColumns) * value.panelBytes();
     for (int64_t step = 0; step < value.rows / 16; ++step) {
       Values operands(left.slice(4 * step, 4));
       int64_t offset = step * 16 * SharedTile::rowBytes;

@@ -58,8 +58,8 @@ private:
 
   RowFunction &kernel;
   Emitter &emit;
-  /// A lane has `pieces` pieces of `width` adjacent columns; a warp's are adjacent, too. Of the last
-  /// piece some lanes may have none.
+  /// A lane has `pieces` pieces of `width` adjacent columns; a warp's are adjacent, too. Of the
+  /// last piece some lanes may have none.
   int64_t rows = 0, columns = 0, width = 0, pieces = 0;
   /// Whose splits follow one another.
   int64_t heads = 1;

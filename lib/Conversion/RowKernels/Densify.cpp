@@ -61,8 +61,8 @@ private:
   }
 
   static constexpr int64_t pieceElements = 8;
-  /// Lanes that share a row of `width` features; the last ones have nothing to do where the width is
-  /// no power of two.
+  /// Lanes that share a row of `width` features; the last ones have nothing to do where the width
+  /// is no power of two.
   static int64_t lanesFor(int64_t width) {
     return static_cast<int64_t>(llvm::PowerOf2Ceil(width / pieceElements));
   }

@@ -73,8 +73,9 @@ private:
                                              Value head, Value first);
   /// Whether the lane's chunk is one of the first `number` of a row; null where all are.
   Value hasChunk(const Turns &turns, int64_t number);
-  /// Stores the first `count` chunks of a row, what `chunk` gives for each of the lane's rows, by how many rows (i32) it comes after
-  /// the first, as far as `memory[batch, head]` has them before `limit`.
+  /// Stores the first `count` chunks of a row, what `chunk` gives for each of the lane's rows, by
+  /// how many rows (i32) it comes after the first, as far as `memory[batch, head]` has them before
+  /// `limit`.
   void storeChunks(const Turns &turns, int64_t count, const Memory &memory, Value batch, Value head,
                    Value firstRow, Value limit, llvm::function_ref<Value(Value)> chunk);
   /// Leaves the masks of each row in shared memory, row after row of the warp, for all of its
@@ -153,8 +154,8 @@ private:
 
   RowFunction &kernel;
   Emitter &emit;
-  /// `features` are those of a row in shared memory, 64, 128 or 256, of which the first `chunks` are
-  /// those of memory.
+  /// `features` are those of a row in shared memory, 64, 128 or 256, of which the first `chunks`
+  /// are those of memory.
   int64_t features = 0, chunks = 0, k = 0, nanKey = 0;
   int64_t stride = 0;             // of rows in shared memory, in bytes
   Value rowsInShared;             // those of the warp

@@ -318,8 +318,7 @@ void TopkKernel::storeCodesTogether(StoreCodesOp op) {
   auto storeAll = [&](const Memory &memory, int64_t bytesOfRow, int64_t byte) {
     Turns turns = takeTurns(bytesOfRow);
     storeChunks(turns, turns.chunks, memory, op.getBatch(), op.getHead(), op.getRow(),
-                /*limit=*/Value(),
-                [&](Value row) {
+                /*limit=*/Value(), [&](Value row) {
                   return emit.load(VectorType::get(4, emit.getI32Type()),
                                    chunkInShared(turns, row, byte), bytesOfChunk);
                 });

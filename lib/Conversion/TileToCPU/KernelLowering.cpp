@@ -176,8 +176,8 @@ LogicalResult KernelLowering::lower(Operation *op) {
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case<LoadOp, LoadCodesOp, StoreOp, StoreCodesOp, FillOp, ExpandOp, TopkOp, DotOp,
             GatherDotOp, PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp, SurplusDotOp,
-            AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp,
-            TotalOp, MapRowsOp, AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp,
+            AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp,
+            MapRowsOp, AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp,
             NormalizeOp, LseOp, CombineOp, SequenceTileOp, ProbeOp, FirstKeyOp>([&](auto tileOp) {
         lower(tileOp);
         return success();

@@ -39,8 +39,7 @@ static FailureOr<ScoreOpInterface> findScore(tile::KeyLoopOp loop) {
 
 static LogicalResult checkLoad(tile::LoadOp load) {
   tile::TileType type = load.getTile().getType();
-  if (GpuFeatures::allow(type.getColumns()) &&
-      type.getElementType().getIntOrFloatBitWidth() == 16)
+  if (GpuFeatures::allow(type.getColumns()) && type.getElementType().getIntOrFloatBitWidth() == 16)
     return success();
   return load.emitOpError() << "gives " << type << "; " << GpuFeatures::description;
 }

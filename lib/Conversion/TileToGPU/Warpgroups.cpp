@@ -145,8 +145,8 @@ Warpgroups::Values Warpgroups::emitProducer(const TilePass &pass, bool isAgain, 
   Type positionType = PositionType::get(b.getContext());
   auto copy = [&](tile::LoadOp load, RingOp ring, Value position) {
     auto in = [&](Value value) { return b.mapping.lookup(value); };
-    b.make<CopyOp>(in(load.getMemory()), in(load.getBatch()), in(load.getHead()),
-                   in(load.getRow()), load.getHeadsAttr(), ring.getRing(), position,
+    b.make<CopyOp>(in(load.getMemory()), in(load.getBatch()), in(load.getHead()), in(load.getRow()),
+                   load.getHeadsAttr(), ring.getRing(), position,
                    /*count=*/IntegerAttr(), /*first=*/Value(), /*evictFirst=*/UnitAttr());
   };
   int64_t warp = 0;

@@ -21,8 +21,7 @@ static thread_local CallFrame *currentFrame = nullptr;
 
 CallFrame *CallFrame::current() { return currentFrame; }
 
-CallFrame::CallFrame(llvm::ArrayRef<Parameter> results, std::vector<NpyArray> &made)
-    : made(&made) {
+CallFrame::CallFrame(llvm::ArrayRef<Parameter> results, std::vector<NpyArray> &made) : made(&made) {
   for (const Parameter &result : results)
     made.emplace_back().type = result.type;
 }

@@ -100,9 +100,9 @@ void work(const Grid &grid, Counter &counter) {
 class Helpers {
 public:
   static ThreadPoolInterface &get(unsigned count) {
-    static const int failed = pthread_atfork(
-        [] { instance->mutex.lock(); }, [] { instance->mutex.unlock(); },
-        [] { instance = new Helpers; });
+    static const int failed =
+        pthread_atfork([] { instance->mutex.lock(); }, [] { instance->mutex.unlock(); },
+                       [] { instance = new Helpers; });
     if (failed)
       report_bad_alloc_error("no memory to watch forks");
     std::lock_guard<std::mutex> lock(instance->mutex);

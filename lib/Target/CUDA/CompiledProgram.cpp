@@ -252,8 +252,8 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
 // Compilation
 //===----------------------------------------------------------------------===//
 
-/// Diagnoses tensors that no kernel of a GPU takes. The lowerings of kernels do so, too, but speak of
-/// tiles.
+/// Diagnoses tensors that no kernel of a GPU takes. The lowerings of kernels do so, too, but speak
+/// of tiles.
 static LogicalResult checkTensors(func::FuncOp function) {
   WalkResult result = function.walk([](Operation *op) {
     if (!isa<AttentionOp, SparsifyOp, DensifyOp>(op))
@@ -297,7 +297,8 @@ llvm::Expected<CompiledProgram> sfa::cuda::compileProgram(ModuleOp module, Strin
         other.erase();
       else
         return fail(fmt::format("@{} is called by another function, which is not supported on a "
-                                "GPU", other.getName().str()));
+                                "GPU",
+                                other.getName().str()));
     }
   if (failed(checkTensors(function)))
     return fail("the function @" + entry.str() + " does not run on a GPU");

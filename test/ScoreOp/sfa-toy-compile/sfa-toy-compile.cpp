@@ -38,7 +38,8 @@ int main(int argc, char **argv) {
     return 1;
   llvm::ExitOnError orExit("sfa-toy-compile: ");
   sfa::Chip chip = orExit(sfa::Chip::parse(argv[2]));
-  sfa::cuda::CompiledProgram program = orExit(sfa::cuda::compileProgram(*module, "attention", chip));
+  sfa::cuda::CompiledProgram program =
+      orExit(sfa::cuda::compileProgram(*module, "attention", chip));
   llvm::outs() << (emitsPTX ? program.ptx : program.toJson() + "\n");
   return 0;
 }

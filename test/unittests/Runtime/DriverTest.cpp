@@ -115,8 +115,8 @@ TEST_F(DriverDeathTest, ThatIsOld) {
       "later; this one is of CUDA 12.4: update the NVIDIA driver\nprepared\nprepared");
 }
 
-/// What the child of a process that has used the driver says; `exit` ends it, since destructors have
-/// to work there.
+/// What the child of a process that has used the driver says; `exit` ends it, since destructors
+/// have to work there.
 void forkAndUseDriver() {
   setenv("SFA_CUDA_DRIVER", SFA_FAKE_DRIVER, 1);
   dlopen(SFA_FAKE_DRIVER, RTLD_NOW | RTLD_LOCAL);
@@ -131,7 +131,9 @@ void forkAndUseDriver() {
     std::cerr << sfa_last_error() << '\n';
     runtime::Status status = program.prepare(0);
     std::cerr << (status ? "prepared" : sfa_status_name(status.error().status)) << '\n';
-    { runtime::Program destroyed = std::move(program); }
+    {
+      runtime::Program destroyed = std::move(program);
+    }
     // What needs no driver works.
     std::cerr << load(document).arguments().size() << " arguments\n";
     std::_Exit(0);

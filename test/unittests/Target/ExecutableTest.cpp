@@ -47,8 +47,7 @@ protected:
     return messageOf(Executable::compile(*module, entry, options));
   }
 
-  static std::vector<NpyArray> invoke(const Executable &executable,
-                                         ArrayRef<BufferRef> arguments) {
+  static std::vector<NpyArray> invoke(const Executable &executable, ArrayRef<BufferRef> arguments) {
     auto results = executable.invoke(arguments);
     if (results)
       return std::move(*results);
@@ -304,11 +303,12 @@ TEST_F(ExecutableTest, RefusesCallsOfUndefinedFunctions) {
 /// Whatever this process or the C library has: a module may not call it.
 TEST_F(ExecutableTest, RefusesSymbolsOfTheProcess) {
   for (const char *name : {"abort", "getpid", "puts", "exp2f", "sfa_cpu_result"})
-    EXPECT_EQ(compileError(std::string("func.func private @") + name + "()\n func.func @f() { call @" +
-                           name + "() : () -> () return }"),
+    EXPECT_EQ(compileError(std::string("func.func private @") + name +
+                           "()\n func.func @f() { call @" + name + "() : () -> () return }"),
               std::string("the module calls the function @") + name + ", which has no body");
-  EXPECT_EQ(compileError("llvm.func @abort()\n func.func @f() { llvm.call @abort() : () -> () return }"),
-            "the module calls the function @abort, which has no body");
+  EXPECT_EQ(
+      compileError("llvm.func @abort()\n func.func @f() { llvm.call @abort() : () -> () return }"),
+      "the module calls the function @abort, which has no body");
   EXPECT_EQ(compileError(R"(
     llvm.mlir.global external @environ() : !llvm.ptr
     func.func @f() -> tensor<1xi64> {
@@ -363,8 +363,9 @@ TEST_F(ExecutableTest, WritesResultsIntoMemoryOfTheCaller) {
   EXPECT_EQ(messageOf(call->into(results)),
             "result 0: given is 1x1x2x4xf32, wanted is ?x1x?x2xf32: dimension 3 differs");
   results[0] = BufferRef::of(v);
-  EXPECT_EQ(messageOf(call->into(results)),
-            "result 0: given is 1x1x2x2xf32, wanted is ?x1x?x2xf32: it shares memory with argument 2");
+  EXPECT_EQ(
+      messageOf(call->into(results)),
+      "result 0: given is 1x1x2x2xf32, wanted is ?x1x?x2xf32: it shares memory with argument 2");
   results[0] = BufferRef::of(output);
   results[1].data = static_cast<float *>(results[0].data) + 3;
   EXPECT_EQ(messageOf(call->into(results)),
@@ -402,7 +403,9 @@ TEST_F(ExecutableTest, SaysThatMemoryRunsOut) {
               "1x1x8388608x2$");
   NpyArray output = NpyArray::zeros(ElementType::F32, {1, 1, 1 << 23, 2});
   NpyArray sums = NpyArray::zeros(ElementType::F32, {1, 1, 1 << 23});
-  auto compute = [&] { return messageOf(call->into({BufferRef::of(output), BufferRef::of(sums)})); };
+  auto compute = [&] {
+    return messageOf(call->into({BufferRef::of(output), BufferRef::of(sums)}));
+  };
   EXPECT_EXIT(withMemory(16 << 20, compute), testing::ExitedWithCode(0),
               "^the host has no [0-9]+ bytes of memory left, which the function needs besides its "
               "results$");

@@ -17,8 +17,8 @@ namespace sfa::simt {
 /// A tile of 16-bit elements in shared memory: panels of 64 columns, each a row after the other in
 /// 128 bytes, of which the 16-byte chunk c is at c ^ (row % 8). That is the 128-byte swizzle of
 /// bulk tensor copies and warpgroup products, and keeps ldmatrix free of bank conflicts. Aligned to
-/// 1024 bytes. Where the columns are no multiple of 64, the last panel has some that nobody reads; up
-/// to a multiple of 16 they hold zeros, since products take 16 columns at once.
+/// 1024 bytes. Where the columns are no multiple of 64, the last panel has some that nobody reads;
+/// up to a multiple of 16 they hold zeros, since products take 16 columns at once.
 struct SharedTile {
   mlir::Value base;
   int64_t rows, columns;

@@ -55,8 +55,8 @@ void KernelOp::print(OpAsmPrinter &printer) {
   printer << " ";
   printer.printSymbolName(getSymName());
   printer << "(";
-  llvm::interleaveComma(getMemories(), printer,
-                        [&](BlockArgument memory) { printer.printRegionArgument(memory); });
+  llvm::interleaveComma(getBody().getArguments(), printer,
+                        [&](BlockArgument it) { printer.printRegionArgument(it); });
   printer << ") warps " << getWarps() << " consumers " << getFirstConsumer() << " to "
           << getEndOfConsumers();
   if (getPersistent())
@@ -71,22 +71,30 @@ void KernelOp::print(OpAsmPrinter &printer) {
 void KernelOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setName) {
   if (region.empty())
     return;
-  for (BlockArgument memory : region.getArguments()) {
-    for (Operation *user : memory.getUsers())
+  for (BlockArgument argument : region.getArguments()) {
+    for (Operation *user : argument.getUsers())
       if (isa<StoreOp>(user))
-        setName(memory, cast<MemRefType>(memory.getType()).getRank() == 3 ? "lse" : "output");
+        setName(argument, cast<MemRefType>(argument.getType()).getRank() == 3 ? "lse" : "output");
       else if (isa<CopyOp, CopyByThreadsOp>(user))
-        setName(memory, "input");
+        setName(argument, "input");
       else if (isa<tile::ProbeOp>(user))
-        setName(memory, "probe");
+        setName(argument, "probe");
+      else if (isa<tile::Exp2Op>(user))
+        setName(argument, "scale_log2e");
+      else if (isa<tile::LseOp>(user))
+        setName(argument, "scale");
   }
 }
 
 LogicalResult KernelOp::verify() {
+  for (BlockArgument scalar : getScalars())
+    if (!scalar.getType().isF32())
+      return emitOpError() << "takes memories and then numbers of type f32, given is "
+                           << scalar.getType();
   for (BlockArgument memory : getMemories()) {
-    auto type = dyn_cast<MemRefType>(memory.getType());
-    bool isTable = type && type.getRank() == 2 && type.getElementType().isInteger(32);
-    if (!type || (!isTable && type.getRank() != 1 && type.getRank() != 3 && type.getRank() != 4))
+    auto type = cast<MemRefType>(memory.getType());
+    bool isTable = type.getRank() == 2 && type.getElementType().isInteger(32);
+    if (!isTable && type.getRank() != 1 && type.getRank() != 3 && type.getRank() != 4)
       return emitOpError() << "takes " << memory.getType()
                            << "; on a GPU memories have rank 1, 3 or 4, or rank 2 and i32";
   }

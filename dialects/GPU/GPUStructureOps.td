@@ -21,8 +21,8 @@ def GPU_KernelOp : GPU_Op<"kernel", [
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
   let summary = "what the warps of a block do";
   let description = [{
-    The arguments are memories, as those of `sfa_tile.kernel`, or tables of i32 in two dimensions, as the page table of a cache. A
-    block has `warps` warps. Warps `[C, C + N)` are its consumers: fragments are theirs, each owns an equal share of the rows.
+    The arguments are memories, as those of `sfa_tile.kernel`, or tables of i32 in two dimensions, as the page table of a cache, and
+    behind them numbers, f32. A block has `warps` warps. Warps `[C, C + N)` are its consumers: fragments are theirs, each owns an equal share of the rows.
 
     A `persistent` kernel has at most a block for each multiprocessor, and each works on several points of the grid. The
     others have a block for each point.
@@ -45,7 +45,8 @@ def GPU_KernelOp : GPU_Op<"kernel", [
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    ::mlir::Block::BlockArgListType getMemories() { return getBody().getArguments(); }
+    ::mlir::Block::BlockArgListType getMemories() { return tile::takeMemories(getBody().getArguments()); }
+    ::mlir::Block::BlockArgListType getScalars() { return tile::dropMemories(getBody().getArguments()); }
     int64_t getNumConsumers() { return getEndOfConsumers() - getFirstConsumer(); }
     static constexpr ::llvm::StringLiteral sharedBytesAttrName = "shared_bytes", tensorMapsAttrName = "tensor_maps";
   }];

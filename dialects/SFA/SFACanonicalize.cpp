@@ -170,6 +170,24 @@ struct SimplifyMask : OpRewritePattern<AttentionOp> {
   }
 };
 
+/// A scale that is a constant becomes a part of the op.
+struct ConstantScale : OpRewritePattern<AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
+    FloatAttr constant;
+    if (!op.getScaleValue() || !matchPattern(op.getScaleValue(), m_Constant(&constant)))
+      return rewriter.notifyMatchFailure(op, "the scale is no constant value");
+    if (!constant.getValue().isFinite())
+      return rewriter.notifyMatchFailure(op, "the scale is not finite");
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getScaleValueMutable().clear();
+      op.setScaleAttr(constant);
+    });
+    return success();
+  }
+};
+
 /// Results take the static sizes of the operands.
 struct RefineResultShapes : OpRewritePattern<AttentionOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -208,6 +226,6 @@ void SparsifyOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRCo
 }
 
 void AttentionOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
-  patterns.add<AttentionOfDensify, AttentionOfAllFeatures, SimplifyMask, RefineResultShapes>(
-      context);
+  patterns.add<AttentionOfDensify, AttentionOfAllFeatures, SimplifyMask, ConstantScale,
+               RefineResultShapes>(context);
 }

@@ -15,6 +15,25 @@
 using namespace mlir;
 using namespace sfa;
 
+/// A scale is a constant or a value.
+static ParseResult parseScale(OpAsmParser &parser,
+                              std::optional<OpAsmParser::UnresolvedOperand> &value,
+                              FloatAttr &constant) {
+  OpAsmParser::UnresolvedOperand operand;
+  OptionalParseResult parsed = parser.parseOptionalOperand(operand);
+  if (!parsed.has_value())
+    return parser.parseAttribute(constant, parser.getBuilder().getF64Type());
+  value = operand;
+  return *parsed;
+}
+
+static void printScale(OpAsmPrinter &printer, AttentionOp, Value value, FloatAttr constant) {
+  if (value)
+    printer << value;
+  if (constant)
+    printer.printAttributeWithoutType(constant);
+}
+
 #define GET_OP_CLASSES
 #include "dialects/SFA/SFAOps.cpp.inc"
 
@@ -128,7 +147,13 @@ MaskAttr AttentionOp::getMaskOrNone() {
   return MaskAttr::get(getContext(), MaskKind::None, std::nullopt, std::nullopt);
 }
 
-double AttentionOp::getScaleOrDefault() {
+bool AttentionOp::allowsScaleValue(double scale) {
+  auto folded = static_cast<float>(scale * llvm::numbers::log2e);
+  return scale > 0 && std::isnormal(static_cast<float>(scale)) && std::isnormal(folded);
+}
+
+double AttentionOp::getConstantScale() {
+  assert(!getScaleValue() && "the scale is no constant");
   if (std::optional<APFloat> scale = getScale())
     return scale->convertToDouble();
   int64_t features = cast<RankedTensorType>(getQuery().getType()).getDimSize(3);
@@ -239,6 +264,8 @@ LogicalResult AttentionOp::verify() {
 
   if (failed(checkSequences(*this, query)))
     return failure();
+  if (getScale() && getScaleValue())
+    return emitOpError("has two scales, a constant and a value; give one");
   if (std::optional<APFloat> scale = getScale(); scale && !scale->isFinite())
     return emitOpError("scale has to be a finite number");
   // Each has a point of its own in the grid.

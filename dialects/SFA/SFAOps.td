@@ -79,7 +79,7 @@ def SFA_DensifyOp : SFA_Op<"densify", [Pure, SFA_Shape, InferTypeOpAdaptor]> {
   let hasFolder = 1;
 }
 
-def SFA_AttentionOp : SFA_Op<"attention", [Pure, SFA_Shape]> {
+def SFA_AttentionOp : SFA_Op<"attention", [Pure, AttrSizedOperandSegments, SFA_Shape]> {
   let summary = "exact softmax attention over codes or dense operands";
   let description = [{
     `O = softmax(scale * Q K^T + mask) V` with an exact softmax; a pair of tokens that share no feature has score 0 and
@@ -94,9 +94,15 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, SFA_Shape]> {
     | output | `[b, h_q, n_q, d_v]` | dense |
     | lse (optional) | `[b, h_q, n_q]` | f32 |
     | sequences (optional) | `[s + 1]` twice | i32: where the sequences of the query and of the key begin |
+    | scale (optional) | a number | f64, in place of the attribute |
 
     `h_q` is a multiple of `h_kv` (MHA, GQA, MQA); query head h reads key head `h / (h_q / h_kv)`. Dense query and key
-    mean plain attention. `scale` is `1 / sqrt(d)` unless given. Without a schedule the compiler chooses.
+    mean plain attention. Without a schedule the compiler chooses.
+
+    `scale` is `1 / sqrt(d)` unless given: as a constant, which is part of the program, or as a value, so that one program
+    serves all scales. A value gives the same bits as the same constant. It has to lie from 2^-126 to 2^128 / log2(e), so that
+    kernels can multiply scores by `scale * log2(e)` in f32: those who run a program refuse another one where it is an argument
+    of the function. A constant may be any finite number.
 
     A strategy needs the codes that it works on: `gather` and `sparse_mma` those of the query, `scatter` those of both.
     With an infinity or a NaN in a feature that only one of two tokens holds, only `scatter` skips the feature always;
@@ -116,6 +122,9 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, SFA_Shape]> {
     %o, %lse = sfa.attention %q, %k, %v mask <causal> scale 0.125 schedule <strategy = gather>
       : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x4x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x4x?x64xbf16>
       -> tensor<1x16x?x64xbf16>, tensor<1x16x?xf32>
+    %scaled = sfa.attention %q, %k, %v scale %s
+      : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x4x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x4x?x64xbf16>
+      -> tensor<1x16x?x64xbf16>
     %packed = sfa.attention %q, %k, %v sequences(%cu_q, %cu_k : tensor<?xi32>, tensor<?xi32>) mask <causal>
       : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x4x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x4x?x64xbf16>
       -> tensor<1x16x?x64xbf16>
@@ -123,11 +132,12 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, SFA_Shape]> {
   }];
   let arguments = (ins
     SFA_Operand:$query, SFA_Operand:$key, SFA_DenseTensor:$value, Variadic<SFA_OffsetsTensor>:$sequences,
+    Optional<F64>:$scaleValue,
     OptionalAttr<SFA_MaskAttr>:$mask, OptionalAttr<F64Attr>:$scale, OptionalAttr<SFA_ScheduleAttr>:$schedule);
   let results = (outs SFA_DenseTensor:$output, Optional<SFA_LseTensor>:$lse);
   let assemblyFormat = [{
     $query `,` $key `,` $value (`sequences` `(` $sequences^ `:` type($sequences) `)`)?
-    (`mask` $mask^)? (`scale` $scale^)? (`schedule` $schedule^)? attr-dict
+    (`mask` $mask^)? (`scale` custom<Scale>($scaleValue, $scale)^)? (`schedule` $schedule^)? attr-dict
     `:` type($query) `,` type($key) `,` type($value) `->` type($output) (`,` type($lse)^)?
   }];
   let hasVerifier = 1;
@@ -135,8 +145,11 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, SFA_Shape]> {
   let extraClassDeclaration = [{
     /// The mask, `none` where absent.
     MaskAttr getMaskOrNone();
-    /// The scale, 1 / sqrt(d) where absent.
-    double getScaleOrDefault();
+    /// The scale of an op that is given none as a value: 1 / sqrt(d) where absent.
+    double getConstantScale();
+    /// Whether a scale that is given as a value may be this number.
+    static bool allowsScaleValue(double scale);
+    static constexpr ::llvm::StringLiteral allowedScaleValues = "2^-126 to 2^128 / log2(e)";
     /// Whether the tokens are those of several sequences.
     bool hasSequences() { return !getSequences().empty(); }
     /// Why `strategy` cannot run on the forms of these operands; empty when it can.

@@ -35,6 +35,10 @@ class KeyLoopOp;
 /// probabilities. Matrix units multiply by 8 columns at least.
 inline constexpr int64_t sumColumns = 8;
 
+/// The memories that the parameters of a kernel begin with, and the numbers behind them.
+mlir::Block::BlockArgListType takeMemories(mlir::Block::BlockArgListType parameters);
+mlir::Block::BlockArgListType dropMemories(mlir::Block::BlockArgListType parameters);
+
 /// The five stages of a loop over key tiles in the assembly format.
 mlir::ParseResult parseStages(mlir::OpAsmParser &parser, mlir::Region &load, mlir::Region &score,
                               mlir::Region &mask, mlir::Region &softmax, mlir::Region &accumulate);

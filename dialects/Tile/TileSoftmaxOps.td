@@ -83,13 +83,14 @@ def Tile_Exp2Op : Tile_Op<"exp2", [Pure, AllTypesMatch<["tile", "result"]>]> {
     Example:
 
     ```mlir
-    %p = sfa_tile.exp2 %s, %m scale 0.127 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
-    %p = sfa_tile.exp2 %s, %m scale 0.127 raise 8.0 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
-    %alpha = sfa_tile.exp2 %m, %m1 scale 0.127 difference_first : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+    %scale = arith.constant 0.127 : f32
+    %p = sfa_tile.exp2 %s, %m scale %scale : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+    %p = sfa_tile.exp2 %s, %m scale %scale raise 8.0 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
+    %alpha = sfa_tile.exp2 %m, %m1 scale %scale difference_first : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
     ```
   }];
   let arguments = (ins
-    Tile_Numbers:$tile, Tile_RowVector:$reference, F32Attr:$scale, DefaultValuedAttr<F32Attr, "0.0f">:$raise,
+    Tile_Numbers:$tile, Tile_RowVector:$reference, F32:$scale, DefaultValuedAttr<F32Attr, "0.0f">:$raise,
     UnitAttr:$differenceFirst);
   let results = (outs Tile_Numbers:$result);
   let assemblyFormat = [{
@@ -244,7 +245,7 @@ def Tile_NormalizeOp : Tile_Op<"normalize", [Pure, AllTypesMatch<["acc", "result
   let hasVerifier = 1;
 }
 
-def Tile_LseOp : Tile_Op<"lse", [Pure, SameOperandsAndResultType]> {
+def Tile_LseOp : Tile_Op<"lse", [Pure, AllTypesMatch<["reference", "sum", "result"]>]> {
   let summary = "scale * reference + ln(sum); -inf for a row with sum 0";
   let description = [{
     With `raise` (which may be 0) the scale is that of `sfa_tile.exp2`, for powers of 2, and the sum is one of exponentials
@@ -254,11 +255,11 @@ def Tile_LseOp : Tile_Op<"lse", [Pure, SameOperandsAndResultType]> {
     Example:
 
     ```mlir
-    %lse = sfa_tile.lse %m, %l scale 0.088 : !sfa_tile.tile<64xf32>
-    %lse = sfa_tile.lse %m, %l scale 0.127 raise 8.0 : !sfa_tile.tile<64xf32>
+    %lse = sfa_tile.lse %m, %l scale %scale : !sfa_tile.tile<64xf32>
+    %lse = sfa_tile.lse %m, %l scale %scale_log2e raise 8.0 : !sfa_tile.tile<64xf32>
     ```
   }];
-  let arguments = (ins Tile_RowVector:$reference, Tile_RowVector:$sum, F32Attr:$scale, OptionalAttr<F32Attr>:$raise);
+  let arguments = (ins Tile_RowVector:$reference, Tile_RowVector:$sum, F32:$scale, OptionalAttr<F32Attr>:$raise);
   let results = (outs Tile_RowVector:$result);
   let assemblyFormat = [{
     $reference `,` $sum `scale` $scale (`raise` $raise^)? attr-dict `:` qualified(type($result))

@@ -21,14 +21,22 @@ using namespace sfa::tile;
 // KernelOp
 //===----------------------------------------------------------------------===//
 
-void KernelOp::build(OpBuilder &builder, OperationState &state, StringRef name, TypeRange memories,
+Block::BlockArgListType sfa::tile::takeMemories(Block::BlockArgListType parameters) {
+  return parameters.take_while([](BlockArgument it) { return isa<MemRefType>(it.getType()); });
+}
+
+Block::BlockArgListType sfa::tile::dropMemories(Block::BlockArgListType parameters) {
+  return parameters.drop_front(takeMemories(parameters).size());
+}
+
+void KernelOp::build(OpBuilder &builder, OperationState &state, StringRef name, TypeRange parameters,
                      ScheduleAttr schedule) {
   state.addAttribute(getSymNameAttrName(state.name), builder.getStringAttr(name));
   if (schedule)
     state.addAttribute(getScheduleAttrName(state.name), schedule);
   Region *body = state.addRegion();
   Block &block = body->emplaceBlock();
-  block.addArguments(memories, SmallVector<Location>(memories.size(), state.location));
+  block.addArguments(parameters, SmallVector<Location>(parameters.size(), state.location));
   for (int i = 0; i < 3; ++i)
     block.addArgument(builder.getIndexType(), state.location);
   ensureTerminator(*body, builder, state.location);
@@ -70,8 +78,8 @@ void KernelOp::print(OpAsmPrinter &printer) {
   printer << " ";
   printer.printSymbolName(getSymName());
   printer << "(";
-  llvm::interleaveComma(getMemories(), printer,
-                        [&](BlockArgument memory) { printer.printRegionArgument(memory); });
+  llvm::interleaveComma(getParameters(), printer,
+                        [&](BlockArgument it) { printer.printRegionArgument(it); });
   printer << ") grid(";
   llvm::interleaveComma(getCoordinates(), printer,
                         [&](BlockArgument coordinate) { printer.printOperand(coordinate); });
@@ -86,8 +94,8 @@ void KernelOp::print(OpAsmPrinter &printer) {
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false, /*printBlockTerminators=*/false);
 }
 
-/// What a kernel does with the memory `argument`, as a name for it; empty where that is not plain.
-static std::string getMemoryName(BlockArgument argument) {
+/// What a kernel does with the parameter `argument`, as a name for it; empty where that is not plain.
+static std::string getParameterName(BlockArgument argument) {
   bool hasKeyLoop = llvm::any_of(*argument.getOwner(), llvm::IsaPred<KeyLoopOp>);
   StringRef rows = hasKeyLoop ? "query" : "source";
   auto isKeyTile = [](Operation *op) {
@@ -122,6 +130,10 @@ static std::string getMemoryName(BlockArgument argument) {
       auto type = dyn_cast<MemRefType>(argument.getType());
       return type && type.getRank() == 3 ? "lse" : "output";
     }
+    if (isa<Exp2Op>(user))
+      return "scale_log2e";
+    if (isa<LseOp>(user))
+      return "scale";
     if (isa<StoreCodesOp>(user))
       return use.getOperandNumber() == 1 ? "output_values" : "output_indices";
   }
@@ -131,9 +143,9 @@ static std::string getMemoryName(BlockArgument argument) {
 void KernelOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setName) {
   if (region.empty() || region.getNumArguments() < 3)
     return;
-  for (BlockArgument memory : region.getArguments().drop_back(3))
-    if (std::string name = getMemoryName(memory); !name.empty())
-      setName(memory, name);
+  for (BlockArgument parameter : region.getArguments().drop_back(3))
+    if (std::string name = getParameterName(parameter); !name.empty())
+      setName(parameter, name);
   static constexpr StringLiteral names[] = {"batch", "head", "tile"};
   for (auto [coordinate, name] : llvm::zip_equal(region.getArguments().take_back(3), names))
     setName(coordinate, name);
@@ -144,10 +156,12 @@ LogicalResult KernelOp::verify() {
   if (arguments.size() < 3 ||
       llvm::any_of(getCoordinates(), [](BlockArgument it) { return !it.getType().isIndex(); }))
     return emitOpError("ends its arguments with three coordinates of type index");
+  for (BlockArgument scalar : getScalars())
+    if (!scalar.getType().isF32())
+      return emitOpError() << "takes memories and then numbers of type f32, given is "
+                           << scalar.getType();
   for (BlockArgument memory : getMemories()) {
-    auto type = dyn_cast<MemRefType>(memory.getType());
-    if (!type)
-      return emitOpError() << "takes memories, given is " << memory.getType();
+    auto type = cast<MemRefType>(memory.getType());
     if (type.getRank() == 4 && !type.isLastDimUnitStride())
       return emitOpError() << "needs the features of a row side by side, given is " << type;
   }
@@ -195,6 +209,9 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
         failed(verifyCompatibleShape(given, expected)))
       return emitOpError() << "passes " << given << " where the kernel takes " << expected;
   }
+  if (getScalars().size() != kernel.getScalars().size())
+    return emitOpError() << "has " << getScalars().size() << " scalars, but the kernel takes "
+                         << kernel.getScalars().size();
   return success();
 }
 
@@ -245,7 +262,7 @@ LogicalResult LaunchOp::bufferize(RewriterBase &rewriter,
     }
   }
   LaunchOp::create(rewriter, getLoc(), TypeRange(), getKernelAttr(), getGridBatch(), getGridHead(),
-                   getGridTile(), inputs, outputs);
+                   getGridTile(), inputs, outputs, getScalars());
   bufferization::replaceOpWithBufferizedValues(rewriter, *this, results);
   return success();
 }

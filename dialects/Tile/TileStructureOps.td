@@ -22,8 +22,8 @@ def Tile_KernelOp : Tile_Op<"kernel", [
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
   let summary = "a kernel: what one point of a grid does";
   let description = [{
-    The arguments are memories with any stride but one element between the features of a row; the three coordinates name
-    the point of the grid: batch, query head, tile of rows.
+    The arguments are memories with any stride but one element between the features of a row, and behind them numbers, f32; the
+    three coordinates name the point of the grid: batch, query head, tile of rows.
 
     Example:
 
@@ -41,10 +41,12 @@ def Tile_KernelOp : Tile_Op<"kernel", [
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let skipDefaultBuilders = 1;
-  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::TypeRange":$memories, "ScheduleAttr":$schedule)>];
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::TypeRange":$parameters, "ScheduleAttr":$schedule)>];
   let extraClassDeclaration = [{
-    /// The memories.
-    ::mlir::Block::BlockArgListType getMemories() { return getBody().getArguments().drop_back(3); }
+    /// The memories, then the numbers.
+    ::mlir::Block::BlockArgListType getParameters() { return getBody().getArguments().drop_back(3); }
+    ::mlir::Block::BlockArgListType getMemories() { return takeMemories(getParameters()); }
+    ::mlir::Block::BlockArgListType getScalars() { return dropMemories(getParameters()); }
     /// Batch, query head and row tile.
     ::mlir::Block::BlockArgListType getCoordinates() { return getBody().getArguments().take_back(3); }
   }];
@@ -65,7 +67,7 @@ def Tile_LaunchOp : Tile_Op<"launch", [
   let summary = "run a kernel on all points of a grid";
   let description = [{
     Destination-passing style: the kernel's last memories are the outputs. On tensors the results are the outputs'
-    new values; after bufferization there are none.
+    new values; after bufferization there are none. Scalars are the numbers that the kernel takes.
 
     Example:
 
@@ -76,11 +78,12 @@ def Tile_LaunchOp : Tile_Op<"launch", [
   }];
   let arguments = (ins
     FlatSymbolRefAttr:$kernel, Index:$gridBatch, Index:$gridHead, Index:$gridTile,
-    Variadic<AnyType>:$inputs, Variadic<AnyType>:$outputs);
+    Variadic<AnyType>:$inputs, Variadic<AnyType>:$outputs, Variadic<F32>:$scalars);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
     $kernel `grid` `(` $gridBatch `,` $gridHead `,` $gridTile `)`
-    `ins` `(` ($inputs^ `:` type($inputs))? `)` `outs` `(` $outputs `:` type($outputs) `)` attr-dict
+    `ins` `(` ($inputs^ `:` type($inputs))? `)` `outs` `(` $outputs `:` type($outputs) `)`
+    (`scalars` `(` $scalars^ `)`)? attr-dict
     (`->` type($results)^)?
   }];
   let hasVerifier = 1;

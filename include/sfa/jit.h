@@ -60,9 +60,14 @@ SFA_RUNTIME_API sfa_status sfa_jit_program(const char *module, size_t size, cons
 typedef struct sfa_cpu_function sfa_cpu_function;
 
 /** The function of the module for this CPU. As sfa_jit_program, but without hints and without a
-    cache on disk. */
+    cache on disk. The library keeps the functions that were asked for last, as many as the knob
+    SFA_MAX_PROGRAMS says (docs/knobs.md), and compiles another one anew. The caller owns *function,
+    a share of the code, which stays until the last share is gone. */
 SFA_RUNTIME_API sfa_status sfa_jit_cpu_function(const char *module, size_t size, const char *entry,
                                                 sfa_cpu_function **function);
+
+/** Gives a share of a function back; it must not be running. NULL is fine. */
+SFA_RUNTIME_API void sfa_cpu_function_destroy(sfa_cpu_function *function);
 
 /** Runs a function on tensors in host memory, on the threads of sfa_get_num_threads, and waits for
     it. Arguments and results are contiguous. The function writes its results into their memory,
@@ -84,6 +89,10 @@ SFA_RUNTIME_API sfa_status sfa_set_num_threads(int32_t num_threads);
 /** How many threads run a call of sfa_cpu_function_run. Fails with SFA_ERROR_INVALID_KNOB where
     nothing was set and SFA_NUM_THREADS holds no number from 1 to 1024. */
 SFA_RUNTIME_API sfa_status sfa_get_num_threads(int32_t *num_threads);
+
+/** How many functions sfa_jit_cpu_function keeps. Fails with SFA_ERROR_INVALID_KNOB where
+    SFA_MAX_PROGRAMS holds no number from 1 to 1000000. */
+SFA_RUNTIME_API sfa_status sfa_get_max_programs(int32_t *max_programs);
 
 /** The version of LLVM in this library, such as "22.1.8". */
 SFA_RUNTIME_API const char *sfa_jit_llvm_version(void);

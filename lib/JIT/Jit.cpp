@@ -23,9 +23,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <pthread.h>
+#include <vector>
 
 using namespace mlir;
 using namespace sfa;
@@ -33,8 +35,9 @@ using jit::Choices;
 using jit::Module;
 using jit::Shapes;
 
+/// A share of a function, whose code lives until the last of them is gone.
 struct sfa_cpu_function {
-  std::unique_ptr<cpu::Executable> executable;
+  std::shared_ptr<cpu::Executable> executable;
 };
 
 namespace {
@@ -60,26 +63,34 @@ sfa_status reportCall(llvm::Error error) {
 }
 
 /// One compiled thing for each key. Threads that want the same wait for the one that makes it;
-/// failures are not kept.
+/// failures are not kept. Where there are more than a bound, those whose last use is longest ago
+/// are forgotten; they live on as long as somebody shares them.
 template <class Compiled>
 class Table {
 public:
-  sfa_status get(llvm::StringRef key, Compiled **result,
-                 llvm::function_ref<sfa_status(Compiled **)> make) {
-    Entry *entry;
+  using Share = std::shared_ptr<Compiled>;
+
+  explicit Table(size_t bound) : bound(bound) {}
+
+  sfa_status get(llvm::StringRef key, Share *result,
+                 llvm::function_ref<sfa_status(Share *)> make) {
+    std::shared_ptr<Entry> entry;
+    std::vector<std::shared_ptr<Entry>> forgotten; // freed when the lock is no longer held
     {
       std::lock_guard<std::mutex> lock(mutex);
-      std::unique_ptr<Entry> &slot = entries[key];
+      std::shared_ptr<Entry> &slot = entries[key];
       if (!slot)
-        slot = std::make_unique<Entry>();
-      entry = slot.get();
+        slot = std::make_shared<Entry>();
+      slot->lastUse = ++numUses;
+      entry = slot;
+      while (entries.size() > bound)
+        forgotten.push_back(takeOldest());
     }
     std::lock_guard<std::mutex> lock(entry->mutex);
-    if (!entry->compiled) {
-      Compiled *made = nullptr;
-      if (sfa_status status = make(&made))
+    if (!entry->isMade) {
+      if (sfa_status status = make(&entry->compiled))
         return status;
-      entry->compiled = made;
+      entry->isMade = true;
     }
     *result = entry->compiled;
     return SFA_SUCCESS;
@@ -90,9 +101,10 @@ public:
   void inParent() { mutex.unlock(); }
   void inChild() {
     for (auto &entry : entries)
-      if (!entry.second->compiled) {
-        (void)entry.second.release();
-        entry.second = std::make_unique<Entry>();
+      if (!entry.second->isMade) {
+        // Its lock may be held for ever: it is not to be destroyed.
+        new std::shared_ptr<Entry>(entry.second);
+        entry.second = std::make_shared<Entry>();
       }
     mutex.unlock();
   }
@@ -100,17 +112,35 @@ public:
 private:
   struct Entry {
     std::mutex mutex;
-    std::atomic<Compiled *> compiled = nullptr;
+    std::atomic<bool> isMade = false;
+    Share compiled;
+    /// Of `numUses`, under the lock of the table.
+    uint64_t lastUse = 0;
   };
+
+  std::shared_ptr<Entry> takeOldest() {
+    auto oldest = entries.begin();
+    for (auto it = entries.begin(); it != entries.end(); ++it)
+      if (it->second->lastUse < oldest->second->lastUse)
+        oldest = it;
+    std::shared_ptr<Entry> entry = std::move(oldest->second);
+    entries.erase(oldest);
+    return entry;
+  }
+
+  const size_t bound;
   std::mutex mutex;
-  llvm::StringMap<std::unique_ptr<Entry>> entries;
+  uint64_t numUses = 0;
+  llvm::StringMap<std::shared_ptr<Entry>> entries;
 };
 
-/// Code of these lives as long as the process: threads may be running it when others exit.
+/// What a process has one of; it is never destroyed, since threads may be running its code when
+/// others exit. The first call says how much it holds.
 template <class Compiled>
-Table<Compiled> &getTable() {
-  static Table<Compiled> *table = [] {
-    static auto *made = new Table<Compiled>;
+Table<Compiled> &getTable(size_t bound) {
+  static Table<Compiled> *table = [=] {
+    static Table<Compiled> *made;
+    made = new Table<Compiled>(bound);
     pthread_atfork([] { made->beforeFork(); }, [] { made->inParent(); }, [] { made->inChild(); });
     return made;
   }();
@@ -122,7 +152,8 @@ class HintedShapes {
 public:
   sfa_status read(const sfa_tensor *tensors, int32_t count) {
     for (int32_t i = 0; i < count; ++i) {
-      if (tensors[i].rank < 0 || tensors[i].rank > SFA_MAX_RANK || !tensors[i].shape)
+      if (tensors[i].rank < 0 || tensors[i].rank > SFA_MAX_RANK ||
+          (!tensors[i].shape && tensors[i].rank != 0))
         return report(SFA_ERROR_INVALID_ARGUMENT,
                       fmt::format("argument {} has no shape of 0 to {} sizes", i, SFA_MAX_RANK));
       shapes.push_back({tensors[i].shape, static_cast<size_t>(tensors[i].rank)});
@@ -150,18 +181,21 @@ sfa_status describeSchedules(const Source &source, const HintedShapes &shapes, c
                              std::string *schedules) {
   if (shapes.empty())
     return SFA_SUCCESS;
-  Choices *choices = nullptr;
-  sfa_status status = getTable<Choices>().get(source.key(), &choices, [&](Choices **made) {
+  llvm::Expected<unsigned> bound = knobs::maxPrograms();
+  if (!bound)
+    return report(SFA_ERROR_INVALID_KNOB, bound.takeError());
+  std::shared_ptr<Choices> choices;
+  auto make = [&](std::shared_ptr<Choices> *made) {
     llvm::Expected<Module> module = Module::parse(source.text, source.entry);
     if (!module)
       return report(SFA_ERROR_INVALID_ARGUMENT, module.takeError());
     llvm::Expected<Choices> found = Choices::of(std::move(*module));
     if (!found)
       return report(SFA_ERROR_INVALID_ARGUMENT, found.takeError());
-    *made = new Choices(std::move(*found));
+    *made = std::make_shared<Choices>(std::move(*found));
     return SFA_SUCCESS;
-  });
-  if (status)
+  };
+  if (sfa_status status = getTable<Choices>(*bound).get(source.key(), &choices, make))
     return status;
   llvm::Expected<std::string> text = choices->describe(shapes, device);
   if (!text)
@@ -290,6 +324,8 @@ std::optional<ElementType> toElementType(int32_t dtype) {
     return ElementType::I32;
   case SFA_DTYPE_I64:
     return ElementType::I64;
+  case SFA_DTYPE_F64:
+    return ElementType::F64;
   default:
     return std::nullopt;
   }
@@ -387,38 +423,59 @@ sfa_status sfa_jit_program(const char *module, size_t size, const char *entry, i
   std::string key =
       fmt::format("flashsfa {} build {} llvm {} chip {} schedules {}\n{}", SFA_VERSION, buildId,
                   SFA_LLVM_VERSION, chip.name, schedules, source.key());
-  sfa_status status = getTable<sfa_program>().get(key, program, [&](sfa_program **made) {
+  // There is no bound: nothing tells when a kernel that was launched, or captured into a graph, is no
+  // longer going to run (docs/runtime.md), so that programs of GPUs stay.
+  constexpr size_t unbounded = std::numeric_limits<size_t>::max();
+  std::shared_ptr<sfa_program> shared;
+  auto make = [&](std::shared_ptr<sfa_program> *made) {
     auto compileSource = [&](std::string *document) {
       return compile(source, chip, shapes, description, document);
     };
-    return makeProgram(key, device, compileSource, made);
-  });
+    sfa_program *program = nullptr;
+    sfa_status status = makeProgram(key, device, compileSource, &program);
+    made->reset(program, sfa_program_destroy);
+    return status;
+  };
+  if (sfa_status status = getTable<sfa_program>(unbounded).get(key, &shared, make))
+    return status;
+  *program = shared.get();
   // Another device of the same chip shares the program.
-  return status ? status : sfa_program_prepare(*program, device);
+  return sfa_program_prepare(*program, device);
 }
 
 sfa_status sfa_jit_cpu_function(const char *module, size_t size, const char *entry,
                                 sfa_cpu_function **function) {
   if (sfa_status status = requirePointers({module, function}))
     return status;
+  llvm::Expected<unsigned> bound = knobs::maxPrograms();
+  if (!bound)
+    return report(SFA_ERROR_INVALID_KNOB, bound.takeError());
   Source source = {{module, size}, entry};
-  return getTable<sfa_cpu_function>().get(source.key(), function, [&](sfa_cpu_function **made) {
+  std::shared_ptr<cpu::Executable> shared;
+  auto make = [&](std::shared_ptr<cpu::Executable> *made) {
     llvm::Expected<Module> parsed = Module::parse(source.text, source.entry);
     if (!parsed)
       return report(SFA_ERROR_INVALID_ARGUMENT, parsed.takeError());
     auto executable = cpu::Executable::compile(*parsed->module, parsed->entry);
     if (!executable)
       return report(SFA_ERROR_INVALID_ARGUMENT, executable.takeError());
-    *made = new sfa_cpu_function{std::move(*executable)};
+    *made = std::move(*executable);
     return SFA_SUCCESS;
-  });
+  };
+  if (sfa_status status = getTable<cpu::Executable>(*bound).get(source.key(), &shared, make))
+    return status;
+  *function = new sfa_cpu_function{std::move(shared)};
+  return SFA_SUCCESS;
 }
+
+void sfa_cpu_function_destroy(sfa_cpu_function *function) { delete function; }
 
 static sfa_status toBuffers(const sfa_tensor *tensors, int32_t count, const char *what,
                             std::vector<BufferRef> &buffers) {
   for (int32_t i = 0; i < count; ++i) {
     std::optional<ElementType> type = toElementType(tensors[i].dtype);
-    if (!type || tensors[i].rank < 0 || tensors[i].rank > SFA_MAX_RANK || !tensors[i].shape)
+    if (!type || tensors[i].rank < 0 || tensors[i].rank > SFA_MAX_RANK ||
+        (!tensors[i].shape && tensors[i].rank != 0))
       return report(SFA_ERROR_INVALID_ARGUMENT,
                     fmt::format("{} {} is no tensor of a known type and rank", what, i));
     buffers.push_back({*type, tensors[i].data,
@@ -458,6 +515,16 @@ sfa_status sfa_get_num_threads(int32_t *num_threads) {
   if (!count)
     return report(SFA_ERROR_INVALID_KNOB, count.takeError());
   *num_threads = static_cast<int32_t>(*count);
+  return SFA_SUCCESS;
+}
+
+sfa_status sfa_get_max_programs(int32_t *maxPrograms) {
+  if (sfa_status status = requirePointers({maxPrograms}))
+    return status;
+  llvm::Expected<unsigned> count = knobs::maxPrograms();
+  if (!count)
+    return report(SFA_ERROR_INVALID_KNOB, count.takeError());
+  *maxPrograms = static_cast<int32_t>(*count);
   return SFA_SUCCESS;
 }
 

@@ -66,6 +66,13 @@ Expected<std::optional<std::string>> sfa::knobs::chip() {
   return chip->name;
 }
 
+Expected<unsigned> sfa::knobs::maxPrograms() {
+  Expected<std::optional<unsigned>> number = readCount("SFA_MAX_PROGRAMS", maxMaxPrograms);
+  if (!number)
+    return number.takeError();
+  return number->value_or(defaultMaxPrograms);
+}
+
 Expected<bool> sfa::knobs::testFull() {
   Expected<std::optional<uint64_t>> number = readNumber("SFA_TEST_FULL", 0, 1);
   if (!number)

@@ -62,9 +62,13 @@ static llvm::Error append(std::vector<Parameter> &parameters, StringRef kind, St
     return llvm::createStringError(fmt::format("{} of @{} has type {}; allowed are {}", label,
                                                function.str(), text, allowed.str()));
   };
+  if (type.isF64() && kind == "argument") {
+    parameters.push_back({label, ElementType::F64, {}, std::nullopt, /*isNumber=*/true});
+    return llvm::Error::success();
+  }
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
-    return fail("ranked tensors");
+    return fail(kind == "argument" ? "ranked tensors, and numbers of type f64" : "ranked tensors");
   auto add = [&](std::string label, RankedTensorType physical,
                  std::optional<int64_t> numFeatures = std::nullopt) {
     std::optional<ElementType> element = toElementType(physical.getElementType());
@@ -186,6 +190,9 @@ struct Signature::Builder {
       });
 
     function.walk([&](AttentionOp op) {
+      auto scale = dyn_cast_or_null<BlockArgument>(op.getScaleValue());
+      if (scale && scale.getOwner() == &function.front())
+        signature.scales.push_back(physical[scale.getArgNumber()]);
       if (op.hasSequences())
         signature.sizeClasses[classes[number(op.getSequences()[0], 0)]].least = 2;
       auto query = cast<RankedTensorType>(op.getQuery().getType());
@@ -311,6 +318,13 @@ llvm::Error Signature::check(ArrayRef<BufferRef> buffers) const {
     if (llvm::Error error = checkOne(wanted, given))
       return error;
 
+  for (size_t argument : scales)
+    if (double scale = *static_cast<const double *>(buffers[argument].data);
+        !AttentionOp::allowsScaleValue(scale))
+      return llvm::createStringError(
+          fmt::format("{}: given is the scale {}; allowed is {}: make another one a constant of the "
+                      "program",
+                      args[argument].name, scale, AttentionOp::allowedScaleValues.str()));
   for (const SizeClass &sizeClass : sizeClasses) {
     std::optional<int64_t> size = sizeClass.size;
     for (ArgumentDim place : sizeClass.dims) {

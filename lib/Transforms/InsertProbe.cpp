@@ -188,7 +188,8 @@ LogicalResult InsertProbe::insert() {
   types.push_back(outputs.back().getType());
   auto probing =
       LaunchOp::create(b, types, launch.getKernelAttr(), launch.getGridBatch(),
-                       launch.getGridHead(), launch.getGridTile(), launch.getInputs(), outputs);
+                       launch.getGridHead(), launch.getGridTile(), launch.getInputs(), outputs,
+                       launch.getScalars());
   probing->setDiscardableAttrs(launch->getDiscardableAttrDictionary());
   launch.replaceAllUsesWith(probing.getResults().drop_back());
   launch.erase();

@@ -12,7 +12,7 @@ SUCCESS, INVALID_ARGUMENT, INVALID_PROGRAM, NO_DRIVER, NO_DEVICE, UNSUPPORTED_DE
     OUT_OF_MEMORY, INVALID_KNOB, NOT_FOUND, INTERNAL = range(11)
 
 # sfa_dtype
-F16, BF16, F32, U8, U16, I32 = 1, 2, 3, 4, 5, 6
+F16, BF16, F32, U8, U16, I32, F64 = 1, 2, 3, 4, 5, 6, 8
 MAX_RANK = 4
 
 
@@ -75,6 +75,8 @@ _FUNCTIONS = {
         ctypes.POINTER(ctypes.c_void_p)]),
     "sfa_jit_cpu_function": (ctypes.c_int, [
         ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p)]),
+    "sfa_cpu_function_destroy": (None, [ctypes.c_void_p]),
+    "sfa_get_max_programs": (ctypes.c_int, [ctypes.POINTER(ctypes.c_int32)]),
     "sfa_cpu_function_run": (ctypes.c_int, [
         ctypes.c_void_p, _TENSORS, ctypes.c_int32, _TENSORS, ctypes.c_int32]),
     "sfa_cpu_parallel_for": (None, [ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]),
@@ -176,11 +178,18 @@ def jit_program(text, device, arguments=None, num_arguments=0):
 
 
 def jit_cpu_function(text):
-    """The function of a module for this CPU, as an address."""
+    """The function of a module for this CPU, as an address that `sfa_cpu_function_destroy` frees."""
     module, function = text.encode(), ctypes.c_void_p()
     status = load().sfa_jit_cpu_function(module, len(module), None, ctypes.byref(function))
     check(status, "cannot compile for the CPU", text)
     return function.value
+
+
+def max_programs():
+    """How many programs are kept: the knob SFA_MAX_PROGRAMS."""
+    count = ctypes.c_int32()
+    check(load().sfa_get_max_programs(ctypes.byref(count)), "cannot keep a program")
+    return count.value
 
 
 def jit_schedules(text, chip, shapes):

@@ -59,10 +59,11 @@ def mask_text(causal, window):
 
 
 def attention(*, q_heads, kv_heads, d, dv, dtype, q_k=None, k_k=None, q_topk=None, k_topk=None,
-              mask=None, scale=None, schedule=None, lse=False, sequences=False):
-    """(query, key, value[, cu_q, cu_k]) -> (output[, lse]). Query and key are codes of q_k and k_k
+              mask=None, scale=None, takes_scale=False, schedule=None, lse=False, sequences=False):
+    """(query, key, value[, cu_q, cu_k][, scale]) -> (output[, lse]). Query and key are codes of q_k and k_k
     features where those are given, else dense; q_topk and k_topk sparsify them first. With
-    `sequences` the last two arguments are their offsets."""
+    `sequences` there are two arguments for their offsets. The scale is `scale`, 1 / sqrt(d) where that is
+    None, or the last argument where `takes_scale`."""
     batch = 1 if sequences else "?"
     q, k = tensor(q_heads, d, dtype, q_k, batch), tensor(kv_heads, d, dtype, k_k, batch)
     v, out = tensor(kv_heads, dv, dtype, None, batch), tensor(q_heads, dv, dtype, None, batch)
@@ -74,13 +75,16 @@ def attention(*, q_heads, kv_heads, d, dv, dtype, q_k=None, k_k=None, q_topk=Non
             codes = tensor(heads, d, dtype, topk, batch)
             lines.append(f"  %{name}s = sfa.sparsify %{name} : {types[name]} -> {codes}")
             names[name], types[name] = f"%{name}s", codes
-    text, offsets = f"{names['q']}, {names['k']}, %v", ""
+    text, more = f"{names['q']}, {names['k']}, %v", ""
     if sequences:
-        offsets = f", %cu_q: {_OFFSETS}, %cu_k: {_OFFSETS}"
+        more = f", %cu_q: {_OFFSETS}, %cu_k: {_OFFSETS}"
         text += f" sequences(%cu_q, %cu_k : {_OFFSETS}, {_OFFSETS})"
     if mask is not None:
         text += f" mask <{mask}>"
-    if scale is not None:
+    if takes_scale:
+        more += ", %scale: f64"
+        text += " scale %scale"
+    elif scale is not None:
         text += f" scale {scale_text(scale)}"
     if schedule is not None:
         if not _SCHEDULE.fullmatch(schedule):
@@ -91,6 +95,6 @@ def attention(*, q_heads, kv_heads, d, dv, dtype, q_k=None, k_k=None, q_topk=Non
     results, shapes = ("%o, %lse", f"{out}, {sums}") if lse else ("%o", out)
     lines.append(f"  {results} = sfa.attention {text}\n"
                  f"    : {types['q']}, {types['k']}, {v} -> {shapes}")
-    return (f"func.func @attention(%q: {q}, %k: {k}, %v: {v}{offsets}) -> ({shapes}) {{\n"
+    return (f"func.func @attention(%q: {q}, %k: {k}, %v: {v}{more}) -> ({shapes}) {{\n"
             + "\n".join(lines)
             + f"\n  return {results} : {shapes}\n}}\n")

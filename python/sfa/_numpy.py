@@ -45,11 +45,11 @@ def _contiguous(name, array):
     return array if array.flags.aligned else array.copy()
 
 
-def _execute(plan, arrays):
+def _execute(plan, arrays, number=None):
     dtype = arrays[0].dtype
     results = [allocate(shape, numpy.float32 if kind == "f32" else _INDICES.get(kind, dtype))
                for shape, kind in plan.results]
-    plan.run([array.__array_interface__["data"][0] for array in (*arrays, *results)])
+    plan.run([array.__array_interface__["data"][0] for array in (*arrays, *results)], number)
     return results
 
 
@@ -123,6 +123,9 @@ def attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, top
     if offsets_q is not None:
         offsets = [_contiguous(name, x) for name, x in zip(_operations.OFFSET_NAMES, (offsets_q, offsets_k))]
         arrays += offsets
+    number = None
+    if scale is not None:
+        scale, number = _operations.split_scale(scale)
     key = ("attention", *((array.shape, array.dtype) for array in arrays), q_d, k_d, topk, causal, window, scale, lse,
            schedule)
     plan = _plans.plans.get(key)
@@ -135,4 +138,4 @@ def attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, top
     if offsets is not None:
         _operations.check_offset_values([x.tolist() for x in offsets],
                                         [parts[0].shape[2] for _, parts, _ in operands])
-    return _execute(plan, arrays)
+    return _execute(plan, arrays, number)

@@ -11,8 +11,10 @@ _GPU_FEATURES_TEXT = "a multiple of 8 from 16 to 256"
 GPU_DTYPES = ("f16", "bf16")
 CPU_DTYPES = ("f32", "f16", "bf16")
 MAX_WINDOW = 2**31 - 1
-MAX_SCALE = (2 - 2**-23) * 2.0**127 / math.log2(math.e)
-"""Kernels take exp2 of scores that are multiplied by scale * log2(e), an f32."""
+MIN_SCALE, MAX_SCALE = 2.0**-126, (2 - 2**-23) * 2.0**127 / math.log2(math.e)
+"""Kernels take exp2 of scores that are multiplied by scale * log2(e), an f32: one program serves the scales
+between the two."""
+SCALE_ARGUMENT = "argument"
 _BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 
 
@@ -277,9 +279,21 @@ def check_offset_values(offsets, totals):
                     f"{name} descends from {begin} to {end} at sequence {sequence}; it has to ascend")
 
 
+def split_scale(scale):
+    """What of a scale, a float, is part of a program, and the number that each call passes to it:
+    SCALE_ARGUMENT and the scale; or the scale itself, where it is 0, negative or tiny, and None.
+    (Calls that give no scale, which are most, have nothing to pass: 1 / sqrt(d) is part of their
+    program.)"""
+    return (SCALE_ARGUMENT, scale) if MIN_SCALE <= scale <= MAX_SCALE else (scale, None)
+
+
 def scale_value(scale):
     if scale is None:
         return None
+    if hasattr(scale, "__array__") and not isinstance(scale, numbers.Real):
+        raise errors.ArgumentTypeError(
+            f"scale is a {type(scale).__name__}; it has to be a number, which gets no gradient and makes no "
+            "synchronisation: multiply q by the tensor, pass q * scale as q and scale=1, or pass float(scale)")
     if isinstance(scale, bool) or not isinstance(scale, numbers.Real):
         raise errors.ArgumentTypeError(f"scale is {scale!r}; it has to be a number")
     try:
@@ -297,7 +311,8 @@ def scale_value(scale):
 
 def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule):
     """q, k: operands; v: a dense view; offsets: a pair of views or None; window: a pair or None.
-    Results: output [b, h_q, n_q, dv] and, where `lse`, [b, h_q, n_q] in f32."""
+    Results: output [b, h_q, n_q, dv] and, where `lse`, [b, h_q, n_q] in f32. `scale` is
+    None, or of `split_scale` what is part of the program."""
     for operand in (q, k):
         if operand.indices is None:
             check_dense(operand.name, operand.values)
@@ -337,19 +352,19 @@ def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule)
     if topk is not None:
         topk = clamp_topk(topk, q, k, device)
         topks = [topk if operand.indices is None else None for operand in (q, k)]
-    bounds = window_bounds(window)
+    bounds, takes_scale = window_bounds(window), scale == SCALE_ARGUMENT
     module = _module.attention(
         q_heads=q_heads, kv_heads=kv_heads, d=q.d, dv=v.shape[3], dtype=dtype, q_k=q.k, k_k=k.k,
         q_topk=topks[0], k_topk=topks[1],
-        mask=_module.mask_text(bool(causal), bounds), scale=scale_value(scale),
-        schedule=schedule, lse=bool(lse), sequences=offsets is not None)
+        mask=_module.mask_text(bool(causal), bounds), scale=None if takes_scale else scale_value(scale),
+        takes_scale=takes_scale, schedule=schedule, lse=bool(lse), sequences=offsets is not None)
     results = [View((batch, q_heads, q_tokens, v.shape[3]), None, dtype, device)]
     if lse:
         results.append(View((batch, q_heads, q_tokens), None, "f32", device))
     names, views = q.names + k.names + ["v"], q.views + k.views + [v]
     if offsets is not None:
         names, views = names + list(OFFSET_NAMES), views + list(offsets)
-    return Plan.of_module(module, device, names, views, results)
+    return Plan.of_module(module, device, names, views, results, takes_scale)
 
 
 def clamp_topk(topk, q, k, device):

@@ -87,23 +87,23 @@ def _aligned(tensor):
     return tensor.clone() if tensor.data_ptr() % tensor.element_size() else tensor
 
 
-def _execute(plan, tensors):
-    """Runs a plan; the results as a list."""
+def _execute(plan, tensors, number=None):
+    """Runs a plan; the results as a list. `number` is what its program takes beside the tensors."""
     device, specs, current_stream = plan.extra
     results = []
     for shape, strides, dtype in specs:
         results.append(allocate(shape, strides, dtype=dtype, device=device))
     if plan.device == CPU:
         tensors = [_aligned(tensor) for tensor in tensors]
-        plan.run(list(map(_data_ptr, tensors + results)))
+        plan.run(list(map(_data_ptr, tensors + results)), number)
         return results
     addresses = list(map(_data_ptr, tensors + results))
     if plan.workspace_bytes:
         # Back to the allocator after the launch: it hands it out again in the order of the stream.
         workspace = allocate((plan.workspace_bytes,), (1,), dtype=_UINT8, device=device)
-        plan.launch(addresses, workspace.data_ptr(), current_stream(plan.device))
+        plan.launch(addresses, workspace.data_ptr(), current_stream(plan.device), number)
     else:
-        plan.launch(addresses, None, current_stream(plan.device))
+        plan.launch(addresses, None, current_stream(plan.device), number)
     return results
 
 
@@ -166,6 +166,9 @@ def _densify(values, indices, d, look=False):
 def _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window, scale, lse,
                schedule, look=False):
     """All results as a list. Options are as `_operations.plain_options` makes them."""
+    number = None
+    if scale is not None:
+        scale, number = _operations.split_scale(scale)
     if q_indices is None and k_indices is None and offsets is None:
         tensors = [q, k, v]
         key = (q.shape, k.shape, v.shape, q.stride(), k.stride(), v.stride(), q.dtype, k.dtype,
@@ -189,7 +192,7 @@ def _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, w
     if offsets is not None and plan.device == CPU:
         _operations.check_offset_values([tensor.tolist() for tensor in offsets],
                                         [q.shape[2], k.shape[2]])
-    return _execute(plan, tensors)
+    return _execute(plan, tensors, number)
 
 
 #===--- Operators ------------------------------------------------------------------------------===#
@@ -444,6 +447,8 @@ def attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, top
     offsets = None if offsets_q is None else (offsets_q, offsets_k)
     if is_compiling():
         _require_tensors(q, k, v, offsets)
+        if isinstance(scale, Tensor):
+            _operations.scale_value(scale)
         window = _operations.window_bounds(window)
     else:
         if window is not None:
@@ -463,11 +468,14 @@ def attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, top
             try:
                 if q_indices is None and k_indices is None and offsets is None:
                     # The key is that of _attention: to look here saves the call.
+                    part, number = scale, None
+                    if scale is not None:
+                        part, number = _operations.split_scale(scale)
                     plan = _plans.plans.get((
                         q.shape, k.shape, v.shape, q.stride(), k.stride(), v.stride(), q.dtype, k.dtype,
-                        v.dtype, q.device, k.device, v.device, topk, causal, window, scale, lse, schedule))
+                        v.dtype, q.device, k.device, v.device, topk, causal, window, part, lse, schedule))
                     if plan is not None:
-                        return _execute(plan, [q, k, v])
+                        return _execute(plan, [q, k, v], number)
                 return _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window,
                                   scale, lse, schedule, True)
             except Watched:

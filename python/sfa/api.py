@@ -91,7 +91,8 @@ def attention(q: Any, k: Any, v: Any, *, topk: int | None = None, causal: bool =
     causal      query i sees the keys up to i + n_k - n_q (aligned at the bottom right)
     window      (left, right): query i sees the keys from i + n_k - n_q - left to i + n_k - n_q +
                 right; None or -1 is an unbounded side. Together with causal, right is 0
-    scale       1 / sqrt(d) where None; at most 2.35e38 in magnitude, where scale * log2(e) ends in f32
+    scale       1 / sqrt(d) where None; a number of at most 2.35e38 in magnitude, where scale * log2(e) ends in f32.
+                One program serves all that are positive. No tensor: pass q * scale as q, and scale=1
     cu_seqlens  sequences of several lengths, one after the other in a batch of 1: int32 [s + 1], the
                 offsets at which they begin, first 0 and last the number of tokens; one tensor for q,
                 k and v, or a pair for q and for k and v. A query sees keys of its own sequence only,

@@ -11,6 +11,7 @@
 #include "Error.h"
 
 #include <algorithm>
+#include <cstring>
 
 using namespace sfa::runtime::impl;
 
@@ -51,7 +52,7 @@ void Bindings::requireCount(Role role, const void *tensors, int32_t count, size_
 void Bindings::bindShape(Role role, size_t index, const BufferType &type, const sfa_tensor &tensor,
                          Binding &binding) const {
   if (tensor.dtype != type.dtype) {
-    if (tensor.dtype < SFA_DTYPE_F16 || tensor.dtype > SFA_DTYPE_I64)
+    if (tensor.dtype < SFA_DTYPE_F16 || tensor.dtype > SFA_DTYPE_F64)
       fail(SFA_ERROR_INVALID_ARGUMENT,
            "{} {} has dtype {}, which is no sfa_dtype; the program has {} there", name(role), index,
            tensor.dtype, toString(type));
@@ -61,7 +62,7 @@ void Bindings::bindShape(Role role, size_t index, const BufferType &type, const 
   if (tensor.rank != type.rank)
     fail(SFA_ERROR_INVALID_ARGUMENT, "{} {} has rank {}; the program has {} there", name(role),
          index, tensor.rank, toString(type));
-  if (!tensor.shape)
+  if (!tensor.shape && type.rank != 0)
     fail(SFA_ERROR_INVALID_ARGUMENT, "the shape of {} {} is NULL; it has to point to {} sizes",
          name(role), index, type.rank);
   binding.isEmpty = false;
@@ -135,6 +136,16 @@ void Bindings::bindMemory(Role role, size_t index, const BufferType &type, const
   setKernelView(type.rank, strides, binding);
 }
 
+void Bindings::bindNumber(size_t index, const sfa_tensor &tensor, Binding &binding) const {
+  bindShape(Argument, index, program.arguments[index], tensor, binding);
+  if (!tensor.data)
+    fail(SFA_ERROR_INVALID_ARGUMENT,
+         "the data of argument {} is NULL; it has to be the address, on the host, of a number of "
+         "type {}",
+         index, typeName(tensor.dtype));
+  std::memcpy(&binding.number, tensor.data, sizeof binding.number);
+}
+
 void Bindings::bindShapes(const sfa_tensor *arguments, int32_t count) {
   requireCount(Argument, arguments, count, program.arguments.size());
   for (size_t index = 0; index < program.arguments.size(); ++index)
@@ -144,7 +155,10 @@ void Bindings::bindShapes(const sfa_tensor *arguments, int32_t count) {
 void Bindings::bindArguments(const sfa_tensor *arguments, int32_t count) {
   requireCount(Argument, arguments, count, program.arguments.size());
   for (size_t index = 0; index < program.arguments.size(); ++index)
-    bindMemory(Argument, index, program.arguments[index], arguments[index], buffers[index]);
+    if (const BufferType &type = program.arguments[index]; type.isScalar())
+      bindNumber(index, arguments[index], buffers[index]);
+    else
+      bindMemory(Argument, index, type, arguments[index], buffers[index]);
 }
 
 void Bindings::bindResults(const sfa_tensor *results, int32_t count) {

@@ -22,6 +22,8 @@ struct Binding {
 
   int64_t shape[SFA_MAX_RANK];
   bool isEmpty;
+  /// Of an argument that is a number; it has nothing else.
+  double number;
 };
 
 /// The buffers of a program for one call, in the order of ParsedProgram::buffer. Lives on the stack
@@ -46,6 +48,14 @@ public:
     return expression.evaluate([this](int argument) { return buffers[argument].shape; });
   }
 
+  /// The rounded product of a number that a kernel takes, whose inverse it may be.
+  float product(const Scalar &scalar) const {
+    return static_cast<float>(buffers[scalar.argument].number * scalar.factor);
+  }
+  float evaluate(const Scalar &scalar) const {
+    return scalar.isInverse ? 1.0f / product(scalar) : product(scalar);
+  }
+
   const Binding &operator[](size_t index) const { return buffers[index]; }
 
 private:
@@ -57,6 +67,7 @@ private:
                  Binding &binding) const;
   void bindMemory(Role role, size_t index, const BufferType &type, const sfa_tensor &tensor,
                   Binding &binding) const;
+  void bindNumber(size_t index, const sfa_tensor &tensor, Binding &binding) const;
   /// The bytes of a contiguous temporary, whose shape it writes, rounded up to the alignment.
   int64_t layOut(size_t index, int64_t (&shape)[SFA_MAX_RANK]) const;
 

@@ -14,6 +14,7 @@
 #include "LoadedProgram.h"
 
 #include <algorithm>
+#include <cmath>
 
 using namespace sfa::runtime::impl;
 
@@ -174,9 +175,21 @@ static void requireAlignedRows(const ParsedProgram &program, const Launch &launc
            binding.strides[1], binding.strides[2], launch.kernel, unit, elements);
 }
 
+/// Fails unless the kernel can take the numbers: what it multiplies with them has to keep its order
+/// and its precision.
+static void requireScalars(const Launch &launch, const Bindings &bindings) {
+  for (const Scalar &scalar : launch.scalars)
+    if (float value = bindings.product(scalar); !(value > 0 && std::isnormal(value)))
+      fail(SFA_ERROR_INVALID_ARGUMENT,
+           "argument {} is {}; the kernel {} takes {} times this number as f32, which has to be "
+           "positive, finite and normal: compile the number into the program as a constant",
+           scalar.argument, bindings[scalar.argument].number, launch.kernel, scalar.factor);
+}
+
 /// Fails where a launch cannot be put into a stream with these tensors.
 static void checkLaunch(const ParsedProgram &program, const Launch &launch,
                         const Bindings &bindings) {
+  requireScalars(launch, bindings);
   Grid grid = getGrid(launch, bindings);
   if (isEmpty(grid))
     return;
@@ -228,7 +241,8 @@ static void launchKernel(const Driver &driver, const ParsedProgram &program,
       launch.isPersistent ? getPersistentGrid(launch, grid, loaded.multiprocessors()) : grid;
 
   cu::TensorMap maps[maxTensorMaps];
-  void *parameters[5 * maxMemories + 3 + maxTensorMaps];
+  float scalars[maxScalars];
+  void *parameters[5 * maxMemories + maxScalars + 3 + maxTensorMaps];
   void **next = parameters;
   auto pass = [&](const void *value) { *next++ = const_cast<void *>(value); };
   for (int32_t memory : launch.memories) {
@@ -237,6 +251,10 @@ static void launchKernel(const Driver &driver, const ParsedProgram &program,
     pass(&binding.rows);
     for (const int64_t &stride : binding.strides)
       pass(&stride);
+  }
+  for (size_t index = 0; index < launch.scalars.size(); ++index) {
+    scalars[index] = bindings.evaluate(launch.scalars[index]);
+    pass(&scalars[index]);
   }
   if (launch.isPersistent)
     for (const uint32_t &items : grid)

@@ -72,25 +72,25 @@ static void requireParameters(const Driver &driver, cu::Function function, const
   if (!driver.functionGetParamInfo)
     return;
   size_t numWords = 5 * launch.memories.size();
-  size_t numExtents = launch.isPersistent ? 3 : 0;
-  size_t count = numWords + numExtents + launch.tensorMaps.size();
+  size_t numHalves = launch.scalars.size() + (launch.isPersistent ? 3 : 0);
+  size_t count = numWords + numHalves + launch.tensorMaps.size();
   for (size_t index = 0; index <= count; ++index) {
     size_t offset = 0, size = 0;
     cu::Result result = driver.functionGetParamInfo(function, index, &offset, &size);
     if (result != cu::success && result != cu::invalidValue)
       driver.failCall(result, "cuFuncGetParamInfo", "cannot load the program", "");
     bool isThere = result == cu::success;
-    size_t wanted = index < numWords                ? sizeof(uint64_t)
-                    : index < numWords + numExtents ? sizeof(uint32_t)
-                                                    : sizeof(cu::TensorMap);
+    size_t wanted = index < numWords               ? sizeof(uint64_t)
+                    : index < numWords + numHalves ? sizeof(uint32_t)
+                                                   : sizeof(cu::TensorMap);
     if (isThere != (index < count) || (isThere && size != wanted))
       fail(SFA_ERROR_INVALID_PROGRAM,
-           "invalid program: the kernel {} {} parameter {}{}; its launch {}has {} memories and {} "
-           "tensor maps, which are {} parameters of 8 bytes{} and {} of 128",
+           "invalid program: the kernel {} {} parameter {}{}; its launch {}has {} memories, {} "
+           "scalars and {} tensor maps, which are {} parameters of 8 bytes, {} of 4 and {} of 128",
            launch.kernel, isThere ? "has" : "has no", index,
            isThere ? fmt::format(" of {} bytes", size) : "",
            launch.isPersistent ? "is persistent and " : "", launch.memories.size(),
-           launch.tensorMaps.size(), numWords, launch.isPersistent ? ", 3 of 4" : "",
+           launch.scalars.size(), launch.tensorMaps.size(), numWords, numHalves,
            launch.tensorMaps.size());
   }
 }

@@ -28,6 +28,8 @@ const char *sfa::runtime::impl::typeName(int32_t dtype) {
     return "i32";
   case SFA_DTYPE_I64:
     return "i64";
+  case SFA_DTYPE_F64:
+    return "f64";
   }
   return "no type";
 }

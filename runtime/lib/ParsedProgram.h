@@ -26,6 +26,7 @@ namespace sfa::runtime::impl {
 /// Bounds of the format, so that a launch needs only memory of the stack.
 constexpr int maxBuffers = 64;
 constexpr int maxMemories = 32;
+constexpr int maxScalars = 8;
 constexpr int maxTensorMaps = 16;
 constexpr int maxLaunches = 64;
 constexpr int maxTerms = 4;
@@ -73,6 +74,9 @@ struct BufferType {
   int32_t dtype = 0;
   int32_t rank = 0;
   Expression shape[SFA_MAX_RANK];
+
+  /// Whether it is a number, passed by value.
+  bool isScalar() const { return rank == 0; }
 };
 
 /// "bf16, shape [1, 16, ?, 128]".
@@ -88,6 +92,14 @@ struct TensorMapSource {
   uint32_t rows, columns, heads;
 };
 
+/// A number that kernels take: the f64 of an argument of rank 0 times `factor`, rounded to f32, or 1
+/// divided by that.
+struct Scalar {
+  int32_t argument;
+  double factor;
+  bool isInverse;
+};
+
 struct Launch {
   std::string kernel;
   Extent grid[3];
@@ -97,6 +109,8 @@ struct Launch {
   uint32_t block, sharedBytes, cluster;
   /// Numbers of buffers: arguments, then results, then temporaries.
   std::vector<int32_t> memories;
+  /// Behind the memories.
+  std::vector<Scalar> scalars;
   /// Positions in `memories`: buffers of rank 4 whose strides are multiples of 16 bytes.
   std::vector<int32_t> aligned;
   std::vector<TensorMapSource> tensorMaps;

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
@@ -111,6 +112,14 @@ public:
     return value.get<int64_t>();
   }
 
+  /// A number whose nearest f64 is positive and finite.
+  double positive() const {
+    double number = value.is_number() ? value.get<double>() : 0.0;
+    if (!(number > 0 && std::isfinite(number)))
+      refuse("a positive number");
+    return number;
+  }
+
   std::vector<Value> array(size_t min, size_t max) const {
     if (!value.is_array() || value.size() < min || value.size() > max)
       refuse(min == max ? fmt::format("an array of {}", min)
@@ -134,7 +143,7 @@ public:
 private:
   Architecture readArchitecture(const Value &value);
   Image readImage(const Value &value);
-  int32_t readType(const Value &value);
+  int32_t readType(const Value &value, bool isScalar);
   /// A size that may refer to the first `numArguments` arguments.
   Expression readExpression(const Value &value, size_t numArguments, int64_t max, bool mayBeAny);
   Extent readExtent(const Value &value, int64_t max);
@@ -143,6 +152,7 @@ private:
   Launch readLaunch(const Value &value);
   /// How many blocks, or work items, the launch has.
   void readBlocks(const Value &value, Launch &launch);
+  Scalar readScalar(const Value &value);
   TensorMapSource readTensorMap(const Value &value, const Launch &launch);
   bool imageHas(const std::string &kernel) const;
 
@@ -201,8 +211,13 @@ Image Reader::readImage(const Value &value) {
   return {/*isPTX=*/false, std::move(*bytes)};
 }
 
-int32_t Reader::readType(const Value &value) {
+int32_t Reader::readType(const Value &value, bool isScalar) {
   value.string();
+  if (isScalar) {
+    if (!value.isString(typeName(SFA_DTYPE_F64)))
+      value.refuse("f64 where the shape is []");
+    return SFA_DTYPE_F64;
+  }
   for (int32_t dtype = SFA_DTYPE_F16; dtype <= SFA_DTYPE_I64; ++dtype)
     if (value.isString(typeName(dtype)))
       return dtype;
@@ -227,6 +242,9 @@ Expression Reader::readExpression(const Value &value, size_t numArguments, int64
   expression.kind = Expression::Dimension;
   expression.argument = dimension[0].integer(0, static_cast<int64_t>(numArguments) - 1);
   const BufferType &argument = program.arguments[expression.argument];
+  if (argument.isScalar())
+    invalid("{} refers to argument {}, which is a number and has no sizes", value.where(),
+            expression.argument);
   expression.axis = dimension[1].integer(0, argument.rank - 1);
   if (value.has("ceildiv"))
     expression.divisor = value.field("ceildiv").integer(1, INT64_MAX);
@@ -261,11 +279,12 @@ Extent Reader::readExtent(const Value &value, int64_t max) {
 BufferType Reader::readBuffer(const Value &value, size_t numArguments, bool mayBeAny) {
   value.requireFields({"type", "shape"});
   BufferType type;
-  type.dtype = readType(value.field("type"));
-  std::vector<Value> shape = value.field("shape").array(1, SFA_MAX_RANK);
+  // Only arguments may be of any size, and only they may be numbers.
+  std::vector<Value> shape = value.field("shape").array(mayBeAny ? 0 : 1, SFA_MAX_RANK);
   if (shape.size() == 2)
     value.field("shape").refuse("an array of 4 (batch, head, row, column), 3 (batch, head, row) or "
                                 "1 (row)");
+  type.dtype = readType(value.field("type"), /*isScalar=*/shape.empty());
   type.rank = static_cast<int32_t>(shape.size());
   for (int32_t axis = 0; axis < type.rank; ++axis)
     type.shape[axis] = readExpression(shape[axis], numArguments, INT64_MAX, mayBeAny);
@@ -282,6 +301,21 @@ std::vector<BufferType> Reader::readBuffers(const Value &value, bool areArgument
       buffers.push_back(type);
   }
   return buffers;
+}
+
+Scalar Reader::readScalar(const Value &value) {
+  value.requireFields({"argument", "factor", "inverse"});
+  Value argument = value.field("argument");
+  if (program.arguments.empty())
+    invalid("{} refers to an argument; the program has none", argument.where());
+  Scalar scalar;
+  scalar.argument = argument.integer(0, static_cast<int64_t>(program.arguments.size()) - 1);
+  if (const BufferType &type = program.arguments[scalar.argument]; !type.isScalar())
+    invalid("{} is {}, which is {}; it has to be an argument of type f64 and shape []",
+            argument.where(), scalar.argument, toString(type));
+  scalar.factor = value.field("factor").positive();
+  scalar.isInverse = value.field("inverse").boolean();
+  return scalar;
 }
 
 TensorMapSource Reader::readTensorMap(const Value &value, const Launch &launch) {
@@ -358,7 +392,7 @@ void Reader::readBlocks(const Value &value, Launch &launch) {
 
 Launch Reader::readLaunch(const Value &value) {
   value.requireFields({"kernel", "grid", "persistent", "block", "shared_bytes", "cluster",
-                       "memories", "aligned", "tensor_maps"});
+                       "memories", "scalars", "aligned", "tensor_maps"});
   Launch launch;
   Value kernel = value.field("kernel");
   launch.kernel = kernel.string();
@@ -375,7 +409,12 @@ Launch Reader::readLaunch(const Value &value) {
     if (numBuffers == 0)
       invalid("{} refers to a buffer; the program has none", memory.where());
     launch.memories.push_back(memory.integer(0, numBuffers - 1));
+    if (program.buffer(launch.memories.back()).isScalar())
+      invalid("{} is {}, which is a number; it has to be a buffer in memory", memory.where(),
+              launch.memories.back());
   }
+  for (const Value &scalar : value.field("scalars").array(0, maxScalars))
+    launch.scalars.push_back(readScalar(scalar));
   auto numMemories = static_cast<int64_t>(launch.memories.size());
   for (const Value &position : value.field("aligned").array(0, numMemories)) {
     launch.aligned.push_back(position.integer(0, numMemories - 1));
@@ -396,8 +435,8 @@ ParsedProgram Reader::read(const Value &document) {
   if (!document.has("version"))
     invalid("the document has no field \"version\"");
   document.field("version").integer(1, INT64_MAX);
-  if (int64_t version = document.field("version").integer(1, INT64_MAX); version != 3)
-    invalid("its format has version {}; this runtime (FlashSFA {}) reads version 3: compile the "
+  if (int64_t version = document.field("version").integer(1, INT64_MAX); version != 4)
+    invalid("its format has version {}; this runtime (FlashSFA {}) reads version 4: compile the "
             "program with a compiler of the same release",
             version, SFA_RUNTIME_VERSION);
   document.requireFields({"format", "version", "compiler", "chip", "image", "arguments", "results",

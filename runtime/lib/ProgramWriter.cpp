@@ -41,6 +41,7 @@ static ordered_json write(const std::vector<BufferType> &buffers) {
   for (const BufferType &buffer : buffers) {
     ordered_json value;
     value["type"] = typeName(buffer.dtype);
+    value["shape"] = ordered_json::array();
     for (int32_t axis = 0; axis < buffer.rank; ++axis)
       value["shape"].push_back(write(buffer.shape[axis]));
     values.push_back(value);
@@ -58,6 +59,9 @@ static ordered_json write(const Launch &launch) {
   value["shared_bytes"] = launch.sharedBytes;
   value["cluster"] = launch.cluster;
   value["memories"] = launch.memories;
+  value["scalars"] = ordered_json::array();
+  for (const Scalar &scalar : launch.scalars)
+    value["scalars"].push_back({{"argument", scalar.argument}, {"factor", scalar.factor}, {"inverse", scalar.isInverse}});
   value["aligned"] = launch.aligned;
   value["tensor_maps"] = ordered_json::array();
   for (const TensorMapSource &map : launch.tensorMaps)
@@ -71,7 +75,7 @@ static ordered_json write(const Launch &launch) {
 std::string sfa::runtime::impl::writeProgram(const ParsedProgram &program) {
   ordered_json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 3;
+  document["version"] = 4;
   document["compiler"] = program.compiler;
   document["chip"] = program.chipName;
   if (program.image.isPTX)

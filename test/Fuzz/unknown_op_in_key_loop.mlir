@@ -40,12 +40,14 @@ module {
       sfa_tile.yield %14 : !sfa_tile.tile<128x32xf32>
     } softmax {
     ^bb0(%scores: !sfa_tile.tile<128x32xf32>, %max_0: !sfa_tile.tile<128xf32>, %sum_1: !sfa_tile.tile<128xf32, partial>, %is_first: i1):
-      %14 = sfa_tile.exp2 %scores, %max_0 scale 1.44269502 : !sfa_tile.tile<128x32xf32>, !sfa_tile.tile<128xf32>
+      %scale0 = arith.constant 1.44269502 : f32
+      %14 = sfa_tile.exp2 %scores, %max_0 scale %scale0 : !sfa_tile.tile<128x32xf32>, !sfa_tile.tile<128xf32>
       %15 = sfa_tile.row_sum %14 : !sfa_tile.tile<128x32xf32> -> !sfa_tile.tile<128xf32, partial>
       %17:3 = scf.if %is_first -> (!sfa_tile.tile<128x32xf32>, !sfa_tile.tile<128xf32>, !sfa_tile.tile<128xf32, partial>) {
 %fresh7090 = "my.op"(%scores) : (!sfa_tile.tile<128x32xf32>) -> !sfa_tile.tile<128x32xf32>
         %18 = sfa_tile.row_max %fresh7090, %max_0 : !sfa_tile.tile<128x32xf32>, !sfa_tile.tile<128xf32>
-        %19 = sfa_tile.exp2 %scores, %18 scale 1.44269502 : !sfa_tile.tile<128x32xf32>, !sfa_tile.tile<128xf32>
+        %scale1 = arith.constant 1.44269502 : f32
+        %19 = sfa_tile.exp2 %scores, %18 scale %scale1 : !sfa_tile.tile<128x32xf32>, !sfa_tile.tile<128xf32>
         %21 = sfa_tile.row_sum %19 : !sfa_tile.tile<128x32xf32> -> !sfa_tile.tile<128xf32, partial>
         scf.yield %19, %18, %21 : !sfa_tile.tile<128x32xf32>, !sfa_tile.tile<128xf32>, !sfa_tile.tile<128xf32, partial>
       } else {

@@ -45,6 +45,8 @@ struct Parameter {
   std::vector<int64_t> shape;
   /// For feature indices: they are below this.
   std::optional<int64_t> numFeatures;
+  /// Whether it is no tensor but a number, f64, which is passed by value; buffers of rank 0 hold it.
+  bool isNumber = false;
 
   /// In MLIR's spelling: "?x8x128xf32".
   std::string describeType() const;
@@ -54,7 +56,7 @@ struct Parameter {
 class Signature {
 public:
   /// Of a function that has a body. Fails when an argument or a result is not a ranked tensor of an
-  /// element type that buffers can have.
+  /// element type that buffers can have; an argument may also be an f64.
   static llvm::Expected<Signature> of(mlir::func::FuncOp function);
 
   llvm::ArrayRef<Parameter> arguments() const { return args; }
@@ -62,8 +64,8 @@ public:
 
   /// Fails unless the buffers fit: their number, types, shapes, the equality of dynamic dimensions
   /// that the function body needs (such as the batch of query and key), alignment, the number of
-  /// offsets of sequences, and the range of feature indices. The message says which argument, what
-  /// was given and what is allowed.
+  /// offsets of sequences, and the range of feature indices and of scales. The message says which
+  /// argument, what was given and what is allowed.
   llvm::Error check(llvm::ArrayRef<BufferRef> buffers) const;
 
   /// Fails unless the buffers are memory for the results of a call: their number, types, ranks and
@@ -111,6 +113,8 @@ private:
   std::vector<Parameter> args, resultList;
   std::vector<SizeClass> sizeClasses;
   std::vector<Attention> attentions;
+  /// The arguments that are scales.
+  std::vector<size_t> scales;
 };
 
 } // namespace sfa

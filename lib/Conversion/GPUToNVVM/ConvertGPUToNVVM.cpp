@@ -121,9 +121,10 @@ struct ConvertGPUToNVVM : sfa::impl::ConvertSFAGPUToNVVMPassBase<ConvertGPUToNVV
     auto symbol =
         SymbolRefAttr::get(container.getSymNameAttr(),
                            FlatSymbolRefAttr::get(kernel.resources.function.getSymNameAttr()));
-    SmallVector<Value> memories(launch.getInputs());
-    llvm::append_range(memories, launch.getOutputs());
-    auto call = gpu::LaunchFuncOp::create(builder, symbol, grid, block, shared, memories);
+    SmallVector<Value> operands(launch.getInputs());
+    llvm::append_range(operands, launch.getOutputs());
+    llvm::append_range(operands, launch.getScalars());
+    auto call = gpu::LaunchFuncOp::create(builder, symbol, grid, block, shared, operands);
     if (!kernel.resources.tensorMaps.empty())
       call->setAttr(tensorMapsAttrName, builder.getDenseI64ArrayAttr(kernel.resources.tensorMaps));
     if (kernel.resources.isPersistent)

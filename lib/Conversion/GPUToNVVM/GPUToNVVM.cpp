@@ -28,7 +28,7 @@ struct LowerKernel : OpConversionPattern<KernelOp> {
     Location loc = op.getLoc();
     function.sharedMemory = getSharedMemory(rewriter, op->getBlock(), loc);
 
-    // Memories, the extents of a persistent grid, tensor maps.
+    // Memories, numbers, the extents of a persistent grid, tensor maps.
     Block *body = &op.getBody().front();
     TypeConverter::SignatureConversion signature(body->getNumArguments());
     if (failed(getTypeConverter()->convertSignatureArgs(body->getArgumentTypes(), signature)))

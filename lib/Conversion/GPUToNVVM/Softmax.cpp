@@ -86,7 +86,7 @@ struct LowerRowSum : Lowering<tile::RowSumOp> {
 struct LowerExp2 : Lowering<tile::Exp2Op> {
   using Lowering::Lowering;
   FailureOr<Results> lower(tile::Exp2Op op, Adaptor adaptor, Emitter &emit) const override {
-    Value scale = emit.f32(op.getScale().convertToFloat());
+    Value scale = adaptor.getScale().front();
     ValueRange reference = adaptor.getReference();
     auto type = cast<tile::TileType>(op.getTile().getType());
     // What exp2 adds to a scaled score: minus the scaled reference, 0 for a row that has seen no
@@ -160,7 +160,7 @@ struct LowerLse : Lowering<tile::LseOp> {
   using Lowering::Lowering;
   FailureOr<Results> lower(tile::LseOp op, Adaptor adaptor, Emitter &emit) const override {
     Values result;
-    Value scale = emit.f32(op.getScale().convertToFloat());
+    Value scale = adaptor.getScale().front();
     float raise = op.getRaise() ? op.getRaise()->convertToFloat() : 0.0f;
     for (auto [max, total] : llvm::zip_equal(adaptor.getReference(), adaptor.getSum())) {
       Value empty = emit.compare(arith::CmpFPredicate::OEQ, total, emit.f32(0.0f));

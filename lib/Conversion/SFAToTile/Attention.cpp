@@ -11,6 +11,7 @@
 #include "Strategies/Strategy.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/MathExtras.h"
 #include <cmath>
 
 using namespace mlir;
@@ -33,7 +34,8 @@ static std::unique_ptr<ScoreStrategy> createStrategy(Strategy strategy) {
 
 namespace {
 
-/// How scores become exponents: `exp2(exponent * (s - m))` after `s *= factor`.
+/// How scores become exponents: `exp2(exponent * (s - m))` after `s *= factor`. A scale that is a
+/// value is folded into the exponent by those who launch the kernel (`foldScale`).
 struct Scaling {
   /// Applied to the scores where folding it into the exponent would lose the order of the scores (a
   /// scale that is not positive) or underflow.
@@ -44,30 +46,52 @@ struct Scaling {
   float lse;
 
   explicit Scaling(double scale) {
-    constexpr double log2E = 1.4426950408889634;
-    auto folded = static_cast<float>(scale * log2E);
+    auto folded = static_cast<float>(scale * llvm::numbers::log2e);
     if (std::isnormal(folded) && folded > 0) {
       exponent = folded;
       lse = static_cast<float>(scale);
       return;
     }
     factor = static_cast<float>(scale);
-    exponent = static_cast<float>(log2E);
+    exponent = static_cast<float>(llvm::numbers::log2e);
     lse = 1.0f;
   }
 };
+
+/// What a kernel takes of a scale that is a value, in this order: the exponent, for a lazy softmax
+/// its inverse, with a log-sum-exp the scale of that. They are rounded as those of a constant are.
+SmallVector<Value> foldScale(OpBuilder &builder, AttentionOp op, Softmax softmax, bool hasLse) {
+  Value scale = op.getScaleValue();
+  if (!scale)
+    return {};
+  Location loc = op.getLoc();
+  auto rounded = [&](Value value) -> Value {
+    return arith::TruncFOp::create(builder, loc, builder.getF32Type(), value);
+  };
+  Value log2E =
+      arith::ConstantOp::create(builder, loc, builder.getF64FloatAttr(llvm::numbers::log2e));
+  SmallVector<Value> scalars{rounded(arith::MulFOp::create(builder, loc, scale, log2E))};
+  if (softmax == Softmax::Lazy) {
+    Value one = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(1.0f));
+    scalars.push_back(arith::DivFOp::create(builder, loc, one, scalars.front()));
+  }
+  if (hasLse)
+    scalars.push_back(rounded(scale));
+  return scalars;
+}
 
 /// Emits the body of one kernel.
 class AttentionKernel {
 public:
   AttentionKernel(OpBuilder &builder, AttentionOp op, KernelOp kernel)
       : builder(builder), loc(op.getLoc()), op(op), schedule(resolve(op.getScheduleAttr())),
-        strategy(createStrategy(schedule.strategy)), scaling(op.getScaleOrDefault()),
-        mask(op.getMaskOrNone()), qTile(schedule.qTile), kTile(schedule.kTile),
+        strategy(createStrategy(schedule.strategy)), mask(op.getMaskOrNone()), qTile(schedule.qTile), kTile(schedule.kTile),
         splits(schedule.splits), packedHeads(schedule.packedHeads),
         positions(ScheduleAttr::rowsOfHead(qTile, packedHeads)), kernel(kernel) {
     Type f32 = builder.getF32Type();
     MLIRContext *context = builder.getContext();
+    if (!op.getScaleValue())
+      scaling.emplace(op.getConstantScale());
     scoreType = TileType::get(context, {qTile, kTile}, f32);
     accType = TileType::get(context, {qTile, op.getValue().getType().getDimSize(3)}, f32);
   }
@@ -81,6 +105,9 @@ private:
     return Op::create(builder, loc, std::forward<Args>(args)...);
   }
   Value constant(int64_t value) { return create<arith::ConstantIndexOp>(value); }
+  Value number(float value) {
+    return create<arith::ConstantOp>(builder.getF32FloatAttr(value));
+  }
   Value fill(float value, TileType type) {
     return create<FillOp>(type, builder.getF32FloatAttr(value));
   }
@@ -126,7 +153,8 @@ private:
   AttentionOp op;
   ResolvedSchedule schedule;
   std::unique_ptr<ScoreStrategy> strategy;
-  Scaling scaling;
+  /// Empty where the kernel takes the scale.
+  std::optional<Scaling> scaling;
   MaskAttr mask;
   int64_t qTile, kTile, splits;
   /// Heads that share a query tile, and how many queries of each are in it.
@@ -202,8 +230,8 @@ KeyLoopOp AttentionKernel::emitLoop(const Pass &pass, const SoftmaxForm &softmax
 
   Block *score = startStage(loop.getScore(), keys.getType());
   Value scores = strategy->scores(pass.atKey, pass.queries, score->getArgument(0), scoreType);
-  if (scaling.factor)
-    scores = create<ScaleOp>(scoreType, scores, builder.getF32FloatAttr(*scaling.factor));
+  if (scaling && scaling->factor)
+    scores = create<ScaleOp>(scoreType, scores, builder.getF32FloatAttr(*scaling->factor));
   create<YieldOp>(scores);
 
   Block *masked = startStage(loop.getMask(), {index, scoreType});
@@ -268,14 +296,28 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
   std::pair<Value, Value> keys = keyRange(rows);
   if (splits > 1)
     keys = shareOf(keys, create<arith::RemUIOp>(gridHead, constant(splits)));
+  // In the order of foldScale.
+  ArrayRef<BlockArgument> scalars = kernel.getScalars();
+  auto scaleNumber = [&](auto constant) {
+    if (scaling)
+      return number(constant());
+    Value scalar = scalars.front();
+    scalars = scalars.drop_front();
+    return scalar;
+  };
+  Value exponent = scaleNumber([&] { return scaling->exponent; }), inverse, lseScale;
+  if (schedule.softmax == Softmax::Lazy)
+    inverse = scaleNumber([&] { return 1 / scaling->exponent; });
+  if (lse)
+    lseScale = scaleNumber([&] { return scaling->lse; });
   SoftmaxContext context{builder,
                          loc,
                          scoreType,
                          accType,
                          op.getValue().getType().getElementType(),
-                         scaling.exponent,
-                         scaling.lse,
-                         /*hasLse=*/lse != nullptr};
+                         exponent,
+                         inverse,
+                         lseScale};
   emitPass({key, value, atKey, rows, queries, keys, output, lse, batch, resultHead, firstRow},
            *createSoftmax(schedule.softmax, context));
 }
@@ -294,15 +336,17 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
     SmallVector<Type> results(op->getResultTypes());
     if (splits > 1)
       results = getPartialTypes(op, splits);
-    KernelBuilder builder(rewriter, symbols, op, op->getOperandTypes(), adaptor.getOperands(),
-                          results);
+    SmallVector<Value> scalars = foldScale(rewriter, op, schedule.softmax, /*hasLse=*/results.size() > 1);
+    size_t numTensors = op->getNumOperands() - (op.getScaleValue() ? 1 : 0);
+    KernelBuilder builder(rewriter, symbols, op, TypeRange(op->getOperandTypes()).take_front(numTensors),
+                          adaptor.getOperands().take_front(numTensors), results);
     std::string name =
         ("attention_" + stringifyEnum(schedule.strategy) + "_" +
          stringifyEnum(schedule.softmax) + (op.hasSequences() ? "_varlen" : "") +
          (packedHeads > 1 ? "_packed" : "") + (splits > 1 ? "_split" : ""))
             .str();
     KernelOp kernel = builder.start(
-        name, given, ScheduleAttr::rowsOfHead(schedule.qTile, packedHeads), packedHeads);
+        name, given, ScheduleAttr::rowsOfHead(schedule.qTile, packedHeads), packedHeads, scalars);
     SmallVector<Value> offsets;
     if (op.hasSequences())
       offsets = {builder.operand(3).memories[0], builder.operand(4).memories[0]};

@@ -66,20 +66,23 @@ KernelBuilder::KernelBuilder(ConversionPatternRewriter &rewriter, SymbolTableCol
       resultTypes(llvm::map_to_vector(resultTypes, llvm::CastTo<RankedTensorType>)),
       operands(operands) {}
 
-KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t rows, int64_t heads) {
+KernelOp KernelBuilder::start(StringRef name, ScheduleAttr schedule, int64_t rows, int64_t heads,
+                              ValueRange numbers) {
+  scalars.assign(numbers.begin(), numbers.end());
   rowTile = rows;
   headsOfPoint = heads;
-  SmallVector<Type> memories;
+  SmallVector<Type> parameters;
   for (ValueRange operand : operands)
     for (Value physical : operand)
-      memories.push_back(getMemory(cast<RankedTensorType>(physical.getType())));
+      parameters.push_back(getMemory(cast<RankedTensorType>(physical.getType())));
   for (RankedTensorType result : resultTypes)
     for (RankedTensorType physical : getPhysicalTensors(result))
-      memories.push_back(getMemory(physical));
+      parameters.push_back(getMemory(physical));
+  llvm::append_range(parameters, numbers.getTypes());
 
   SymbolTable &table = symbols.getSymbolTable(SymbolTable::getNearestSymbolTable(op));
   rewriter.setInsertionPointToEnd(&table.getOp()->getRegion(0).front());
-  kernel = KernelOp::create(rewriter, op->getLoc(), name, memories, schedule);
+  kernel = KernelOp::create(rewriter, op->getLoc(), name, parameters, schedule);
   table.insert(kernel);
   rewriter.setInsertionPoint(kernel.getBody().front().getTerminator());
   return kernel;
@@ -129,7 +132,7 @@ PhysicalValues KernelBuilder::launch(Value offsets) {
     tiles = arith::AddIOp::create(rewriter, loc, tiles,
                                   tensor::DimOp::create(rewriter, loc, offsets, 0));
   auto launch = LaunchOp::create(rewriter, loc, ValueRange(outputs).getTypes(), kernel.getSymName(),
-                                 batch, head, tiles, inputs, outputs);
+                                 batch, head, tiles, inputs, outputs, scalars);
 
   PhysicalValues values;
   ValueRange results = launch.getResults();

@@ -68,8 +68,10 @@ public:
                 llvm::ArrayRef<mlir::ValueRange> operands, mlir::TypeRange resultTypes);
 
   /// Starts the kernel `name`, made unique, with `rowTile` rows of the first operand and `heads`
-  /// heads of the first result for one point of the grid; the builder is left inside.
-  KernelOp start(llvm::StringRef name, ScheduleAttr schedule, int64_t rowTile, int64_t heads = 1);
+  /// heads of the first result for one point of the grid; the builder is left inside. The kernel
+  /// also takes the numbers `scalars`, f32, of the launch.
+  KernelOp start(llvm::StringRef name, ScheduleAttr schedule, int64_t rowTile, int64_t heads = 1,
+                 mlir::ValueRange scalars = {});
 
   /// Operand or result number `index` inside the kernel.
   Operand operand(unsigned index) { return inside(operandTypes, index, 0); }
@@ -88,6 +90,7 @@ private:
   mlir::Operation *op;
   llvm::SmallVector<mlir::RankedTensorType> operandTypes, resultTypes;
   llvm::SmallVector<mlir::ValueRange> operands;
+  llvm::SmallVector<mlir::Value> scalars;
   KernelOp kernel;
   int64_t rowTile = 0, headsOfPoint = 1;
 };

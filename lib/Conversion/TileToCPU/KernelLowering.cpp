@@ -28,8 +28,8 @@ KernelLowering::KernelLowering(KernelOp kernel, unsigned lanes, const LLVMTypeCo
 LLVM::LLVMStructType KernelLowering::getContextType(KernelOp kernel,
                                                     const LLVMTypeConverter &types) {
   SmallVector<Type> fields;
-  for (BlockArgument memory : kernel.getMemories())
-    fields.push_back(types.convertType(memory.getType()));
+  for (BlockArgument parameter : kernel.getParameters())
+    fields.push_back(types.convertType(parameter.getType()));
   fields.append(2, IntegerType::get(kernel.getContext(), 64));
   return LLVM::LLVMStructType::getLiteral(kernel.getContext(), fields);
 }
@@ -83,11 +83,13 @@ FailureOr<func::FuncOp> KernelLowering::run() {
         emit.make<LLVM::GEPOp>(pointer, contextType, context, ArrayRef<LLVM::GEPArg>{0, number});
     return emit.make<LLVM::LoadOp>(contextType.getBody()[number], address);
   };
-  auto numMemories = static_cast<int32_t>(kernel.getMemories().size());
-  for (auto [number, memory] : llvm::enumerate(kernel.getMemories()))
-    mapping.map(
-        memory,
-        emit.make<UnrealizedConversionCastOp>(memory.getType(), field(number)).getResult(0));
+  auto numParameters = static_cast<int32_t>(kernel.getParameters().size());
+  for (auto [number, parameter] : llvm::enumerate(kernel.getParameters())) {
+    Value value = field(number);
+    if (value.getType() != parameter.getType())
+      value = emit.make<UnrealizedConversionCastOp>(parameter.getType(), value).getResult(0);
+    mapping.map(parameter, value);
+  }
 
   // Points run in order of their index: the last row tiles first, which have the most keys under a
   // causal mask.
@@ -95,7 +97,7 @@ FailureOr<func::FuncOp> KernelLowering::run() {
     return emit.make<arith::IndexCastOp>(emit.getIndexType(), value);
   };
   Value index = toIndex(entry->getArgument(1));
-  Value heads = toIndex(field(numMemories)), tiles = toIndex(field(numMemories + 1));
+  Value heads = toIndex(field(numParameters)), tiles = toIndex(field(numParameters + 1));
   Value head = emit.make<arith::RemUIOp>(index, heads);
   Value rest = emit.make<arith::DivUIOp>(index, heads);
   Value batch = emit.make<arith::DivUIOp>(rest, tiles);

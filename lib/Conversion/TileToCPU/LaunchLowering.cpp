@@ -44,6 +44,7 @@ void sfa::cpu::lowerLaunch(LaunchOp launch, KernelOp kernel, func::FuncOp body,
         UnrealizedConversionCastOp::create(builder, types.convertType(memory.getType()), memory)
             .getResult(0));
   }
+  llvm::append_range(fields, launch.getScalars());
   auto toI64 = [&](Value value) -> Value {
     return arith::IndexCastOp::create(builder, i64, value);
   };

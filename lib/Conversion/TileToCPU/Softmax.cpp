@@ -160,7 +160,7 @@ void KernelLowering::lower(RowSumOp op) {
 void KernelLowering::lower(Exp2Op op) {
   auto tile = cast<TileType>(op.getTile().getType());
   Value reference = rowVector(op.getReference());
-  Value scale = emit.splat(op.getScale().convertToFloat());
+  Value scale = emit.broadcast(scalar(op.getScale()));
   // The difference first: it is exact where it matters, near the maximum, and finite where scores
   // are so large that a scaled reference is far from the scaled score that it is rounded from.
   float raise = op.getRaise().convertToFloat();
@@ -283,7 +283,7 @@ void KernelLowering::lower(NormalizeOp op) {
 void KernelLowering::lower(LseOp op) {
   Value references = rowVector(op.getReference()), sums = rowVector(op.getSum());
   int64_t rows = rowsOf(op.getResult().getType());
-  Value scale = emit.f32(op.getScale().convertToFloat()), none = emit.f32(-infinity);
+  Value scale = scalar(op.getScale()), none = emit.f32(-infinity);
   Value result = allocateRows(rows);
   // Small sums are made large first, rather than their logarithm: that would cancel.
   auto raisedLog = [&](Value sum, float raise) {

@@ -22,8 +22,8 @@ KernelOp ProgramBuilder::startKernel(int64_t warps, int64_t firstConsumer) {
                                getI64IntegerAttr(firstConsumer), getI64IntegerAttr(warps),
                                program.isPersistent ? getUnitAttr() : UnitAttr());
   Block *body = createBlock(&kernel.getBody());
-  for (BlockArgument memory : source.getMemories())
-    mapping.map(memory, body->addArgument(memory.getType(), memory.getLoc()));
+  for (BlockArgument parameter : source.getParameters())
+    mapping.map(parameter, body->addArgument(parameter.getType(), parameter.getLoc()));
   make<ReturnOp>();
   setInsertionPoint(body->getTerminator());
   return kernel;

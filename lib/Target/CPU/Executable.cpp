@@ -57,8 +57,9 @@ void Call::run() const {
   for (size_t start : starts)
     pointers.push_back(descriptors.data() + start);
   SmallVector<void *, 8> packed;
-  for (const int64_t *&pointer : pointers)
-    packed.push_back(&pointer);
+  for (auto [parameter, pointer] : llvm::zip_equal(signature->arguments(), pointers))
+    packed.push_back(parameter.isNumber ? const_cast<int64_t *>(pointer)
+                                        : static_cast<void *>(&pointer));
   function(packed.data());
 }
 
@@ -229,9 +230,12 @@ llvm::Expected<Call> Executable::prepare(ArrayRef<BufferRef> arguments) const {
   call.function = function;
   call.signature = &sign;
   call.arguments = arguments;
-  for (const BufferRef &argument : arguments) {
+  for (auto [parameter, argument] : llvm::zip_equal(sign.arguments(), arguments)) {
     call.starts.push_back(call.descriptors.size());
-    appendDescriptor(call.descriptors, argument);
+    if (parameter.isNumber)
+      call.descriptors.push_back(*static_cast<const int64_t *>(argument.data));
+    else
+      appendDescriptor(call.descriptors, argument);
   }
   return call;
 }

@@ -67,6 +67,8 @@ private:
   llvm::Expected<json::Value> extent(Value size);
   llvm::Expected<json::Value> dimension(Value memory, int64_t dim);
   llvm::Expected<json::Object> describe(Value memory);
+  /// A number that a kernel takes, which follows from an argument.
+  llvm::Expected<json::Value> scalar(Value number);
   llvm::Error addLaunch(gpu::LaunchFuncOp launch);
 
   func::FuncOp function;
@@ -153,8 +155,28 @@ llvm::Expected<json::Object> DocumentBuilder::describe(Value memory) {
   return json::Object{{"type", element}, {"shape", std::move(shape)}};
 }
 
+llvm::Expected<json::Value> DocumentBuilder::scalar(Value number) {
+  auto quotient = number.getDefiningOp<arith::DivFOp>();
+  bool isInverse = quotient && matchPattern(quotient.getLhs(), m_OneFloat());
+  if (isInverse)
+    number = quotient.getRhs();
+  auto rounded = number.getDefiningOp<arith::TruncFOp>();
+  Value source = rounded ? rounded.getIn() : Value();
+  FloatAttr factor;
+  if (auto product = source ? source.getDefiningOp<arith::MulFOp>() : arith::MulFOp())
+    if (matchPattern(product.getRhs(), m_Constant(&factor)))
+      source = product.getLhs();
+  auto found = buffers.find(source);
+  if (found == buffers.end())
+    return refuse(function, "has a scale that is no argument of it; a function that runs on a GPU "
+                            "takes scales as constants or as arguments of type f64");
+  return json::Value(json::Object{{"argument", found->second},
+                                  {"factor", factor ? factor.getValueAsDouble() : 1.0},
+                                  {"inverse", isInverse}});
+}
+
 llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
-  json::Array grid, memories, aligned, maps;
+  json::Array grid, memories, scalars, aligned, maps;
   for (Value blocks : {launch.getGridSizeX(), launch.getGridSizeY(), launch.getGridSizeZ()}) {
     llvm::Expected<json::Value> size = extent(blocks);
     if (!size)
@@ -162,6 +184,13 @@ llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
     grid.push_back(std::move(*size));
   }
   for (Value memory : launch.getKernelOperands()) {
+    if (memory.getType().isF32()) {
+      llvm::Expected<json::Value> described = scalar(memory);
+      if (!described)
+        return described.takeError();
+      scalars.push_back(std::move(*described));
+      continue;
+    }
     auto found = buffers.find(getRoot(memory));
     if (found == buffers.end())
       return refuse(launch, "takes a memory that is neither an argument nor allocated here");
@@ -186,6 +215,7 @@ llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
                                   {"shared_bytes", shared.getSExtValue()},
                                   {"cluster", 1},
                                   {"memories", std::move(memories)},
+                                  {"scalars", std::move(scalars)},
                                   {"aligned", std::move(aligned)},
                                   {"tensor_maps", std::move(maps)}});
   return llvm::Error::success();
@@ -212,9 +242,15 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
     return llvm::Error::success();
   };
   for (BlockArgument argument : body.getArguments()) {
+    if (argument.getType().isF64()) {
+      buffers[argument] = static_cast<int64_t>(buffers.size());
+      arguments.push_back(json::Object{{"type", "f64"}, {"shape", json::Array()}});
+      continue;
+    }
     if (!isa<MemRefType>(argument.getType()))
-      return refuse(function, fmt::format("has an argument {} that is no tensor; a function that "
-                                          "runs on a GPU takes tensors only",
+      return refuse(function, fmt::format("has an argument {} that is neither a tensor nor f64; "
+                                          "a function that runs on a GPU takes tensors, and "
+                                          "scales as f64",
                                           argument.getArgNumber()));
     if (llvm::Error error = add(argument, arguments))
       return error;
@@ -313,7 +349,7 @@ llvm::Expected<CompiledProgram> sfa::cuda::compileProgram(ModuleOp module, Strin
 
   CompiledProgram program;
   program.document = json::Object{{"format", "flashsfa-program"},
-                                  {"version", 3},
+                                  {"version", 4},
                                   {"compiler", SFA_VERSION},
                                   {"chip", chip.name}};
   if (llvm::Error error =

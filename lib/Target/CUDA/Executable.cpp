@@ -54,7 +54,7 @@ static int32_t toDtype(ElementType type) {
   case ElementType::I64:
     return SFA_DTYPE_I64;
   case ElementType::F64:
-    break;
+    return SFA_DTYPE_F64;
   }
   return 0;
 }
@@ -91,6 +91,7 @@ struct Executable::State {
   // Of the last call.
   std::vector<DeviceBuffer> buffers;
   std::vector<std::vector<int64_t>> shapes;
+  std::vector<double> numbers;
   std::vector<sfa_tensor> arguments, results;
   void *workspace = nullptr;
   size_t workspaceBytes = 0;
@@ -137,6 +138,8 @@ llvm::Expected<std::vector<NpyArray>> Executable::invoke(ArrayRef<BufferRef> arg
     return error;
   state->buffers.clear();
   state->shapes.clear();
+  state->numbers.clear();
+  state->numbers.reserve(arguments.size());
   state->arguments.clear();
   state->results.clear();
   size_t numResults = state->signature.results().size();
@@ -159,7 +162,12 @@ llvm::Expected<std::vector<NpyArray>> Executable::invoke(ArrayRef<BufferRef> arg
     state->buffers.push_back(std::move(*buffer));
     return tensor;
   };
-  for (const BufferRef &argument : arguments) {
+  for (auto [parameter, argument] : llvm::zip_equal(state->signature.arguments(), arguments)) {
+    if (parameter.isNumber) {
+      state->numbers.push_back(*static_cast<const double *>(argument.data));
+      state->arguments.push_back({&state->numbers.back(), SFA_DTYPE_F64, 0, nullptr, nullptr});
+      continue;
+    }
     auto tensor = add(argument.type, argument.shape, argument.data);
     if (!tensor)
       return tensor.takeError();

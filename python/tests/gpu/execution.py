@@ -1,11 +1,13 @@
 """Large tensors, races, streams, graphs, torch.compile, errors, compute-sanitizer."""
 
+import gc
 import itertools
 import os
 import shutil
 import subprocess
 import sys
 import threading
+import unittest.mock
 
 import torch
 
@@ -209,6 +211,9 @@ def graphs(run):
     for schedule in SCHEDULES:
         run.case(f"capture and replay, sequences that change their lengths, {schedule}",
                  _check_sequences_graph, schedule)
+        run.case(f"scales of one program, {schedule}", _check_scales, schedule)
+        run.case(f"a graph keeps its scale, {schedule}", _check_scale_graph, schedule)
+    run.case("a graph outlives the plan of its program", _check_graph_after_evictions)
 
 
 def _replay(function, inputs, changed):
@@ -249,6 +254,53 @@ def _check_sequences_graph(schedule):
                 for seed, offsets in ((1, [0, 100, 600]), (5, [0, 0, 600]), (9, [0, 511, 600]))]
     _replay(lambda q, k, v, offsets: sfa.attention(q, k, v, topk=8, causal=True, schedule=schedule,
                                                    cu_seqlens=offsets), problems[0], problems[1:])
+
+
+def _check_scales(schedule):
+    q, k, v = _problem(torch.bfloat16, (4, 2), 128, 128, 600, 600, 1)
+    table = sfa._plan.PlanTable()
+    with sfa._torch.use_plans(table):
+        for i, scale in enumerate((0.3, 1 / 3, 128**-0.5, 2.0, 1e-20, 0.011)):
+            given = sfa.attention(q, k, v, scale=scale, causal=True, return_lse=True, schedule=schedule)
+            require(len(table.plans) == 1, f"{len(table.plans)} plans for {i + 1} scales")
+            # The program of the constant.
+            with unittest.mock.patch.object(sfa._operations, "split_scale", lambda scale: (scale, None)):
+                with sfa._torch.use_plans(sfa._plan.PlanTable()):
+                    constant = sfa.attention(q, k, v, scale=scale, causal=True, return_lse=True, schedule=schedule)
+            for a, b in zip(given, constant):
+                require(same_bits(a, b), f"scale {scale} as an argument differs from the constant")
+
+
+def _check_scale_graph(schedule):
+    problems = [_problem(torch.bfloat16, (4, 2), 128, 128, 600, 600, seed) for seed in (1, 5)]
+    _replay(lambda q, k, v: sfa.attention(q, k, v, scale=0.3, schedule=schedule), problems[0], problems[1:])
+    inputs, graph = problems[0], torch.cuda.CUDAGraph()
+    expected = sfa.attention(*inputs, scale=0.3, schedule=schedule)
+    with torch.cuda.graph(graph):
+        out = sfa.attention(*inputs, scale=0.3, schedule=schedule)
+    require(not same_bits(sfa.attention(*inputs, scale=0.7, schedule=schedule), expected), "the scale has no effect")
+    graph.replay()
+    torch.cuda.synchronize()
+    require(same_bits(out, expected), "a call with another scale has changed what a graph computes")
+
+
+def _check_graph_after_evictions():
+    inputs, graph = _problem(torch.bfloat16, (4, 2), 128, 128, 300, 300, 1), torch.cuda.CUDAGraph()
+    table = sfa._plan.PlanTable()
+    with unittest.mock.patch.object(sfa._library, "max_programs", lambda: 2), sfa._torch.use_plans(table):
+        expected = sfa.attention(*inputs, scale=0.3)
+        with torch.cuda.graph(graph):
+            out = sfa.attention(*inputs, scale=0.3)
+        (key,) = table.plans
+        for left in range(8):
+            sfa.attention(*inputs, window=(left, 0))
+        require(key not in table.plans, "the plan of the graph is still there")
+        gc.collect()
+        out.fill_(float("nan"))
+        graph.replay()
+        torch.cuda.synchronize()
+        require(same_bits(out, expected), "a replay after evictions differs")
+        require(same_bits(sfa.attention(*inputs, scale=0.3), expected), "a call after its eviction differs")
 
 
 class _Block(torch.nn.Module):

@@ -87,14 +87,20 @@ typedef enum sfa_dtype {
   SFA_DTYPE_U8 = 4,
   SFA_DTYPE_U16 = 5,
   SFA_DTYPE_I32 = 6,
-  SFA_DTYPE_I64 = 7
+  SFA_DTYPE_I64 = 7,
+  /** Of numbers only, rank 0. */
+  SFA_DTYPE_F64 = 8
 } sfa_dtype;
 
 /** The largest rank of a tensor. */
 #define SFA_MAX_RANK 4
 
 /** A tensor in the memory of a device, borrowed for the length of a call; of what a launch has put
-    into its stream, the memory has to live until it has run. */
+    into its stream, the memory has to live until it has run.
+
+    A number that a program takes, such as a scale, is a tensor of rank 0 whose data is an address of
+    the host, with any alignment. It is read during the call; a graph that captures a launch keeps
+    the number. */
 typedef struct sfa_tensor {
   /** The first element, at an address of the device that is a multiple of 16. NULL only where a
       size is 0. */
@@ -102,9 +108,9 @@ typedef struct sfa_tensor {
   /** An sfa_dtype. */
   int32_t dtype;
   /** The number of dimensions: 4 for [batch, head, row, column], 3 for [batch, head, row], 1 for
-      [row]. */
+      [row], 0 for a number. */
   int32_t rank;
-  /** `rank` sizes, in elements, none negative. */
+  /** `rank` sizes, in elements, none negative. NULL is fine for rank 0. */
   const int64_t *shape;
   /** `rank` strides, in elements, none negative; NULL for a contiguous row-major tensor. Those of
       dimensions of size 1 do not matter. Columns (rank 4) have stride 1. */
@@ -242,7 +248,7 @@ SFA_RUNTIME_API sfa_status sfa_program_prepare(sfa_program *program, int32_t dev
                             0. Launches that may run at once need one each.
 
     Allocates no memory of the device and does not synchronise, so a launch can be captured into a
-    graph; the graph then holds the addresses and sizes of this call. The calling thread's current
+    graph; the graph then holds the addresses, sizes and numbers of this call. The calling thread's current
     context is the same afterwards. Where anything is wrong with the parameters, nothing is
     launched. */
 SFA_RUNTIME_API sfa_status sfa_program_launch(sfa_program *program, int32_t device, void *stream,

@@ -149,8 +149,10 @@ sfa_gpu.kernel @decode(
           %masked = sfa_tile.mask %s[%c0, %c0] of [%c1, %valid] by <none> : !scores
           sfa_gpu.clear_rows %v from %valid : !value_tile
           %m1 = sfa_tile.row_max %masked, %m : !scores, !rows
-          %alpha = sfa_tile.exp2 %m, %m1 scale 0.1275 difference_first : !rows, !rows
-          %prob = sfa_tile.exp2 %masked, %m1 scale 0.1275 : !scores, !rows
+          %scale0 = arith.constant 0.1275 : f32
+          %alpha = sfa_tile.exp2 %m, %m1 scale %scale0 difference_first : !rows, !rows
+          %scale1 = arith.constant 0.1275 : f32
+          %prob = sfa_tile.exp2 %masked, %m1 scale %scale1 : !scores, !rows
           %part = sfa_tile.row_sum %prob : !scores -> !sums
           %l1 = sfa_tile.fma %l, %alpha, %part : !sums
           %scaled = sfa_tile.scale_rows %o, %alpha : !acc, !rows
@@ -307,7 +309,8 @@ sfa_gpu.kernel @decode(
             %l_class = sfa_gpu.load_shared %l_place[%row] : !partial_rows -> !two_rows
             // CHECK: sfa_gpu.load_shared %{{.*}}[%{{.*}}] : !sfa_gpu.shared<32x128xf32, linear> -> !sfa_tile.tile<2x128xf32>
             %o_class = sfa_gpu.load_shared %o_place[%row] : !sfa_gpu.shared<32x128xf32, linear> -> !two
-            %weight = sfa_tile.exp2 %m_class, %top scale 0.1275 difference_first : !two_rows, !two_rows
+            %scale2 = arith.constant 0.1275 : f32
+            %weight = sfa_tile.exp2 %m_class, %top scale %scale2 difference_first : !two_rows, !two_rows
             %l1 = sfa_tile.fma %l_class, %weight, %l : !two_rows
             %o1 = sfa_gpu.map_elements(%o_class, %weight, %o) : (!two, !two_rows, !two) -> !two {
             ^bb0(%element: f32, %factor: f32, %before: f32):
@@ -318,7 +321,8 @@ sfa_gpu.kernel @decode(
           }
           sfa_gpu.release %partials[%merge_at] : !partial_ring
           %result = sfa_tile.normalize %acc, %sum : !two, !two_rows
-          %lse_of_rows = sfa_tile.lse %top, %sum scale 0.0884 : !two_rows
+          %scale3 = arith.constant 0.0884 : f32
+          %lse_of_rows = sfa_tile.lse %top, %sum scale %scale3 : !two_rows
           %head_row = arith.muli %old_h, %c4 : index
           %out_row = arith.addi %head_row, %my_row : index
           // A sequence of one split is done; those of several are combined by a second kernel.
@@ -367,7 +371,8 @@ sfa_gpu.kernel @decode(
           %m_class = sfa_gpu.load_shared %m_place[%row] : !partial_rows -> !two_rows
           %l_class = sfa_gpu.load_shared %l_place[%row] : !partial_rows -> !two_rows
           %o_class = sfa_gpu.load_shared %o_place[%row] : !sfa_gpu.shared<32x128xf32, linear> -> !two
-          %weight = sfa_tile.exp2 %m_class, %top scale 0.1275 difference_first : !two_rows, !two_rows
+          %scale4 = arith.constant 0.1275 : f32
+          %weight = sfa_tile.exp2 %m_class, %top scale %scale4 difference_first : !two_rows, !two_rows
           %l1 = sfa_tile.fma %l_class, %weight, %l : !two_rows
           %o1 = sfa_gpu.map_elements(%o_class, %weight, %o) : (!two, !two_rows, !two) -> !two {
           ^bb0(%element: f32, %factor: f32, %before: f32):
@@ -378,7 +383,8 @@ sfa_gpu.kernel @decode(
         }
         sfa_gpu.release %partials[%last_merge] : !partial_ring
         %result = sfa_tile.normalize %acc, %sum : !two, !two_rows
-        %lse_of_rows = sfa_tile.lse %top, %sum scale 0.0884 : !two_rows
+        %scale5 = arith.constant 0.0884 : f32
+        %lse_of_rows = sfa_tile.lse %top, %sum scale %scale5 : !two_rows
         %head_row = arith.muli %last_h, %c4 : index
         %out_row = arith.addi %head_row, %my_row : index
         // A sequence of one split is done; those of several are combined by a second kernel.

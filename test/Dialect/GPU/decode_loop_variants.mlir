@@ -102,8 +102,10 @@ sfa_gpu.kernel @decode_small_pages(
           %masked = sfa_tile.mask %s[%c0, %c0] of [%c1, %valid] by <none> : !scores
           sfa_gpu.clear_rows %v from %valid : !value_tile
           %m1 = sfa_tile.row_max %masked, %m : !scores, !rows
-          %alpha = sfa_tile.exp2 %m, %m1 scale 0.1803 difference_first : !rows, !rows
-          %prob = sfa_tile.exp2 %masked, %m1 scale 0.1803 : !scores, !rows
+          %scale0 = arith.constant 0.1803 : f32
+          %alpha = sfa_tile.exp2 %m, %m1 scale %scale0 difference_first : !rows, !rows
+          %scale1 = arith.constant 0.1803 : f32
+          %prob = sfa_tile.exp2 %masked, %m1 scale %scale1 : !scores, !rows
           %part = sfa_tile.row_sum %prob : !scores -> !sums
           %l1 = sfa_tile.fma %l, %alpha, %part : !sums
           %scaled = sfa_tile.scale_rows %o, %alpha : !acc, !rows
@@ -140,8 +142,10 @@ sfa_gpu.kernel @decode_small_pages(
             %larger = arith.maximumf %x, %y : f32
             sfa_tile.yield %larger : f32
           }
-          %alpha = sfa_tile.exp2 %m, %m1 scale 0.1803 difference_first : !two_rows, !two_rows
-          %weight = sfa_tile.exp2 %m_class, %m1 scale 0.1803 difference_first : !two_rows, !two_rows
+          %scale2 = arith.constant 0.1803 : f32
+          %alpha = sfa_tile.exp2 %m, %m1 scale %scale2 difference_first : !two_rows, !two_rows
+          %scale3 = arith.constant 0.1803 : f32
+          %weight = sfa_tile.exp2 %m_class, %m1 scale %scale3 difference_first : !two_rows, !two_rows
           %l0 = sfa_tile.mul %l, %alpha : !two_rows
           %l1 = sfa_tile.fma %l_class, %weight, %l0 : !two_rows
           %o0 = sfa_tile.scale_rows %o, %alpha : !two, !two_rows
@@ -156,7 +160,8 @@ sfa_gpu.kernel @decode_small_pages(
         // CHECK: sfa_gpu.barrier of_role
         sfa_gpu.barrier of_role
         %result = sfa_tile.normalize %merged, %total : !two, !two_rows
-        %lse_of_rows = sfa_tile.lse %top, %total scale 0.125 : !two_rows
+        %scale4 = arith.constant 0.125 : f32
+        %lse_of_rows = sfa_tile.lse %top, %total scale %scale4 : !two_rows
         %head_row = arith.muli %h, %c16 : index
         %out_row = arith.addi %head_row, %my_row : index
         %lane = sfa_gpu.lane again : i32

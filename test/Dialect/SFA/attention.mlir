@@ -61,3 +61,11 @@ func.func @sequences(%q: tensor<1x2x?x64xf32>, %k: tensor<1x1x?x64xf32>, %cu_q: 
     : tensor<1x2x?x64xf32>, tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32> -> tensor<1x2x?x64xf32>, tensor<1x2x?xf32>
   return
 }
+
+// CHECK-LABEL: @scale_value(
+// CHECK: sfa.attention %arg0, %arg0, %arg0 mask <causal> scale %arg1 schedule <softmax = lazy> :
+func.func @scale_value(%q: tensor<1x4x8x16xf32>, %scale: f64) -> tensor<1x4x8x16xf32> {
+  %o = sfa.attention %q, %q, %q mask <causal> scale %scale schedule <softmax = lazy>
+    : tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32> -> tensor<1x4x8x16xf32>
+  return %o : tensor<1x4x8x16xf32>
+}

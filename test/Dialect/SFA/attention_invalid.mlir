@@ -334,7 +334,7 @@ func.func @generic_without_operands() {
 
 func.func @generic_without_result(%q: tensor<1x4x8x16xf32>) {
   // expected-error @+1 {{'sfa.attention' op expected 1 or more results}}
-  "sfa.attention"(%q, %q, %q) : (tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>) -> ()
+  "sfa.attention"(%q, %q, %q) {operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>) -> ()
   return
 }
 
@@ -342,7 +342,7 @@ func.func @generic_without_result(%q: tensor<1x4x8x16xf32>) {
 
 func.func @generic_with_wrong_attribute(%q: tensor<1x4x8x16xf32>) {
   // expected-error @+1 {{attribute 'mask' failed to satisfy constraint}}
-  %0 = "sfa.attention"(%q, %q, %q) {mask = 3 : i32} : (tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>) -> tensor<1x4x8x16xf32>
+  %0 = "sfa.attention"(%q, %q, %q) {operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>, mask = 3 : i32} : (tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>) -> tensor<1x4x8x16xf32>
   return
 }
 
@@ -350,7 +350,7 @@ func.func @generic_with_wrong_attribute(%q: tensor<1x4x8x16xf32>) {
 
 func.func @generic_with_f32_scale(%q: tensor<1x4x8x16xf32>) {
   // expected-error @+1 {{attribute 'scale' failed to satisfy constraint: 64-bit float attribute}}
-  %0 = "sfa.attention"(%q, %q, %q) {scale = 1.0 : f32} : (tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>) -> tensor<1x4x8x16xf32>
+  %0 = "sfa.attention"(%q, %q, %q) {operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>, scale = 1.0 : f32} : (tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>) -> tensor<1x4x8x16xf32>
   return
 }
 
@@ -452,4 +452,23 @@ func.func @f(%q: tensor<1x7x?x64xf16>, %k: tensor<1x1x?x64xf16>) -> tensor<1x7x?
   %o = sfa.attention %q, %k, %k schedule <q_tile = 6, packed_heads = 7>
     : tensor<1x7x?x64xf16>, tensor<1x1x?x64xf16>, tensor<1x1x?x64xf16> -> tensor<1x7x?x64xf16>
   return %o : tensor<1x7x?x64xf16>
+}
+
+// -----
+
+func.func @two_scales(%q: tensor<1x4x8x16xf32>, %scale: f64) {
+  // expected-error @+1 {{'sfa.attention' op has two scales, a constant and a value; give one}}
+  %0 = "sfa.attention"(%q, %q, %q, %scale) {operandSegmentSizes = array<i32: 1, 1, 1, 0, 1>, scale = 1.0 : f64}
+    : (tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, f64) -> tensor<1x4x8x16xf32>
+  return
+}
+
+// -----
+
+// expected-note @+1 {{prior use here}}
+func.func @scale_of_f32(%q: tensor<1x4x8x16xf32>, %scale: f32) {
+  // expected-error @+1 {{use of value '%scale' expects different type than prior uses: 'f64' vs 'f32'}}
+  %0 = sfa.attention %q, %q, %q scale %scale
+    : tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32> -> tensor<1x4x8x16xf32>
+  return
 }

@@ -283,3 +283,17 @@ func.func @sequences(%codes: tensor<1x1x5x64xf32, #sfa.codes<k = 8>>, %v: tensor
     : tensor<1x1x5x64xf32>, tensor<1x1x5x64xf32>, tensor<1x1x5x64xf32> -> tensor<1x1x?x64xf32>
   return %o : tensor<1x1x?x64xf32>
 }
+
+// A scale that is a constant becomes one of the op, unless it is none that the op may have.
+// CHECK-LABEL: @constant_scale(
+// CHECK: sfa.attention %arg0, %arg0, %arg0 scale -2.500000e-01 :
+// CHECK: sfa.attention %arg0, %arg0, %arg0 scale %cst :
+func.func @constant_scale(%q: tensor<1x4x8x16xf32>) -> (tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>) {
+  %scale = arith.constant -0.25 : f64
+  %infinity = arith.constant 0x7FF0000000000000 : f64
+  %0 = sfa.attention %q, %q, %q scale %scale
+    : tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32> -> tensor<1x4x8x16xf32>
+  %1 = sfa.attention %q, %q, %q scale %infinity
+    : tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32> -> tensor<1x4x8x16xf32>
+  return %0, %1 : tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>
+}

@@ -30,17 +30,22 @@ sfa_tile.kernel f() grid(%b, %h, %t) {}
 
 // -----
 
-// expected-error @+1 {{'sfa_tile.kernel' op takes memories, given is 'f32'}}
-sfa_tile.kernel @f(%a: f32) grid(%b, %h, %t) {}
+// expected-error @+1 {{'sfa_tile.kernel' op takes memories and then numbers of type f32, given is 'f64'}}
+sfa_tile.kernel @f(%a: f64) grid(%b, %h, %t) {}
 
 // -----
 
-// expected-error @+1 {{'sfa_tile.kernel' op takes memories, given is 'tensor<1x1x1x1xf32>'}}
+// expected-error @+1 {{'sfa_tile.kernel' op takes memories and then numbers of type f32, given is 'memref<1xi32>'}}
+sfa_tile.kernel @f(%a: f32, %m: memref<1xi32>) grid(%b, %h, %t) {}
+
+// -----
+
+// expected-error @+1 {{'sfa_tile.kernel' op takes memories and then numbers of type f32, given is 'tensor<1x1x1x1xf32>'}}
 sfa_tile.kernel @f(%a: tensor<1x1x1x1xf32>) grid(%b, %h, %t) {}
 
 // -----
 
-// expected-error @+1 {{'sfa_tile.kernel' op takes memories, given is 'memref<*xf32>'}}
+// expected-error @+1 {{'sfa_tile.kernel' op takes memories and then numbers of type f32, given is 'memref<*xf32>'}}
 sfa_tile.kernel @f(%a: memref<*xf32>) grid(%b, %h, %t) {}
 
 // -----

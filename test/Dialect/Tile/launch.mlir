@@ -21,3 +21,14 @@ func.func @on_memories(%b: index, %values: memref<1x8x?x8xbf16>, %indices: memre
     outs(%out : memref<1x8x?x128xbf16>)
   return
 }
+
+sfa_tile.kernel @scaled(%in: memref<1x8x?x128xf32>, %out: memref<1x8x?x128xf32>, %a: f32, %b: f32) grid(%i, %h, %t) {
+}
+
+// CHECK-LABEL: @scalars(
+// CHECK: sfa_tile.launch @scaled grid({{.*}}) ins({{.*}}) outs({{.*}}) scalars(%{{.*}}, %{{.*}}) {note = 1 : i64} -> tensor<1x8x?x128xf32>
+func.func @scalars(%i: index, %x: tensor<1x8x?x128xf32>, %a: f32) -> tensor<1x8x?x128xf32> {
+  %0 = sfa_tile.launch @scaled grid(%i, %i, %i) ins(%x : tensor<1x8x?x128xf32>) outs(%x : tensor<1x8x?x128xf32>)
+    scalars(%a, %a) {note = 1} -> tensor<1x8x?x128xf32>
+  return %0 : tensor<1x8x?x128xf32>
+}

@@ -134,3 +134,13 @@ sfa_tile.kernel @k(%a: memref<1x8x?x128xf32>) grid(%b, %h, %t) {
   // expected-error @+1 {{'sfa_tile.launch' op is inside a kernel; a kernel cannot launch kernels}}
   sfa_tile.launch @k grid(%b, %h, %t) ins() outs(%a : memref<1x8x?x128xf32>)
 }
+
+// -----
+
+sfa_tile.kernel @k(%a: memref<1x8x?x128xf32>, %scale: f32) grid(%b, %h, %t) {}
+
+func.func @f(%i: index, %x: tensor<1x8x?x128xf32>) {
+  // expected-error @+1 {{has 0 scalars, but the kernel takes 1}}
+  %0 = sfa_tile.launch @k grid(%i, %i, %i) ins() outs(%x : tensor<1x8x?x128xf32>) -> tensor<1x8x?x128xf32>
+  return
+}

@@ -12,14 +12,18 @@ func.func @softmax(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<64xf32>, %l
   %packed = sfa_tile.mask %scaled[%row, %row] of [%nq, %nk] by <causal> heads 4 : !sfa_tile.tile<64x32xf32>
   // CHECK: sfa_tile.row_max %{{.*}}, %{{.*}} : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
   %m1 = sfa_tile.row_max %masked, %m : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
-  // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale 1.250000e-01 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
-  %p = sfa_tile.exp2 %masked, %m1 scale 0.125 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
-  // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale 1.250000e-01 : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
-  %factors = sfa_tile.exp2 %m, %m1 scale 0.125 : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
-  // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale 1.250000e-01 raise 8.000000e+00 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
-  %raised = sfa_tile.exp2 %masked, %m1 scale 0.125 raise 8.0 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
-  // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale 1.250000e-01 difference_first : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
-  %exact = sfa_tile.exp2 %masked, %m1 scale 0.125 raise 0.0 difference_first : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale %{{.*}} : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  %scale0 = arith.constant 0.125 : f32
+  %p = sfa_tile.exp2 %masked, %m1 scale %scale0 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale %{{.*}} : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  %scale1 = arith.constant 0.125 : f32
+  %factors = sfa_tile.exp2 %m, %m1 scale %scale1 : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale %{{.*}} raise 8.000000e+00 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  %scale2 = arith.constant 0.125 : f32
+  %raised = sfa_tile.exp2 %masked, %m1 scale %scale2 raise 8.0 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.exp2 %{{.*}}, %{{.*}} scale %{{.*}} difference_first : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  %scale3 = arith.constant 0.125 : f32
+  %exact = sfa_tile.exp2 %masked, %m1 scale %scale3 raise 0.0 difference_first : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
   // CHECK: sfa_tile.row_sum %{{.*}} : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32, partial>
   %sum = sfa_tile.row_sum %p : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32, partial>
   // CHECK: sfa_tile.total %{{.*}} : !sfa_tile.tile<64xf32, partial> -> !sfa_tile.tile<64xf32>
@@ -33,11 +37,13 @@ func.func @softmax(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<64xf32>, %l
     : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32x128xf16>
   // CHECK: sfa_tile.normalize %{{.*}}, %{{.*}} : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
   %o = sfa_tile.normalize %acc2, %l2 : !sfa_tile.tile<64x128xf32>, !sfa_tile.tile<64xf32>
-  // CHECK: sfa_tile.lse %{{.*}}, %{{.*}} scale 1.250000e-01 : !sfa_tile.tile<64xf32>
-  %lse = sfa_tile.lse %m1, %l2 scale 0.125 : !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.lse %{{.*}}, %{{.*}} scale %{{.*}} : !sfa_tile.tile<64xf32>
+  %scale4 = arith.constant 0.125 : f32
+  %lse = sfa_tile.lse %m1, %l2 scale %scale4 : !sfa_tile.tile<64xf32>
   // A raise of 0 is not the same as none.
-  // CHECK: sfa_tile.lse %{{.*}}, %{{.*}} scale 1.250000e-01 raise 0.000000e+00 : !sfa_tile.tile<64xf32>
-  %lse2 = sfa_tile.lse %m1, %l2 scale 0.125 raise 0.0 : !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.lse %{{.*}}, %{{.*}} scale %{{.*}} raise 0.000000e+00 : !sfa_tile.tile<64xf32>
+  %scale5 = arith.constant 0.125 : f32
+  %lse2 = sfa_tile.lse %m1, %l2 scale %scale5 raise 0.0 : !sfa_tile.tile<64xf32>
   return
 }
 

@@ -33,8 +33,9 @@ func.func @f(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<64x32xf32>) {
 // -----
 
 func.func @f(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<32xf32>) {
+  %scale0 = arith.constant 1.0 : f32
   // expected-error @+1 {{'sfa_tile.exp2' op the number of rows of the tile is 64 but that of the row vector is 32}}
-  %0 = sfa_tile.exp2 %s, %m scale 1.0 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32xf32>
+  %0 = sfa_tile.exp2 %s, %m scale %scale0 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<32xf32>
   return
 }
 
@@ -65,8 +66,9 @@ func.func @f(%s: !sfa_tile.tile<64x32xf32>, %f: !sfa_tile.tile<64xf32, partial>)
 // -----
 
 func.func @f(%s: !sfa_tile.tile<64x32xf32>, %f: !sfa_tile.tile<64xi1>) {
+  %scale1 = arith.constant 1.0 : f32
   // expected-error @+1 {{operand #1 must be tile of one number a row, but got '!sfa_tile.tile<64xi1>'}}
-  %0 = sfa_tile.exp2 %s, %f scale 1.0 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xi1>
+  %0 = sfa_tile.exp2 %s, %f scale %scale1 : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xi1>
   return
 }
 
@@ -81,8 +83,9 @@ func.func @f(%s: !sfa_tile.tile<64xi1>) {
 // -----
 
 func.func @f(%s: !sfa_tile.tile<64x32xf32>, %m: !sfa_tile.tile<64xf32>) {
+  %scale2 = arith.constant 1.0 : f32
   // expected-error @+1 {{'sfa_tile.exp2' op has difference_first and raise = 8}}
-  %0 = sfa_tile.exp2 %s, %m scale 1.0 raise 8.0 difference_first : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
+  %0 = sfa_tile.exp2 %s, %m scale %scale2 raise 8.0 difference_first : !sfa_tile.tile<64x32xf32>, !sfa_tile.tile<64xf32>
   return
 }
 
@@ -177,7 +180,7 @@ func.func @f(%s: !sfa_tile.tile<64x32xf32>) {
 // -----
 
 func.func @f(%a: !sfa_tile.tile<64xf32>) {
-  // expected-error @+1 {{'sfa_tile.lse' op requires attribute 'scale'}}
+  // expected-error @+1 {{'sfa_tile.lse' op expected 3 operands, but found 2}}
   %0 = "sfa_tile.lse"(%a, %a) : (!sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>) -> !sfa_tile.tile<64xf32>
   return
 }

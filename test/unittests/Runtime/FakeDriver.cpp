@@ -252,7 +252,7 @@ ENTRY cuModuleGetFunction(cu::Function *function, cu::Module module, const char 
     size_t end = std::min(list.find(',', first), list.size());
     std::string parameter = list.substr(first, end - first);
     found->parameterSizes.push_back(parameter.find("[128]") != std::string::npos  ? 128
-                                    : parameter.find(".u32") != std::string::npos ? 4
+                                    : parameter.find("32 ") != std::string::npos ? 4
                                                                                   : 8);
     first = end + 1;
   }

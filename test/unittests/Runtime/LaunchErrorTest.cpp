@@ -8,6 +8,8 @@
 
 #include "RuntimeTest.h"
 
+#include <cmath>
+
 using namespace sfa;
 using namespace sfa::test;
 
@@ -217,6 +219,39 @@ TEST_F(LaunchError, SaysWhatIsMissing) {
   arguments[1].shape = nullptr;
   EXPECT_EQ(messageOf(program.launch(0, nullptr, arguments, {}), SFA_ERROR_INVALID_ARGUMENT),
             "the shape of argument 1 is NULL; it has to point to 4 sizes");
+}
+
+TEST_F(LaunchError, ComparesNumbers) {
+  runtime::Program program = load(makeScaledProgram());
+  auto errorOf = [&](sfa_tensor number, bool isGiven = true) {
+    Call call;
+    std::vector<sfa_tensor> arguments = {call.queries.tensor(), call.keys.tensor()};
+    if (isGiven)
+      arguments.push_back(number);
+    runtime::Status status =
+        program.launch(call.device, nullptr, arguments, {call.output.tensor(), call.lse.tensor()},
+                       call.workspace, call.workspaceBytes);
+    EXPECT_TRUE(fake->launches.empty());
+    return messageOf(status, SFA_ERROR_INVALID_ARGUMENT);
+  };
+  double value = 0.5;
+  EXPECT_EQ(errorOf({}, false), "2 arguments were given; the program has 3");
+  EXPECT_EQ(errorOf({&value, SFA_DTYPE_F32, 0, nullptr, nullptr}),
+            "argument 2 has type f32; the program has f64, shape [] there");
+  EXPECT_EQ(errorOf({nullptr, SFA_DTYPE_F64, 0, nullptr, nullptr}),
+            "the data of argument 2 is NULL; it has to be the address, on the host, of a number of "
+            "type f64");
+  int64_t one = 1;
+  EXPECT_EQ(errorOf({&value, SFA_DTYPE_F64, 1, &one, nullptr}),
+            "argument 2 has rank 1; the program has f64, shape [] there");
+  for (auto [wrong, text] : {std::pair{0.0, "0"}, {-0.5, "-0.5"}, {1e-40, "1e-40"}, {2.4e38, "2.4e+38"},
+                             {double(INFINITY), "inf"}, {double(NAN), "nan"}}) {
+    value = wrong;
+    EXPECT_EQ(errorOf({&value, SFA_DTYPE_F64, 0, nullptr, nullptr}),
+              std::string("argument 2 is ") + text +
+                  "; the kernel attend takes 1.4426950408889634 times this number as f32, which has to "
+                  "be positive, finite and normal: compile the number into the program as a constant");
+  }
 }
 
 TEST_F(LaunchError, ComparesArguments) {

@@ -26,6 +26,12 @@ public:
     return *this;
   }
 
+  Parameters &numbers(std::vector<float> numbers) {
+    for (float number : numbers)
+      add(&number, 4);
+    return *this;
+  }
+
   /// The sizes of the grid of a persistent launch.
   Parameters &items(std::vector<uint32_t> sizes) {
     for (uint32_t size : sizes)
@@ -316,6 +322,36 @@ TEST_F(LaunchTest, SharesManyItemsBetweenMultiprocessors) {
     EXPECT_EQ(fake->launches[1].grid, (Grid{132, 1, 1})) << grid;
     EXPECT_EQ(fake->launches[1].parameters, memoriesOfAttend().items(items).map(0)) << grid;
   }
+}
+
+TEST_F(LaunchTest, PassesNumbersByValue) {
+  // It survives being written.
+  auto saved = load(makeScaledProgram()).save();
+  ASSERT_TRUE(bool(saved));
+  runtime::Program program = load(json::parse(*saved));
+  // At no aligned address.
+  alignas(8) unsigned char bytes[9];
+  sfa_tensor number = {bytes + 1, SFA_DTYPE_F64, 0, nullptr, nullptr};
+  for (double value : {0.3, 0.08838834764831845, 0x1p-126, 2.3e38}) {
+    fake->launches.clear();
+    fake->tensorMaps.clear();
+    std::memcpy(bytes + 1, &value, sizeof value);
+    runtime::Status status =
+        program.launch(0, at(0x5000), {queries.tensor(), keys.tensor(), number},
+                       {output.tensor(), lse.tensor()}, at(0x40000), 1 << 16);
+    ASSERT_TRUE(bool(status)) << status.error().message;
+    ASSERT_EQ(fake->launches.size(), 2u);
+    // Rounded once.
+    auto product = static_cast<float>(value * 1.4426950408889634);
+    EXPECT_EQ(fake->launches[1].parameters, memoriesOfAttend()
+                                                .numbers({product, 1.0f / static_cast<float>(value)})
+                                                .items({8, 3, 2})
+                                                .map(0))
+        << value;
+  }
+  // Sizes can be asked for without the number.
+  number.data = nullptr;
+  EXPECT_TRUE(bool(program.workspaceBytes({queries.tensor(), keys.tensor(), number})));
 }
 
 TEST_F(LaunchTest, LeavesOutPersistentLaunchesOfNothing) {

@@ -116,7 +116,7 @@ const Wrong wrongPrograms[] = {
      "the document is not an object with the field \"format\": \"flashsfa-program\""},
     {"NoVersion", [](json &d) { d.erase("version"); }, "the document has no field \"version\""},
     {"OtherVersion", [](json &d) { d["version"] = 2; },
-     "its format has version 2; this runtime (FlashSFA 0.1.0) reads version 3: compile the program "
+     "its format has version 2; this runtime (FlashSFA 0.1.0) reads version 4: compile the program "
      "with a compiler of the same release"},
     {"VersionIsText", [](json &d) { d["version"] = "1"; },
      "version is \"1\"; it has to be an integer of at least 1"},
@@ -169,7 +169,7 @@ const Wrong wrongPrograms[] = {
     {"TypeIsNull", [](json &d) { d["arguments"][1]["type"] = nullptr; },
      "arguments[1].type is null; it has to be a string"},
     {"RankZero", [](json &d) { d["arguments"][0]["shape"] = json::array(); },
-     "arguments[0].shape is an array of 0; it has to be an array of 1 to 4"},
+     "arguments[0].type is \"bf16\"; it has to be f64 where the shape is []"},
     {"RankTwo",
      [](json &d) {
        d["arguments"][0]["shape"] = {1, 2};
@@ -231,10 +231,10 @@ const Wrong wrongPrograms[] = {
      "launches is an object; it has to be an array of 0 to 64"},
     {"NoBlock", [](json &d) { d["launches"][1].erase("block"); },
      "launches[1] has no field \"block\"; it has to have kernel, grid, persistent, block, "
-     "shared_bytes, cluster, memories, aligned, tensor_maps"},
+     "shared_bytes, cluster, memories, scalars, aligned, tensor_maps"},
     {"NotSaidToBePersistent", [](json &d) { d["launches"][1].erase("persistent"); },
      "launches[1] has no field \"persistent\"; it has to have kernel, grid, persistent, block, "
-     "shared_bytes, cluster, memories, aligned, tensor_maps"},
+     "shared_bytes, cluster, memories, scalars, aligned, tensor_maps"},
     {"PersistentIsNumber", [](json &d) { d["launches"][1]["persistent"] = 1; },
      "launches[1].persistent is 1; it has to be true or false"},
     {"KernelNotInPTX", [](json &d) { d["launches"][0]["kernel"] = "spli"; },
@@ -310,6 +310,51 @@ const Wrong wrongPrograms[] = {
        d["launches"][0]["grid"][1] = {{"sum", {2147483647, 1}}};
      },
      "launches[0].grid[1] is at least 2147483648; it has to be at most 2147483647"},
+    {"NumberInMemory",
+     [](json &d) {
+       d = makeScaledProgram();
+       d["launches"][0]["memories"][0] = 2;
+     },
+     "launches[0].memories[0] is 2, which is a number; it has to be a buffer in memory"},
+    {"ScalarOfTensor",
+     [](json &d) {
+       d = makeScaledProgram();
+       d["launches"][1]["scalars"][0]["argument"] = 0;
+     },
+     "launches[1].scalars[0].argument is 0, which is bf16, shape [2, 3, ?, 64]; it has to be an "
+     "argument of type f64 and shape []"},
+    {"ScalarOfNothing",
+     [](json &d) {
+       d = makeScaledProgram();
+       d["launches"][1]["scalars"][1]["argument"] = 3;
+     },
+     "launches[1].scalars[1].argument is 3; it has to be an integer from 0 to 2"},
+    {"NegativeFactor",
+     [](json &d) {
+       d = makeScaledProgram();
+       d["launches"][1]["scalars"][0]["factor"] = -1.5;
+     },
+     "launches[1].scalars[0].factor is -1.5; it has to be a positive number"},
+    {"FactorIsText",
+     [](json &d) {
+       d = makeScaledProgram();
+       d["launches"][1]["scalars"][0]["factor"] = "1";
+     },
+     "launches[1].scalars[0].factor is \"1\"; it has to be a positive number"},
+    {"NoInverse",
+     [](json &d) {
+       d = makeScaledProgram();
+       d["launches"][1]["scalars"][0].erase("inverse");
+     },
+     "launches[1].scalars[0] has no field \"inverse\"; it has to have argument, factor, inverse"},
+    {"SizeOfNumber",
+     [](json &d) {
+       d = makeScaledProgram();
+       d["results"][0]["shape"][2] = {{"dim", {2, 0}}};
+     },
+     "results[0].shape[2] refers to argument 2, which is a number and has no sizes"},
+    {"NumberAsResult", [](json &d) { d["results"][0] = {{"type", "f64"}, {"shape", json::array()}}; },
+     "results[0].shape is an array of 0; it has to be an array of 1 to 4"},
     {"NoSuchBuffer", [](json &d) { d["launches"][0]["memories"][1] = 5; },
      "launches[0].memories[1] is 5; it has to be an integer from 0 to 4"},
     {"TooManyMemories", [](json &d) { d["launches"][0]["memories"] = std::vector<int>(33, 0); },

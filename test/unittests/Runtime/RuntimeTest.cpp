@@ -15,13 +15,15 @@ using namespace sfa;
 using namespace sfa::test;
 
 std::string sfa::test::makeKernel(const std::string &name, int numMemories, int numTensorMaps,
-                                  bool isPersistent) {
+                                  bool isPersistent, int numScalars) {
   std::string parameters;
   auto add = [&](const std::string &parameter) {
     parameters += (parameters.empty() ? "" : ", ") + parameter;
   };
   for (int index = 0; index < 5 * numMemories; ++index)
     add(".param .u64 p" + std::to_string(index));
+  for (int index = 0; index < numScalars; ++index)
+    add(".param .f32 s" + std::to_string(index));
   for (int index = 0; index < (isPersistent ? 3 : 0); ++index)
     add(".param .u32 n" + std::to_string(index));
   for (int index = 0; index < numTensorMaps; ++index)
@@ -42,7 +44,7 @@ json sfa::test::makeProgram() {
   json queryTiles = {{"dim", {0, 2}}, {"ceildiv", 128}};
   json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 3;
+  document["version"] = 4;
   document["compiler"] = "0.1.0";
   document["chip"] = "sm_90a";
   document["image"] = {
@@ -61,6 +63,7 @@ json sfa::test::makeProgram() {
   split["shared_bytes"] = 0;
   split["cluster"] = 1;
   split["memories"] = {1, 4};
+  split["scalars"] = json::array();
   split["aligned"] = json::array();
   split["tensor_maps"] = json::array();
   attend["kernel"] = "attend";
@@ -70,6 +73,7 @@ json sfa::test::makeProgram() {
   attend["shared_bytes"] = 200000;
   attend["cluster"] = 1;
   attend["memories"] = {0, 1, 2, 3, 4};
+  attend["scalars"] = json::array();
   attend["aligned"] = {0, 2};
   attend["tensor_maps"] = {
       {{"memory", 1}, {"box_rows", 128}, {"box_columns", 64}, {"box_heads", 1}}};
@@ -82,6 +86,22 @@ json sfa::test::makePersistentProgram() {
   document["launches"][1]["persistent"] = true;
   document["image"]["text"] =
       makePTX("sm_90a", {makeKernel("split", 2), makeKernel("attend", 5, 1, true)});
+  return document;
+}
+
+json sfa::test::makeScaledProgram() {
+  json document = makePersistentProgram();
+  document["arguments"].push_back({{"type", "f64"}, {"shape", json::array()}});
+  json &attend = document["launches"][1];
+  attend["scalars"] = {{{"argument", 2}, {"factor", 1.4426950408889634}, {"inverse", false}},
+                       {{"argument", 2}, {"factor", 1}, {"inverse", true}}};
+  // Behind the arguments.
+  for (json &launch : document["launches"])
+    for (json &memory : launch["memories"])
+      if (memory >= 2)
+        memory = memory.get<int>() + 1;
+  document["image"]["text"] =
+      makePTX("sm_90a", {makeKernel("split", 2), makeKernel("attend", 5, 1, true, 2)});
   return document;
 }
 

@@ -21,7 +21,7 @@ using json = nlohmann::ordered_json;
 
 /// A kernel in PTX that takes what a launch passes.
 std::string makeKernel(const std::string &name, int numMemories, int numTensorMaps = 0,
-                       bool isPersistent = false);
+                       bool isPersistent = false, int numScalars = 0);
 
 /// PTX for a chip.
 std::string makePTX(const std::string &chip, const std::vector<std::string> &kernels);
@@ -33,6 +33,9 @@ json makeProgram();
 
 /// The same where `attend` is persistent.
 json makePersistentProgram();
+
+/// The same with one more argument, a number: `attend` takes its product with log2(e), and its inverse.
+json makeScaledProgram();
 
 /// The program of a document that is right.
 runtime::Program load(const json &document);

@@ -119,7 +119,7 @@ public:
     TileType rows = context.rowType();
     State state{context.fill(unset, rows),
                 context.fill(limits.threshold, rows),
-                context.hasLse ? context.fill(0.0f, context.partialType()) : Value(),
+                context.hasLse() ? context.fill(0.0f, context.partialType()) : Value(),
                 context.fill(1.0f, rows),
                 flag(false),
                 flag(true)};
@@ -140,9 +140,9 @@ public:
     Value sum = context.create<TotalOp>(context.rowType(), state.unroundedSum);
     if (limits.differenceFirst)
       return context.create<LseOp>(context.rowType(), state.max, sum,
-                                   context.attribute(context.lseScale), /*raise=*/FloatAttr());
+                                   context.lseScale, /*raise=*/FloatAttr());
     return context.create<LseOp>(context.rowType(), state.max, sum,
-                                 context.attribute(context.exponent),
+                                 context.exponent,
                                  context.attribute(limits.raise));
   }
   Value output(ValueRange results) const override {
@@ -172,8 +172,8 @@ private:
     }
   };
   State unpack(ValueRange values) const {
-    ValueRange rest = values.drop_front(context.hasLse ? 3 : 2);
-    return {values[0], values[1], context.hasLse ? values[2] : Value(), rest[0], rest[1], rest[2]};
+    ValueRange rest = values.drop_front(context.hasLse() ? 3 : 2);
+    return {values[0], values[1], context.hasLse() ? values[2] : Value(), rest[0], rest[1], rest[2]};
   }
 
   Value flag(bool value) const { return context.create<arith::ConstantIntOp>(value, 1); }
@@ -264,7 +264,7 @@ ResultRange Lazy::choose(Value condition, TypeRange types, function_ref<Values()
 Value Lazy::exactRatio(RowBuilder &row, Value before, Value after) const {
   // The difference of the references and what its rounding has lost (Knuth's TwoSum); the product
   // with the scale and what that has lost.
-  Value scale = row.f32(context.exponent);
+  Value scale = context.exponent;
   Value difference = row.sub(before, after), part = row.sub(difference, before);
   Value lost = row.sub(row.sub(before, row.sub(difference, part)), row.add(after, part));
   Value exponent = row.mul(difference, scale);
@@ -276,7 +276,7 @@ Value Lazy::exactRatio(RowBuilder &row, Value before, Value after) const {
 }
 
 Value Lazy::referenceRatio(RowBuilder &row, Value before, Value after) const {
-  Value scale = row.f32(context.exponent), raise = row.f32(limits.raise);
+  Value scale = context.exponent, raise = row.f32(limits.raise);
   Value ratio;
   if (limits.differenceFirst)
     ratio = exactRatio(row, before, after);
@@ -297,7 +297,7 @@ Lazy::State Lazy::lookAtMaxima(Value scores, State state) const {
                               });
   state.max = max;
   state.pending = found[0];
-  if (context.hasLse)
+  if (context.hasLse())
     state.unroundedSum =
         context.create<MulOp>(context.partialType(), state.unroundedSum, state.pending);
   state.isPending = flag(true);
@@ -335,9 +335,9 @@ SoftmaxForm::Values Lazy::probabilities(Value scores, ValueRange values, Value i
 
   Value probabilities =
       context.create<Exp2Op>(context.scoreType, scores, next.max,
-                             context.attribute(context.exponent), context.attribute(limits.raise),
+                             context.exponent, context.attribute(limits.raise),
                              limits.differenceFirst ? context.builder.getUnitAttr() : UnitAttr());
-  if (context.hasLse)
+  if (context.hasLse())
     next.unroundedSum = context.create<AddOp>(
         context.partialType(), next.unroundedSum,
         Value(context.create<RowSumOp>(context.partialType(), probabilities)));
@@ -366,7 +366,7 @@ ResultRange Lazy::raiseRows(const State &state, Value sums, Value limit) const {
                    Value orders =
                        row.add(row.log2(row.max(partial, threshold)), row.f32(limits.raise));
                    orders = row.select(row.isLess(orders, most), orders, most);
-                   Value above = row.fma(orders, row.f32(1 / context.exponent), reference);
+                   Value above = row.fma(orders, context.inverse, reference);
                    Value factor =
                        row.select(trips, referenceRatio(row, reference, above), row.f32(1.0f));
                    return {factor, row.select(trips, above, reference)};
@@ -392,7 +392,7 @@ Lazy::Raised Lazy::scaleAll(Raised at, Value sums, Value limit, Value tripped) c
                 return {accFactor, row.fma(in[2], accFactor, row.f32(limits.threshold))};
               });
   at.state.limit = scaled[1];
-  if (context.hasLse)
+  if (context.hasLse())
     at.state.unroundedSum =
         context.create<MulOp>(context.partialType(), at.state.unroundedSum, factors);
   at.acc = scaleRows(at.acc, scaled[0]);

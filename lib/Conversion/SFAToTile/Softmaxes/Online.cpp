@@ -47,7 +47,7 @@ public:
 
   Value lse(ValueRange results) const override {
     return context.create<LseOp>(context.rowType(), results[1], total(results),
-                                 context.attribute(context.lseScale), /*raise=*/FloatAttr());
+                                 context.lseScale, /*raise=*/FloatAttr());
   }
 
   Value output(ValueRange results) const override {
@@ -62,7 +62,7 @@ private:
     // f16 tells 1 from the neighbour of 1 that a rounded product of thousands gives: there the
     // difference comes first, and the largest probability is 1.
     return context.create<Exp2Op>(tile.getType(), tile, reference,
-                                  context.attribute(context.exponent), context.attribute(0.0f),
+                                  context.exponent, context.attribute(0.0f),
                                   context.valueType.isF16() ? context.builder.getUnitAttr()
                                                             : UnitAttr());
   }

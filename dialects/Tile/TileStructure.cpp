@@ -29,8 +29,8 @@ Block::BlockArgListType sfa::tile::dropMemories(Block::BlockArgListType paramete
   return parameters.drop_front(takeMemories(parameters).size());
 }
 
-void KernelOp::build(OpBuilder &builder, OperationState &state, StringRef name, TypeRange parameters,
-                     ScheduleAttr schedule) {
+void KernelOp::build(OpBuilder &builder, OperationState &state, StringRef name,
+                     TypeRange parameters, ScheduleAttr schedule) {
   state.addAttribute(getSymNameAttrName(state.name), builder.getStringAttr(name));
   if (schedule)
     state.addAttribute(getScheduleAttrName(state.name), schedule);
@@ -94,7 +94,8 @@ void KernelOp::print(OpAsmPrinter &printer) {
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false, /*printBlockTerminators=*/false);
 }
 
-/// What a kernel does with the parameter `argument`, as a name for it; empty where that is not plain.
+/// What a kernel does with the parameter `argument`, as a name for it; empty where that is not
+/// plain.
 static std::string getParameterName(BlockArgument argument) {
   bool hasKeyLoop = llvm::any_of(*argument.getOwner(), llvm::IsaPred<KeyLoopOp>);
   StringRef rows = hasKeyLoop ? "query" : "source";

@@ -72,8 +72,7 @@ public:
 
   explicit Table(size_t bound) : bound(bound) {}
 
-  sfa_status get(llvm::StringRef key, Share *result,
-                 llvm::function_ref<sfa_status(Share *)> make) {
+  sfa_status get(llvm::StringRef key, Share *result, llvm::function_ref<sfa_status(Share *)> make) {
     std::shared_ptr<Entry> entry;
     std::vector<std::shared_ptr<Entry>> forgotten; // freed when the lock is no longer held
     {
@@ -423,8 +422,8 @@ sfa_status sfa_jit_program(const char *module, size_t size, const char *entry, i
   std::string key =
       fmt::format("flashsfa {} build {} llvm {} chip {} schedules {}\n{}", SFA_VERSION, buildId,
                   SFA_LLVM_VERSION, chip.name, schedules, source.key());
-  // There is no bound: nothing tells when a kernel that was launched, or captured into a graph, is no
-  // longer going to run (docs/runtime.md), so that programs of GPUs stay.
+  // There is no bound: nothing tells when a kernel that was launched, or captured into a graph, is
+  // no longer going to run (docs/runtime.md), so that programs of GPUs stay.
   constexpr size_t unbounded = std::numeric_limits<size_t>::max();
   std::shared_ptr<sfa_program> shared;
   auto make = [&](std::shared_ptr<sfa_program> *made) {

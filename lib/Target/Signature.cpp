@@ -321,10 +321,10 @@ llvm::Error Signature::check(ArrayRef<BufferRef> buffers) const {
   for (size_t argument : scales)
     if (double scale = *static_cast<const double *>(buffers[argument].data);
         !AttentionOp::allowsScaleValue(scale))
-      return llvm::createStringError(
-          fmt::format("{}: given is the scale {}; allowed is {}: make another one a constant of the "
-                      "program",
-                      args[argument].name, scale, AttentionOp::allowedScaleValues.str()));
+      return llvm::createStringError(fmt::format(
+          "{}: given is the scale {}; allowed is {}: make another one a constant of the "
+          "program",
+          args[argument].name, scale, AttentionOp::allowedScaleValues.str()));
   for (const SizeClass &sizeClass : sizeClasses) {
     std::optional<int64_t> size = sizeClass.size;
     for (ArgumentDim place : sizeClass.dims) {

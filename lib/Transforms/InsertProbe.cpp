@@ -186,10 +186,9 @@ LogicalResult InsertProbe::insert() {
   outputs.push_back(tensor::EmptyOp::create(b, shape, element, ValueRange(numTiles)));
   SmallVector<Type> types(launch.getResultTypes());
   types.push_back(outputs.back().getType());
-  auto probing =
-      LaunchOp::create(b, types, launch.getKernelAttr(), launch.getGridBatch(),
-                       launch.getGridHead(), launch.getGridTile(), launch.getInputs(), outputs,
-                       launch.getScalars());
+  auto probing = LaunchOp::create(b, types, launch.getKernelAttr(), launch.getGridBatch(),
+                                  launch.getGridHead(), launch.getGridTile(), launch.getInputs(),
+                                  outputs, launch.getScalars());
   probing->setDiscardableAttrs(launch->getDiscardableAttrDictionary());
   launch.replaceAllUsesWith(probing.getResults().drop_back());
   launch.erase();

@@ -92,8 +92,8 @@ struct TensorMapSource {
   uint32_t rows, columns, heads;
 };
 
-/// A number that kernels take: the f64 of an argument of rank 0 times `factor`, rounded to f32, or 1
-/// divided by that.
+/// A number that kernels take: the f64 of an argument of rank 0 times `factor`, rounded to f32, or
+/// 1 divided by that.
 struct Scalar {
   int32_t argument;
   double factor;

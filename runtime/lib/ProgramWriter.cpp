@@ -61,7 +61,8 @@ static ordered_json write(const Launch &launch) {
   value["memories"] = launch.memories;
   value["scalars"] = ordered_json::array();
   for (const Scalar &scalar : launch.scalars)
-    value["scalars"].push_back({{"argument", scalar.argument}, {"factor", scalar.factor}, {"inverse", scalar.isInverse}});
+    value["scalars"].push_back(
+        {{"argument", scalar.argument}, {"factor", scalar.factor}, {"inverse", scalar.isInverse}});
   value["aligned"] = launch.aligned;
   value["tensor_maps"] = ordered_json::array();
   for (const TensorMapSource &map : launch.tensorMaps)

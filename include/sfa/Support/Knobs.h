@@ -38,8 +38,8 @@ llvm::Expected<std::optional<std::string>> chip();
 
 constexpr unsigned maxMaxPrograms = 1000000, defaultMaxPrograms = 256;
 
-/// SFA_MAX_PROGRAMS: how many functions for the CPU the JIT keeps, and plans of how many modules the
-/// Python package, 1 to `maxMaxPrograms`; `defaultMaxPrograms` where it is not set.
+/// SFA_MAX_PROGRAMS: how many functions for the CPU the JIT keeps, and plans of how many modules
+/// the Python package, 1 to `maxMaxPrograms`; `defaultMaxPrograms` where it is not set.
 llvm::Expected<unsigned> maxPrograms();
 
 /// SFA_TEST_FULL: 1 makes the execution tests run the whole product of their parameters; 0, or not

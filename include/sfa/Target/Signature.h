@@ -45,7 +45,8 @@ struct Parameter {
   std::vector<int64_t> shape;
   /// For feature indices: they are below this.
   std::optional<int64_t> numFeatures;
-  /// Whether it is no tensor but a number, f64, which is passed by value; buffers of rank 0 hold it.
+  /// Whether it is no tensor but a number, f64, which is passed by value; buffers of rank 0 hold
+  /// it.
   bool isNumber = false;
 
   /// In MLIR's spelling: "?x8x128xf32".

@@ -85,9 +85,10 @@ class AttentionKernel {
 public:
   AttentionKernel(OpBuilder &builder, AttentionOp op, KernelOp kernel)
       : builder(builder), loc(op.getLoc()), op(op), schedule(resolve(op.getScheduleAttr())),
-        strategy(createStrategy(schedule.strategy)), mask(op.getMaskOrNone()), qTile(schedule.qTile), kTile(schedule.kTile),
-        splits(schedule.splits), packedHeads(schedule.packedHeads),
-        positions(ScheduleAttr::rowsOfHead(qTile, packedHeads)), kernel(kernel) {
+        strategy(createStrategy(schedule.strategy)), mask(op.getMaskOrNone()),
+        qTile(schedule.qTile), kTile(schedule.kTile), splits(schedule.splits),
+        packedHeads(schedule.packedHeads), positions(ScheduleAttr::rowsOfHead(qTile, packedHeads)),
+        kernel(kernel) {
     Type f32 = builder.getF32Type();
     MLIRContext *context = builder.getContext();
     if (!op.getScaleValue())
@@ -105,9 +106,7 @@ private:
     return Op::create(builder, loc, std::forward<Args>(args)...);
   }
   Value constant(int64_t value) { return create<arith::ConstantIndexOp>(value); }
-  Value number(float value) {
-    return create<arith::ConstantOp>(builder.getF32FloatAttr(value));
-  }
+  Value number(float value) { return create<arith::ConstantOp>(builder.getF32FloatAttr(value)); }
   Value fill(float value, TileType type) {
     return create<FillOp>(type, builder.getF32FloatAttr(value));
   }
@@ -310,14 +309,9 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
     inverse = scaleNumber([&] { return 1 / scaling->exponent; });
   if (lse)
     lseScale = scaleNumber([&] { return scaling->lse; });
-  SoftmaxContext context{builder,
-                         loc,
-                         scoreType,
-                         accType,
-                         op.getValue().getType().getElementType(),
-                         exponent,
-                         inverse,
-                         lseScale};
+  SoftmaxContext context{
+      builder,  loc,     scoreType, accType, op.getValue().getType().getElementType(),
+      exponent, inverse, lseScale};
   emitPass({key, value, atKey, rows, queries, keys, output, lse, batch, resultHead, firstRow},
            *createSoftmax(schedule.softmax, context));
 }
@@ -336,9 +330,11 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
     SmallVector<Type> results(op->getResultTypes());
     if (splits > 1)
       results = getPartialTypes(op, splits);
-    SmallVector<Value> scalars = foldScale(rewriter, op, schedule.softmax, /*hasLse=*/results.size() > 1);
+    SmallVector<Value> scalars =
+        foldScale(rewriter, op, schedule.softmax, /*hasLse=*/results.size() > 1);
     size_t numTensors = op->getNumOperands() - (op.getScaleValue() ? 1 : 0);
-    KernelBuilder builder(rewriter, symbols, op, TypeRange(op->getOperandTypes()).take_front(numTensors),
+    KernelBuilder builder(rewriter, symbols, op,
+                          TypeRange(op->getOperandTypes()).take_front(numTensors),
                           adaptor.getOperands().take_front(numTensors), results);
     std::string name =
         ("attention_" + stringifyEnum(schedule.strategy) + "_" +

@@ -98,8 +98,8 @@ typedef enum sfa_dtype {
 /** A tensor in the memory of a device, borrowed for the length of a call; of what a launch has put
     into its stream, the memory has to live until it has run.
 
-    A number that a program takes, such as a scale, is a tensor of rank 0 whose data is an address of
-    the host, with any alignment. It is read during the call; a graph that captures a launch keeps
+    A number that a program takes, such as a scale, is a tensor of rank 0 whose data is an address
+   of the host, with any alignment. It is read during the call; a graph that captures a launch keeps
     the number. */
 typedef struct sfa_tensor {
   /** The first element, at an address of the device that is a multiple of 16. NULL only where a
@@ -248,8 +248,8 @@ SFA_RUNTIME_API sfa_status sfa_program_prepare(sfa_program *program, int32_t dev
                             0. Launches that may run at once need one each.
 
     Allocates no memory of the device and does not synchronise, so a launch can be captured into a
-    graph; the graph then holds the addresses, sizes and numbers of this call. The calling thread's current
-    context is the same afterwards. Where anything is wrong with the parameters, nothing is
+    graph; the graph then holds the addresses, sizes and numbers of this call. The calling thread's
+   current context is the same afterwards. Where anything is wrong with the parameters, nothing is
     launched. */
 SFA_RUNTIME_API sfa_status sfa_program_launch(sfa_program *program, int32_t device, void *stream,
                                               const sfa_tensor *arguments, int32_t num_arguments,

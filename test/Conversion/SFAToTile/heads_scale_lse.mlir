@@ -49,7 +49,7 @@ func.func @lse(%q: tensor<1x8x?x64xf32>) -> (tensor<1x8x?x64xf32>, tensor<1x8x?x
 // A scale that is a value is folded by those who launch the kernel, which takes what is left as numbers: the same as of
 // the constant, each rounded once.
 // CHECK-LABEL: func.func @scale_value(
-// CHECK-SAME: %[[SCALE:.*]]: f64)
+// CHECK-SAME: , %[[SCALE:[^ ,:]+]]: f64)
 // CHECK: %[[LOG2E:.*]] = arith.constant 1.4426950408889634 : f64
 // CHECK: %[[PRODUCT:.*]] = arith.mulf %[[SCALE]], %[[LOG2E]] : f64
 // CHECK: %[[FOLDED:.*]] = arith.truncf %[[PRODUCT]] : f64 to f32

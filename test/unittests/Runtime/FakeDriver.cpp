@@ -251,9 +251,9 @@ ENTRY cuModuleGetFunction(cu::Function *function, cu::Module module, const char 
   for (size_t first = 0; first < list.size();) {
     size_t end = std::min(list.find(',', first), list.size());
     std::string parameter = list.substr(first, end - first);
-    found->parameterSizes.push_back(parameter.find("[128]") != std::string::npos  ? 128
+    found->parameterSizes.push_back(parameter.find("[128]") != std::string::npos ? 128
                                     : parameter.find("32 ") != std::string::npos ? 4
-                                                                                  : 8);
+                                                                                 : 8);
     first = end + 1;
   }
   *function = found.get();

@@ -244,13 +244,18 @@ TEST_F(LaunchError, ComparesNumbers) {
   int64_t one = 1;
   EXPECT_EQ(errorOf({&value, SFA_DTYPE_F64, 1, &one, nullptr}),
             "argument 2 has rank 1; the program has f64, shape [] there");
-  for (auto [wrong, text] : {std::pair{0.0, "0"}, {-0.5, "-0.5"}, {1e-40, "1e-40"}, {2.4e38, "2.4e+38"},
-                             {double(INFINITY), "inf"}, {double(NAN), "nan"}}) {
+  for (auto [wrong, text] : {std::pair{0.0, "0"},
+                             {-0.5, "-0.5"},
+                             {1e-40, "1e-40"},
+                             {2.4e38, "2.4e+38"},
+                             {double(INFINITY), "inf"},
+                             {double(NAN), "nan"}}) {
     value = wrong;
-    EXPECT_EQ(errorOf({&value, SFA_DTYPE_F64, 0, nullptr, nullptr}),
-              std::string("argument 2 is ") + text +
-                  "; the kernel attend takes 1.4426950408889634 times this number as f32, which has to "
-                  "be positive, finite and normal: compile the number into the program as a constant");
+    EXPECT_EQ(
+        errorOf({&value, SFA_DTYPE_F64, 0, nullptr, nullptr}),
+        std::string("argument 2 is ") + text +
+            "; the kernel attend takes 1.4426950408889634 times this number as f32, which has to "
+            "be positive, finite and normal: compile the number into the program as a constant");
   }
 }
 

@@ -343,10 +343,11 @@ TEST_F(LaunchTest, PassesNumbersByValue) {
     ASSERT_EQ(fake->launches.size(), 2u);
     // Rounded once.
     auto product = static_cast<float>(value * 1.4426950408889634);
-    EXPECT_EQ(fake->launches[1].parameters, memoriesOfAttend()
-                                                .numbers({product, 1.0f / static_cast<float>(value)})
-                                                .items({8, 3, 2})
-                                                .map(0))
+    EXPECT_EQ(fake->launches[1].parameters,
+              memoriesOfAttend()
+                  .numbers({product, 1.0f / static_cast<float>(value)})
+                  .items({8, 3, 2})
+                  .map(0))
         << value;
   }
   // Sizes can be asked for without the number.

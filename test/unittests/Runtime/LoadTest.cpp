@@ -171,19 +171,20 @@ TEST_F(LoadTest, RefusesKernelsOfOtherParameters) {
     document["image"]["text"] = makePTX("sm_90a", {makeKernel("split", 2), kernel});
     return document;
   };
+  EXPECT_EQ(prepareError(withKernel(makeKernel("attend", 5)), SFA_ERROR_INVALID_PROGRAM),
+            "invalid program: the kernel attend has no parameter 25; its launch has 5 memories, 0 "
+            "scalars and 1 tensor maps, which are 25 parameters of 8 bytes, 0 of 4 and 1 of 128");
   EXPECT_EQ(
-      prepareError(withKernel(makeKernel("attend", 5)), SFA_ERROR_INVALID_PROGRAM),
-      "invalid program: the kernel attend has no parameter 25; its launch has 5 memories, 0 "
-      "scalars and 1 tensor maps, which are 25 parameters of 8 bytes, 0 of 4 and 1 of 128");
-  EXPECT_EQ(prepareError(withKernel(makeKernel("attend", 5, 2)), SFA_ERROR_INVALID_PROGRAM),
-            "invalid program: the kernel attend has parameter 26 of 128 bytes; its launch has 5 "
-            "memories, 0 scalars and 1 tensor maps, which are 25 parameters of 8 bytes, 0 of 4 and 1 of "
-            "128");
-  EXPECT_EQ(prepareError(withKernel("\n.entry attend(.param .u32 p0) { ret; }\n"),
-                         SFA_ERROR_INVALID_PROGRAM),
-            "invalid program: the kernel attend has parameter 0 of 4 bytes; its launch has 5 "
-            "memories, 0 scalars and 1 tensor maps, which are 25 parameters of 8 bytes, 0 of 4 and 1 of "
-            "128");
+      prepareError(withKernel(makeKernel("attend", 5, 2)), SFA_ERROR_INVALID_PROGRAM),
+      "invalid program: the kernel attend has parameter 26 of 128 bytes; its launch has 5 "
+      "memories, 0 scalars and 1 tensor maps, which are 25 parameters of 8 bytes, 0 of 4 and 1 of "
+      "128");
+  EXPECT_EQ(
+      prepareError(withKernel("\n.entry attend(.param .u32 p0) { ret; }\n"),
+                   SFA_ERROR_INVALID_PROGRAM),
+      "invalid program: the kernel attend has parameter 0 of 4 bytes; its launch has 5 "
+      "memories, 0 scalars and 1 tensor maps, which are 25 parameters of 8 bytes, 0 of 4 and 1 of "
+      "128");
   EXPECT_EQ(fake->numModules, 0);
 }
 
@@ -193,8 +194,9 @@ TEST_F(LoadTest, RefusesPersistentKernelsOfOtherParameters) {
     document["image"]["text"] = makePTX("sm_90a", {makeKernel("split", 2), kernel});
     return prepareError(document, SFA_ERROR_INVALID_PROGRAM);
   };
-  const std::string launch = "; its launch is persistent and has 5 memories, 0 scalars and 1 tensor "
-                             "maps, which are 25 parameters of 8 bytes, 3 of 4 and 1 of 128";
+  const std::string launch =
+      "; its launch is persistent and has 5 memories, 0 scalars and 1 tensor "
+      "maps, which are 25 parameters of 8 bytes, 3 of 4 and 1 of 128";
   EXPECT_EQ(errorOf(makeKernel("attend", 5, 1)),
             "invalid program: the kernel attend has parameter 25 of 128 bytes" + launch);
   EXPECT_EQ(errorOf(makeKernel("attend", 6, 1)),
@@ -208,20 +210,22 @@ TEST_F(LoadTest, RefusesPersistentKernelsOfOtherParameters) {
   // Nor may another launch use such a kernel.
   json document = makePersistentProgram();
   document["launches"][1]["persistent"] = false;
-  EXPECT_EQ(prepareError(document, SFA_ERROR_INVALID_PROGRAM),
-            "invalid program: the kernel attend has parameter 25 of 4 bytes; its launch has 5 "
-            "memories, 0 scalars and 1 tensor maps, which are 25 parameters of 8 bytes, 0 of 4 and 1 of "
-            "128");
+  EXPECT_EQ(
+      prepareError(document, SFA_ERROR_INVALID_PROGRAM),
+      "invalid program: the kernel attend has parameter 25 of 4 bytes; its launch has 5 "
+      "memories, 0 scalars and 1 tensor maps, which are 25 parameters of 8 bytes, 0 of 4 and 1 of "
+      "128");
 }
 
 TEST_F(LoadTest, RefusesKernelsOfOtherScalars) {
   json document = makeScaledProgram();
   EXPECT_TRUE(bool(load(document).prepare(0)));
   document["launches"][1]["scalars"].erase(1);
-  EXPECT_EQ(prepareError(document, SFA_ERROR_INVALID_PROGRAM),
-            "invalid program: the kernel attend has parameter 29 of 4 bytes; its launch is persistent "
-            "and has 5 memories, 1 scalars and 1 tensor maps, which are 25 parameters of 8 bytes, 4 of "
-            "4 and 1 of 128");
+  EXPECT_EQ(
+      prepareError(document, SFA_ERROR_INVALID_PROGRAM),
+      "invalid program: the kernel attend has parameter 29 of 4 bytes; its launch is persistent "
+      "and has 5 memories, 1 scalars and 1 tensor maps, which are 25 parameters of 8 bytes, 4 of "
+      "4 and 1 of 128");
 }
 
 TEST_F(LoadTest, RefusesKernelsThatOnlySeemToBeThere) {

@@ -147,15 +147,9 @@ const Wrong wrongPrograms[] = {
      "image.text is no PTX: it has no .version or no .target"},
     {"ZeroInPTX", [](json &d) { d["image"]["text"] = std::string("a\0b", 3); },
      "image.text contains a zero character; it has to be PTX"},
-    {"NotBase64",
-     [](json &d) {
-       d["image"] = {{"kind", "cubin"}, {"base64", "f0VMRg=x"}};
-     },
+    {"NotBase64", [](json &d) { d["image"] = {{"kind", "cubin"}, {"base64", "f0VMRg=x"}}; },
      "image.base64 is \"f0VMRg=x\"; it has to be base64 with padding and without line breaks"},
-    {"NotELF",
-     [](json &d) {
-       d["image"] = {{"kind", "cubin"}, {"base64", "AAAA"}};
-     },
+    {"NotELF", [](json &d) { d["image"] = {{"kind", "cubin"}, {"base64", "AAAA"}}; },
      "image.base64 is no cubin: its 3 bytes do not begin as an ELF file"},
     {"KernelNotInCubin",
      [](json &d) {
@@ -170,10 +164,7 @@ const Wrong wrongPrograms[] = {
      "arguments[1].type is null; it has to be a string"},
     {"RankZero", [](json &d) { d["arguments"][0]["shape"] = json::array(); },
      "arguments[0].type is \"bf16\"; it has to be f64 where the shape is []"},
-    {"RankTwo",
-     [](json &d) {
-       d["arguments"][0]["shape"] = {1, 2};
-     },
+    {"RankTwo", [](json &d) { d["arguments"][0]["shape"] = {1, 2}; },
      "arguments[0].shape is an array of 2; it has to be an array of 4 (batch, head, row, column), "
      "3 "
      "(batch, head, row) or 1 (row)"},
@@ -183,37 +174,20 @@ const Wrong wrongPrograms[] = {
      "arguments[0].shape[0] is 9223372036854775808; it has to be an integer of at least -1"},
     {"SizeIsFloat", [](json &d) { d["arguments"][0]["shape"][0] = 2.0; },
      "arguments[0].shape[0] is 2.0; it has to be an integer of at least -1"},
-    {"ForwardReference",
-     [](json &d) {
-       d["arguments"][0]["shape"][2] = {{"dim", {1, 2}}};
-     },
+    {"ForwardReference", [](json &d) { d["arguments"][0]["shape"][2] = {{"dim", {1, 2}}}; },
      "arguments[0].shape[2] refers to an argument; there is none before it"},
     {"DynamicResult", [](json &d) { d["results"][0]["shape"][2] = -1; },
      "results[0].shape[2] is -1; it has to be an integer of at least 0"},
-    {"NoSuchArgument",
-     [](json &d) {
-       d["results"][0]["shape"][2] = {{"dim", {2, 2}}};
-     },
+    {"NoSuchArgument", [](json &d) { d["results"][0]["shape"][2] = {{"dim", {2, 2}}}; },
      "results[0].shape[2].dim[0] is 2; it has to be an integer from 0 to 1"},
-    {"NoSuchAxis",
-     [](json &d) {
-       d["results"][0]["shape"][2] = {{"dim", {0, 4}}};
-     },
+    {"NoSuchAxis", [](json &d) { d["results"][0]["shape"][2] = {{"dim", {0, 4}}}; },
      "results[0].shape[2].dim[1] is 4; it has to be an integer from 0 to 3"},
-    {"DimOfOne",
-     [](json &d) {
-       d["results"][0]["shape"][2] = {{"dim", {0}}};
-     },
+    {"DimOfOne", [](json &d) { d["results"][0]["shape"][2] = {{"dim", {0}}}; },
      "results[0].shape[2].dim is an array of 1; it has to be an array of 2"},
     {"CeildivZero",
-     [](json &d) {
-       d["temporaries"][0]["shape"][2] = {{"dim", {0, 2}}, {"ceildiv", 0}};
-     },
+     [](json &d) { d["temporaries"][0]["shape"][2] = {{"dim", {0, 2}}, {"ceildiv", 0}}; },
      "temporaries[0].shape[2].ceildiv is 0; it has to be an integer of at least 1"},
-    {"UnknownExpression",
-     [](json &d) {
-       d["temporaries"][0]["shape"][2] = {{"mul", {0, 2}}};
-     },
+    {"UnknownExpression", [](json &d) { d["temporaries"][0]["shape"][2] = {{"mul", {0, 2}}}; },
      "temporaries[0].shape[2] has no field \"dim\"; it has to have dim"},
     {"TooManyArguments",
      [](json &d) {
@@ -241,24 +215,15 @@ const Wrong wrongPrograms[] = {
      "launches[0].kernel is \"spli\"; the image has no kernel of this name"},
     {"EmptyKernel", [](json &d) { d["launches"][0]["kernel"] = ""; },
      "launches[0].kernel is \"\"; the image has no kernel of this name"},
-    {"GridOfTwo",
-     [](json &d) {
-       d["launches"][0]["grid"] = {1, 2};
-     },
+    {"GridOfTwo", [](json &d) { d["launches"][0]["grid"] = {1, 2}; },
      "launches[0].grid is an array of 2; it has to be an array of 3"},
     {"NegativeGrid", [](json &d) { d["launches"][0]["grid"][0] = -1; },
      "launches[0].grid[0] is -1; it has to be an integer from 0 to 2147483647"},
     {"HugeGrid", [](json &d) { d["launches"][0]["grid"][1] = 65536; },
      "launches[0].grid[1] is 65536; it has to be an integer from 0 to 65535"},
-    {"HugeSum",
-     [](json &d) {
-       d["launches"][0]["grid"][1] = {{"sum", {40000, 40000}}};
-     },
+    {"HugeSum", [](json &d) { d["launches"][0]["grid"][1] = {{"sum", {40000, 40000}}}; },
      "launches[0].grid[1] is at least 80000; it has to be at most 65535"},
-    {"EmptySum",
-     [](json &d) {
-       d["launches"][0]["grid"][1] = {{"sum", json::array()}};
-     },
+    {"EmptySum", [](json &d) { d["launches"][0]["grid"][1] = {{"sum", json::array()}}; },
      "launches[0].grid[1].sum is an array of 0; it has to be an array of 1 to 4"},
     {"SumOfSums",
      [](json &d) {
@@ -266,10 +231,7 @@ const Wrong wrongPrograms[] = {
        d["launches"][0]["grid"][1] = {{"sum", {sum, 1}}};
      },
      "launches[0].grid[1].sum[0] has no field \"dim\"; it has to have dim"},
-    {"SumInAShape",
-     [](json &d) {
-       d["results"][0]["shape"][2] = {{"sum", {1, 2}}};
-     },
+    {"SumInAShape", [](json &d) { d["results"][0]["shape"][2] = {{"sum", {1, 2}}}; },
      "results[0].shape[2] has no field \"dim\"; it has to have dim"},
     {"HugeBlock", [](json &d) { d["launches"][0]["block"] = 1025; },
      "launches[0].block is 1025; it has to be an integer from 1 to 1024"},
@@ -353,7 +315,8 @@ const Wrong wrongPrograms[] = {
        d["results"][0]["shape"][2] = {{"dim", {2, 0}}};
      },
      "results[0].shape[2] refers to argument 2, which is a number and has no sizes"},
-    {"NumberAsResult", [](json &d) { d["results"][0] = {{"type", "f64"}, {"shape", json::array()}}; },
+    {"NumberAsResult",
+     [](json &d) { d["results"][0] = {{"type", "f64"}, {"shape", json::array()}}; },
      "results[0].shape is an array of 0; it has to be an array of 1 to 4"},
     {"NoSuchBuffer", [](json &d) { d["launches"][0]["memories"][1] = 5; },
      "launches[0].memories[1] is 5; it has to be an integer from 0 to 4"},
@@ -361,10 +324,7 @@ const Wrong wrongPrograms[] = {
      "launches[0].memories is an array of 33; it has to be an array of 0 to 32"},
     {"AlignedNothing", [](json &d) { d["launches"][0]["aligned"] = {2}; },
      "launches[0].aligned[0] is 2; it has to be an integer from 0 to 1"},
-    {"AlignedRankThree",
-     [](json &d) {
-       d["launches"][1]["aligned"] = {0, 3};
-     },
+    {"AlignedRankThree", [](json &d) { d["launches"][1]["aligned"] = {0, 3}; },
      "launches[1].aligned[1] is 3, which is of rank 3; it has to be a memory of rank 4"},
     {"TensorMapOnAmpere", [](json &d) { d["chip"] = "sm_80"; },
      "launches[1].tensor_maps[0] needs sm_90 or later; the chip of the program is sm_80"},

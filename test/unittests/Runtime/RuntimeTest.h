@@ -34,7 +34,8 @@ json makeProgram();
 /// The same where `attend` is persistent.
 json makePersistentProgram();
 
-/// The same with one more argument, a number: `attend` takes its product with log2(e), and its inverse.
+/// The same with one more argument, a number: `attend` takes its product with log2(e), and its
+/// inverse.
 json makeScaledProgram();
 
 /// The program of a document that is right.

@@ -139,10 +139,9 @@ public:
     State state = unpack(results.drop_front());
     Value sum = context.create<TotalOp>(context.rowType(), state.unroundedSum);
     if (limits.differenceFirst)
-      return context.create<LseOp>(context.rowType(), state.max, sum,
-                                   context.lseScale, /*raise=*/FloatAttr());
-    return context.create<LseOp>(context.rowType(), state.max, sum,
-                                 context.exponent,
+      return context.create<LseOp>(context.rowType(), state.max, sum, context.lseScale,
+                                   /*raise=*/FloatAttr());
+    return context.create<LseOp>(context.rowType(), state.max, sum, context.exponent,
                                  context.attribute(limits.raise));
   }
   Value output(ValueRange results) const override {
@@ -173,7 +172,8 @@ private:
   };
   State unpack(ValueRange values) const {
     ValueRange rest = values.drop_front(context.hasLse() ? 3 : 2);
-    return {values[0], values[1], context.hasLse() ? values[2] : Value(), rest[0], rest[1], rest[2]};
+    return {values[0], values[1], context.hasLse() ? values[2] : Value(),
+            rest[0],   rest[1],   rest[2]};
   }
 
   Value flag(bool value) const { return context.create<arith::ConstantIntOp>(value, 1); }
@@ -333,10 +333,9 @@ SoftmaxForm::Values Lazy::probabilities(Value scores, ValueRange values, Value i
   unlessFirst(flag(false), next.isPending);
   unlessFirst(flag(true), next.looksNext);
 
-  Value probabilities =
-      context.create<Exp2Op>(context.scoreType, scores, next.max,
-                             context.exponent, context.attribute(limits.raise),
-                             limits.differenceFirst ? context.builder.getUnitAttr() : UnitAttr());
+  Value probabilities = context.create<Exp2Op>(
+      context.scoreType, scores, next.max, context.exponent, context.attribute(limits.raise),
+      limits.differenceFirst ? context.builder.getUnitAttr() : UnitAttr());
   if (context.hasLse())
     next.unroundedSum = context.create<AddOp>(
         context.partialType(), next.unroundedSum,

@@ -46,8 +46,8 @@ public:
   }
 
   Value lse(ValueRange results) const override {
-    return context.create<LseOp>(context.rowType(), results[1], total(results),
-                                 context.lseScale, /*raise=*/FloatAttr());
+    return context.create<LseOp>(context.rowType(), results[1], total(results), context.lseScale,
+                                 /*raise=*/FloatAttr());
   }
 
   Value output(ValueRange results) const override {
@@ -61,10 +61,9 @@ private:
   Value power(Value tile, Value reference) const {
     // f16 tells 1 from the neighbour of 1 that a rounded product of thousands gives: there the
     // difference comes first, and the largest probability is 1.
-    return context.create<Exp2Op>(tile.getType(), tile, reference,
-                                  context.exponent, context.attribute(0.0f),
-                                  context.valueType.isF16() ? context.builder.getUnitAttr()
-                                                            : UnitAttr());
+    return context.create<Exp2Op>(
+        tile.getType(), tile, reference, context.exponent, context.attribute(0.0f),
+        context.valueType.isF16() ? context.builder.getUnitAttr() : UnitAttr());
   }
 };
 } // namespace

@@ -23,8 +23,8 @@ struct SoftmaxContext {
   TileType scoreType, outputType;
   /// Of the elements of the values; targets with matrix units round probabilities to it.
   mlir::Type valueType;
-  /// The probability of a score s is proportional to 2^(exponent s) and to e^(lseScale s); inverse is
-  /// 1 / exponent; f32. The inverse is there for a lazy softmax, lseScale where a log-sum-exp is
+  /// The probability of a score s is proportional to 2^(exponent s) and to e^(lseScale s); inverse
+  /// is 1 / exponent; f32. The inverse is there for a lazy softmax, lseScale where a log-sum-exp is
   /// wanted; null otherwise.
   mlir::Value exponent, inverse, lseScale;
   /// Whether the log-sum-exp is wanted.

@@ -21,6 +21,12 @@ namespace sfa::test {
 /// with several seeds: of few rows the yardstick is a matter of luck.
 void checkKernels(const std::vector<Configuration> &configurations, llvm::ArrayRef<Shape> shapes);
 
+/// In the ordinary run every fourth of the configurations, from number `turn` % 4 on; all of them in
+/// the full one. Of `withAllKernels` that are two strategies with the same softmax form, and four
+/// neighbouring turns have everything.
+std::vector<Configuration> chooseForThisRun(const std::vector<Configuration> &configurations,
+                                            size_t turn);
+
 } // namespace sfa::test
 
 #endif // SFA_TEST_UNITTESTS_EXECUTION_CHECKKERNELS_H

@@ -58,11 +58,12 @@ void sfa::test::checkKernels(const std::vector<Configuration> &configurations,
 }
 
 std::vector<Configuration>
-sfa::test::chooseForThisRun(const std::vector<Configuration> &configurations, size_t turn) {
+sfa::test::chooseForThisRun(const std::vector<Configuration> &configurations, size_t turn,
+                            size_t step) {
   if (getTestExtent() != knobs::TestExtent::Ordinary)
     return configurations;
   std::vector<Configuration> chosen;
-  for (size_t i = turn % 4; i < configurations.size(); i += 4)
+  for (size_t i = turn % step; i < configurations.size(); i += step)
     chosen.push_back(configurations[i]);
   return chosen;
 }

@@ -21,11 +21,10 @@ namespace sfa::test {
 /// with several seeds: of few rows the yardstick is a matter of luck.
 void checkKernels(const std::vector<Configuration> &configurations, llvm::ArrayRef<Shape> shapes);
 
-/// In the ordinary run every fourth of the configurations, from number `turn` % 4 on; all of them in
-/// the full one. Of `withAllKernels` that are two strategies with the same softmax form, and four
-/// neighbouring turns have everything.
+/// In the ordinary run every `step`-th of the configurations, from number `turn` % `step` on; all of
+/// them in the full one. `step` neighbouring turns have everything.
 std::vector<Configuration> chooseForThisRun(const std::vector<Configuration> &configurations,
-                                            size_t turn);
+                                            size_t turn, size_t step);
 
 } // namespace sfa::test
 

@@ -28,7 +28,7 @@ void check(const Configuration &base, size_t turn) {
   for (Configuration &configuration : configurations)
     configuration.type = allTypes[turn++ % allTypes.size()];
   configurations[turn % 2].queryForm = Form::Dense;
-  checkKernels(chooseForThisRun(configurations, first), shapes);
+  checkKernels(chooseForThisRun(configurations, first, /*step=*/4), shapes);
 }
 
 /// Heads of a group, those of them that share a tile, and the rows of a tile.

@@ -45,7 +45,8 @@ constexpr size_t numCombinations = types.size() * masks.size() * keyHeadsOfFour.
 constexpr size_t numTriples = features.size() * features.size() * kept.size();
 
 /// `number` only turns what the name does not say.
-static Family makeFamily(size_t combination, size_t triple, size_t number, knobs::TestExtent extent) {
+static Family makeFamily(size_t combination, size_t triple, size_t number,
+                         knobs::TestExtent extent) {
   Family family;
   Configuration &c = family.base;
   c.type = types[combination % types.size()];
@@ -92,7 +93,8 @@ static std::vector<Family> makeWholeProduct() {
   std::vector<Family> families;
   for (size_t combination = 0; combination < numCombinations; ++combination)
     for (size_t triple = 0; triple < numTriples; ++triple) {
-      families.push_back(makeFamily(combination, triple, families.size(), knobs::TestExtent::Product));
+      families.push_back(
+          makeFamily(combination, triple, families.size(), knobs::TestExtent::Product));
       for (Strategy strategy : strategies)
         for (Softmax softmax : softmaxes)
           addKernel(families.back(), strategy, softmax);

@@ -166,7 +166,6 @@ std::string sfa::test::describeRepetition(const Configuration &configuration) {
   const testing::TestInfo *test = testing::UnitTest::GetInstance()->current_test_info();
   // The same lists of cases, whose numbers are parts of names.
   return fmt::format("module:\n{}repeat: SFA_TEST_FULL={} SFAExecutionTests --gtest_filter={}.{}\n",
-                     configuration.module(),
-                     static_cast<int>(getTestExtent()),
+                     configuration.module(), static_cast<int>(getTestExtent()),
                      test->test_suite_name(), test->name());
 }

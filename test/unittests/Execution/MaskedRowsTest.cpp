@@ -21,8 +21,9 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-/// Runs `shapes` on every strategy and softmax form; the types take turns. With a `turn` the ordinary
-/// run takes one softmax form. What sees no key is exactly 0 and -inf, without a tolerance.
+/// Runs `shapes` on every strategy and softmax form; the types take turns. With a `turn` the
+/// ordinary run takes one softmax form. What sees no key is exactly 0 and -inf, without a
+/// tolerance.
 void check(const Configuration &base, llvm::ArrayRef<Shape> shapes, bool expectsMasked = true,
            std::optional<size_t> turn = std::nullopt) {
   std::vector<Configuration> configurations = withAllKernels(base);

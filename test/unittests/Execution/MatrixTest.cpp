@@ -127,7 +127,8 @@ TEST(MatrixCoverage, HasEverySupportForEveryKernelOfATypeAndOfAMask) {
     for (const Configuration &kernel : family.kernels)
       for (Support support : family.supports) {
         auto parameters = parametersOf(kernel);
-        std::string text = parameters["strategy"] + " " + parameters["softmax"] + " " + name(support);
+        std::string text =
+            parameters["strategy"] + " " + parameters["softmax"] + " " + name(support);
         ofTypes.insert(text + " " + parameters["type"]);
         ofMasks.insert(text + " " + parameters["mask"]);
       }

@@ -1,12 +1,22 @@
 #!/usr/bin/env bash
 # Runs all tests: sets up what is missing, builds, runs lit with the unit and execution tests on all cores.
 #
-#   scripts/run-tests.sh
+#   scripts/run-tests.sh             what continuous integration runs
+#   scripts/run-tests.sh --full      all cases of all tests: docs/testing.md says what an ordinary run leaves out
 #
 # The last line is `N passed, N failed, N skipped`; every case of a GoogleTest binary counts as a test. Exit status: 0
 # when tests ran and none failed, 1 otherwise. Environment: LIT_OPTS are further options of lit, such as --filter=SFA;
 # SFA_TEST_PYTHON is a Python with numpy and torch, for which scripts/python-tests.sh is asked where it is not set.
 set -euo pipefail
+
+case "$*" in
+'') ;;
+--full) export SFA_TEST_FULL=1 ;;
+*)
+  echo "run-tests: error: the arguments are '$*'; only --full is allowed" >&2
+  exit 1
+  ;;
+esac
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 results=$(mktemp -d)

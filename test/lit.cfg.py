@@ -16,6 +16,13 @@ config.excludes = ["Inputs", "data", "unittests", "Unit", "Oracle"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.sfa_binary_dir, "test")
 
+# 1 and 2 are for more cases than an ordinary run has: docs/testing.md.
+extent = os.environ.get("SFA_TEST_FULL") or "0"
+config.environment["SFA_TEST_FULL"] = extent
+config.substitutions.append(("%full", "" if extent == "0" else "--full"))
+
+# The interpreter that lit runs with loads no numpy and no torch, which takes seconds.
+config.substitutions.append(("%bare_python", '"%s"' % config.python_executable))
 # An interpreter with numpy and torch: scripts/run-tests.sh names the one that scripts/python-tests.sh makes.
 config.python_executable = os.environ.get("SFA_TEST_PYTHON") or config.python_executable
 
@@ -52,7 +59,9 @@ if os.path.exists(clang):
 # The Python package: needs the library of this build, and numpy and torch for its tests.
 if os.path.exists(os.path.join(config.sfa_binary_dir, "lib", "libsfa.so")):
     for package in ("numpy", "torch"):
-        if subprocess.run([config.python_executable, "-c", f"import {package}"], capture_output=True).returncode == 0:
+        # Looked for, not loaded: one that is there and broken makes tests fail.
+        find = f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{package}') is None)"
+        if subprocess.run([config.python_executable, "-c", find], capture_output=True).returncode == 0:
             config.available_features.add(package)
     if not glob.glob("/dev/nvidia[0-9]*"):
         config.available_features.add("no-gpu")

@@ -73,11 +73,11 @@ Expected<unsigned> sfa::knobs::maxPrograms() {
   return number->value_or(defaultMaxPrograms);
 }
 
-Expected<bool> sfa::knobs::testFull() {
-  Expected<std::optional<uint64_t>> number = readNumber("SFA_TEST_FULL", 0, 1);
+Expected<sfa::knobs::TestExtent> sfa::knobs::testExtent() {
+  Expected<std::optional<uint64_t>> number = readNumber("SFA_TEST_FULL", 0, 2);
   if (!number)
     return number.takeError();
-  return number->value_or(0) == 1;
+  return static_cast<TestExtent>(number->value_or(0));
 }
 
 Expected<std::optional<uint64_t>> sfa::knobs::testSeed() {

@@ -42,9 +42,17 @@ constexpr unsigned maxMaxPrograms = 1000000, defaultMaxPrograms = 256;
 /// the Python package, 1 to `maxMaxPrograms`; `defaultMaxPrograms` where it is not set.
 llvm::Expected<unsigned> maxPrograms();
 
-/// SFA_TEST_FULL: 1 makes the execution tests run the whole product of their parameters; 0, or not
-/// set, those that CI runs.
-llvm::Expected<bool> testFull();
+/// How many of their cases the tests run.
+enum class TestExtent {
+  Ordinary,
+  /// As scripts/run-tests.sh --full.
+  Full,
+  /// Full, and the whole product of the parameters of the matrix of the execution tests.
+  Product,
+};
+
+/// SFA_TEST_FULL: 0, or not set, is Ordinary, 1 Full, 2 Product.
+llvm::Expected<TestExtent> testExtent();
 
 /// SFA_TEST_SEED: the seed of the first random configuration that the execution tests run, 0 to
 /// 2^64 - 1.

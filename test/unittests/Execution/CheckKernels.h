@@ -21,6 +21,11 @@ namespace sfa::test {
 /// with several seeds: of few rows the yardstick is a matter of luck.
 void checkKernels(const std::vector<Configuration> &configurations, llvm::ArrayRef<Shape> shapes);
 
+/// In the ordinary run every `step`-th of the configurations, from number `turn` % `step` on; all
+/// of them in the full one. `step` neighbouring turns have everything.
+std::vector<Configuration> chooseForThisRun(const std::vector<Configuration> &configurations,
+                                            size_t turn, size_t step);
+
 } // namespace sfa::test
 
 #endif // SFA_TEST_UNITTESTS_EXECUTION_CHECKKERNELS_H

@@ -8,8 +8,6 @@
 
 #include "Families.h"
 
-#include "sfa/Support/Knobs.h"
-
 #include <array>
 #include <fmt/format.h>
 
@@ -47,7 +45,8 @@ constexpr size_t numCombinations = types.size() * masks.size() * keyHeadsOfFour.
 constexpr size_t numTriples = features.size() * features.size() * kept.size();
 
 /// `number` only turns what the name does not say.
-static Family makeFamily(size_t combination, size_t triple, size_t number) {
+static Family makeFamily(size_t combination, size_t triple, size_t number,
+                         knobs::TestExtent extent) {
   Family family;
   Configuration &c = family.base;
   c.type = types[combination % types.size()];
@@ -72,6 +71,11 @@ static Family makeFamily(size_t combination, size_t triple, size_t number) {
   c.keyForm = form == 0 || form == 2 ? Form::Sparsified : Form::Codes;
   c.hasLse = true;
   constexpr std::array<const char *, 3> maskNames = {"none", "causal", "window"};
+  // Every third kind, and all three thirds for each type, mask and tile.
+  bool hasAllSupports = extent != knobs::TestExtent::Ordinary;
+  for (size_t i = 0; i < allSupports.size(); ++i)
+    if (hasAllSupports || i % 3 == (number + number / 3) % 3)
+      family.supports.push_back(allSupports[i]);
   family.name = fmt::format(
       "{}_{}_{}_d{}_dv{}_k{}_{}", name(c.type).str(), maskNames[static_cast<size_t>(c.mask)],
       c.keyHeads == c.queryHeads ? "mha" : "gqa", c.d, c.dv, c.queryK, number);
@@ -89,7 +93,8 @@ static std::vector<Family> makeWholeProduct() {
   std::vector<Family> families;
   for (size_t combination = 0; combination < numCombinations; ++combination)
     for (size_t triple = 0; triple < numTriples; ++triple) {
-      families.push_back(makeFamily(combination, triple, families.size()));
+      families.push_back(
+          makeFamily(combination, triple, families.size(), knobs::TestExtent::Product));
       for (Strategy strategy : strategies)
         for (Softmax softmax : softmaxes)
           addKernel(families.back(), strategy, softmax);
@@ -97,19 +102,22 @@ static std::vector<Family> makeWholeProduct() {
   return families;
 }
 
-std::vector<Family> sfa::test::makeFamilies() {
-  if (llvm::cantFail(knobs::testFull()))
+std::vector<Family> sfa::test::makeFamilies(knobs::TestExtent extent) {
+  if (extent == knobs::TestExtent::Product)
     return makeWholeProduct();
-  constexpr size_t familiesOfCombination = 7;
-  static_assert(familiesOfCombination * numCombinations >= numTriples);
+  constexpr size_t withEveryTriple = 7;
+  static_assert(withEveryTriple * numCombinations >= numTriples);
+  size_t familiesOfCombination = extent == knobs::TestExtent::Full ? withEveryTriple : 4;
   std::vector<Family> families;
   for (size_t turn = 0; turn < familiesOfCombination; ++turn)
     for (size_t combination = 0; combination < numCombinations; ++combination) {
       size_t number = families.size();
-      // 38 has no divisor in common with the number of triples: neighbours are far apart.
-      families.push_back(makeFamily(combination, number * 38 % numTriples, number));
+      // 44 has no divisor in common with the number of triples: neighbours are far apart.
+      families.push_back(makeFamily(combination, number * 44 % numTriples, number, extent));
       for (size_t s = 0; s < strategies.size(); ++s)
         addKernel(families.back(), strategies[s], softmaxes[(turn + turn / 2 + s) % 2]);
     }
   return families;
 }
+
+knobs::TestExtent sfa::test::getTestExtent() { return llvm::cantFail(knobs::testExtent()); }

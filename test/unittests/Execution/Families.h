@@ -10,19 +10,24 @@
 // from the same inputs, so the oracle works once for all of them.
 //
 // The whole product of types, masks, heads, d, dv, k, strategies and softmax forms has 18000
-// kernels. By default there are 126 families, seven for each (type, mask, heads), each with one
-// kernel of every strategy. They are rotated so that
+// kernels. By default there are 72 families, four for each (type, mask, heads), each with one
+// kernel of every strategy, and each runs on a third of the kinds of supports. They are rotated so
+// that
 //   - every (strategy, softmax, type, mask, heads) is there,
-//   - every (d, dv, k) is there for every strategy,
-//   - every value of a parameter is there with every value of any other one,
-// which a test of its own checks. SFA_TEST_FULL=1 runs the whole product.
+//   - every value of a parameter, kinds of supports among them, is there with every value of any
+//     other one,
+//   - every kind of supports is there for every (strategy, softmax) with every type, and with every
+//     mask.
+// SFA_TEST_FULL=1 makes 126 families, which have every (d, dv, k) for every strategy, on all kinds
+// of supports. A test of its own checks this. SFA_TEST_FULL=2 runs the whole product.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef SFA_TEST_UNITTESTS_EXECUTION_FAMILIES_H
 #define SFA_TEST_UNITTESTS_EXECUTION_FAMILIES_H
 
-#include "Configuration.h"
+#include "Inputs.h"
+#include "sfa/Support/Knobs.h"
 
 #include <ostream>
 #include <string>
@@ -35,6 +40,8 @@ struct Family {
   Configuration base;
   /// "f16_causal_gqa_d64_dv32_k8", and the number of the family.
   std::string name;
+  /// What its kernels run on.
+  std::vector<Support> supports;
   /// One for each kernel.
   std::vector<Configuration> kernels;
 
@@ -42,8 +49,10 @@ struct Family {
   friend void PrintTo(const Family &family, std::ostream *stream) { *stream << family.name; }
 };
 
-/// Ends the process with a message when the knob SFA_TEST_FULL holds rubbish.
-std::vector<Family> makeFamilies();
+std::vector<Family> makeFamilies(knobs::TestExtent extent);
+
+/// What the knob SFA_TEST_FULL says. Ends the process with a message when it holds rubbish.
+knobs::TestExtent getTestExtent();
 
 } // namespace sfa::test
 

@@ -8,7 +8,7 @@
 
 #include "Judge.h"
 
-#include "sfa/Support/Knobs.h"
+#include "Families.h"
 
 #include <algorithm>
 #include <cmath>
@@ -164,8 +164,8 @@ void Judge::finish() {
 
 std::string sfa::test::describeRepetition(const Configuration &configuration) {
   const testing::TestInfo *test = testing::UnitTest::GetInstance()->current_test_info();
-  return fmt::format("module:\n{}repeat: {}SFAExecutionTests --gtest_filter={}.{}\n",
-                     configuration.module(),
-                     llvm::cantFail(knobs::testFull()) ? "SFA_TEST_FULL=1 " : "",
+  // The same lists of cases, whose numbers are parts of names.
+  return fmt::format("module:\n{}repeat: SFA_TEST_FULL={} SFAExecutionTests --gtest_filter={}.{}\n",
+                     configuration.module(), static_cast<int>(getTestExtent()),
                      test->test_suite_name(), test->name());
 }

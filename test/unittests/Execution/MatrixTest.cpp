@@ -28,7 +28,7 @@ class Matrix : public testing::TestWithParam<Family> {};
 TEST_P(Matrix, IsRight) {
   const Family &family = GetParam();
   std::vector<Kernel> kernels = compileAll(family.kernels);
-  for (Support support : allSupports) {
+  for (Support support : family.supports) {
     std::vector<Judge> judges(family.kernels.begin(), family.kernels.end());
     for (size_t number = 0; number < shapes.size(); ++number) {
       const Shape &shape = shapes[number];
@@ -49,10 +49,10 @@ TEST_P(Matrix, IsRight) {
 
 std::string nameOf(const testing::TestParamInfo<Family> &info) { return info.param.name; }
 
-INSTANTIATE_TEST_SUITE_P(All, Matrix, testing::ValuesIn(makeFamilies()), nameOf);
+INSTANTIATE_TEST_SUITE_P(All, Matrix, testing::ValuesIn(makeFamilies(getTestExtent())), nameOf);
 
 //===----------------------------------------------------------------------===//
-// What the matrix covers
+// What the matrix covers: the triples in the full run, the rest also in the ordinary one
 //===----------------------------------------------------------------------===//
 
 /// The values of all parameters of a kernel, as text.
@@ -74,7 +74,7 @@ std::map<std::string, std::string> parametersOf(const Configuration &c) {
 
 TEST(MatrixCoverage, HasEveryCombinationOfStrategySoftmaxTypeMaskAndHeads) {
   std::set<std::string> found;
-  for (const Family &family : makeFamilies())
+  for (const Family &family : makeFamilies(knobs::TestExtent::Ordinary))
     for (const Configuration &kernel : family.kernels) {
       auto parameters = parametersOf(kernel);
       found.insert(parameters["strategy"] + parameters["softmax"] + parameters["type"] +
@@ -85,7 +85,7 @@ TEST(MatrixCoverage, HasEveryCombinationOfStrategySoftmaxTypeMaskAndHeads) {
 
 TEST(MatrixCoverage, HasEveryTripleOfFeaturesAndKForEveryStrategy) {
   std::set<std::string> found;
-  for (const Family &family : makeFamilies())
+  for (const Family &family : makeFamilies(knobs::TestExtent::Full))
     for (const Configuration &kernel : family.kernels) {
       auto parameters = parametersOf(kernel);
       found.insert(parameters["strategy"] + " " + parameters["d"] + " " + parameters["dv"] + " " +
@@ -97,13 +97,16 @@ TEST(MatrixCoverage, HasEveryTripleOfFeaturesAndKForEveryStrategy) {
 TEST(MatrixCoverage, HasEveryPairOfValuesOfTwoParameters) {
   std::map<std::string, std::set<std::string>> values;
   std::set<std::tuple<std::string, std::string, std::string, std::string>> found;
-  for (const Family &family : makeFamilies())
+  for (const Family &family : makeFamilies(knobs::TestExtent::Ordinary))
     for (const Configuration &kernel : family.kernels) {
       auto parameters = parametersOf(kernel);
-      for (const auto &[first, firstValue] : parameters) {
-        values[first].insert(firstValue);
-        for (const auto &[second, secondValue] : parameters)
-          found.insert({first, firstValue, second, secondValue});
+      for (Support support : family.supports) {
+        parameters["support"] = name(support);
+        for (const auto &[first, firstValue] : parameters) {
+          values[first].insert(firstValue);
+          for (const auto &[second, secondValue] : parameters)
+            found.insert({first, firstValue, second, secondValue});
+        }
       }
     }
   for (const auto &[first, firstValues] : values)
@@ -115,6 +118,22 @@ TEST(MatrixCoverage, HasEveryPairOfValuesOfTwoParameters) {
                 << first << " = " << firstValue << " and " << second << " = " << secondValue;
   EXPECT_EQ(values["d"].size(), 5u);
   EXPECT_EQ(values["tiles"].size(), 3u);
+  EXPECT_EQ(values["support"].size(), allSupports.size());
+}
+
+TEST(MatrixCoverage, HasEverySupportForEveryKernelOfATypeAndOfAMask) {
+  std::set<std::string> ofTypes, ofMasks;
+  for (const Family &family : makeFamilies(knobs::TestExtent::Ordinary))
+    for (const Configuration &kernel : family.kernels)
+      for (Support support : family.supports) {
+        auto parameters = parametersOf(kernel);
+        std::string text =
+            parameters["strategy"] + " " + parameters["softmax"] + " " + name(support);
+        ofTypes.insert(text + " " + parameters["type"]);
+        ofMasks.insert(text + " " + parameters["mask"]);
+      }
+  EXPECT_EQ(ofTypes.size(), 4u * 2 * 9 * 3);
+  EXPECT_EQ(ofMasks.size(), 4u * 2 * 9 * 3);
 }
 
 } // namespace

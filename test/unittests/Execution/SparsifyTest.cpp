@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "AllKernels.h"
+#include "Families.h"
 #include "Kernel.h"
 
 #include <cmath>
@@ -167,9 +168,14 @@ TEST_P(Sparsify, KeepsWhatTheOracleKeeps) {
     chosen.insert({all[i], false});
   if (d % 4 == 0)
     chosen.insert({type == ElementType::BF16 ? d / 2 : 7, true});
+  // The full run has codes and dense rows of one pass and of two, the ordinary one takes turns.
+  bool hasBoth = getTestExtent() != knobs::TestExtent::Ordinary;
+  bool inOnePass = (d + static_cast<int64_t>(type)) % 2 == 0;
   for (auto [k, isTwoFour] : chosen) {
-    checkSparsify(type, d, k, isTwoFour, /*inOnePass=*/true);
-    checkSparsify(type, d, k, isTwoFour, /*inOnePass=*/false);
+    checkSparsify(type, d, k, isTwoFour, inOnePass);
+    if (hasBoth)
+      checkSparsify(type, d, k, isTwoFour, !inOnePass);
+    inOnePass = !inOnePass;
   }
 }
 

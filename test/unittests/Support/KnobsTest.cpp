@@ -81,23 +81,25 @@ protected:
 };
 
 TEST_F(OfTests, AreReadWhereSet) {
-  EXPECT_FALSE(llvm::cantFail(knobs::testFull()));
+  EXPECT_EQ(llvm::cantFail(knobs::testExtent()), knobs::TestExtent::Ordinary);
   EXPECT_EQ(llvm::cantFail(knobs::testSeed()), std::nullopt);
   EXPECT_EQ(llvm::cantFail(knobs::testCount()), std::nullopt);
   setenv("SFA_TEST_FULL", "1", 1);
   setenv("SFA_TEST_SEED", "18446744073709551615", 1);
   setenv("SFA_TEST_COUNT", "5000", 1);
-  EXPECT_TRUE(llvm::cantFail(knobs::testFull()));
+  EXPECT_EQ(llvm::cantFail(knobs::testExtent()), knobs::TestExtent::Full);
   EXPECT_EQ(llvm::cantFail(knobs::testSeed()), UINT64_MAX);
   EXPECT_EQ(llvm::cantFail(knobs::testCount()), 5000u);
   setenv("SFA_TEST_FULL", "0", 1);
-  EXPECT_FALSE(llvm::cantFail(knobs::testFull()));
+  EXPECT_EQ(llvm::cantFail(knobs::testExtent()), knobs::TestExtent::Ordinary);
+  setenv("SFA_TEST_FULL", "2", 1);
+  EXPECT_EQ(llvm::cantFail(knobs::testExtent()), knobs::TestExtent::Product);
 }
 
 TEST_F(OfTests, SayWhatIsAllowed) {
   setenv("SFA_TEST_FULL", "yes", 1);
-  EXPECT_EQ(llvm::toString(knobs::testFull().takeError()),
-            "the environment variable SFA_TEST_FULL is 'yes'; it has to be a number from 0 to 1");
+  EXPECT_EQ(llvm::toString(knobs::testExtent().takeError()),
+            "the environment variable SFA_TEST_FULL is 'yes'; it has to be a number from 0 to 2");
   setenv("SFA_TEST_SEED", "-1", 1);
   EXPECT_EQ(llvm::toString(knobs::testSeed().takeError()),
             "the environment variable SFA_TEST_SEED is '-1'; it has to be a number from 0 to "

@@ -1,18 +1,20 @@
 """Compiles attention in its default schedules and sparsify for a chip and assembles them: no spills, no warnings.
 
-    assemble.py SFA_COMPILE PTXAS CHIP [CUOBJDUMP]
+    assemble.py SFA_COMPILE PTXAS CHIP [--full] [--cuobjdump CUOBJDUMP]
 
-One line for each configuration that is not as it should be, then a summary. With cuobjdump of the CUDA Toolkit only
+One line for each configuration that is not as it should be, then a summary. Without --full only
+some of the configurations are assembled, see `in_ordinary_run`. With cuobjdump of the CUDA Toolkit only
 attention is assembled, and the registers that warpgroup products read while they are under way are looked at, too.
 """
 
+import argparse
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from kernels import modules
+from kernels import in_ordinary_run, modules
 
 
 def complaint(compiler, ptxas, disassembler, chip, text, folder):
@@ -66,10 +68,15 @@ def overwritten_operands(sass):
 
 
 def main():
-    compiler, ptxas, chip, *more = sys.argv[1:]
-    disassembler = more[0] if more else None
+    parser = argparse.ArgumentParser()
+    for name in ("compiler", "ptxas", "chip", "--cuobjdump"):
+        parser.add_argument(name)
+    parser.add_argument("--full", action="store_true")
+    options = parser.parse_args()
+    compiler, ptxas, chip, disassembler = options.compiler, options.ptxas, options.chip, options.cuobjdump
+    chosen = modules(chip) if options.full else in_ordinary_run(modules(chip))
     with tempfile.TemporaryDirectory() as folder:
-        wrong = {name: complaint(compiler, ptxas, disassembler, chip, text, Path(folder)) for name, text in modules(chip).items()
+        wrong = {name: complaint(compiler, ptxas, disassembler, chip, text, Path(folder)) for name, text in chosen.items()
                  if not disassembler or "sfa.attention" in text}
         for name, text in wrong.items():
             if text:

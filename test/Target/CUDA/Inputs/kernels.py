@@ -1,6 +1,7 @@
 """Modules of attention in its default schedules and of sparsify: what has to assemble for every chip."""
 
 import itertools
+import re
 
 MASKS = {"none": "", "causal": "mask <causal>", "window": "mask <window, left = 100, right = 30>"}
 
@@ -72,3 +73,20 @@ def modules(chip):
                                 (256, 32, "", "%codes, %dense"), (256, 100, ", two_four", "%dense")]:
         modules[f"sparsify d={d} k={k}{form} {results}"] = sparsify(d, k, form, results)
     return modules
+
+
+def in_ordinary_run(modules):
+    """Of each kind of module the widest, where registers are scarcest; the usual heads, and some whose panels are not full."""
+    def kind(name):
+        # What is left without sizes, types, masks.
+        return re.sub(r"\b(f16|bf16|causal|window|none)\b|\b(d|dv|k)=\d+|, two_four| \d+ splits| lse", "", name)
+
+    def width(name):
+        return sum(map(int, re.findall(r"\bdv?=(\d+)", name)))
+
+    widest = {}
+    for name in modules:
+        if kind(name) not in widest or width(name) >= width(widest[kind(name)]):
+            widest[kind(name)] = name
+    usual = re.compile(r"bf16 d=(128 dv=128 causal|24 dv=40 \w+|72 dv=200 \w+) \w+( lse)?$")
+    return {name: text for name, text in modules.items() if name in widest.values() or usual.match(name)}

@@ -24,8 +24,8 @@ HEADERS = (
     ROOT / "runtime/include/sfa/runtime.h",
     ROOT / "runtime/include/sfa/runtime.hpp",
 )
-# glibc 2.36 is what libsfa.so may need; scripts/package.sh checks it.
-TAG = "py3-none-manylinux_2_36_x86_64"
+# glibc 2.28 is what libsfa.so may need; scripts/package.sh checks it.
+TAG = "py3-none-manylinux_2_28_x86_64"
 TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that zip can say
 
 METADATA = """\

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the packages of a release, for any Linux on x86-64 with glibc 2.36 or later, and checks them:
+# Makes the packages of a release, for any Linux on x86-64 with glibc 2.28 or later, and checks them:
 #
-#   dist/flashsfa-VERSION-py3-none-manylinux_2_36_x86_64.whl    the Python package with libsfa.so
+#   dist/flashsfa-VERSION-py3-none-manylinux_2_28_x86_64.whl    the Python package with libsfa.so
 #   dist/flashsfa-VERSION-linux-x86_64.tar.zst                  tools, libraries, headers, documents, examples
 #
 #   scripts/package.sh
@@ -18,7 +18,7 @@ build=$root/build-package
 dist=$root/dist
 deviceTests=$build/device-tests/test/unittests/Runtime/SFARuntimeDeviceTests
 maxBytes=30000000
-maxGlibc=2.36
+maxGlibc=2.28 # scripts/old-glibc.sh
 tools=(sfa-opt sfa-compile sfa-run sfa-bench)
 # Debian's packages of what is linked into the libraries; their licences go along.
 inside=(libmlir-22-dev libfmt-dev nlohmann-json3-dev libxxhash-dev zlib1g-dev libzstd-dev libstdc++-12-dev)
@@ -61,10 +61,10 @@ checkBinary() {
 
 # The tests of the runtime that need a GPU, as one binary, for machines without a compiler: scripts/gpu-test.sh --tools.
 buildDeviceTests() {
-  local log=$work/device-tests.log
+  local log=$work/device-tests.log flags="--ld-path=ld.lld-22 -B$build/glibc -L$build/glibc -static-libstdc++ -static-libgcc -Wl,-s"
   cmake -S "$root/runtime" -B "$build/device-tests" -G Ninja -DSFA_RUNTIME_ENABLE_TESTS=ON -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22 \
-    -DCMAKE_EXE_LINKER_FLAGS='--ld-path=ld.lld-22 -static-libstdc++ -static-libgcc -Wl,-s' >"$log" 2>&1 &&
+    -DCMAKE_EXE_LINKER_FLAGS="$flags" >"$log" 2>&1 &&
     ninja -C "$build/device-tests" SFARuntimeDeviceTests >>"$log" 2>&1 ||
     fail "the device tests of the runtime could not be built" "$(tail -n 20 "$log")"
 }
@@ -151,9 +151,9 @@ checkBareRoot() {
   mkdir -p "$bare"/{lib64,tmp} "$bare/opt"
   cp -r "$dir" "$bare/opt/flashsfa"
   cp -L /lib64/ld-linux-x86-64.so.2 "$bare/lib64/"
-  for library in libc.so.6 libm.so.6; do
-    cp -L "$(ldd "$dir/lib/libsfa.so" | awk -v name="$library" '$1 == name { print $3 }')" "$bare/lib64/"
-  done
+  while read -r library; do
+    cp -L "$library" "$bare/lib64/"
+  done < <(ldd "$dir/lib/libsfa.so" | awk '$2 == "=>" { print $3 }')
   cp "$root"/test/data/layer1_[qkv].npy "$bare/tmp/"
   # Without /proc a program does not know where it is, so the place of libsfa.so has to be said.
   local inBare=(env -i LD_LIBRARY_PATH=/opt/flashsfa/lib:/lib64 "$chroot" "$bare")

@@ -4,7 +4,7 @@
 #   scripts/package-tools.sh
 #
 # Their environment is ${XDG_CACHE_HOME:-$HOME/.cache}/flashsfa-package, outside of the checkout, so that all checkouts
-# share it: 0.4 GB, made again where scripts/package-tools.txt has changed. It needs a network connection then, and Python 3.10
+# share it: 0.4 GB, made again where that file or python-tests.txt has changed. It needs a network connection then, and Python 3.10
 # or later with its module venv. Exit status: 0, or 1 with a line that says why there is none.
 set -euo pipefail
 
@@ -13,7 +13,7 @@ wanted=$root/scripts/package-tools.txt
 base=${XDG_CACHE_HOME:-${HOME:?}/.cache}/flashsfa-package
 python=$base/venv/bin/python
 
-stamp() { { python3 --version && cat -- "$wanted"; } | sha256sum; }
+stamp() { { python3 --version && cat -- "$wanted" "$root/scripts/python-tests.txt"; } | sha256sum; }
 
 mkdir -p -- "$base"
 exec 9>"$base/lock"

@@ -19,6 +19,7 @@ dist=$root/dist
 deviceTests=$build/device-tests/test/unittests/Runtime/SFARuntimeDeviceTests
 maxBytes=30000000
 maxGlibc=2.28 # scripts/old-glibc.sh
+platform=manylinux_${maxGlibc/./_}_x86_64
 tools=(sfa-opt sfa-compile sfa-run sfa-bench)
 # Debian's packages of what is linked into the libraries; their licences go along.
 inside=(libmlir-22-dev libfmt-dev nlohmann-json3-dev libxxhash-dev zlib1g-dev libzstd-dev libstdc++-12-dev)
@@ -84,6 +85,17 @@ writeNotices() {
   done
 }
 
+# Makes the wheel as `pip install .` does, from this build, and gives it the tag of the glibc that it needs; sets `wheel`.
+makeWheel() {
+  local log=$work/wheel.log
+  "$python" -m pip wheel --quiet --no-deps --no-build-isolation --disable-pip-version-check --wheel-dir "$work/linux" \
+    -C build-dir="$build" -C cmake.args=--preset=package "$root" >"$log" 2>&1 ||
+    fail "the wheel could not be made" "$(tail -n 40 "$log")"
+  PATH=${python%/*}:$PATH "$python" -m auditwheel repair --plat "$platform" --only-plat --wheel-dir "$work/out" \
+    "$work"/linux/*.whl >"$log" 2>&1 || fail "the wheel does not run on all of $platform" "$(<"$log")"
+  wheel=$(echo "$work"/out/*.whl)
+}
+
 # Lays out the archive in DIR.
 layOut() {
   local dir=$1 tool
@@ -98,7 +110,7 @@ layOut() {
     fail "the runtime could not be installed" "$(cat "$work/install.log")"
   cp -a "$work"/runtime/lib*/. "$dir/lib/"
   cp "$root"/include/sfa/jit.h "$root"/runtime/include/sfa/{runtime.h,runtime.hpp} "$dir/include/sfa/"
-  cp "$root"/{README.md,LICENSE} "$work/THIRD-PARTY-NOTICES" "$dir/share/doc/flashsfa/"
+  cp "$root"/{README.md,LICENSE} "$build/THIRD-PARTY-NOTICES" "$dir/share/doc/flashsfa/"
   cp -r "$root/docs" "$dir/share/doc/flashsfa/"
   cp -r "$root/examples" "$dir/share/flashsfa/"
   mkdir "$dir/share/flashsfa/data"
@@ -166,10 +178,11 @@ checkBareRoot() {
     fail "bin/sfa-opt does not run where there is nothing but glibc"
 }
 
-# Checks the wheel, unpacked in DIR: its record, the library, and that the package can be imported.
+# Checks the wheel, installed in DIR: its files, the library, and that the package can be imported.
 checkWheel() {
   local dir=$1
-  "$root/scripts/check-wheel.py" "$wheel" "$version" || fail "the wheel is not whole; the lines above say why"
+  "$root/scripts/check-wheel.py" "$wheel" --tag "py3-none-$platform" --notices ||
+    fail "the wheel is not whole; the lines above say why"
   ! env -i PATH=/usr/bin:/bin ldd "$dir/sfa/libsfa.so" | grep -E 'LLVM|MLIR|stdc|not found' ||
     fail "libsfa.so needs the library above"
   env -i PATH="$PATH" HOME="$work" "$root/scripts/check-library.py" "$dir/sfa/libsfa.so" ||
@@ -189,6 +202,7 @@ version=$(<"$root/runtime/VERSION")
 
 "$root/scripts/setup.sh" --package sfa sfa_runtime sfa_runtime_static sfa-oracle "${tools[@]/#/packaged-}" ||
   fail "there is nothing to pack: the build did not get through"
+python=$("$root/scripts/package-tools.sh")
 
 say "building the device tests of the runtime"
 buildDeviceTests
@@ -203,9 +217,8 @@ checkBinary "$deviceTests"
 checkBinary "$build/bin/sfa-oracle"
 
 say "making the wheel"
-writeNotices >"$work/THIRD-PARTY-NOTICES"
-wheel=$(python3 "$root/scripts/make-wheel.py" --version "$version" --library "$build/lib/libsfa.so" \
-  --notices "$work/THIRD-PARTY-NOTICES" --out "$work/out") || fail "the wheel could not be made"
+writeNotices >"$build/THIRD-PARTY-NOTICES"
+makeWheel
 checkSize "$wheel"
 
 say "making the archive"
@@ -217,8 +230,9 @@ zstd -q -19 -T0 "$work/archive.tar" -o "$archive"
 checkSize "$archive"
 
 say "trying the wheel"
-mkdir "$work/wheel" "$work/unpacked"
-python3 -m zipfile -e "$wheel" "$work/wheel"
+mkdir "$work/unpacked"
+"$python" -m pip install --quiet --no-deps --no-index --disable-pip-version-check --target "$work/wheel" "$wheel" ||
+  fail "the wheel cannot be installed"
 checkWheel "$work/wheel"
 
 say "trying the archive"

@@ -89,11 +89,11 @@ writeNotices() {
 makeWheel() {
   local log=$work/wheel.log
   "$python" -m pip wheel --quiet --no-deps --no-build-isolation --disable-pip-version-check --wheel-dir "$work/linux" \
-    -C build-dir="$build" -C cmake.args=--preset=package -C install.strip=false "$root" >"$log" 2>&1 ||
-    fail "the wheel could not be made" "$(tail -n 40 "$log")"
+    --config-settings=build-dir="$build" --config-settings=cmake.args=--preset=package \
+    --config-settings=install.strip=false "$root" >"$log" 2>&1 || fail "the wheel could not be made" "$(tail -n 40 "$log")"
   # The earliest time that zip can say.
-  SOURCE_DATE_EPOCH=315532800 PATH=${python%/*}:$PATH "$python" -m auditwheel repair --plat "$platform" --only-plat --wheel-dir "$work/out" \
-    "$work"/linux/*.whl >"$log" 2>&1 || fail "the wheel does not run on all of $platform" "$(<"$log")"
+  SOURCE_DATE_EPOCH=315532800 PATH=${python%/*}:$PATH "$python" -m auditwheel repair --plat "$platform" --only-plat \
+    --wheel-dir "$work/out" "$work"/linux/*.whl >"$log" 2>&1 || fail "the wheel does not run on all of $platform" "$(<"$log")"
   wheel=$(echo "$work"/out/*.whl)
 }
 

@@ -4,11 +4,12 @@
 #   scripts/test-bare.sh commands [COMMAND...]   README.md's two commands, or COMMANDs, in a clone of this commit on a bare Debian 12
 #   scripts/test-bare.sh packages                the packages of dist/ on the oldest Debian there is, see below
 #
-# The first installs compiler and LLVM and builds without a compiler cache: 4 GB in ${TMPDIR:-/var/tmp} and half an hour, most of it
-# tests. The second takes a minute. Its Debian is the oldest of 10, 11 and 12 that the mirror of this machine has: glibc 2.28,
-# 2.31, 2.36. There the tools give the same result as here and the library of the wheel passes scripts/check-library.py; where
-# Python is 3.10 or later, the package is imported, too. Mirror, proxies and keys are those of apt on this machine, which is a
-# Debian 12 with the package mmdebstrap; only root may change the root folder. Exit status: 0 when all is right, 1 otherwise.
+# The first installs compiler and LLVM and builds without a compiler cache, in ${TMPDIR:-/var/tmp}; README.md says how much space and
+# time that takes, to which the download of the packages comes. The second takes two minutes. Its Debian is the oldest of 10, 11
+# and 12 that the mirror of this machine has: glibc 2.28, 2.31, 2.36. There the tools give the same result as here and the library of
+# the wheel passes scripts/check-library.py; where Python is 3.10 or later, the package is imported, too. Mirror, proxies and keys are
+# those of apt on this machine, which is a Debian 12 with the package mmdebstrap; only root may change the root folder. Exit status:
+# 0 when all is right, 1 otherwise.
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C

@@ -1,4 +1,4 @@
-# For packages: libraries and tools that hold LLVM, MLIR and the C++ library and need nothing but glibc. Included after
+# For packages: libraries and tools that hold LLVM, MLIR and the C++ library and need nothing but an old glibc. Included after
 # find_package; changes the imported targets, so that nothing else in the build differs.
 #
 # Debian's CMake package has one LLVM for all: each MLIR target depends on `LLVM`, which is libLLVM.so. In its place come
@@ -39,4 +39,11 @@ endforeach()
 
 # --icf=all gives functions of the same code one address, also where an address is taken. LLVM and MLIR tell things apart
 # by addresses of data, which it leaves alone; it makes libsfa.so 14% smaller.
-add_link_options(-static-libstdc++ -static-libgcc -Wl,--as-needed -Wl,--icf=all -Wl,--strip-all)
+add_link_options($<$<LINK_LANGUAGE:CXX>:-static-libstdc++> -static-libgcc -Wl,--as-needed -Wl,--icf=all -Wl,--strip-all)
+
+# Packages run on systems with an older glibc than that of this machine; the script says how.
+set(old_glibc ${PROJECT_BINARY_DIR}/glibc)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+  scripts/old-glibc.sh scripts/package-tools.txt tools/Packaged/NewerGlibc.c)
+execute_process(COMMAND ${PROJECT_SOURCE_DIR}/scripts/old-glibc.sh ${old_glibc} COMMAND_ERROR_IS_FATAL ANY)
+add_link_options(-B${old_glibc} -L${old_glibc})

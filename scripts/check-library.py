@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks a libsfa.so through its C interface, as the Python package uses it: compiles attention for GPUs, and compiles and
-runs it on this CPU, on random data whose attention is computed here once more. Needs CPython alone. Used by
-scripts/package.sh.
+runs it on this CPU, on random data whose attention is computed here once more; refuses broken programs. Needs CPython alone. Used by
+scripts/package.sh and scripts/test-bare.sh.
 
     scripts/check-library.py libsfa.so
 """
@@ -12,7 +12,9 @@ import math
 import random
 import struct
 import sys
+import threading
 
+INVALID_PROGRAM = 2  # sfa_status
 HEADS, TOKENS, FEATURES, KEPT = 2, 24, 128, 8
 CHIPS = ("sm_80", "sm_90a")
 DENSE = f"tensor<1x{HEADS}x?x{FEATURES}xf16>"
@@ -86,6 +88,12 @@ class Library:
         self.library.sfa_free(memory)
         return document
 
+    def refuses_broken_programs(self, count):
+        """Whether it does that `count` times; inside, an exception is thrown and caught each time."""
+        program, document = ctypes.c_void_p(), b'{"format": '
+        return all(self.library.sfa_program_load(document, ctypes.c_size_t(len(document)), ctypes.byref(program))
+                   == INVALID_PROGRAM for _ in range(count))
+
     def run(self, data):
         """Output and log-sum-exp of flat queries, keys and values, computed on the CPU."""
         function = ctypes.c_void_p()
@@ -133,6 +141,15 @@ def main():
     if not worst < 1e-2:
         sys.exit(f"check-library: error: attention on the CPU is off by {worst}")
     print(f"cpu: attention right, largest difference {worst:.1e}")
+    refused = []
+    threads = [threading.Thread(target=lambda: refused.append(library.refuses_broken_programs(100))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if refused != [True] * len(threads):
+        sys.exit("check-library: error: broken programs are not refused in several threads")
+    print("broken programs: refused")
     print(f"version {library.library.sfa_runtime_version().decode()}, LLVM "
           f"{library.library.sfa_jit_llvm_version().decode()}")
 

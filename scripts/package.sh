@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the packages of a release, for any Linux on x86-64 with glibc 2.36 or later, and checks them:
+# Makes the packages of a release, for any Linux on x86-64 with glibc 2.28 or later, and checks them:
 #
-#   dist/flashsfa-VERSION-py3-none-manylinux_2_36_x86_64.whl    the Python package with libsfa.so
+#   dist/flashsfa-VERSION-py3-none-manylinux_2_28_x86_64.whl    the Python package with libsfa.so
 #   dist/flashsfa-VERSION-linux-x86_64.tar.zst                  tools, libraries, headers, documents, examples
 #
 #   scripts/package.sh
@@ -18,7 +18,8 @@ build=$root/build-package
 dist=$root/dist
 deviceTests=$build/device-tests/test/unittests/Runtime/SFARuntimeDeviceTests
 maxBytes=30000000
-maxGlibc=2.36
+maxGlibc=2.28 # scripts/old-glibc.sh
+platform=manylinux_${maxGlibc/./_}_x86_64
 tools=(sfa-opt sfa-compile sfa-run sfa-bench)
 # Debian's packages of what is linked into the libraries; their licences go along.
 inside=(libmlir-22-dev libfmt-dev nlohmann-json3-dev libxxhash-dev zlib1g-dev libzstd-dev libstdc++-12-dev)
@@ -61,10 +62,10 @@ checkBinary() {
 
 # The tests of the runtime that need a GPU, as one binary, for machines without a compiler: scripts/gpu-test.sh --tools.
 buildDeviceTests() {
-  local log=$work/device-tests.log
+  local log=$work/device-tests.log flags="--ld-path=ld.lld-22 -B$build/glibc -L$build/glibc -static-libstdc++ -static-libgcc -Wl,-s"
   cmake -S "$root/runtime" -B "$build/device-tests" -G Ninja -DSFA_RUNTIME_ENABLE_TESTS=ON -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_C_COMPILER=clang-22 -DCMAKE_CXX_COMPILER=clang++-22 \
-    -DCMAKE_EXE_LINKER_FLAGS='--ld-path=ld.lld-22 -static-libstdc++ -static-libgcc -Wl,-s' >"$log" 2>&1 &&
+    -DCMAKE_EXE_LINKER_FLAGS="$flags" >"$log" 2>&1 &&
     ninja -C "$build/device-tests" SFARuntimeDeviceTests >>"$log" 2>&1 ||
     fail "the device tests of the runtime could not be built" "$(tail -n 20 "$log")"
 }
@@ -84,6 +85,18 @@ writeNotices() {
   done
 }
 
+# Makes the wheel as `pip install .` does, from this build, and gives it the tag of the glibc that it needs; sets `wheel`.
+makeWheel() {
+  local log=$work/wheel.log
+  "$python" -m pip wheel --quiet --no-deps --no-build-isolation --disable-pip-version-check --wheel-dir "$work/linux" \
+    --config-settings=build-dir="$build" --config-settings=cmake.args=--preset=package \
+    --config-settings=install.strip=false "$root" >"$log" 2>&1 || fail "the wheel could not be made" "$(tail -n 40 "$log")"
+  # The earliest time that zip can say.
+  SOURCE_DATE_EPOCH=315532800 PATH=${python%/*}:$PATH "$python" -m auditwheel repair --plat "$platform" --only-plat \
+    --wheel-dir "$work/out" "$work"/linux/*.whl >"$log" 2>&1 || fail "the wheel does not run on all of $platform" "$(<"$log")"
+  wheel=$(echo "$work"/out/*.whl)
+}
+
 # Lays out the archive in DIR.
 layOut() {
   local dir=$1 tool
@@ -98,7 +111,7 @@ layOut() {
     fail "the runtime could not be installed" "$(cat "$work/install.log")"
   cp -a "$work"/runtime/lib*/. "$dir/lib/"
   cp "$root"/include/sfa/jit.h "$root"/runtime/include/sfa/{runtime.h,runtime.hpp} "$dir/include/sfa/"
-  cp "$root"/{README.md,LICENSE} "$work/THIRD-PARTY-NOTICES" "$dir/share/doc/flashsfa/"
+  cp "$root"/{README.md,LICENSE} "$build/THIRD-PARTY-NOTICES" "$dir/share/doc/flashsfa/"
   cp -r "$root/docs" "$dir/share/doc/flashsfa/"
   cp -r "$root/examples" "$dir/share/flashsfa/"
   mkdir "$dir/share/flashsfa/data"
@@ -151,9 +164,9 @@ checkBareRoot() {
   mkdir -p "$bare"/{lib64,tmp} "$bare/opt"
   cp -r "$dir" "$bare/opt/flashsfa"
   cp -L /lib64/ld-linux-x86-64.so.2 "$bare/lib64/"
-  for library in libc.so.6 libm.so.6; do
-    cp -L "$(ldd "$dir/lib/libsfa.so" | awk -v name="$library" '$1 == name { print $3 }')" "$bare/lib64/"
-  done
+  while read -r library; do
+    cp -L "$library" "$bare/lib64/"
+  done < <(ldd "$dir/lib/libsfa.so" | awk '$2 == "=>" { print $3 }')
   cp "$root"/test/data/layer1_[qkv].npy "$bare/tmp/"
   # Without /proc a program does not know where it is, so the place of libsfa.so has to be said.
   local inBare=(env -i LD_LIBRARY_PATH=/opt/flashsfa/lib:/lib64 "$chroot" "$bare")
@@ -166,10 +179,11 @@ checkBareRoot() {
     fail "bin/sfa-opt does not run where there is nothing but glibc"
 }
 
-# Checks the wheel, unpacked in DIR: its record, the library, and that the package can be imported.
+# Checks the wheel, installed in DIR: its files, the library, and that the package can be imported.
 checkWheel() {
   local dir=$1
-  "$root/scripts/check-wheel.py" "$wheel" "$version" || fail "the wheel is not whole; the lines above say why"
+  "$root/scripts/check-wheel.py" "$wheel" --tag "py3-none-$platform" --notices ||
+    fail "the wheel is not whole; the lines above say why"
   ! env -i PATH=/usr/bin:/bin ldd "$dir/sfa/libsfa.so" | grep -E 'LLVM|MLIR|stdc|not found' ||
     fail "libsfa.so needs the library above"
   env -i PATH="$PATH" HOME="$work" "$root/scripts/check-library.py" "$dir/sfa/libsfa.so" ||
@@ -189,6 +203,7 @@ version=$(<"$root/runtime/VERSION")
 
 "$root/scripts/setup.sh" --package sfa sfa_runtime sfa_runtime_static sfa-oracle "${tools[@]/#/packaged-}" ||
   fail "there is nothing to pack: the build did not get through"
+python=$("$root/scripts/package-tools.sh")
 
 say "building the device tests of the runtime"
 buildDeviceTests
@@ -203,9 +218,8 @@ checkBinary "$deviceTests"
 checkBinary "$build/bin/sfa-oracle"
 
 say "making the wheel"
-writeNotices >"$work/THIRD-PARTY-NOTICES"
-wheel=$(python3 "$root/scripts/make-wheel.py" --version "$version" --library "$build/lib/libsfa.so" \
-  --notices "$work/THIRD-PARTY-NOTICES" --out "$work/out") || fail "the wheel could not be made"
+writeNotices >"$build/THIRD-PARTY-NOTICES"
+makeWheel
 checkSize "$wheel"
 
 say "making the archive"
@@ -217,8 +231,9 @@ zstd -q -19 -T0 "$work/archive.tar" -o "$archive"
 checkSize "$archive"
 
 say "trying the wheel"
-mkdir "$work/wheel" "$work/unpacked"
-python3 -m zipfile -e "$wheel" "$work/wheel"
+mkdir "$work/unpacked"
+"$python" -m pip install --quiet --no-deps --no-index --disable-pip-version-check --target "$work/wheel" "$wheel" ||
+  fail "the wheel cannot be installed"
 checkWheel "$work/wheel"
 
 say "trying the archive"

@@ -31,6 +31,7 @@ packagePackages=(
   zlib1g-dev libzstd-dev # archives that LLVM needs when it is linked statically
   zstd                   # compresses the archive
   binutils               # objdump and readelf for the checks
+  python3-venv           # for the programs of package-tools.txt
 )
 
 if [[ ${1-} == --package ]]; then

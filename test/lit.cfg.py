@@ -65,3 +65,7 @@ if os.path.exists(os.path.join(config.sfa_binary_dir, "lib", "libsfa.so")):
             config.available_features.add(package)
     if not glob.glob("/dev/nvidia[0-9]*"):
         config.available_features.add("no-gpu")
+
+# What makes the wheel.
+if subprocess.run([config.python_executable, "-c", "import scikit_build_core"], capture_output=True).returncode == 0:
+    config.available_features.add("scikit-build-core")

@@ -6,10 +6,12 @@
 `python -m sfa.info` says what a report of a bug needs, `python -m sfa.bench` measures.
 """
 
+import pathlib
+
 from . import errors
 from .api import attention, cat, densify, sparsify
 from .codes import Codes
 from .errors import Error
 
-__version__ = "0.1.0"
+__version__ = (pathlib.Path(__file__).parent / "VERSION").read_text().strip()
 __all__ = ["Codes", "Error", "attention", "cat", "densify", "errors", "sparsify", "__version__"]

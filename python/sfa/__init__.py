@@ -7,9 +7,11 @@
 """
 
 from . import errors
+from ._threads import get_num_threads, set_num_threads
 from .api import attention, cat, densify, sparsify
 from .codes import Codes
 from .errors import Error
 
 __version__ = "0.1.0"
-__all__ = ["Codes", "Error", "attention", "cat", "densify", "errors", "sparsify", "__version__"]
+__all__ = ["Codes", "Error", "attention", "cat", "densify", "errors", "get_num_threads", "set_num_threads",
+           "sparsify", "__version__"]

@@ -77,7 +77,8 @@ _FUNCTIONS = {
         ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p)]),
     "sfa_cpu_function_run": (ctypes.c_int, [
         ctypes.c_void_p, _TENSORS, ctypes.c_int32, _TENSORS, ctypes.c_int32]),
-    "sfa_cpu_parallel_for": (None, [ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]),
+    "sfa_set_num_threads": (ctypes.c_int, [ctypes.c_int32]),
+    "sfa_get_num_threads": (ctypes.c_int, [ctypes.POINTER(ctypes.c_int32)]),
     "sfa_program_info": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(ProgramProperties)]),
     "sfa_program_workspace_bytes": (ctypes.c_int, [
         ctypes.c_void_p, _TENSORS, ctypes.c_int32, ctypes.POINTER(ctypes.c_size_t)]),

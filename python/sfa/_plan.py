@@ -70,7 +70,6 @@ class Plan:
         yet."""
         library = _library.load()
         if device == CPU:
-            _threads.fix(library)
             return cls(device, names, arguments, results, library.sfa_cpu_function_run,
                        _library.jit_cpu_function(module))
         plan, size = cls(device, names, arguments, results, library.sfa_program_launch), ctypes.c_size_t()
@@ -118,6 +117,8 @@ class Plan:
 
     def run(self, addresses):
         """Runs the function on this CPU and waits for it."""
+        if _threads.of_torch() != _threads.followed:
+            _threads.follow()
         frame = self._take(addresses)
         status = self._function(self._handle, frame[1], self._num_arguments, frame[2],
                                 self._num_results)

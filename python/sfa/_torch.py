@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from . import _operations, errors
+from . import _operations, _threads, errors
 from ._plan import CPU, PlanTable, View
 from ._watched import Watched, is_transformed, is_watched, refuse_layouts, refuse_tangents
 
 is_compiling = torch.compiler.is_compiling
+_threads.watch(torch.get_num_threads)
 
 _NAMES = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16", torch.uint8: "u8",
           torch.uint16: "u16", torch.int32: "i32"}

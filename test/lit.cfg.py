@@ -51,7 +51,7 @@ if os.path.exists(clang):
 
 # The Python package: needs the library of this build, and numpy and torch for its tests.
 if os.path.exists(os.path.join(config.sfa_binary_dir, "lib", "libsfa.so")):
-    for package in ("numpy", "torch"):
+    for package in ("numpy", "torch", "mypy"):
         if subprocess.run([config.python_executable, "-c", f"import {package}"], capture_output=True).returncode == 0:
             config.available_features.add(package)
     if not glob.glob("/dev/nvidia[0-9]*"):

@@ -158,7 +158,7 @@ def shapes_of_call(shapes):
     """Tensors that have nothing but these shapes, as jit_program and its like take them: the address of
     the first, their number, and what has to stay alive."""
     tensors = (Tensor * len(shapes))()
-    keep = [tensors]
+    keep: list[object] = [tensors]
     for tensor, shape in zip(tensors, shapes):
         sizes = (ctypes.c_int64 * MAX_RANK)(*shape)
         keep.append(sizes)

@@ -84,7 +84,8 @@ class Plan:
     def _new_frame(self):
         """The C structs of one call in flight: their memory as words, the addresses of arguments and
         of results, and what has to stay alive."""
-        tensors, keep = (_library.Tensor * (self._num_arguments + self._num_results))(), []
+        tensors = (_library.Tensor * (self._num_arguments + self._num_results))()
+        keep: list[object] = []
         views = self.arguments + [View(shape, None, dtype, self.device)
                                   for shape, dtype in self.results]
         for tensor, view in zip(tensors, views):

@@ -21,8 +21,8 @@ extern char **environ;
 // constructors. A tool without constructors has no such section.
 #define SFA_TOOL(SYMBOL, NAME)                                                                     \
   extern "C" int flashsfa_main_##SYMBOL(int argc, char **argv);                                    \
-  extern "C" __attribute__((weak, visibility("hidden")))                                           \
-  Constructor __start_flashsfa_init_##SYMBOL[],                                                    \
+  extern "C"                                                                                       \
+      __attribute__((weak, visibility("hidden"))) Constructor __start_flashsfa_init_##SYMBOL[],    \
       __stop_flashsfa_init_##SYMBOL[];
 #include "Tools.def"
 #undef SFA_TOOL

@@ -34,7 +34,7 @@ config.substitutions.append(("%compilers", config.sfa_compilers))
 llvm_config.use_default_substitutions()
 
 # A tool that this build does not have is a feature that its tests require.
-tools = ["sfa-opt", "sfa-compile", "sfa-run", "sfa-bench", "sfa-oracle", "sfa-lsp-server"]
+tools = ["sfa-opt", "sfa-compile", "sfa-run", "sfa-bench", "sfa-oracle", "sfa-lsp-server", "sfa-reduce"]
 for tool in tools:
     if os.path.exists(os.path.join(config.sfa_tools_dir, tool)):
         config.available_features.add(tool)
@@ -58,7 +58,7 @@ if os.path.exists(clang):
 
 # The Python package: needs the library of this build, and numpy and torch for its tests.
 if os.path.exists(os.path.join(config.sfa_binary_dir, "lib", "libsfa.so")):
-    for package in ("numpy", "torch"):
+    for package in ("numpy", "torch", "mypy"):
         # Looked for, not loaded: one that is there and broken makes tests fail.
         find = f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{package}') is None)"
         if subprocess.run([config.python_executable, "-c", find], capture_output=True).returncode == 0:

@@ -3,14 +3,15 @@
 import importlib
 import importlib.util
 import sys
+from typing import Any
 
 from . import errors
 
 torch_missing = ""
 """Why there is no torch; empty where there is."""
-torch = None
+torch: Any = None
 """The module _torch of this package, or None."""
-numpy = None
+numpy: Any = None
 
 
 def _load(name):
@@ -48,7 +49,7 @@ def export(x, like):
     # jaxlib holds the arrays of jax.
     library = {"jaxlib": "jax"}.get(library, library)
     for name in (library, f"{library}.dlpack"):
-        module = sys.modules.get(name)
+        module: Any = sys.modules.get(name)
         if hasattr(module, "from_dlpack"):
             return module.from_dlpack(x)
     return x

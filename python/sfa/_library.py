@@ -79,7 +79,8 @@ _FUNCTIONS = {
     "sfa_get_max_programs": (ctypes.c_int, [ctypes.POINTER(ctypes.c_int32)]),
     "sfa_cpu_function_run": (ctypes.c_int, [
         ctypes.c_void_p, _TENSORS, ctypes.c_int32, _TENSORS, ctypes.c_int32]),
-    "sfa_cpu_parallel_for": (None, [ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]),
+    "sfa_set_num_threads": (ctypes.c_int, [ctypes.c_int32]),
+    "sfa_get_num_threads": (ctypes.c_int, [ctypes.POINTER(ctypes.c_int32)]),
     "sfa_program_info": (ctypes.c_int, [ctypes.c_void_p, ctypes.POINTER(ProgramProperties)]),
     "sfa_program_workspace_bytes": (ctypes.c_int, [
         ctypes.c_void_p, _TENSORS, ctypes.c_int32, ctypes.POINTER(ctypes.c_size_t)]),
@@ -159,7 +160,7 @@ def shapes_of_call(shapes):
     """Tensors that have nothing but these shapes, as jit_program and its like take them: the address of
     the first, their number, and what has to stay alive."""
     tensors = (Tensor * len(shapes))()
-    keep = [tensors]
+    keep: list[object] = [tensors]
     for tensor, shape in zip(tensors, shapes):
         sizes = (ctypes.c_int64 * MAX_RANK)(*shape)
         keep.append(sizes)

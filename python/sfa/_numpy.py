@@ -130,10 +130,10 @@ def attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, top
            schedule)
     plan = _plans.plans.get(key)
     if plan is None:
-        views = [_operations.Operand(name, _view(parts[0]), _view(parts[1]) if d else None, d)
-                 for name, parts, d in operands]
+        queries, keys = [_operations.Operand(name, _view(parts[0]), _view(parts[1]) if d else None, d)
+                         for name, parts, d in operands]
         plan = _plans.add(key, _operations.attention_plan(
-            *views, _view(v), offsets and [_view(x) for x in offsets], topk, causal, window, scale,
+            queries, keys, _view(v), offsets and [_view(x) for x in offsets], topk, causal, window, scale,
             lse, schedule))
     if offsets is not None:
         _operations.check_offset_values([x.tolist() for x in offsets],

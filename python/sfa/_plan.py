@@ -83,7 +83,6 @@ class Plan:
         yet."""
         library = _library.load()
         if device == CPU:
-            _threads.fix(library)
             plan = cls(device, names, arguments, results, library.sfa_cpu_function_run,
                        _library.jit_cpu_function(module), takes_number)
             plan.module, plan._destroy = module, library.sfa_cpu_function_destroy
@@ -105,7 +104,8 @@ class Plan:
     def _new_frame(self):
         """The C structs of one call in flight: their memory as words, the addresses of arguments and
         of results, what has to stay alive, and the number that the program takes, an array of one."""
-        tensors, keep = (_library.Tensor * (self._num_arguments + self._num_results))(), []
+        tensors = (_library.Tensor * (self._num_arguments + self._num_results))()
+        keep: list[object] = []
         number, numbers = array.array("d", [0.0]), [View((), None, "f64", CPU)] * self._takes_number
         views = self.arguments + numbers + [View(shape, None, dtype, self.device)
                                             for shape, dtype in self.results]
@@ -145,6 +145,8 @@ class Plan:
 
     def run(self, addresses, number=None):
         """Runs the function on this CPU and waits for it."""
+        if _threads.of_torch() != _threads.followed:
+            _threads.follow()
         frame = self._take(addresses, number)
         status = self._function(self._handle, frame[1], self._num_arguments, frame[2],
                                 self._num_results)

@@ -1,17 +1,38 @@
-"""How many threads the CPU target takes where SFA_NUM_THREADS does not say it: as many as torch and OpenMP are told."""
+"""How many threads a call on this CPU takes: what set_num_threads says, or else SFA_NUM_THREADS, torch where it has been
+told a number, OMP_NUM_THREADS, and one for each core. The library does all of it but torch."""
 
+from __future__ import annotations
+
+import ctypes
+import functools
 import os
 import pathlib
 import re
-import sys
 import threading
+from collections.abc import Callable
 
-_KNOB, _MOST = "SFA_NUM_THREADS", 1024
+from . import _library, errors
+
+_MOST = 1024
 _lock = threading.Lock()
-_is_fixed = False
+_own = 0
+"""What set_num_threads says; 0 for nothing."""
+_of_torch_first = 0
+
+# A call compares these two, see follow.
+of_torch: Callable[[], int] = int
+"""The number that torch has now; 0 without torch."""
+followed: int | None = None
+"""The number of torch that the library has been told of."""
 
 
-def _physical_cores():
+def watch(number: Callable[[], int]) -> None:
+    """Has calls follow the number of torch: `number` is torch.get_num_threads."""
+    global of_torch, _of_torch_first
+    of_torch, _of_torch_first = number, number()
+
+
+def _physical_cores() -> int:
     """Those that this process may use: what the library takes, and torch where nobody has told it."""
     threads = os.sched_getaffinity(0)
     try:
@@ -21,40 +42,59 @@ def _physical_cores():
         return len(threads)
 
 
-def wanted():
-    """A number of threads, or None where the library is to choose. torch.set_num_threads counts where it asks for
-    less than there are cores, since the number that torch has otherwise is not one that anybody has asked for."""
-    if os.environ.get(_KNOB):
-        return None
+@functools.cache
+def _environment() -> tuple[bool, int]:
+    """Whether SFA_NUM_THREADS is set, and the number of OMP_NUM_THREADS, or 0: as they are at the first call, when the
+    library reads them, too."""
     # OMP_NUM_THREADS may be a list, for loops within loops.
     told = re.match(r"\s*\+?(\d+)\s*(,|$)", os.environ.get("OMP_NUM_THREADS", ""))
-    number = int(told[1]) if told else 0
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        cores, threads = _physical_cores(), torch.get_num_threads()
-        # What it makes of OMP_NUM_THREADS is one for each core at most.
-        if threads < min(cores, number or cores):
-            number = threads
-    return min(number, _MOST) or None
+    return bool(os.environ.get("SFA_NUM_THREADS")), int(told[1]) if told else 0
 
 
-def fix(library):
-    """Before the first kernel of the process: the library keeps the number that it then finds in its knob."""
-    global _is_fixed
-    if _is_fixed:
-        return
+def _told_to_torch(number: int) -> int:
+    """What somebody has told torch, whose number is `number`; 0 where it may be the one that torch has by itself: there is
+    no other way to tell the two apart."""
+    is_set, openmp = _environment()
+    if is_set or number == 0:
+        return 0
+    cores = _physical_cores()
+    # What torch makes of OMP_NUM_THREADS is one for each core at most.
+    is_told = number < min(cores, openmp or cores) or number != _of_torch_first
+    return min(number, _MOST) if is_told else 0
+
+
+def follow() -> None:
+    """Tells the library the number of threads, where that of torch is not `followed`."""
+    global followed
     with _lock:
-        number = None if _is_fixed else wanted()
-        if number is not None:
-            before = os.environ.get(_KNOB)
-            os.environ[_KNOB] = str(number)
-            try:
-                # A loop over nothing: it looks at the knob, and that is all.
-                library.sfa_cpu_parallel_for(0, 0, None, None)
-            finally:
-                # Not for the processes that this one starts.
-                if before is None:
-                    del os.environ[_KNOB]
-                else:
-                    os.environ[_KNOB] = before
-        _is_fixed = True
+        number = of_torch()
+        _library.check(_library.load().sfa_set_num_threads(_own or _told_to_torch(number)), "cannot set the number of threads")
+        followed = number
+
+
+def set_num_threads(number: int | None) -> None:
+    """How many threads calls on CPUs take that begin from now on, in the whole process, the calling thread included.
+
+    number  1 to 1024; None goes back to SFA_NUM_THREADS, torch.set_num_threads, OMP_NUM_THREADS or the cores,
+            whichever is first to say one
+
+    Results are the same for any number. Raises TypeError (no int), ValueError (other numbers), RuntimeError (library)."""
+    global _own
+    if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
+        raise errors.ArgumentTypeError(
+            f"the number of threads is {number!r}; it has to be an int from 1 to {_MOST}, or None for what the environment says")
+    if number is not None and not 1 <= number <= _MOST:
+        raise errors.ArgumentValueError(
+            f"the number of threads is {number}; it has to be from 1 to {_MOST}, or None for what the environment says")
+    with _lock:
+        _own = number or 0
+    follow()
+
+
+def get_num_threads() -> int:
+    """How many threads a call on this CPU would take now. Raises ValueError where SFA_NUM_THREADS holds no number from 1
+    to 1024 and set_num_threads has said none, RuntimeError (library)."""
+    follow()
+    number = ctypes.c_int32()
+    _library.check(_library.load().sfa_get_num_threads(ctypes.byref(number)), "cannot tell the number of threads")
+    return number.value

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from . import _operations, errors
+from . import _operations, _threads, errors
 from ._plan import CPU, PlanTable, View
 from ._watched import Watched, is_transformed, is_watched, refuse_layouts, refuse_tangents
 
 is_compiling = torch.compiler.is_compiling
+_threads.watch(torch.get_num_threads)
 
 _NAMES = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16", torch.uint8: "u8",
           torch.uint16: "u16", torch.int32: "i32"}
@@ -181,13 +182,13 @@ def _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, w
     plan = _plans.plans.get(key)
     if plan is None:
         _raise_watched(look, tensors)
-        operands = [
+        queries, keys = [
             _operations.Operand(name, _view(name, values),
                                 None if indices is None else _view(f"{name}.indices", indices), d)
             for name, values, indices, d in (("q", q, q_indices, q_d), ("k", k, k_indices, k_d))]
         views = offsets and [_view(name, tensor)
                              for name, tensor in zip(_operations.OFFSET_NAMES, offsets)]
-        plan = _add_plan(key, _operations.attention_plan(*operands, _view("v", v), views, topk, causal,
+        plan = _add_plan(key, _operations.attention_plan(queries, keys, _view("v", v), views, topk, causal,
                                                          window, scale, lse, schedule), q.device)
     if offsets is not None and plan.device == CPU:
         _operations.check_offset_values([tensor.tolist() for tensor in offsets],
@@ -221,12 +222,10 @@ def _attention_directly(q, q_indices, q_d, k, k_indices, k_d, v, topk=None, caus
                         cu_seqlens_q=None, cu_seqlens_k=None):
     """Without return_lse the second result is an empty tensor, one for all calls."""
     window = None if left is None and right is None else (left, right)
-    offsets = (cu_seqlens_q, cu_seqlens_k)
-    if offsets == (None, None):
-        offsets = None
-    elif None in offsets:
+    if (cu_seqlens_q is None) != (cu_seqlens_k is None):
         raise errors.ArgumentTypeError(
             "one of cu_seqlens_q and cu_seqlens_k is given; give both, or the same twice")
+    offsets = None if cu_seqlens_q is None else (cu_seqlens_q, cu_seqlens_k)
     results = _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window, scale,
                          return_lse, schedule)
     if return_lse:

@@ -87,8 +87,8 @@ class Codes:
         as of a torch tensor; arrays of numpy have no other device than "cpu".
 
         Raises TypeError (dtype that codes do not have on the device), ValueError (device)."""
-        return make(*_arrays.move(self._values, self._indices, self._d, device, dtype, non_blocking), self._d,
-                    self._two_four)
+        values, indices = _arrays.move(self._values, self._indices, self._d, device, dtype, non_blocking)
+        return make(values, indices, self._d, self._two_four)
 
     def __getitem__(self, key: Any) -> Codes:
         """Views of a part: up to three slices, of batch, heads and tokens, or `...`; steps are positive.

@@ -19,11 +19,11 @@ extern char **environ;
 
 // The `main` of each tool and the bounds, which the linker sets, of the section of its
 // constructors. A tool without constructors has no such section.
-#define SFA_TOOL(NAME)                                                                             \
-  extern "C" int flashsfa_main_##NAME(int argc, char **argv);                                      \
-  extern "C" __attribute__((weak, visibility("hidden")))                                           \
-  Constructor __start_flashsfa_init_##NAME[],                                                      \
-      __stop_flashsfa_init_##NAME[];
+#define SFA_TOOL(SYMBOL, NAME)                                                                     \
+  extern "C" int flashsfa_main_##SYMBOL(int argc, char **argv);                                    \
+  extern "C"                                                                                       \
+      __attribute__((weak, visibility("hidden"))) Constructor __start_flashsfa_init_##SYMBOL[],    \
+      __stop_flashsfa_init_##SYMBOL[];
 #include "Tools.def"
 #undef SFA_TOOL
 
@@ -40,8 +40,8 @@ struct Tool {
 extern "C" __attribute__((visibility("default"))) int sfa_tool_main(const char *name, int argc,
                                                                     char **argv) {
   static const Tool tools[] = {
-#define SFA_TOOL(NAME)                                                                             \
-  {#NAME, flashsfa_main_##NAME, __start_flashsfa_init_##NAME, __stop_flashsfa_init_##NAME},
+#define SFA_TOOL(SYMBOL, NAME)                                                                     \
+  {NAME, flashsfa_main_##SYMBOL, __start_flashsfa_init_##SYMBOL, __stop_flashsfa_init_##SYMBOL},
 #include "Tools.def"
 #undef SFA_TOOL
   };

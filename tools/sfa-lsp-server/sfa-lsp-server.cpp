@@ -1,4 +1,4 @@
-//===- sfa-lsp-server.cpp - Language server for .mlir files with the dialects of this project -===//
+//===- sfa-lsp-server.cpp - Language server for .mlir files ---------------===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -8,9 +8,11 @@
 
 #include "mlir/Tools/mlir-lsp-server/MlirLspServerMain.h"
 #include "sfa/Passes.h"
+#include "tools/Common/Version.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   sfa::registerDialects(registry);
+  sfa::setVersionPrinter();
   return mlir::failed(mlir::MlirLspServerMain(argc, argv, registry));
 }

@@ -99,7 +99,7 @@ def _plot(file, tables):
     except Exception as error:
         print(f"no plot: n/a ({error})")
         return
-    panels = {}
+    panels: dict[tuple[int, bool], dict[str, list[tuple[int, float]]]] = {}
     for record, rows in tables:
         for row in rows:
             if row["ms"] is not None:

@@ -1,5 +1,9 @@
 """The measurement on this CPU: attention on codes, by strategy, and on dense operands against torch."""
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
 import sfa
@@ -26,8 +30,8 @@ def _table(options, heads, n, d, causal):
     record = dict(op="attention", device="cpu", batch=options.batch, heads=heads, n=n, d=d, causal=causal,
                   k=k_features, dtype=options.dtype)
     raw = [torch.randn(options.batch, heads, n, d, generator=generator).to(dtype) for _ in range(3)]
-    codes = [sfa.sparsify(x, k_features) for x in raw[:2]]
-    q, k, v = codes[0].dense(), codes[1].dense(), raw[2]
+    q_codes, k_codes = (sfa.sparsify(x, k_features) for x in raw[:2])
+    q, k, v = q_codes.dense(), k_codes.dense(), raw[2]
     expected, found = last_rows(q, k, v)(causal), {}
     check = make_check(expected)
 
@@ -37,9 +41,11 @@ def _table(options, heads, n, d, causal):
             check(out)
         return look
 
-    calls = [(f"codes, {strategy}", lambda s=f"strategy = {strategy}": sfa.attention(*codes, v, causal=causal, schedule=s))
-             for strategy in STRATEGIES]
-    calls += [("codes, as chosen", lambda: sfa.attention(*codes, v, causal=causal)),
+    calls: list[tuple[str, Callable[[], Any]]] = [
+        (f"codes, {strategy}",
+         functools.partial(sfa.attention, q_codes, k_codes, v, causal=causal, schedule=f"strategy = {strategy}"))
+        for strategy in STRATEGIES]
+    calls += [("codes, as chosen", lambda: sfa.attention(q_codes, k_codes, v, causal=causal)),
               ("topk, as chosen", lambda: sfa.attention(raw[0], raw[1], v, topk=k_features, causal=causal)),
               ("dense, as chosen", lambda: sfa.attention(q, k, v, causal=causal))]
     contestants = [Contestant(f"sfa {name}", lambda f=call: f, checking(f"sfa {name}"), "sfa") for name, call in calls]

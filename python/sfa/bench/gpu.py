@@ -75,8 +75,8 @@ def _attention_table(options, chips, heads, n, d, causal):
     try:
         raw = [torch.randn(options.batch, heads, n, d, generator=generator, device="cuda").to(dtype)
                for _ in range(3)]
-        codes = [sfa.sparsify(x, k_features) for x in raw[:2]]
-        q, k, v = codes[0].dense(), codes[1].dense(), raw[2]
+        q_codes, k_codes = (sfa.sparsify(x, k_features) for x in raw[:2])
+        q, k, v = q_codes.dense(), k_codes.dense(), raw[2]
         check = make_check(last_rows(q, k, v)(causal))
     except Exception as error:
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
@@ -85,7 +85,7 @@ def _attention_table(options, chips, heads, n, d, causal):
         for softmax in options.softmax:
             schedule = f"softmax = {softmax}"
             for form, call in (
-                    ("codes", lambda s=schedule: sfa.attention(*codes, v, causal=causal, schedule=s)),
+                    ("codes", lambda s=schedule: sfa.attention(q_codes, k_codes, v, causal=causal, schedule=s)),
                     ("topk", lambda s=schedule: sfa.attention(raw[0], raw[1], v, topk=k_features,
                                                               causal=causal, schedule=s)),
                     ("dense", lambda s=schedule: sfa.attention(q, k, v, causal=causal, schedule=s))):
@@ -152,7 +152,8 @@ def varlen(options):
 
 def _log_uniform_lengths(n, seed):
     """Lengths from 16 to n / 4 that add up to n."""
-    source, lengths = random.Random(seed), []
+    source = random.Random(seed)
+    lengths: list[int] = []
     while (rest := n - sum(lengths)) > 0:
         lengths.append(min(rest, round(math.exp(source.uniform(math.log(16), math.log(max(16, n // 4)))))))
     return lengths
@@ -178,7 +179,7 @@ def _varlen_table(options, chips, heads, n, d, causal):
         generator = torch.Generator("cuda").manual_seed(options.seed)
         q, k, v = (torch.randn(1, heads, n, d, generator=generator, device="cuda").to(dtype)
                    for _ in range(3))
-        codes = [sfa.sparsify(x, k_features) for x in (q, k)]
+        q_codes, k_codes = sfa.sparsify(q, k_features), sfa.sparsify(k, k_features)
         offsets = {name: torch.tensor([0, *itertools.accumulate(kind)], dtype=torch.int32, device="cuda")
                    for name, kind in kinds.items()}
     except Exception as error:
@@ -186,7 +187,7 @@ def _varlen_table(options, chips, heads, n, d, causal):
     contestants = []
     for chip, softmax, kind in itertools.product(chips, options.softmax, kinds):
         call = lambda s=f"softmax = {softmax}", o=offsets[kind]: sfa.attention(
-            *codes, v, causal=causal, schedule=s, cu_seqlens=o)
+            q_codes, k_codes, v, causal=causal, schedule=s, cu_seqlens=o)
         contestants.append((kind, Contestant(f"{kind}, {softmax}, {chip.name}",
                                              lambda c=chip, f=call: c.bound(f), group="sfa")))
     measure([contestant for _, contestant in contestants], options.repeats)
@@ -248,8 +249,10 @@ def _uneven_decode_table(options, chips, heads, kv_heads, n, d, queries):
                    for h, tokens in ((heads, count * queries), (kv_heads, sum(lengths)), (kv_heads, sum(lengths))))
         ends = [[0, *itertools.accumulate(each)] for each in ([queries] * count, lengths)]
         offsets = tuple(torch.tensor(each, dtype=torch.int32, device="cuda") for each in ends)
-        expected = [last_rows(q[:, :, slice(*ends[0][s:s + 2])], *(x[:, :, slice(*ends[1][s:s + 2])] for x in (k, v)),
-                               queries)(False) for s in range(count)]
+        expected = []
+        for s in range(count):
+            q_tokens, k_tokens = slice(*ends[0][s:s + 2]), slice(*ends[1][s:s + 2])
+            expected.append(last_rows(q[:, :, q_tokens], k[:, :, k_tokens], v[:, :, k_tokens], queries)(False))
         check = make_check(torch.cat(expected, 2))
     except Exception as error:
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"

@@ -2,6 +2,7 @@
 and causal, and returns what to call; it raises where the implementation is not there."""
 
 import importlib
+from typing import Any
 
 import torch
 
@@ -23,7 +24,7 @@ def _sdpa(backend):
         from torch.nn.attention import SDPBackend, sdpa_kernel
         chosen = getattr(SDPBackend, backend)
         # Older versions know no groups of heads.
-        options = dict(enable_gqa=True) if q.shape[1] != k.shape[1] else {}
+        options: dict[str, Any] = dict(enable_gqa=True) if q.shape[1] != k.shape[1] else {}
 
         def call():
             with sdpa_kernel(chosen):

@@ -11,6 +11,58 @@
 
 include "dialects/GPU/GPUOpBase.td"
 
+//===----------------------------------------------------------------------===//
+// Codes of queries
+//===----------------------------------------------------------------------===//
+
+def GPU_ExpandRowsOp : GPU_Op<"expand_rows", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "write codes in memory to the rows of a dense tile";
+  let description = [{
+    Each warp of the consumers writes its own rows of the tile, zeros and the values of codes `[row, row + rows)` of
+    `[batch, head]`; it may read them behind it. Rows beyond the end of the memory are 0. `heads` is that of `sfa_tile.load`. A pair whose
+    feature is not below the number of columns is left out.
+
+    Example:
+
+    ```mlir
+    sfa_gpu.expand_rows %values, %features[%b, %h, %row] to %tile
+      : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8>, !sfa_gpu.shared<128x64xbf16, swizzled>
+    ```
+  }];
+  let arguments = (ins Tile_Memory:$values, Tile_Memory:$features, Index:$batch, Index:$head, Index:$row, Tile_Heads:$heads,
+    GPU_SharedType:$tile);
+  let assemblyFormat = [{
+    $values `,` $features `[` $batch `,` $head `,` $row `]` (`heads` $heads^)? `to` $tile attr-dict
+    `:` type($values) `,` type($features) `,` qualified(type($tile))
+  }];
+  let hasVerifier = 1;
+}
+
+def GPU_SplitTwoFourOp : GPU_Op<"split_two_four", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "a tile in shared memory as the sum of two 2:4 operands";
+  let description = [{
+    Of every aligned four columns the first two non-zeros go to the first operand, the others to the surplus, so the sum of the
+    two is the tile, exactly. What is in shared memory of the two takes the place of the tile: the first operand has
+    the first half of its columns, rounded up to slices of 32 columns, the surplus the second half. Each warp takes its own rows apart. With warpgroups,
+    the warps of one meet behind it, and know in which slices some row of them has a surplus.
+
+    Example:
+
+    ```mlir
+    %part, %surplus = sfa_gpu.split_two_four %tile : !sfa_gpu.shared<128x64xbf16, swizzled>
+      -> !sfa_gpu.two_four<128x64xbf16, registers>, !sfa_gpu.two_four<128x64xbf16, shared>
+    ```
+  }];
+  let arguments = (ins GPU_SharedType:$tile);
+  let results = (outs GPU_TwoFourType:$part, GPU_TwoFourType:$surplus);
+  let assemblyFormat = "$tile attr-dict `:` qualified(type($tile)) `->` qualified(type($part)) `,` qualified(type($surplus))";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Codes of keys
+//===----------------------------------------------------------------------===//
+
 // Codes are staged as two tiles, values and features, each with k columns a row. None of these operations is lowered yet.
 
 def GPU_ExpandCodesOp : GPU_Op<"expand_codes", [GPU_NotLoweredYet, MemoryEffects<[MemRead, MemWrite]>]> {

@@ -203,6 +203,47 @@ void OperandType::print(AsmPrinter &printer) const {
   printer << "<" << getRows() << "x" << getColumns() << "x" << getElementType() << ">";
 }
 
+LogicalResult TwoFourType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows,
+                                  int64_t columns, Type elementType, bool) {
+  if (!elementType.isF16() && !elementType.isBF16())
+    return emitError() << "a 2:4 operand holds f16 or bf16, given is " << elementType;
+  if (rows < 16 || rows % 16 != 0 || columns < 8 || columns % 8 != 0)
+    return emitError() << "a 2:4 operand has a multiple of 16 rows and of 8 columns, given are "
+                       << rows << " and " << columns;
+  return success();
+}
+
+/// `<128x64xbf16, registers>`
+Type TwoFourType::parse(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  SmallVector<int64_t> shape;
+  Type elementType;
+  if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+      parser.parseType(elementType) || parser.parseComma())
+    return {};
+  SMLoc placeLoc = parser.getCurrentLocation();
+  StringRef place;
+  if (parser.parseKeyword(&place) || parser.parseGreater())
+    return {};
+  if (place != "registers" && place != "shared") {
+    parser.emitError(placeLoc) << "unknown place '" << place
+                               << "' of a 2:4 operand, allowed are registers, shared";
+    return {};
+  }
+  if (shape.size() != 2) {
+    parser.emitError(loc) << "a 2:4 operand has rows and columns, given are " << shape.size()
+                          << " dimensions";
+    return {};
+  }
+  return parser.getChecked<TwoFourType>(loc, parser.getContext(), shape[0], shape[1], elementType,
+                                        place == "registers");
+}
+
+void TwoFourType::print(AsmPrinter &printer) const {
+  printer << "<" << getRows() << "x" << getColumns() << "x" << getElementType() << ", "
+          << (getInRegisters() ? "registers" : "shared") << ">";
+}
+
 Type PendingType::parse(AsmParser &parser) {
   SMLoc loc = parser.getCurrentLocation();
   SmallVector<int64_t> shape;

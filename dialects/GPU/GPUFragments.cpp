@@ -159,6 +159,44 @@ static LogicalResult verifyCodes(Operation *op, SharedType values, SharedType fe
   return success();
 }
 
+LogicalResult ExpandRowsOp::verify() {
+  auto values = cast<MemRefType>(getValues().getType()),
+       features = cast<MemRefType>(getFeatures().getType());
+  SharedType tile = getTile().getType();
+  if (values.getRank() != 4 || features.getRank() != 4 ||
+      values.getShape().back() != features.getShape().back() ||
+      values.getElementType() != tile.getElementType() ||
+      tile.getElementType().getIntOrFloatBitWidth() != 16 ||
+      !features.getElementType().isInteger(8) || tile.getForm() != TileForm::Swizzled)
+    return emitOpError() << "expands codes of " << values << " and " << features << " to " << tile
+                         << "; both memories have k columns, of 16-bit elements as a swizzled "
+                            "tile has and of i8";
+  constexpr int64_t mostColumns = 256; // what an i8 can name
+  if (tile.getColumns() > mostColumns)
+    return emitOpError() << "expands codes to " << tile << "; allowed are " << mostColumns
+                         << " columns at most";
+  auto heads = static_cast<int64_t>(getHeads());
+  if (heads < 1 || ScheduleAttr::rowsOfHead(tile.getRows(), heads) == 0)
+    return emitOpError() << "expands rows of " << heads << " heads to " << tile
+                         << ", which has fewer rows";
+  return success();
+}
+
+LogicalResult SplitTwoFourOp::verify() {
+  SharedType tile = getTile().getType();
+  TwoFourType part = getPart().getType(), surplus = getSurplus().getType();
+  auto fits = [&](TwoFourType type) {
+    return type.getRows() == tile.getRows() && type.getColumns() == tile.getColumns() &&
+           type.getElementType() == tile.getElementType();
+  };
+  if (tile.getForm() != TileForm::Swizzled || !fits(part) || !fits(surplus) ||
+      surplus.getInRegisters())
+    return emitOpError() << "splits " << tile << " into " << part << " and " << surplus
+                         << "; a swizzled tile has operands of its shape, the surplus in shared "
+                            "memory";
+  return success();
+}
+
 LogicalResult ExpandCodesOp::verify() {
   SharedType values = getValues().getType(), dense = getDense().getType();
   if (failed(verifyCodes(*this, values, getFeatures().getType(), dense.getColumns())))

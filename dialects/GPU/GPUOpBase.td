@@ -30,5 +30,10 @@ def GPU_OneRing : Type<CPred<"::llvm::isa<::sfa::simt::RingType>($_self) && "
 def GPU_Place : AnyTypeOf<[GPU_PositionType, I32], "position or number of a place">;
 /// What a matrix unit takes as its left operand.
 def GPU_Left : AnyTypeOf<[GPU_SharedType, GPU_OperandType], "tile in shared memory or operand in registers">;
+/// The same of products that form scores, which may be sparse.
+def GPU_ScoreLeft : AnyTypeOf<[GPU_SharedType, GPU_OperandType, GPU_TwoFourType],
+                              "tile in shared memory, operand in registers or 2:4 operand">;
+/// What products under way read from registers.
+def GPU_Kept : AnyTypeOf<[GPU_OperandType, GPU_TwoFourType], "operand">;
 
 #endif // DIALECTS_GPU_GPUOPBASE_TD

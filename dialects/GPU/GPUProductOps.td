@@ -21,7 +21,8 @@ def GPU_DotOp : GPU_Op<"dot", [MemoryEffects<[MemRead]>]> {
   let summary = "a b^T on the matrix units of a warp";
   let description = [{
     The rows of both operands are contiguous in shared memory. f32 accumulation. Of 8-bit integers the sums are integers, and the
-    result has them as f32 (exact up to 2^24); such products are not lowered yet.
+    result has them as f32 (exact up to 2^24); such products are not lowered yet. Of a 2:4 operand half of the elements are
+    multiplied; where there is a surplus, its products with the slices of 32 columns where it has elements are added.
 
     Example:
 
@@ -30,10 +31,14 @@ def GPU_DotOp : GPU_Op<"dot", [MemoryEffects<[MemRead]>]> {
       : !sfa_gpu.shared<128x64xbf16, swizzled>, !sfa_gpu.shared<64x64xbf16, swizzled> -> !sfa_tile.tile<128x64xf32>
     ```
   }];
-  let arguments = (ins GPU_Left:$left, GPU_SharedType:$right);
+  let arguments = (ins GPU_ScoreLeft:$left, GPU_SharedType:$right, Optional<GPU_TwoFourType>:$surplus);
   let results = (outs Tile_Matrix:$result);
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$left, "::mlir::Value":$right), [{
+    build($_builder, $_state, result, left, right, /*surplus=*/::mlir::Value());
+  }]>];
   let assemblyFormat = [{
-    $left `,` $right attr-dict `:` qualified(type($left)) `,` qualified(type($right)) `->` qualified(type($result))
+    $left `,` $right (`surplus` `(` $surplus^ `:` qualified(type($surplus)) `)`)? attr-dict
+    `:` qualified(type($left)) `,` qualified(type($right)) `->` qualified(type($result))
   }];
   let hasVerifier = 1;
 }
@@ -64,11 +69,11 @@ def GPU_AccumulateOp : GPU_Op<"accumulate", [AllTypesMatch<["acc", "result"]>, M
 // Products under way (wgmma)
 //===----------------------------------------------------------------------===//
 
-def GPU_IssueDotOp : GPU_Op<"issue_dot", [MemoryEffects<[MemRead, MemWrite]>]> {
+def GPU_IssueDotOp : GPU_Op<"issue_dot", [AttrSizedOperandSegments, MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "start a b^T on the matrix units of a warpgroup";
   let description = [{
     The result takes the registers of `reuse`, whose value nobody reads any more. The operands have to stay as they are
-    until the product has been waited for. 8-bit integers are those of `sfa_gpu.dot`.
+    until the product has been waited for. 8-bit integers, 2:4 operands and their surplus are those of `sfa_gpu.dot`.
 
     Example:
 
@@ -77,10 +82,12 @@ def GPU_IssueDotOp : GPU_Op<"issue_dot", [MemoryEffects<[MemRead, MemWrite]>]> {
       : !sfa_gpu.operand<128x64xbf16>, !sfa_gpu.shared<128x64xbf16, swizzled> -> !sfa_gpu.pending<128x128xf32>
     ```
   }];
-  let arguments = (ins GPU_Left:$left, GPU_SharedType:$right, Optional<Tile_Matrix>:$reuse);
+  let arguments = (ins GPU_ScoreLeft:$left, GPU_SharedType:$right, Optional<GPU_TwoFourType>:$surplus,
+    Optional<Tile_Matrix>:$reuse);
   let results = (outs GPU_PendingType:$result);
   let assemblyFormat = [{
-    $left `,` $right (`reuse` `(` $reuse^ `:` qualified(type($reuse)) `)`)? attr-dict `:` qualified(type($left)) `,` qualified(type($right)) `->`
+    $left `,` $right (`surplus` `(` $surplus^ `:` qualified(type($surplus)) `)`)?
+    (`reuse` `(` $reuse^ `:` qualified(type($reuse)) `)`)? attr-dict `:` qualified(type($left)) `,` qualified(type($right)) `->`
     qualified(type($result))
   }];
   let hasVerifier = 1;
@@ -158,7 +165,7 @@ def GPU_KeepOp : GPU_Op<"keep", [MemoryEffects<[MemRead, MemWrite]>]> {
     sfa_gpu.keep %p, %q : !sfa_gpu.operand<128x128xbf16>, !sfa_gpu.operand<128x64xbf16>
     ```
   }];
-  let arguments = (ins Variadic<GPU_OperandType>:$operands);
+  let arguments = (ins Variadic<GPU_Kept>:$operands);
   let assemblyFormat = "$operands attr-dict `:` qualified(type($operands))";
 }
 

@@ -26,12 +26,22 @@ static Factor getFactor(Type type) {
     return {tile.getRows(), tile.getColumns(), tile.getElementType()};
   if (auto operand = dyn_cast<OperandType>(type))
     return {operand.getRows(), operand.getColumns(), operand.getElementType()};
+  if (auto sparse = dyn_cast<TwoFourType>(type))
+    return {sparse.getRows(), sparse.getColumns(), sparse.getElementType()};
   auto shared = cast<SharedType>(type);
   return {shared.getRows(), shared.getColumns(), shared.getElementType()};
 }
 
-static LogicalResult verifyDot(Operation *op, Type leftType, Type rightType,
+static LogicalResult verifyDot(Operation *op, Type leftType, Type rightType, Value surplus,
                                tile::TileType result) {
+  if (surplus) {
+    auto more = cast<TwoFourType>(surplus.getType()), part = dyn_cast<TwoFourType>(leftType);
+    if (!part || more.getInRegisters() || more.getRows() != part.getRows() ||
+        more.getColumns() != part.getColumns() || more.getElementType() != part.getElementType())
+      return op->emitOpError() << "adds a surplus of " << more << " to " << leftType
+                               << "; it belongs to a 2:4 operand of the same shape, and is in "
+                                  "shared memory";
+  }
   Factor left = getFactor(leftType), right = getFactor(rightType);
   if (!left.element.isF16() && !left.element.isBF16() && !left.element.isInteger(8))
     return op->emitOpError() << "multiplies " << leftType << "; matrix units take f16, bf16 or i8";
@@ -79,7 +89,8 @@ static LogicalResult verifyWarpgroup(Operation *op) {
 }
 
 LogicalResult DotOp::verify() {
-  return verifyDot(*this, getLeft().getType(), getRight().getType(), getResult().getType());
+  return verifyDot(*this, getLeft().getType(), getRight().getType(), getSurplus(),
+                   getResult().getType());
 }
 
 LogicalResult AccumulateOp::verify() {
@@ -93,7 +104,7 @@ LogicalResult IssueDotOp::verify() {
                          << "; the two have to be of one type";
   if (failed(verifyWarpgroup(*this)))
     return failure();
-  return verifyDot(*this, getLeft().getType(), getRight().getType(), result);
+  return verifyDot(*this, getLeft().getType(), getRight().getType(), getSurplus(), result);
 }
 
 LogicalResult IssueAccumulateOp::verify() {

@@ -265,7 +265,7 @@ def GPU_TileLoopOp : GPU_Op<"tile_loop", [
   let arguments = (ins
     Index:$lower, Index:$upper, I64Attr:$step, Variadic<GPU_RingType>:$scoreRings, GPU_RingType:$valueRing,
     Optional<GPU_PositionType>:$position, Variadic<GPU_RingType>:$residents, Optional<GPU_PositionType>:$residentPosition,
-    Variadic<GPU_OperandType>:$kept, Variadic<AnyType>:$inits, I64Attr:$stages, I64Attr:$lookahead, UnitAttr:$turns);
+    Variadic<GPU_Kept>:$kept, Variadic<AnyType>:$inits, I64Attr:$stages, I64Attr:$lookahead, UnitAttr:$turns);
   let results = (outs Variadic<AnyType>:$results);
   let regions = (region
     SizedRegion<1>:$load, SizedRegion<1>:$score, SizedRegion<1>:$mask, SizedRegion<1>:$softmax,

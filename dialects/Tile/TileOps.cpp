@@ -231,9 +231,9 @@ LogicalResult ScatterDotOp::verify() {
   return checkScores(*this, getQuery().getType(), getKey().getType(), getScores().getType());
 }
 LogicalResult TwoFourDotOp::verify() {
-  return checkScores(*this, getQuery().getType(), getKey().getType(), getScores().getType());
-}
-LogicalResult SurplusDotOp::verify() {
+  if (getSurplus() && failed(checkScores(*this, getSurplus().getType(), getKey().getType(),
+                                         getScores().getType())))
+    return failure();
   return checkScores(*this, getQuery().getType(), getKey().getType(), getScores().getType());
 }
 

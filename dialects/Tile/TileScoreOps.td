@@ -61,33 +61,27 @@ def Tile_ScatterDotOp : Tile_ScoreOp<"scatter_dot", Tile_CodesType, Tile_Posting
   }];
 }
 
-def Tile_TwoFourDotOp : Tile_ScoreOp<"two_four_dot", Tile_TwoFourType, Tile_Matrix> {
-  let summary = "scores of the 2:4 part of a query tile and a dense key tile (strategy sparse_mma)";
+def Tile_TwoFourDotOp : Tile_Op<"two_four_dot", [Pure]> {
+  let summary = "scores of a query tile in two parts and a dense key tile (strategy sparse_mma)";
   let description = [{
-    A product over d/2 stored values a query, the work of a sparse tensor core.
+    The 2:4 part is a product over d/2 stored values a query, the work of a sparse tensor core. The scores of the surplus are
+    added, where it is given: queries that have two non-zeros in every aligned group of four features at most have none.
 
     Example:
 
     ```mlir
     %s = sfa_tile.two_four_dot %part, %k
       : !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.tile<128x128xbf16> -> !sfa_tile.tile<64x128xf32>
+    %all = sfa_tile.two_four_dot %part, %k surplus(%surplus : !sfa_tile.surplus<64x128xbf16, k = 8>)
+      : !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.tile<128x128xbf16> -> !sfa_tile.tile<64x128xf32>
     ```
   }];
-}
-
-def Tile_SurplusDotOp : Tile_Op<"surplus_dot", [Pure, AllTypesMatch<["scores", "result"]>]> {
-  let summary = "add the scores of the surplus of a query tile (strategy sparse_mma)";
-  let description = [{
-    Example:
-
-    ```mlir
-    %all = sfa_tile.surplus_dot %s, %surplus, %k
-      : !sfa_tile.tile<64x128xf32>, !sfa_tile.surplus<64x128xbf16, k = 8>, !sfa_tile.tile<128x128xbf16>
-    ```
+  let arguments = (ins Tile_TwoFourType:$query, Tile_Matrix:$key, Optional<Tile_SurplusType>:$surplus);
+  let results = (outs Tile_Matrix:$scores);
+  let assemblyFormat = [{
+    $query `,` $key (`surplus` `(` $surplus^ `:` qualified(type($surplus)) `)`)? attr-dict
+    `:` qualified(type($query)) `,` qualified(type($key)) `->` qualified(type($scores))
   }];
-  let arguments = (ins Tile_Matrix:$scores, Tile_SurplusType:$query, Tile_Matrix:$key);
-  let results = (outs Tile_Matrix:$result);
-  let assemblyFormat = "$scores `,` $query `,` $key attr-dict `:` qualified(type($scores)) `,` qualified(type($query)) `,` qualified(type($key))";
   let hasVerifier = 1;
 }
 

@@ -44,9 +44,22 @@ struct DensifyOperands : sfa::impl::SFADensifyOperandsPassBase<DensifyOperands> 
     getOperation()->walk([&](AttentionOp op) { attentions.push_back(op); });
     for (AttentionOp op : attentions) {
       ScheduleAttr schedule = op.getScheduleAttr();
-      if (!schedule || schedule.getStrategy() != Strategy::Dense)
+      if (!schedule || !schedule.getStrategy())
         continue;
-      for (OpOperand *operand : {&op.getQueryMutable(), &op.getKeyMutable()})
+      // What the strategy reads as codes stays as it is.
+      SmallVector<OpOperand *> operands;
+      switch (*schedule.getStrategy()) {
+      case Strategy::Dense:
+        operands = {&op.getQueryMutable(), &op.getKeyMutable()};
+        break;
+      case Strategy::Gather:
+      case Strategy::SparseMma:
+        operands = {&op.getKeyMutable()};
+        break;
+      case Strategy::Scatter:
+        break;
+      }
+      for (OpOperand *operand : operands)
         if (getCodes(operand->get().getType()))
           operand->set(densify(op, operand->get()));
     }

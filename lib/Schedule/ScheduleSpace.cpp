@@ -91,9 +91,10 @@ static int64_t getSharedBytes(const Problem &problem, const Device &device,
   constexpr int64_t markBytes = 1024 + 4;
   if (isLazy)
     memory.add(markBytes);
-  // "Full" and "empty" of the queries of each pass, and of each stage of keys and of values.
+  // "Full" and "empty" of the queries of each pass, and of each stage of keys and of values. Codes
+  // of queries are no copies.
   constexpr int64_t barrierBytes = 8;
-  int64_t passes = isLazy ? 2 : 1;
+  int64_t passes = schedule.strategy == Strategy::SparseMma ? 0 : isLazy ? 2 : 1;
   memory.add(barrierBytes * (2 * passes + 4 * schedule.stages));
   return memory.bytes();
 }
@@ -110,8 +111,11 @@ BlockResources sfa::getBlockResources(const Problem &problem, const Device &devi
   auto registersFor = [&](int64_t columns) { return rows * columns / threadsOfWarp; };
   resources.tileRegisters = registersFor(problem.valueFeatures) + registersFor(schedule.kTile) +
                             registersFor(schedule.kTile) / 2;
+  // Of 2:4 queries half of the elements, and two bits for each.
   if (device.hasWarpgroups && schedule.queries == Queries::Registers)
-    resources.tileRegisters += registersFor(problem.features) / 2;
+    resources.tileRegisters += schedule.strategy == Strategy::SparseMma
+                                   ? registersFor(problem.features) / 4 * 9 / 8
+                                   : registersFor(problem.features) / 2;
 
   // 64 K registers for all threads, 255 for one at most. The copying warpgroup gives most of its
   // own away.
@@ -130,11 +134,12 @@ BlockResources sfa::getBlockResources(const Problem &problem, const Device &devi
 //===----------------------------------------------------------------------===//
 
 SmallVector<Strategy> ScheduleSpace::strategies() const {
+  SmallVector<Strategy> allowed, all;
   if (device.isGpu)
-    return {Strategy::Dense};
-  SmallVector<Strategy> allowed;
-  for (Strategy strategy :
-       {Strategy::Dense, Strategy::Gather, Strategy::Scatter, Strategy::SparseMma})
+    all = {Strategy::Dense, Strategy::SparseMma};
+  else
+    all = {Strategy::Dense, Strategy::Gather, Strategy::Scatter, Strategy::SparseMma};
+  for (Strategy strategy : all)
     if (sfa::whyNot(strategy, problem.queryCodes.has_value(), problem.keyCodes.has_value(),
                     problem.features)
             .empty())

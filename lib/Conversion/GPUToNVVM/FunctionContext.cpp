@@ -96,6 +96,19 @@ void sfa::simt::addTypeConversions(TypeConverter &types, const FunctionContext &
                        IntegerType::get(type.getContext(), 32));
         return success();
       });
+  types.addConversion(
+      [&function](TwoFourType type, Types &results) -> std::optional<LogicalResult> {
+        Type i32 = IntegerType::get(type.getContext(), 32);
+        int64_t repeats = function.repeatsOf(type.getRows());
+        if (type.getInRegisters())
+          results.append(repeats * type.getNumSlices() * 4, i32);
+        results.append(repeats * type.getNumPlaceRegisters(), i32);
+        if (!type.getInRegisters()) {
+          results.push_back(LLVM::LLVMPointerType::get(type.getContext(), /*addressSpace=*/3));
+          results.push_back(i32);
+        }
+        return success();
+      });
   types.addConversion([](PositionType type, Types &results) -> std::optional<LogicalResult> {
     results.append(2, IntegerType::get(type.getContext(), 32));
     return success();

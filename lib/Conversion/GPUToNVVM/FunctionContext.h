@@ -125,6 +125,7 @@ inline size_t rowOfElement(size_t element, int64_t columns) {
 /// | tile of f32, pending tile | elements of a lane (Fragments.h) |
 /// | row vector | two for each block of 16 rows |
 /// | operand | pairs of elements |
+/// | 2:4 operand | `TwoFour` (TwoFour.h) |
 /// | position | stage, parity |
 /// | ring | address, bytes of a stage, numbers of the first "full" and "empty" barriers |
 /// | shared tile, marks, point order | address |

@@ -72,6 +72,8 @@ void populateProductPatterns(mlir::RewritePatternSet &patterns, const mlir::Type
                              const FunctionContext &function);
 void populateWarpProductPatterns(mlir::RewritePatternSet &patterns,
                                  const mlir::TypeConverter &types, const FunctionContext &function);
+void populateTwoFourPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                             const FunctionContext &function);
 void populateMaskPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                           const FunctionContext &function);
 void populateSoftmaxPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,

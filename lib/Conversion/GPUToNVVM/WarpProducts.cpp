@@ -8,6 +8,7 @@
 
 #include "Ldmatrix.h"
 #include "Patterns.h"
+#include "TwoFour.h"
 
 using namespace mlir;
 using namespace sfa;
@@ -57,12 +58,36 @@ static void multiply(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> 
     acc[i] = emit.make<LLVM::ExtractValueOp>(product, i);
 }
 
+/// acc[0..4) += left right, where `left` has the 16 stored columns of a slice, and `right` the 32 rows.
+static void multiplySparse(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> left,
+                           Value places, int64_t selector, ArrayRef<Value> right, Type element) {
+  bool isBF16 = element.isBF16();
+  auto operands = [&](ArrayRef<Value> registers) {
+    Values values;
+    for (Value value : registers)
+      values.push_back(isBF16 ? value : emit.bitcast(VectorType::get(2, element), value));
+    return values;
+  };
+  SmallVector<Type> f32(4, emit.getF32Type());
+  auto type = LLVM::LLVMStructType::getLiteral(emit.getContext(), f32);
+  NVVM::MMATypes kind = isBF16 ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
+  Values sums(acc);
+  auto product = emit.make<NVVM::MmaSpOp>(
+      type, operands(left), operands(right), sums, places, emit.i32(selector),
+      ArrayRef<int64_t>{16, 8, 32}, std::nullopt, std::array{kind, kind});
+  product.setOrderedMetadata(true);
+  for (int64_t i = 0; i < 4; ++i)
+    acc[i] = emit.make<LLVM::ExtractValueOp>(product.getRes(), i);
+}
+
 namespace {
 
 struct LowerDot : Lowering<DotOp> {
   using Lowering::Lowering;
 
   FailureOr<Results> lower(DotOp op, Adaptor adaptor, Emitter &emit) const override {
+    if (isa<TwoFourType>(op.getLeft().getType()))
+      return lowerSparse(op, adaptor, emit);
     auto leftType = dyn_cast<SharedType>(op.getLeft().getType());
     if (!leftType)
       return op.emitOpError("has its left operand in registers, which mma.sync does not support "
@@ -87,6 +112,59 @@ struct LowerDot : Lowering<DotOp> {
       }
     }
     return Results{scores};
+  }
+
+private:
+  /// The 2:4 operand, and the slices that have a surplus.
+  FailureOr<Results> lowerSparse(DotOp op, Adaptor adaptor, Emitter &emit) const {
+    auto type = cast<TwoFourType>(op.getLeft().getType());
+    SharedTile key = tileAt(adaptor.getRight().front(), op.getRight().getType());
+    int64_t repeats = function.repeatsOf(type.getRows());
+    Values scores(repeats * key.rows / 2, emit.f32(0.0f));
+    TwoFour part(type, adaptor.getLeft(), function);
+    for (int64_t slice = 0; slice < part.numSlices(); ++slice)
+      addSlice(part, type, /*firstColumn=*/0, slice, key, scores, emit);
+    if (!op.getSurplus())
+      return Results{scores};
+    TwoFour surplus(type, adaptor.getSurplus(), function);
+    for (int64_t slice = 0; slice < part.numSlices(); ++slice) {
+      Value isThere = emit.compare(arith::CmpIPredicate::ne,
+                                   emit.bitAnd(surplus.slices(), int64_t(1) << slice), emit.i32(0));
+      scores = emit.choose(
+          isThere,
+          [&] {
+            Values sums = scores;
+            addSlice(surplus, type, /*firstColumn=*/16 * part.numSlices(), slice, key, sums, emit);
+            return sums;
+          },
+          [&] { return scores; });
+    }
+    return Results{scores};
+  }
+
+  void addSlice(const TwoFour &left, TwoFourType type, int64_t firstColumn, int64_t slice,
+                const SharedTile &key, Values &scores, Emitter &emit) const {
+    int64_t repeats = function.repeatsOf(type.getRows());
+    Type element = type.getElementType();
+    SharedTile stored{left.base(), type.getRows(), type.getColumns()};
+    Value firstRow = emit.mul(function.warp, 16 * repeats);
+    SmallVector<std::array<Value, 4>> operands;
+    for (int64_t repeat = 0; repeat < repeats; ++repeat)
+      operands.push_back(loadLeft(emit, stored, function.lane, emit.add(firstRow, 16 * repeat),
+                                  firstColumn / 16 + slice));
+    MutableArrayRef<Value> elements(scores);
+    for (int64_t row = 0; row < key.rows; row += 16) {
+      std::array<Value, 4> low = loadRight(emit, key, function.lane, row, 2 * slice),
+                           high = loadRight(emit, key, function.lane, row, 2 * slice + 1);
+      for (int64_t repeat = 0; repeat < repeats; ++repeat)
+        for (int64_t half : {0, 1}) {
+          std::array<Value, 4> right = {low[2 * half], low[2 * half + 1], high[2 * half],
+                                        high[2 * half + 1]};
+          multiplySparse(emit, elements.slice(repeat * key.rows / 2 + (row / 8 + half) * 4, 4),
+                         operands[repeat], left.places(repeat, slice), TwoFour::selector(slice),
+                         right, element);
+        }
+    }
   }
 };
 

@@ -8,6 +8,7 @@
 
 #include "Ldmatrix.h"
 #include "Patterns.h"
+#include "TwoFour.h"
 #include "Wgmma.h"
 
 using namespace mlir;
@@ -22,6 +23,8 @@ struct LowerIssueDot : Lowering<IssueDotOp> {
   FailureOr<Results> lower(IssueDotOp op, Adaptor adaptor, Emitter &emit) const override {
     SharedTile key = tileAt(adaptor.getRight().front(), op.getRight().getType());
     Type element = op.getRight().getType().getElementType();
+    if (isa<TwoFourType>(op.getLeft().getType()))
+      return lowerSparse(op, adaptor, key, emit);
     bool isInRegisters = isa<OperandType>(op.getLeft().getType());
     ValueRange left = adaptor.getLeft();
     Value leftDescriptor, right = describeRows(emit, key);
@@ -45,6 +48,61 @@ struct LowerIssueDot : Lowering<IssueDotOp> {
                                       : Values{advance(emit, leftDescriptor, offset(query))};
       emitWgmma(emit, scores, operands, advance(emit, right, offset(key)), element,
                 /*accumulates=*/step > 0, /*rightIsTransposed=*/false);
+    }
+    emitWgmmaCommit(emit);
+    return Results{scores};
+  }
+
+  /// The 2:4 operand, and the slices that have a surplus.
+  FailureOr<Results> lowerSparse(IssueDotOp op, Adaptor adaptor, const SharedTile &key,
+                                 Emitter &emit) const {
+    Type element = op.getRight().getType().getElementType();
+    auto partType = cast<TwoFourType>(op.getLeft().getType());
+    TwoFour part(partType, adaptor.getLeft(), function);
+    Value right = describeRows(emit, key);
+    Values scores(adaptor.getReuse());
+    if (!op.getReuse())
+      scores.assign(key.rows / 2, emit.f32(0.0f));
+    // Two slices of 64 bytes in a panel of keys; four of 32 bytes in one of stored columns.
+    auto multiply = [&](const TwoFour &left, Value stored, int64_t firstColumn, int64_t slice,
+                        Value condition) {
+      Values operands;
+      if (left.isInRegisters()) {
+        llvm::append_range(operands, left.elements(/*repeat=*/0, slice));
+      } else {
+        int64_t column = firstColumn + 16 * slice;
+        SharedTile tile{left.base(), partType.getRows(), partType.getColumns()};
+        int64_t panel = column / SharedTile::panelColumns, inPanel = column % SharedTile::panelColumns;
+        operands.push_back(advance(emit, stored, panel * tile.panelBytes() + 2 * inPanel));
+      }
+      Value keys = advance(emit, right, slice / 2 * key.panelBytes() + slice % 2 * 64);
+      bool accumulates = slice > 0 || condition;
+      emitSparseWgmma(emit, scores, operands, left.places(0, slice), TwoFour::selector(slice), keys,
+                      element, accumulates, condition);
+    };
+    auto describe = [&](const TwoFour &left) -> Value {
+      if (left.isInRegisters())
+        return {};
+      SharedTile tile{left.base(), partType.getRows(), partType.getColumns()};
+      Value descriptor = describeRows(emit, tile, emit.mul(function.consumer(emit), 64));
+      pin(emit, descriptor);
+      return descriptor;
+    };
+    Value stored = describe(part);
+    std::optional<TwoFour> surplus;
+    Value storedSurplus;
+    if (op.getSurplus()) {
+      surplus.emplace(op.getSurplus().getType(), adaptor.getSurplus(), function);
+      storedSurplus = describe(*surplus);
+    }
+    emitWgmmaFence(emit);
+    for (int64_t slice = 0; slice < part.numSlices(); ++slice)
+      multiply(part, stored, /*firstColumn=*/0, slice, Value());
+    if (surplus) {
+      for (int64_t slice = 0; slice < part.numSlices(); ++slice)
+        multiply(*surplus, storedSurplus, /*firstColumn=*/16 * part.numSlices(), slice,
+                 emit.bitAnd(surplus->slices(), int64_t(1) << slice));
+      emitWgmmaFence(emit);
     }
     emitWgmmaCommit(emit);
     return Results{scores};
@@ -118,10 +176,15 @@ struct LowerWait : Lowering<WaitOp> {
 
 struct LowerKeep : Lowering<KeepOp> {
   using Lowering::Lowering;
-  FailureOr<Results> lower(KeepOp, Adaptor adaptor, Emitter &emit) const override {
+  FailureOr<Results> lower(KeepOp op, Adaptor adaptor, Emitter &emit) const override {
     Values registers;
-    for (ValueRange operand : adaptor.getOperands())
-      llvm::append_range(registers, operand);
+    for (auto [operand, type] : llvm::zip_equal(adaptor.getOperands(), op.getOperandTypes())) {
+      auto sparse = dyn_cast<TwoFourType>(type);
+      llvm::append_range(registers, sparse ? TwoFour(sparse, operand, function).kept() : operand);
+    }
+    // Four at once are read.
+    while (registers.size() % 4 != 0)
+      registers.push_back(registers.back());
     keepUntilHere(emit, registers, function.always, function.barriers);
     return Results{};
   }

@@ -53,7 +53,7 @@ LogicalResult KernelLowering::checkTileSizes() {
   WalkResult result = kernel.walk([&](Operation *op) {
     LogicalResult checked =
         TypeSwitch<Operation *, LogicalResult>(op)
-            .Case<DotOp, GatherDotOp, ScatterDotOp, TwoFourDotOp, SurplusDotOp, MaskOp>(
+            .Case<DotOp, GatherDotOp, ScatterDotOp, TwoFourDotOp, MaskOp>(
                 [&](auto score) { return check(score, score.getScores().getType()); })
             .Case<RowMaxOp, RowSumOp>([&](auto row) { return check(row, row.getTile().getType()); })
             .Case([&](AccumulateOp sum) { return check(sum, sum.getProbabilities().getType()); })
@@ -120,7 +120,7 @@ FailureOr<func::FuncOp> KernelLowering::run() {
 LogicalResult KernelLowering::findKeyTiles() {
   SmallVector<Value> work;
   kernel.walk([&](Operation *op) {
-    TypeSwitch<Operation *>(op).Case<DotOp, GatherDotOp, TwoFourDotOp, SurplusDotOp>(
+    TypeSwitch<Operation *>(op).Case<DotOp, GatherDotOp, TwoFourDotOp>(
         [&](auto dot) { work.push_back(dot.getKey()); });
   });
   // A block argument of the stage `score` is what the stage `load` yields.
@@ -150,7 +150,6 @@ LogicalResult KernelLowering::findKeyTiles() {
           TypeSwitch<Operation *, bool>(user)
               .Case<DotOp, GatherDotOp, TwoFourDotOp>(
                   [&](auto dot) { return &use == &dot.getKeyMutable(); })
-              .Case([&](SurplusDotOp dot) { return &use == &dot.getKeyMutable(); })
               .Case([&](YieldOp yield) {
                 auto loop = dyn_cast<KeyLoopOp>(yield->getParentOp());
                 return loop && yield->getParentRegion() == &loop.getLoad() &&
@@ -177,7 +176,7 @@ LogicalResult KernelLowering::lower(Operation *op) {
   emit.setLoc(op->getLoc());
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case<LoadOp, LoadCodesOp, StoreOp, StoreCodesOp, FillOp, ExpandOp, TopkOp, DotOp,
-            GatherDotOp, PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp, SurplusDotOp,
+            GatherDotOp, PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp,
             AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp,
             MapRowsOp, AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp,
             NormalizeOp, LseOp, CombineOp, SequenceTileOp, ProbeOp, FirstKeyOp>([&](auto tileOp) {

@@ -167,7 +167,6 @@ private:
   void lower(tile::ScatterDotOp op);
   void lower(tile::SplitOp op);
   void lower(tile::TwoFourDotOp op);
-  void lower(tile::SurplusDotOp op);
   void lower(tile::AccumulateOp op);
   /// Whether the product with the values multiplies the accumulator by the factors of `op`.
   static bool isScaledByProduct(tile::ScaleRowsOp op);

@@ -22,7 +22,7 @@ static constexpr int64_t preferredRows = 128;
 /// query.
 static bool isRowWise(Operation *op) {
   return TypeSwitch<Operation *, bool>(op)
-      .Case<DotOp, GatherDotOp, ScatterDotOp, TwoFourDotOp, SurplusDotOp>(
+      .Case<DotOp, GatherDotOp, ScatterDotOp, TwoFourDotOp>(
           [](auto dot) { return isa<BlockArgument>(dot.getKey()); })
       .Case([](AccumulateOp product) { return isa<BlockArgument>(product.getValue()); })
       .Case<MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp, MapRowsOp,

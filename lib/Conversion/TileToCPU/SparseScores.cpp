@@ -149,16 +149,13 @@ void KernelLowering::lower(TwoFourDotOp op) {
       scores, matrix(op.getKey()), /*accumulate=*/false, [&](Value) { return count; },
       [&](Value row, Value t) { return loadPair(emit, part, row, t); });
   matrices[op.getScores()] = scores;
-}
-
-void KernelLowering::lower(SurplusDotOp op) {
-  PairsBuffer surplus = rowPairs(op.getQuery());
-  MatrixBuffer scores = takeMatrix(op.getScoresMutable(), /*copy=*/true);
+  if (!op.getSurplus())
+    return;
+  PairsBuffer surplus = rowPairs(op.getSurplus());
   sparseScores(
       scores, matrix(op.getKey()), /*accumulate=*/true,
       [&](Value row) { return emit.toIndex(emit.load(surplus.counts, row)); },
       [&](Value row, Value t) { return loadPair(emit, surplus, row, t); });
-  matrices[op.getResult()] = scores;
 }
 
 //===----------------------------------------------------------------------===//

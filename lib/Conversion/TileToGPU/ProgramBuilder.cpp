@@ -42,6 +42,37 @@ RingOp ProgramBuilder::makeRing(tile::LoadOp load, int64_t stages, std::optional
                       IntegerAttr(), IntegerAttr());
 }
 
+RingOp ProgramBuilder::makeRoomFor(tile::SplitOp split) {
+  tile::CodesType codes = split.getCodes().getType();
+  auto shared = SharedType::get(getContext(), {codes.getRows(), codes.getFeatures()},
+                                codes.getElementType(), TileForm::Swizzled);
+  return make<RingOp>(RingType::get(getContext(), /*stages=*/1, shared), IntegerAttr(),
+                      IntegerAttr(), UnitAttr(), /*other=*/Value(), /*neighbor=*/Value(),
+                      IntegerAttr(), IntegerAttr());
+}
+
+SmallVector<Value> ProgramBuilder::emitSplit(tile::SplitOp split, RingOp room) {
+  auto load = split.getCodes().getDefiningOp<tile::LoadCodesOp>();
+  assert(load && "codes of queries are loaded; see analyze");
+  setLoc(split.getLoc());
+  auto in = [&](Value value) { return mapping.lookup(value); };
+  SharedType shared = room.getRing().getType().getTile();
+  Value tile = make<PlaceOp>(shared, room.getRing(), i32(0));
+  make<ExpandRowsOp>(in(load.getValues()), in(load.getIndices()), in(load.getBatch()),
+                     in(load.getHead()), in(load.getRow()), load.getHeadsAttr(), tile);
+  auto type = [&](bool inRegisters) {
+    return TwoFourType::get(getContext(), shared.getRows(), shared.getColumns(),
+                            shared.getElementType(), inRegisters);
+  };
+  auto parts = make<SplitTwoFourOp>(type(program.hasQueriesInRegisters), type(false), tile);
+  mapping.map(split.getPart(), parts.getPart());
+  mapping.map(split.getSurplus(), parts.getSurplus());
+  SmallVector<Value> read{parts.getPart()};
+  if (!split.getSurplus().use_empty())
+    read.push_back(parts.getSurplus());
+  return read;
+}
+
 /// The form in which the operation that forms scores wants `tile`.
 static TileForm formFor(const TilePass &pass, Value tile) {
   ScoreOpInterface score = pass.score;
@@ -79,7 +110,7 @@ void ProgramBuilder::cloneOperation(Operation *op) {
 void ProgramBuilder::cloneOperations(ArrayRef<Operation *> operations, bool onlyNumbers,
                                      Value lane) {
   for (Operation *op : operations) {
-    if (isa<tile::LoadOp>(op) || (onlyNumbers && isOnTiles(op)))
+    if (isa<tile::LoadOp, tile::LoadCodesOp, tile::SplitOp>(op) || (onlyNumbers && isOnTiles(op)))
       continue;
     auto store = dyn_cast<tile::StoreOp>(op);
     if (!store) {

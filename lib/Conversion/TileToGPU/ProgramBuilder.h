@@ -49,6 +49,10 @@ public:
   /// The rings of a pass's tiles in shared memory.
   RingOp makeRing(tile::LoadOp load, int64_t stages, std::optional<int64_t> readers, TileForm form,
                   bool ones);
+  /// Shared memory in which codes of queries are taken apart.
+  RingOp makeRoomFor(tile::SplitOp split);
+  /// Takes codes of queries apart there, and returns what products read.
+  llvm::SmallVector<Value> emitSplit(tile::SplitOp split, RingOp room);
   TileForm residentForm(const TilePass &pass, tile::LoadOp load);
   TileForm stagedForm(const TilePass &pass, size_t number);
 

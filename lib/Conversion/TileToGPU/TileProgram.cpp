@@ -67,6 +67,8 @@ static FailureOr<TilePass> analyzePass(tile::KeyLoopOp loop, ArrayRef<Operation 
     pass.staged.push_back(load);
   }
   for (Operation *op : pass.before) {
+    if (auto split = dyn_cast<tile::SplitOp>(op))
+      pass.splits.push_back(split);
     auto load = dyn_cast<tile::LoadOp>(op);
     if (!load)
       continue;
@@ -191,9 +193,9 @@ FailureOr<TileProgram> sfa::simt::analyze(tile::KernelOp kernel, const Chip &chi
   program.kernel = kernel;
   tile::KeyLoopOp loop = *kernel.getBody().getOps<tile::KeyLoopOp>().begin();
   ResolvedSchedule schedule = resolve(kernel.getScheduleAttr());
-  if (schedule.strategy != Strategy::Dense)
+  if (schedule.strategy != Strategy::Dense && schedule.strategy != Strategy::SparseMma)
     return kernel.emitOpError() << "has strategy = " << stringifyEnum(schedule.strategy)
-                                << "; on a GPU only dense is there yet";
+                                << "; on a GPU only dense and sparse_mma are there yet";
   FailureOr<TilePass> main = analyzePass(loop, operationsBefore(loop));
   if (failed(main))
     return failure();

@@ -23,6 +23,8 @@ struct TilePass {
   ScoreOpInterface score;
   /// Loads before the loop whose tiles its stages read.
   llvm::SmallVector<tile::LoadOp> residents;
+  /// Codes of queries that are taken apart before the loop.
+  llvm::SmallVector<tile::SplitOp> splits;
   /// Loads of the stage `load`: for the scores, then of the values.
   llvm::SmallVector<tile::LoadOp> staged;
 

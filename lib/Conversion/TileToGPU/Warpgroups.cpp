@@ -46,8 +46,9 @@ private:
   Value emitConsumers(const TilePass &pass, bool isAgain, Value position);
   Value emitPoint(const TilePass &pass, bool isAgain, Value round, Value queryPosition,
                   Value position);
+  /// `operands` are those of the resident loads, `split` codes that have been taken apart.
   TileLoopOp makeLoop(const TilePass &pass, bool isAgain, Value queryPosition, Value position,
-                      ValueRange operands);
+                      ValueRange operands, ValueRange split);
   /// Emits `pass` in branches that are taken where some point is marked.
   void whenMarked(function_ref<void()> pass);
   ArrayRef<RingOp> residentsOf(bool isAgain) { return isAgain ? residentsAgain : residents; }
@@ -60,6 +61,8 @@ private:
   /// Rings of the staged loads, and of the resident ones, whose second pass has barriers of its
   /// own.
   SmallVector<RingOp> rings, residents, residentsAgain;
+  /// Where codes of queries are taken apart.
+  SmallVector<RingOp> rooms;
 };
 
 } // namespace
@@ -82,6 +85,8 @@ void Warpgroups::makeRings() {
       residentsAgain.push_back(b.make<RingOp>(ring.getRing().getType(), ring.getWritersAttr(),
                                               ring.getReadersAttr(), UnitAttr(), ring.getRing(),
                                               /*neighbor=*/Value(), IntegerAttr(), IntegerAttr()));
+  for (tile::SplitOp split : pass.splits)
+    rooms.push_back(b.makeRoomFor(split));
   // The product with the values has columns of sums where the accumulator has.
   tile::KeyLoopOp loop = pass.loop;
   bool hasSums = loop.getAccumulate()
@@ -175,6 +180,8 @@ Warpgroups::Values Warpgroups::emitProducer(const TilePass &pass, bool isAgain, 
     b.make<scf::YieldOp>(position);
     position = choice.getResult(0);
   }
+  if (pass.residents.empty())
+    return positions;
   when(b.make<IsLeaderOp>(b.getI1Type(), warp), [&] {
     forEachPoint(isAgain, {}, [&](Value, Value queryPosition, ValueRange) {
       b.cloneOperations(pass.before, /*onlyNumbers=*/true, Value());
@@ -193,10 +200,10 @@ Warpgroups::Values Warpgroups::emitProducer(const TilePass &pass, bool isAgain, 
 //===----------------------------------------------------------------------===//
 
 TileLoopOp Warpgroups::makeLoop(const TilePass &pass, bool isAgain, Value queryPosition,
-                                Value position, ValueRange operands) {
+                                Value position, ValueRange operands, ValueRange split) {
   tile::KeyLoopOp source = pass.loop;
   bool looksAhead = !isAgain && program.lookahead == 1;
-  Values scoreRings, residentRings, kept, inits;
+  Values scoreRings, residentRings, kept(split), inits;
   for (RingOp ring : ArrayRef(rings).drop_back())
     scoreRings.push_back(ring.getRing());
   for (auto [ring, operand] : llvm::zip_equal(residentsOf(isAgain), operands)) {
@@ -225,7 +232,9 @@ Value Warpgroups::emitPoint(const TilePass &pass, bool isAgain, Value round, Val
   b.cloneOperations(pass.before, /*onlyNumbers=*/false, Value());
   for (RingOp ring : residentsOf(isAgain))
     b.make<AwaitOp>(ring.getRing(), queryPosition);
-  Values operands;
+  Values operands, split;
+  for (auto [op, room] : llvm::zip_equal(pass.splits, rooms))
+    llvm::append_range(split, b.emitSplit(op, room));
   for (auto [load, ring] : llvm::zip_equal(pass.residents, residentsOf(isAgain))) {
     RingOp resident = ring;
     tile::LoadOp tileLoad = load;
@@ -239,7 +248,7 @@ Value Warpgroups::emitPoint(const TilePass &pass, bool isAgain, Value round, Val
     }
     operands.push_back(tile);
   }
-  TileLoopOp loop = makeLoop(pass, isAgain, queryPosition, position, operands);
+  TileLoopOp loop = makeLoop(pass, isAgain, queryPosition, position, operands, split);
   b.fillStages(pass, loop, operands, /*isAsynchronous=*/true);
   tile::KeyLoopOp source = pass.loop;
   for (auto [old, result] : llvm::zip(source.getResults(), loop.getResults()))

@@ -95,6 +95,9 @@ void Warps::run() {
   for (tile::LoadOp load : pass.residents)
     residentRings.push_back(
         b.makeRing(load, /*stages=*/1, std::nullopt, b.residentForm(pass, load), /*ones=*/false));
+  SmallVector<RingOp> rooms;
+  for (tile::SplitOp split : pass.splits)
+    rooms.push_back(b.makeRoomFor(split));
   for (auto [number, load] : llvm::enumerate(pass.staged))
     rings.push_back(b.makeRing(load, program.stages, std::nullopt, b.stagedForm(pass, number),
                                /*ones=*/false));
@@ -112,6 +115,8 @@ void Warps::run() {
         b.make<PlaceOp>(resident.getRing().getType().getTile(), resident.getRing(), zero));
     copy(load, residents.back());
   }
+  for (auto [split, room] : llvm::zip_equal(pass.splits, rooms))
+    b.emitSplit(split, room);
   Value round = points.getRound();
   emitPass(pass, round);
   if (program.again) {

@@ -34,7 +34,7 @@ namespace sfa {
 using namespace mlir;
 using namespace sfa;
 
-static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createMachine(const Chip &chip) {
+static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createMachine(const Chip &chip, llvm::StringRef ptxFeature) {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeNVPTXTarget();
@@ -48,7 +48,7 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createMachine(const 
   if (!target)
     return llvm::createStringError("this LLVM has no NVPTX backend: " + message);
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, chip.name, chip.ptxFeature(), llvm::TargetOptions(), std::nullopt, std::nullopt,
+      triple, chip.name, ptxFeature, llvm::TargetOptions(), std::nullopt, std::nullopt,
       llvm::CodeGenOptLevel::Aggressive));
 }
 
@@ -61,7 +61,7 @@ llvm::Expected<Chip> sfa::nvptx::getChip(gpu::GPUModuleOp module) {
 
 llvm::Expected<std::unique_ptr<llvm::Module>>
 sfa::nvptx::translateToLLVM(gpu::GPUModuleOp module, const Chip &chip, llvm::LLVMContext &context) {
-  auto machine = createMachine(chip);
+  auto machine = createMachine(chip, chip.ptxFeature());
   if (!machine)
     return machine.takeError();
   DialectRegistry registry;
@@ -85,8 +85,17 @@ sfa::nvptx::translateToLLVM(gpu::GPUModuleOp module, const Chip &chip, llvm::LLV
   return translated;
 }
 
+/// The version of the PTX ISA that `module` needs: sparse products whose places are in order came
+/// with 8.5, and older ones are slow on newer chips (PTX ISA, "mma.sp").
+static llvm::StringRef findPtxFeature(const llvm::Module &module, const Chip &chip) {
+  for (const llvm::Function &function : module)
+    if (function.getName().starts_with("llvm.nvvm.mma.sp.ordered.metadata"))
+      return "+ptx85";
+  return chip.ptxFeature();
+}
+
 llvm::Expected<std::string> sfa::nvptx::translateToPTX(llvm::Module &module, const Chip &chip) {
-  auto machine = createMachine(chip);
+  auto machine = createMachine(chip, findPtxFeature(module, chip));
   if (!machine)
     return machine.takeError();
   llvm::SmallString<0> text;

@@ -472,6 +472,67 @@ def _check_special(dtype, special, where, schedule):
     judged.verdict()
 
 
+#===--- Strategies -----------------------------------------------------------------------------===#
+
+STRATEGIES = ("sparse_mma",)
+CODES = ("codes", "topk", "codes of q")
+
+
+@group("strategies")
+def strategies(run):
+    """Strategies that use the sparsity: all numbers of features, supports that are not uniform."""
+    configurations = list(_configurations_of_strategies())
+    run.compile_ahead([lambda options=options: _compile(**options) for options in configurations])
+    for options in configurations:
+        run.case(_name(options), check_sizes, SIZES, **options)
+    for strategy, d, softmax_form in itertools.product(STRATEGIES, (64, 128, 256), ("online", "lazy")):
+        schedule = f"strategy = {strategy}, softmax = {softmax_form}"
+        run.case(f"supports, d {d}, {schedule}", _check_supports, d, schedule)
+        run.case(f"two_four, d {d}, {schedule}", _check_two_four, d, schedule)
+
+
+def _configurations_of_strategies():
+    product = itertools.product(STRATEGIES, (64, 128, 256, 16, 80, 112, 192), (torch.bfloat16, torch.float16),
+                                ("online", "lazy"), (1, 2, 4, 8, 13, 32))
+    for number, (strategy, d, dtype, softmax_form, features) in enumerate(product):
+        dv = (64, 128, 256, 96)[(number + number // 5) % 4]
+        heads = HEADS[(number + number // 3) % 3]
+        more = ("", "splits = 3", "packed_heads = 2" if heads[0] // heads[1] % 2 == 0 else "", "grid = tiles")[number // 2 % 4]
+        yield dict(dtype=dtype, d=d, dv=dv, heads=heads, form=CODES[(number + number // 7) % 3],
+                   features=min(features, d),
+                   schedule=", ".join(filter(None, (f"strategy = {strategy}", f"softmax = {softmax_form}", more))),
+                   **MASKS[(2 * number + number // 6) % len(MASKS)])
+
+
+def _on_features(x, features):
+    """x, but its largest elements are those of `features`."""
+    loud = torch.zeros(x.shape[-1], device=x.device)
+    loud[list(features)] = 1
+    return (x * (1 + 100 * loud)).to(x.dtype) / 100
+
+
+def _check_supports(d, schedule):
+    judged = Judge()
+    for seed, features in enumerate((range(8), range(d - 8, d), range(0, 8 * (d // 8), d // 8),
+                                     (0, 1, 2, 3, d // 2, d // 2 + 1, d // 2 + 2, d // 2 + 3), (5,))):
+        for dtype in (torch.bfloat16, torch.float16):
+            q, k, v = _problem(dtype, (4, 2), d, 64, 300, 300, seed)
+            judge(judged, "codes", _on_features(q, features), _on_features(k, features), v, causal=seed % 2 == 0,
+                  schedule=schedule)
+    judged.verdict()
+
+
+def _check_two_four(d, schedule):
+    judged = Judge()
+    for seed, features in enumerate((2, 8, 31)):
+        q, k, v = _problem(torch.bfloat16, (4, 2), d, 128, 300, 300, seed)
+        codes = sfa.sparsify(q, features, two_four=True)
+        with poisoned():
+            out, lse = sfa.attention(codes, sfa.sparsify(k, features), v, causal=True, return_lse=True, schedule=schedule)
+        judged.add(out, lse, sfa.densify(codes), keep(k, features), v, right=0)
+    judged.verdict()
+
+
 @group("random")
 def random_configurations(run):
     source = random.Random(run.seed)
@@ -498,10 +559,13 @@ def _random_kernel(source):
         heads = source.choice([heads for heads in range(1, group + 1) if group % heads == 0])
         schedule.append(f"packed_heads = {heads}")
     d = source.choice((64, 128, 256, source.randrange(16, 257, 8)))
+    form = source.choice(FORMS)
+    if form in CODES and source.random() < 0.7:
+        schedule.append(f"strategy = {source.choice(STRATEGIES)}")
     options = dict(
         dtype=source.choice((torch.bfloat16, torch.float16)), d=d, dv=source.choice((64, 128, 256, source.randrange(16, 257, 8))),
         heads=(h_kv * group, h_kv),
-        form=source.choice(FORMS), features=min(source.choice((1, 2, 3, 4, 8, 13, 16, 32, 64)), d),
+        form=form, features=min(source.choice((1, 2, 3, 4, 8, 13, 16, 32, 64)), d),
         schedule=", ".join(filter(None, schedule)) or None,
         causal=source.random() < 0.4)
     if source.random() < 0.4:

@@ -59,7 +59,7 @@ func.func @f(%q: !t, %k: !t, %v: !t) -> !t {
 !t = tensor<1x8x?x128xf16>
 !c = tensor<1x8x?x128xf16, #sfa.codes<k = 8>>
 func.func @f(%q: !c, %k: !t, %v: !t) -> !t {
-  // expected-error @+1 {{has strategy = gather; on a GPU only dense is there yet}}
+  // expected-error @+1 {{has strategy = gather; on a GPU only dense and sparse_mma are there yet}}
   %o = sfa.attention %q, %k, %v schedule <strategy = gather> : !c, !t, !t -> !t
   return %o : !t
 }

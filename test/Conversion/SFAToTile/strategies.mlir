@@ -245,8 +245,7 @@ func.func @sparse_mma_lazy(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, %k: tens
 // CHECK: %[[VALUE:.*]] = sfa_tile.load %value
 // CHECK: sfa_tile.yield %[[KEY]], %[[VALUE]]
 // CHECK: } score {
-// CHECK: %[[PART:.*]] = sfa_tile.two_four_dot %[[QUERY]], %key :
-// CHECK: sfa_tile.surplus_dot %[[PART]], %[[SURPLUS]], %key :
+// CHECK: sfa_tile.two_four_dot %[[QUERY]], %key surplus(%[[SURPLUS]] :
 // CHECK: } mask {
 // CHECK: sfa_tile.mask %scores[{{.*}}] by <none>
 // CHECK: } softmax {
@@ -272,8 +271,7 @@ func.func @sparse_mma_lazy(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8>>, %k: tens
 // CHECK: %[[VALUE:.*]] = sfa_tile.load %value
 // CHECK: sfa_tile.yield %[[KEY]], %[[VALUE]]
 // CHECK: } score {
-// CHECK: %[[PART:.*]] = sfa_tile.two_four_dot %[[QUERY]], %key :
-// CHECK: sfa_tile.surplus_dot %[[PART]], %[[SURPLUS]], %key :
+// CHECK: sfa_tile.two_four_dot %[[QUERY]], %key surplus(%[[SURPLUS]] :
 // CHECK: } mask {
 // CHECK: sfa_tile.mask %scores[{{.*}}] by <none>
 // CHECK: } softmax {

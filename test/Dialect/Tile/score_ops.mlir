@@ -13,11 +13,11 @@ func.func @scores(%q: !sfa_tile.tile<64x128xbf16>, %k: !sfa_tile.tile<32x128xbf1
   // CHECK: sfa_tile.scatter_dot %{{.*}}, %{{.*}} : !sfa_tile.codes<64x128xbf16, k = 8>, !sfa_tile.postings<32x128xbf16, k = 4> -> !sfa_tile.tile<64x32xf32>
   %2 = sfa_tile.scatter_dot %codes, %lists
     : !sfa_tile.codes<64x128xbf16, k = 8>, !sfa_tile.postings<32x128xbf16, k = 4> -> !sfa_tile.tile<64x32xf32>
-  // CHECK: %[[PART:.*]] = sfa_tile.two_four_dot %{{.*}}, %{{.*}} : !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.tile<32x128xbf16> -> !sfa_tile.tile<64x32xf32>
+  // CHECK: sfa_tile.two_four_dot %{{.*}}, %{{.*}} : !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.tile<32x128xbf16> -> !sfa_tile.tile<64x32xf32>
   %3 = sfa_tile.two_four_dot %part, %k
     : !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.tile<32x128xbf16> -> !sfa_tile.tile<64x32xf32>
-  // CHECK: sfa_tile.surplus_dot %[[PART]], %{{.*}}, %{{.*}} : !sfa_tile.tile<64x32xf32>, !sfa_tile.surplus<64x128xbf16, k = 8>, !sfa_tile.tile<32x128xbf16>
-  %4 = sfa_tile.surplus_dot %3, %surplus, %k
-    : !sfa_tile.tile<64x32xf32>, !sfa_tile.surplus<64x128xbf16, k = 8>, !sfa_tile.tile<32x128xbf16>
+  // CHECK: sfa_tile.two_four_dot %{{.*}}, %{{.*}} surplus(%{{.*}} : !sfa_tile.surplus<64x128xbf16, k = 8>) : !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.tile<32x128xbf16> -> !sfa_tile.tile<64x32xf32>
+  %4 = sfa_tile.two_four_dot %part, %k surplus(%surplus : !sfa_tile.surplus<64x128xbf16, k = 8>)
+    : !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.tile<32x128xbf16> -> !sfa_tile.tile<64x32xf32>
   return
 }

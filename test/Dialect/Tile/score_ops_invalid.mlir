@@ -64,8 +64,8 @@ func.func @f(%q: !sfa_tile.two_four<64x128xf32, k = 8>, %k: !sfa_tile.tile<32x12
 
 // -----
 
-func.func @f(%s: !sfa_tile.tile<64x32xf32>, %q: !sfa_tile.surplus<64x64xf32, k = 8>, %k: !sfa_tile.tile<32x128xf32>) {
-  // expected-error @+1 {{'sfa_tile.surplus_dot' op the number of features of the query is 64 but that of the key is 128}}
-  %0 = sfa_tile.surplus_dot %s, %q, %k : !sfa_tile.tile<64x32xf32>, !sfa_tile.surplus<64x64xf32, k = 8>, !sfa_tile.tile<32x128xf32>
+func.func @f(%q: !sfa_tile.two_four<64x128xf32, k = 8>, %s: !sfa_tile.surplus<64x64xf32, k = 8>, %k: !sfa_tile.tile<32x128xf32>) {
+  // expected-error @+1 {{'sfa_tile.two_four_dot' op the number of features of the query is 64 but that of the key is 128}}
+  %0 = sfa_tile.two_four_dot %q, %k surplus(%s : !sfa_tile.surplus<64x64xf32, k = 8>) : !sfa_tile.two_four<64x128xf32, k = 8>, !sfa_tile.tile<32x128xf32> -> !sfa_tile.tile<64x32xf32>
   return
 }

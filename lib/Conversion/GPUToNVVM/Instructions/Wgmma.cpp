@@ -107,6 +107,37 @@ void sfa::simt::emitWgmma(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Va
   emitTied(emit, text, acc, others, isInRegisters ? ",r,r,r,r,l" : ",l,l");
 }
 
+void sfa::simt::emitSparseWgmma(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> left,
+                                Value places, int64_t selector, Value right, Type element,
+                                bool accumulates, Value condition) {
+  bool isInRegisters = left.size() == 4;
+  size_t next = 2 * acc.size();
+  std::string leftText = isInRegisters ? registerList(next, 4) : fmt::format("${}", next);
+  next += left.size();
+  std::string type = element.isBF16() ? "bf16" : "f16";
+  // A branch with a fence of its own: the assembler makes all products wait for each other where it
+  // has to put one behind a predicate.
+  std::string when = condition ? fmt::format("setp.ne.b32 q, ${}, 0; @!q bra.uni behind; "
+                                             "wgmma.fence.sync.aligned; ",
+                                             next + 2)
+                               : std::string();
+  std::string text = fmt::format(
+      "{{ .reg .pred p, q; setp.ne.b32 p, {}, 0; {}wgmma.mma_async.sp.sync.aligned.m64n{}k32.f32."
+      "{}.{} {}, {}, ${}, ${}, {}, p, 1, 1{}, 0; {}}}",
+      accumulates ? 1 : 0, when, 2 * acc.size(), type, type, registerList(0, acc.size()), leftText,
+      next, next + 1, selector, isInRegisters ? "" : ", 0", condition ? "behind: " : "");
+  Emitter::Values others(left);
+  if (!isInRegisters)
+    others.front() = completeDescriptor(emit, others.front());
+  others.append({completeDescriptor(emit, right), places});
+  std::string constraints = isInRegisters ? ",r,r,r,r,l,r" : ",l,l,r";
+  if (condition) {
+    others.push_back(condition);
+    constraints += ",r";
+  }
+  emitTied(emit, text, acc, others, constraints);
+}
+
 void sfa::simt::pin(Emitter &emit, MutableArrayRef<Value> registers) {
   emitTied(emit, "// operands", registers, {}, "");
 }

@@ -34,6 +34,15 @@ void emitWgmma(Emitter &emit, llvm::MutableArrayRef<mlir::Value> acc,
                llvm::ArrayRef<mlir::Value> left, mlir::Value right, mlir::Type element,
                bool accumulates, bool rightIsTransposed);
 
+/// One sparse wgmma of shape m64 nN k32 (PTX ISA, "wgmma.mma_async.sp"): the left operand has 16
+/// stored columns, whose places are in `places` of the lanes that `selector` names. With `condition`
+/// (i32), the same in all lanes of the warpgroup, nothing is done where it is 0; a fence has to follow
+/// before the next wgmma without one, or the commit.
+void emitSparseWgmma(Emitter &emit, llvm::MutableArrayRef<mlir::Value> acc,
+                     llvm::ArrayRef<mlir::Value> left, mlir::Value places, int64_t selector,
+                     mlir::Value right, mlir::Type element, bool accumulates,
+                     mlir::Value condition = nullptr);
+
 /// Keeps the computation of `registers` (i32) before what follows: the left operands of a product
 /// are not formed again, or later, among other products.
 void pin(Emitter &emit, llvm::MutableArrayRef<mlir::Value> registers);

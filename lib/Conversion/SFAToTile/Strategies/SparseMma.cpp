@@ -22,7 +22,10 @@ struct SparseMma : ScoreStrategy {
         TwoFourType::get(mlir, rows, type.getFeatures(), type.getElementType(), type.getK());
     auto surplus =
         SurplusType::get(mlir, rows, type.getFeatures(), type.getElementType(), type.getK());
-    return SplitOp::create(context.builder, context.loc, part, surplus, codes).getResults();
+    auto split = SplitOp::create(context.builder, context.loc, part, surplus, codes);
+    if (sfa::getCodes(query.type).getTwoFour())
+      return {split.getPart()};
+    return split.getResults();
   }
   Value loadKey(const KernelContext &context, const Operand &key, int64_t rows,
                 Value row) const override {
@@ -30,8 +33,8 @@ struct SparseMma : ScoreStrategy {
   }
   Value scores(const KernelContext &context, ValueRange query, Value key,
                TileType type) const override {
-    Value part = TwoFourDotOp::create(context.builder, context.loc, type, query[0], key);
-    return SurplusDotOp::create(context.builder, context.loc, type, part, query[1], key);
+    Value surplus = query.size() > 1 ? query[1] : Value();
+    return TwoFourDotOp::create(context.builder, context.loc, type, query[0], key, surplus);
   }
 };
 } // namespace

@@ -22,16 +22,13 @@ struct Dense : ScoreOpInterface::ExternalModel<Dense, tile::DotOp> {
     if (!isAsynchronous)
       return DotOp::create(builder, op->getLoc(), type, operands[0], operands[1]);
     Value pending = IssueDotOp::create(builder, op->getLoc(), getPendingType(type), operands[0],
-                                       operands[1], /*reuse=*/Value());
+                                       operands[1], /*surplus=*/Value(), /*reuse=*/Value());
     return WaitOp::create(builder, op->getLoc(), pending, /*pending=*/0).getResult(0);
   }
 };
 
 } // namespace
 
-void sfa::simt::registerScores(DialectRegistry &registry) {
-  registry.addExtension(+[](MLIRContext *context, tile::TileDialect *) {
-    tile::DotOp::attachInterface<Dense>(*context);
-    context->loadDialect<GPUDialect>();
-  });
+void sfa::simt::registerDense(MLIRContext &context) {
+  tile::DotOp::attachInterface<Dense>(context);
 }

@@ -1,0 +1,323 @@
+//===- TwoFour.cpp - Codes of queries as 2:4 operands -===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "TwoFour.h"
+
+#include "Barriers.h"
+#include "Patterns.h"
+#include "Wgmma.h"
+#include <algorithm>
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::simt;
+
+/// The warps of a warpgroup meet.
+static void meetInWarpgroup(Emitter &emit, const FunctionContext &function) {
+  Value barrier = emit.add(function.consumer(emit), FunctionContext::firstWarpgroupBarrier);
+  emit.make<NVVM::BarrierOp>(TypeRange(), barrier, emit.i32(128), NVVM::BarrierReductionAttr(),
+                             Value());
+}
+
+/// Whether `condition` (i1) holds in some thread of the warpgroup, whose warps meet. nvvm.barrier
+/// reduces at barrier 0 only.
+static Value anyOfWarpgroup(Emitter &emit, const FunctionContext &function, Value condition) {
+  Value barrier = emit.add(function.consumer(emit), FunctionContext::firstWarpgroupBarrier);
+  auto name = emit.getStringAttr("llvm.nvvm.barrier.cta.red.or.aligned.count");
+  return emit
+      .make<LLVM::CallIntrinsicOp>(emit.getI1Type(), name,
+                                   ValueRange{barrier, emit.i32(128), condition})
+      .getResult(0);
+}
+
+/// Where `bytes` of row `row` from byte `byte` on are in `tile`: of a row of all panels after
+/// another. The bytes stay within a chunk of 16.
+static Value addressInRow(Emitter &emit, const SharedTile &tile, Value row, Value byte) {
+  Value panel = emit.shiftRight(byte, 7), inPanel = emit.bitAnd(byte, SharedTile::rowBytes - 1);
+  Value swizzled = emit.bitXor(inPanel, emit.shiftLeft(emit.bitAnd(row, 7), 4));
+  Value offset =
+      emit.add(emit.mul(panel, tile.panelBytes()), emit.mul(row, SharedTile::rowBytes));
+  return emit.offset(tile.base, emit.add(offset, swizzled), emit.getI8Type());
+}
+
+namespace {
+
+struct LowerExpandRows : Lowering<ExpandRowsOp> {
+  using Lowering::Lowering;
+
+  FailureOr<Results> lower(ExpandRowsOp op, Adaptor adaptor, Emitter &emit) const override {
+    SharedTile tile = tileAt(adaptor.getTile().front(), op.getTile().getType());
+    // Products of the warpgroup may still read what the rows have become.
+    if (function.chip.hasWarpgroups)
+      meetInWarpgroup(emit, function);
+    int64_t repeats = function.repeatsOf(tile.rows);
+    for (int64_t repeat = 0; repeat < repeats; ++repeat)
+      clear(tile, repeat, repeats, emit);
+    emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+    for (int64_t repeat = 0; repeat < repeats; ++repeat)
+      scatter(op, adaptor, tile, repeat, repeats, emit);
+    emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+    return Results{};
+  }
+
+private:
+  static constexpr int64_t rowsOfBlock = 16;
+
+  Value firstRow(int64_t repeat, int64_t repeats, Emitter &emit) const {
+    return emit.add(emit.mul(function.warp, rowsOfBlock * repeats), rowsOfBlock * repeat);
+  }
+
+  /// 16 rows are one range of each panel.
+  void clear(const SharedTile &tile, int64_t repeat, int64_t repeats, Emitter &emit) const {
+    constexpr int64_t bytesEach = 16, bytesOfWarp = 32 * bytesEach;
+    auto type = VectorType::get(bytesEach / 4, emit.getI32Type());
+    Value zeros = emit.make<LLVM::ConstantOp>(type, emit.getZeroAttr(type));
+    Value start = emit.add(emit.mul(firstRow(repeat, repeats, emit), SharedTile::rowBytes),
+                           emit.mul(function.lane, bytesEach));
+    Value base = emit.offset(tile.base, start, emit.getI8Type());
+    for (int64_t panel = 0; panel < tile.numPanels(); ++panel)
+      for (int64_t at = 0; at < rowsOfBlock * SharedTile::rowBytes; at += bytesOfWarp)
+        emit.store(zeros, emit.offset(base, panel * tile.panelBytes() + at), bytesEach);
+  }
+
+  /// Two lanes have a row, each every other of its pairs.
+  void scatter(ExpandRowsOp op, Adaptor adaptor, const SharedTile &tile, int64_t repeat,
+               int64_t repeats, Emitter &emit) const {
+    Memory values(op.getValues().getType(), adaptor.getValues()),
+        features(op.getFeatures().getType(), adaptor.getFeatures());
+    int64_t k = values.type.getShape().back();
+    auto heads = static_cast<int64_t>(op.getHeads());
+    int64_t rowsOfHead = ScheduleAttr::rowsOfHead(tile.rows, heads);
+    Value row = emit.add(firstRow(repeat, repeats, emit), emit.shiftRight(function.lane, 1));
+    Value first = emit.toI64(adaptor.getRow().front());
+    Value head = heads == 1 ? Value() : emit.div(row, rowsOfHead);
+    Value rowOfHead = emit.toI64(heads == 1 ? row : emit.rem(row, rowsOfHead));
+    Value exists = emit.less(rowOfHead, values.rowsLeft(emit, first, Value()));
+    if (head)
+      exists = emit.bitAnd(exists, emit.less(head, emit.i32(heads)));
+    emit.when(exists, [&] {
+      Value half = emit.bitAnd(function.lane, 1);
+      auto rowOf = [&](const Memory &memory) {
+        Value base = memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(),
+                                    first);
+        Value element = emit.mul(rowOfHead, memory.rowStride);
+        if (head)
+          element = emit.add(element, emit.mul(emit.toI64(head), memory.headStride));
+        return emit.offset(base, element, memory.type.getElementType());
+      };
+      Value valueRow = rowOf(values), featureRow = rowOf(features);
+      // Loads of several pairs are under way at once.
+      int64_t pairs = (k + 1) / 2, atOnce = std::min<int64_t>(pairs, 8);
+      auto expand = [&](Value firstPair) {
+        SmallVector<std::array<Value, 3>> loaded;
+        for (int64_t i = 0; i < atOnce; ++i) {
+          Value number = emit.add(emit.mul(emit.add(firstPair, i), 2), half);
+          Value isThere = emit.less(number, emit.i32(k));
+          // Nothing is read beyond the row.
+          Value place = emit.toI64(emit.select(isThere, number, emit.i32(0)));
+          Value value = emit.load(emit.getI16Type(), emit.offset(valueRow, place, emit.getI16Type()));
+          Value feature =
+              emit.load(emit.getI8Type(), emit.offset(featureRow, place, emit.getI8Type()));
+          loaded.push_back({isThere, value, emit.make<arith::ExtUIOp>(emit.getI32Type(), feature)});
+        }
+        for (auto [isThere, value, feature] : loaded) {
+          // A zero may pad the row: its feature means nothing.
+          Value magnitude = emit.bitAnd(value, 0x7FFF);
+          Value counts =
+              emit.compare(arith::CmpIPredicate::ne, magnitude, emit.like(magnitude, 0));
+          counts = emit.bitAnd(counts, isThere);
+          counts = emit.bitAnd(counts, emit.less(feature, emit.i32(tile.columns)));
+          emit.when(counts, [&, value = value, feature = feature] {
+            emit.store(value, addressInRow(emit, tile, row, emit.mul(feature, 2)));
+          });
+        }
+      };
+      if (pairs == atOnce)
+        return expand(emit.i32(0));
+      emit.loop(emit.i32(0), emit.i32(pairs), emit.i32(atOnce), {},
+                [&](Value firstPair, ValueRange) {
+                  expand(firstPair);
+                  return Values();
+                });
+    });
+  }
+};
+
+/// Two of four columns: the pair, and the two columns in four bits.
+struct Pair {
+  Value elements, places;
+};
+
+struct LowerSplitTwoFour : Lowering<SplitTwoFourOp> {
+  using Lowering::Lowering;
+
+  FailureOr<Results> lower(SplitTwoFourOp op, Adaptor adaptor, Emitter &emit) const override {
+    SharedTile tile = tileAt(adaptor.getTile().front(), op.getTile().getType());
+    TwoFourType partType = op.getPart().getType();
+    bool inRegisters = partType.getInRegisters(), hasSurplus = !op.getSurplus().use_empty();
+    int64_t numSlices = partType.getNumSlices(), repeats = function.repeatsOf(tile.rows);
+    auto [g, t] = std::tie(function.place->g, function.place->t);
+
+    Values elements, partPlaces, surplusPlaces;
+    Values isNeeded(numSlices); // of the surplus
+    for (int64_t repeat = 0; repeat < repeats; ++repeat) {
+      Value row = emit.add(emit.add(emit.mul(function.warp, 16 * repeats), 16 * repeat), g);
+      // All groups are read before any is written.
+      SmallVector<Pair> parts, surpluses;
+      for (int64_t slice = 0; slice < numSlices; ++slice)
+        for (int64_t half : {0, 1})
+          for (int64_t eight : {0, 8}) {
+            Value byte = emit.add(emit.mul(t, 8), slice * 64 + half * 32);
+            Value address = addressInRow(emit, tile, emit.add(row, eight), byte);
+            auto type = VectorType::get(2, emit.getI32Type());
+            Value loaded = emit.load(type, address, 8);
+            std::array<Value, 2> group;
+            for (int64_t i : {0, 1})
+              group[i] = emit.make<LLVM::ExtractElementOp>(loaded, emit.i32(i));
+            parts.push_back(takeTwo(group, emit));
+            if (hasSurplus)
+              surpluses.push_back(takeTwo(group, emit));
+          }
+      emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+      if (!inRegisters)
+        store(tile, row, parts, /*firstColumn=*/0, emit);
+      if (hasSurplus)
+        store(tile, row, surpluses, /*firstColumn=*/16 * numSlices, emit);
+      if (inRegisters)
+        for (const Pair &pair : parts)
+          elements.push_back(pair.elements);
+      llvm::append_range(partPlaces, gatherPlaces(parts, emit));
+      if (!hasSurplus)
+        continue;
+      llvm::append_range(surplusPlaces, gatherPlaces(surpluses, emit));
+      for (auto [number, pair] : llvm::enumerate(surpluses)) {
+        Value &needed = isNeeded[number / 4];
+        needed = needed ? emit.bitOr(needed, pair.elements) : pair.elements;
+      }
+    }
+    Value slices = hasSurplus ? findSlices(isNeeded, emit) : emit.i32(0);
+    if (!hasSurplus)
+      surplusPlaces.assign(repeats * partType.getNumPlaceRegisters(), emit.i32(0));
+    if (!hasSurplus && !inRegisters)
+      publish(emit);
+    Values part = elements;
+    llvm::append_range(part, partPlaces);
+    pin(emit, part);
+    if (!inRegisters)
+      part.append({tile.base, emit.i32((1 << numSlices) - 1)});
+    if (hasSurplus)
+      pin(emit, surplusPlaces);
+    Values surplus = surplusPlaces;
+    surplus.append({tile.base, slices});
+    return Results{part, surplus};
+  }
+
+private:
+  /// Takes the first two elements that are not zero out of a group of four columns.
+  static Pair takeTwo(std::array<Value, 2> &group, Emitter &emit) {
+    Value zero = emit.i32(0);
+    auto isSet = [&](int64_t column) {
+      Value word = emit.bitAnd(group[column / 2], column % 2 ? 0x7FFF0000 : 0x7FFF);
+      return emit.compare(arith::CmpIPredicate::ne, word, zero);
+    };
+    // Where there are fewer than two, columns that hold zeros fill up, in ascending order.
+    Value set0 = isSet(0), set1 = isSet(1), set2 = isSet(2);
+    Value one = emit.i32(1), two = emit.i32(2), three = emit.i32(3);
+    Value behind0 = emit.select(set1, one, emit.select(set2, two, three));
+    Value behind1 = emit.select(set2, two, three);
+    Value without0 = emit.select(set1, one, emit.select(set2, two, zero));
+    Value i = emit.select(set0, zero, without0);
+    Value j = emit.select(set0, behind0,
+                          emit.select(set1, behind1, three));
+    // Bytes 2 i, 2 i + 1, 2 j, 2 j + 1 of the eight.
+    Value selector = emit.add(emit.add(emit.mul(i, 0x22), emit.mul(j, 0x2200)), 0x1010);
+    Value elements = emit.make<NVVM::PermuteOp>(emit.getI32Type(), group[0], group[1], selector,
+                                                NVVM::PermuteMode::DEFAULT);
+    for (int64_t column = 0; column < 4; ++column) {
+      Value isTaken = emit.bitOr(emit.equal(i, emit.i32(column)), emit.equal(j, emit.i32(column)));
+      Value rest = emit.bitAnd(group[column / 2], column % 2 ? 0xFFFF : int64_t(0xFFFF0000));
+      group[column / 2] = emit.select(isTaken, rest, group[column / 2]);
+    }
+    return {elements, emit.add(i, emit.mul(j, 4))};
+  }
+
+  /// Pairs to rows of 16 columns a slice, from `firstColumn` on.
+  void store(const SharedTile &tile, Value row, ArrayRef<Pair> pairs, int64_t firstColumn,
+             Emitter &emit) const {
+    for (auto [number, pair] : llvm::enumerate(pairs)) {
+      auto slice = static_cast<int64_t>(number / 4), half = static_cast<int64_t>(number / 2 % 2),
+           eight = static_cast<int64_t>(number % 2 * 8);
+      Value byte = emit.add(emit.mul(function.place->t, 4),
+                            2 * firstColumn + slice * 32 + half * 16);
+      emit.store(pair.elements, addressInRow(emit, tile, emit.add(row, eight), byte), 4);
+    }
+  }
+
+  /// The registers of places of a block of rows.
+  Values gatherPlaces(ArrayRef<Pair> pairs, Emitter &emit) const {
+    Value t = function.place->t, isOdd = emit.equal(emit.shiftRight(t, 1), emit.i32(1)),
+          isSecondHalf = emit.equal(emit.bitAnd(t, 1), emit.i32(1));
+    Value shift = emit.mul(t, 4);
+    Values ofSlices;
+    for (size_t slice = 0; slice < pairs.size() / 4; ++slice) {
+      std::array<Value, 2> halves;
+      for (size_t half : {0, 1}) {
+        // Rows g and g + 8 of the lane's group, at its place; the four lanes of a row together.
+        Value low = pairs[4 * slice + 2 * half].places, high = pairs[4 * slice + 2 * half + 1].places;
+        Value places = emit.bitOr(low, emit.shiftLeft(high, 16));
+        places = emit.make<arith::ShLIOp>(places, shift);
+        for (int64_t distance : {1, 2})
+          places = emit.bitOr(places, emit.shuffleXor(places, distance));
+        halves[half] = places;
+      }
+      ofSlices.push_back(emit.select(isSecondHalf, halves[1], halves[0]));
+    }
+    Values registers;
+    for (size_t slice = 0; slice < ofSlices.size(); slice += 2) {
+      bool hasNext = slice + 1 < ofSlices.size();
+      registers.push_back(
+          hasNext ? emit.select(isOdd, ofSlices[slice + 1], ofSlices[slice]) : ofSlices[slice]);
+    }
+    return registers;
+  }
+
+  /// Stores are there for all who read the tile.
+  void publish(Emitter &emit) const {
+    if (!function.chip.hasWarpgroups) {
+      emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+      return;
+    }
+    fenceStores(emit);
+    meetInWarpgroup(emit, function);
+  }
+
+  /// In which slices some lane has a surplus; stores are there then, too.
+  Value findSlices(ValueRange isNeeded, Emitter &emit) const {
+    publish(emit);
+    Value slices = emit.i32(0);
+    for (auto [slice, elements] : llvm::enumerate(isNeeded)) {
+      Value some =
+          emit.compare(arith::CmpIPredicate::ne, emit.bitAnd(elements, 0x7FFF7FFF), emit.i32(0));
+      if (function.chip.hasWarpgroups) {
+        some = anyOfWarpgroup(emit, function, some);
+      } else {
+        some = emit.any(some);
+      }
+      Value bit = emit.i32(int64_t(1) << slice);
+      slices = emit.bitOr(slices, emit.select(some, bit, emit.i32(0)));
+    }
+    return slices;
+  }
+};
+
+} // namespace
+
+void sfa::simt::populateTwoFourPatterns(RewritePatternSet &patterns, const TypeConverter &types,
+                                        const FunctionContext &function) {
+  patterns.add<LowerExpandRows, LowerSplitTwoFour>(types, patterns.getContext(), function);
+}

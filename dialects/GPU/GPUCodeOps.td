@@ -29,8 +29,8 @@ def GPU_ExpandRowsOp : GPU_Op<"expand_rows", [MemoryEffects<[MemRead, MemWrite]>
       : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8>, !sfa_gpu.shared<128x64xbf16, swizzled>
     ```
   }];
-  let arguments = (ins Tile_Memory:$values, Tile_Memory:$features, Index:$batch, Index:$head, Index:$row, Tile_Heads:$heads,
-    GPU_SharedType:$tile);
+  let arguments = (ins Tile_Memory:$values, Tile_Memory:$features, Index:$batch, Index:$head,
+      Index:$row, Tile_Heads:$heads, GPU_SharedType:$tile);
   let assemblyFormat = [{
     $values `,` $features `[` $batch `,` $head `,` $row `]` (`heads` $heads^)? `to` $tile attr-dict
     `:` type($values) `,` type($features) `,` qualified(type($tile))
@@ -42,8 +42,8 @@ def GPU_SplitTwoFourOp : GPU_Op<"split_two_four", [MemoryEffects<[MemRead, MemWr
   let summary = "a tile in shared memory as the sum of two 2:4 operands";
   let description = [{
     Of every aligned four columns the first two non-zeros go to the first operand, the others to the surplus, so the sum of the
-    two is the tile, exactly. What is in shared memory of the two takes the place of the tile: the first operand has
-    the first half of its columns, rounded up to slices of 32 columns, the surplus the second half. Each warp takes its own rows apart. With warpgroups,
+    two is the tile, exactly. What is in shared memory of the two takes the place of the tile: of each slice of 32 columns the
+    first operand has the first half, the surplus the second. Each warp takes its own rows apart. With warpgroups,
     the warps of one meet behind it, and know in which slices some row of them has a surplus.
 
     Example:
@@ -55,7 +55,8 @@ def GPU_SplitTwoFourOp : GPU_Op<"split_two_four", [MemoryEffects<[MemRead, MemWr
   }];
   let arguments = (ins GPU_SharedType:$tile);
   let results = (outs GPU_TwoFourType:$part, GPU_TwoFourType:$surplus);
-  let assemblyFormat = "$tile attr-dict `:` qualified(type($tile)) `->` qualified(type($part)) `,` qualified(type($surplus))";
+  let assemblyFormat = "$tile attr-dict `:` qualified(type($tile)) `->` qualified(type($part)) `,` "
+                       "qualified(type($surplus))";
   let hasVerifier = 1;
 }
 

@@ -135,13 +135,15 @@ def GPU_OperandType : GPU_Type<"Operand", "operand"> {
 }
 
 def GPU_TwoFourType : GPU_Type<"TwoFour", "two_four"> {
-  let summary = "a matrix with two non-zeros in every aligned four columns at most, as the left operand of a sparse product";
+  let summary = "a matrix with two non-zeros in every aligned four columns at most, as the left "
+                "operand of a sparse product";
   let description = [{
     Half of the elements, and for each group of four columns the places of its two (PTX ISA, "sparse matrix storage"). The
     places are in registers; the elements are there, too, in `!sfa_gpu.two_four<128x64xbf16, registers>`, or in shared memory
     in `!sfa_gpu.two_four<128x64xbf16, shared>`. One in shared memory knows in which slices of 32 columns it has non-zeros at all.
   }];
-  let parameters = (ins "int64_t":$rows, "int64_t":$columns, "::mlir::Type":$elementType, "bool":$inRegisters);
+  let parameters = (ins "int64_t":$rows, "int64_t":$columns, "::mlir::Type":$elementType,
+      "bool":$inRegisters);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{

@@ -31,9 +31,11 @@ def GPU_DotOp : GPU_Op<"dot", [MemoryEffects<[MemRead]>]> {
       : !sfa_gpu.shared<128x64xbf16, swizzled>, !sfa_gpu.shared<64x64xbf16, swizzled> -> !sfa_tile.tile<128x64xf32>
     ```
   }];
-  let arguments = (ins GPU_ScoreLeft:$left, GPU_SharedType:$right, Optional<GPU_TwoFourType>:$surplus);
+  let arguments = (ins GPU_ScoreLeft:$left, GPU_SharedType:$right,
+      Optional<GPU_TwoFourType>:$surplus);
   let results = (outs Tile_Matrix:$result);
-  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$left, "::mlir::Value":$right), [{
+  let builders = [OpBuilder<
+      (ins "::mlir::Type":$result, "::mlir::Value":$left, "::mlir::Value":$right), [{
     build($_builder, $_state, result, left, right, /*surplus=*/::mlir::Value());
   }]>];
   let assemblyFormat = [{
@@ -69,7 +71,8 @@ def GPU_AccumulateOp : GPU_Op<"accumulate", [AllTypesMatch<["acc", "result"]>, M
 // Products under way (wgmma)
 //===----------------------------------------------------------------------===//
 
-def GPU_IssueDotOp : GPU_Op<"issue_dot", [AttrSizedOperandSegments, MemoryEffects<[MemRead, MemWrite]>]> {
+def GPU_IssueDotOp
+    : GPU_Op<"issue_dot", [AttrSizedOperandSegments, MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "start a b^T on the matrix units of a warpgroup";
   let description = [{
     The result takes the registers of `reuse`, whose value nobody reads any more. The operands have to stay as they are
@@ -82,8 +85,8 @@ def GPU_IssueDotOp : GPU_Op<"issue_dot", [AttrSizedOperandSegments, MemoryEffect
       : !sfa_gpu.operand<128x64xbf16>, !sfa_gpu.shared<128x64xbf16, swizzled> -> !sfa_gpu.pending<128x128xf32>
     ```
   }];
-  let arguments = (ins GPU_ScoreLeft:$left, GPU_SharedType:$right, Optional<GPU_TwoFourType>:$surplus,
-    Optional<Tile_Matrix>:$reuse);
+  let arguments = (ins GPU_ScoreLeft:$left, GPU_SharedType:$right,
+      Optional<GPU_TwoFourType>:$surplus, Optional<Tile_Matrix>:$reuse);
   let results = (outs GPU_PendingType:$result);
   let assemblyFormat = [{
     $left `,` $right (`surplus` `(` $surplus^ `:` qualified(type($surplus)) `)`)?

@@ -262,10 +262,11 @@ def GPU_TileLoopOp : GPU_Op<"tile_loop", [
         init(%acc0, %max0, %sum0) lookahead 1 ...
     ```
   }];
-  let arguments = (ins
-    Index:$lower, Index:$upper, I64Attr:$step, Variadic<GPU_RingType>:$scoreRings, GPU_RingType:$valueRing,
-    Optional<GPU_PositionType>:$position, Variadic<GPU_RingType>:$residents, Optional<GPU_PositionType>:$residentPosition,
-    Variadic<GPU_Kept>:$kept, Variadic<AnyType>:$inits, I64Attr:$stages, I64Attr:$lookahead, UnitAttr:$turns);
+  let arguments = (ins Index:$lower, Index:$upper, I64Attr:$step,
+      Variadic<GPU_RingType>:$scoreRings, GPU_RingType:$valueRing,
+      Optional<GPU_PositionType>:$position, Variadic<GPU_RingType>:$residents,
+      Optional<GPU_PositionType>:$residentPosition, Variadic<GPU_Kept>:$kept,
+      Variadic<AnyType>:$inits, I64Attr:$stages, I64Attr:$lookahead, UnitAttr:$turns);
   let results = (outs Variadic<AnyType>:$results);
   let regions = (region
     SizedRegion<1>:$load, SizedRegion<1>:$score, SizedRegion<1>:$mask, SizedRegion<1>:$softmax,

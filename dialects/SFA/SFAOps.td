@@ -130,10 +130,10 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, AttrSizedOperandSegments, SFA_S
       -> tensor<1x16x?x64xbf16>
     ```
   }];
-  let arguments = (ins
-    SFA_Operand:$query, SFA_Operand:$key, SFA_DenseTensor:$value, Variadic<SFA_OffsetsTensor>:$sequences,
-    Optional<F64>:$scaleValue,
-    OptionalAttr<SFA_MaskAttr>:$mask, OptionalAttr<F64Attr>:$scale, OptionalAttr<SFA_ScheduleAttr>:$schedule);
+  let arguments = (ins SFA_Operand:$query, SFA_Operand:$key, SFA_DenseTensor:$value,
+      Variadic<SFA_OffsetsTensor>:$sequences, Optional<F64>:$scaleValue,
+      OptionalAttr<SFA_MaskAttr>:$mask, OptionalAttr<F64Attr>:$scale,
+      OptionalAttr<SFA_ScheduleAttr>:$schedule);
   let results = (outs SFA_DenseTensor:$output, Optional<SFA_LseTensor>:$lse);
   let assemblyFormat = [{
     $query `,` $key `,` $value (`sequences` `(` $sequences^ `:` type($sequences) `)`)?

@@ -14,10 +14,10 @@ include "mlir/IR/OpBase.td"
 def Tile_KernelOpInterface : OpInterface<"KernelOpInterface"> {
   let cppNamespace = "::sfa::tile";
   let description = "A kernel that `sfa_tile.launch` may name: over tiles, or what a target has made of that.";
-  let methods = [
-    InterfaceMethod<"The memories that the kernel takes.", "::mlir::Block::BlockArgListType", "getMemories">,
-    InterfaceMethod<"The numbers, f32, that the kernel takes behind its memories.", "::mlir::Block::BlockArgListType", "getScalars">
-  ];
+  let methods = [InterfaceMethod<"The memories that the kernel takes.",
+                                 "::mlir::Block::BlockArgListType", "getMemories">,
+                 InterfaceMethod<"The numbers, f32, that the kernel takes behind its memories.",
+                                 "::mlir::Block::BlockArgListType", "getScalars">];
 }
 
 #endif // DIALECTS_TILE_TILEINTERFACES_TD

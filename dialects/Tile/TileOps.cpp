@@ -231,8 +231,8 @@ LogicalResult ScatterDotOp::verify() {
   return checkScores(*this, getQuery().getType(), getKey().getType(), getScores().getType());
 }
 LogicalResult TwoFourDotOp::verify() {
-  if (getSurplus() && failed(checkScores(*this, getSurplus().getType(), getKey().getType(),
-                                         getScores().getType())))
+  if (getSurplus() &&
+      failed(checkScores(*this, getSurplus().getType(), getKey().getType(), getScores().getType())))
     return failure();
   return checkScores(*this, getQuery().getType(), getKey().getType(), getScores().getType());
 }

@@ -76,7 +76,8 @@ def Tile_TwoFourDotOp : Tile_Op<"two_four_dot", [Pure]> {
       : !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.tile<128x128xbf16> -> !sfa_tile.tile<64x128xf32>
     ```
   }];
-  let arguments = (ins Tile_TwoFourType:$query, Tile_Matrix:$key, Optional<Tile_SurplusType>:$surplus);
+  let arguments = (ins Tile_TwoFourType:$query, Tile_Matrix:$key,
+      Optional<Tile_SurplusType>:$surplus);
   let results = (outs Tile_Matrix:$scores);
   let assemblyFormat = [{
     $query `,` $key (`surplus` `(` $surplus^ `:` qualified(type($surplus)) `)`)? attr-dict

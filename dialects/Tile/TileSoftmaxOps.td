@@ -89,9 +89,8 @@ def Tile_Exp2Op : Tile_Op<"exp2", [Pure, AllTypesMatch<["tile", "result"]>]> {
     %alpha = sfa_tile.exp2 %m, %m1 scale %scale difference_first : !sfa_tile.tile<64xf32>, !sfa_tile.tile<64xf32>
     ```
   }];
-  let arguments = (ins
-    Tile_Numbers:$tile, Tile_RowVector:$reference, F32:$scale, DefaultValuedAttr<F32Attr, "0.0f">:$raise,
-    UnitAttr:$differenceFirst);
+  let arguments = (ins Tile_Numbers:$tile, Tile_RowVector:$reference, F32:$scale,
+      DefaultValuedAttr<F32Attr, "0.0f">:$raise, UnitAttr:$differenceFirst);
   let results = (outs Tile_Numbers:$result);
   let assemblyFormat = [{
     $tile `,` $reference `scale` $scale (`raise` $raise^)? (`difference_first` $differenceFirst^)? attr-dict
@@ -259,7 +258,8 @@ def Tile_LseOp : Tile_Op<"lse", [Pure, AllTypesMatch<["reference", "sum", "resul
     %lse = sfa_tile.lse %m, %l scale %scale_log2e raise 8.0 : !sfa_tile.tile<64xf32>
     ```
   }];
-  let arguments = (ins Tile_RowVector:$reference, Tile_RowVector:$sum, F32:$scale, OptionalAttr<F32Attr>:$raise);
+  let arguments = (ins Tile_RowVector:$reference, Tile_RowVector:$sum, F32:$scale,
+      OptionalAttr<F32Attr>:$raise);
   let results = (outs Tile_RowVector:$result);
   let assemblyFormat = [{
     $reference `,` $sum `scale` $scale (`raise` $raise^)? attr-dict `:` qualified(type($result))

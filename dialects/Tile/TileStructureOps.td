@@ -41,7 +41,8 @@ def Tile_KernelOp : Tile_Op<"kernel", [
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let skipDefaultBuilders = 1;
-  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::TypeRange":$parameters, "ScheduleAttr":$schedule)>];
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::TypeRange":$parameters,
+      "ScheduleAttr":$schedule)>];
   let extraClassDeclaration = [{
     /// The memories, then the numbers.
     ::mlir::Block::BlockArgListType getParameters() { return getBody().getArguments().drop_back(3); }
@@ -76,9 +77,9 @@ def Tile_LaunchOp : Tile_Op<"launch", [
       outs(%init : tensor<1x8x?x128xbf16>) -> tensor<1x8x?x128xbf16>
     ```
   }];
-  let arguments = (ins
-    FlatSymbolRefAttr:$kernel, Index:$gridBatch, Index:$gridHead, Index:$gridTile,
-    Variadic<AnyType>:$inputs, Variadic<AnyType>:$outputs, Variadic<F32>:$scalars);
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Index:$gridBatch, Index:$gridHead,
+      Index:$gridTile, Variadic<AnyType>:$inputs, Variadic<AnyType>:$outputs,
+      Variadic<F32>:$scalars);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
     $kernel `grid` `(` $gridBatch `,` $gridHead `,` $gridTile `)`

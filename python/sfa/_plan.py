@@ -98,8 +98,9 @@ class Plan:
 
     def __del__(self):
         # A run holds its plan, so that none is under way.
-        if getattr(self, "_destroy", None) is not None:
-            self._destroy(self._handle)
+        destroy = getattr(self, "_destroy", None)
+        if destroy is not None:
+            destroy(self._handle)
 
     def _new_frame(self):
         """The C structs of one call in flight: their memory as words, the addresses of arguments and

@@ -26,11 +26,22 @@ func.func @sparsified(%x: !dense) -> (!dense, !dense, !codes) {
   return %o, %p, %c : !dense, !dense, !codes
 }
 
-// CHECK-LABEL: @other_strategy(
+// Queries stay codes where the strategy reads them as codes.
+
+// CHECK-LABEL: @codes_of_queries(
+// CHECK: %[[CODES:.*]], %[[DENSE:.*]] = sfa.sparsify
+// CHECK: sfa.attention %[[CODES]], %[[DENSE]]
+func.func @codes_of_queries(%x: !dense) -> !dense {
+  %c = sfa.sparsify %x : !dense -> !codes
+  %o = sfa.attention %c, %c, %x schedule <strategy = sparse_mma> : !codes, !codes, !dense -> !dense
+  return %o : !dense
+}
+
+// CHECK-LABEL: @all_codes(
 // CHECK: %[[CODES:.*]] = sfa.sparsify %{{.*}} -> tensor<1x2x?x128xf16, #sfa.codes<k = 8>>{{$}}
 // CHECK: sfa.attention %[[CODES]], %[[CODES]]
-func.func @other_strategy(%x: !dense) -> !dense {
+func.func @all_codes(%x: !dense) -> !dense {
   %c = sfa.sparsify %x : !dense -> !codes
-  %o = sfa.attention %c, %c, %x schedule <strategy = gather> : !codes, !codes, !dense -> !dense
+  %o = sfa.attention %c, %c, %x schedule <strategy = scatter> : !codes, !codes, !dense -> !dense
   return %o : !dense
 }

@@ -24,11 +24,12 @@
 #include <sys/random.h>
 #include <sys/single_threaded.h>
 
-/* glibc 2.32. The C++ library counts references without atomic instructions where this is true. Nobody sets it
-   here when a thread starts, so it is never true. */
+/* glibc 2.32. The C++ library counts references without atomic instructions where this is true.
+   Nobody sets it here when a thread starts, so it is never true. */
 char __libc_single_threaded = 0;
 
-/* glibc 2.33, for statistics of LLVM. The old function has the same fields as int, which wrap at 4 GiB. */
+/* glibc 2.33, for statistics of LLVM. The old function has the same fields as int, which wrap at 4
+ * GiB. */
 struct mallinfo2 mallinfo2(void) {
 #pragma clang diagnostic ignored "-Wdeprecated-declarations"
   struct mallinfo narrow = mallinfo();
@@ -86,8 +87,8 @@ static int find_in_binary(struct dl_phdr_info *binary, size_t size, void *data) 
   return found;
 }
 
-/* glibc 2.35, by which the unwinder of libgcc finds the frames of an exception. Of the result it reads
-   dlfo_eh_frame alone; dlfo_link_map stays NULL. */
+/* glibc 2.35, by which the unwinder of libgcc finds the frames of an exception. Of the result it
+   reads dlfo_eh_frame alone; dlfo_link_map stays NULL. */
 int _dl_find_object(void *address, struct dl_find_object *result) {
   struct search search = {(ElfW(Addr))address, result};
   memset(result, 0, sizeof *result);

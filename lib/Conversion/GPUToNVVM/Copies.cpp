@@ -69,8 +69,8 @@ struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
     Value base = memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(), first);
     Value limit = op.getLimit() ? adaptor.getLimit().front() : Value();
     Value rowsLeft = memory.rowsLeft(emit, first, limit);
-    // Those that are not there become zeros as far as products read them: sparse ones take 32 columns
-    // at once. Threads beyond the last one of a row have nothing to do.
+    // Those that are not there become zeros as far as products read them: sparse ones take 32
+    // columns at once. Threads beyond the last one of a row have nothing to do.
     int64_t chunks = tile.columns / SharedTile::chunkElements,
             chunksRead = static_cast<int64_t>(llvm::alignTo(chunks, 4));
     auto chunksInRow = static_cast<int64_t>(llvm::PowerOf2Ceil(chunksRead));

@@ -35,13 +35,20 @@ static Value anyOfWarpgroup(Emitter &emit, const FunctionContext &function, Valu
       .getResult(0);
 }
 
+/// The lane, formed again: what depends on it is not kept from the first pass over the points to
+/// the second.
+static Value laneAgain(Emitter &emit, const FunctionContext &function) {
+  Value lane = function.lane;
+  pin(emit, lane);
+  return lane;
+}
+
 /// Where `bytes` of row `row` from byte `byte` on are in `tile`: of a row of all panels after
 /// another. The bytes stay within a chunk of 16.
 static Value addressInRow(Emitter &emit, const SharedTile &tile, Value row, Value byte) {
   Value panel = emit.shiftRight(byte, 7), inPanel = emit.bitAnd(byte, SharedTile::rowBytes - 1);
   Value swizzled = emit.bitXor(inPanel, emit.shiftLeft(emit.bitAnd(row, 7), 4));
-  Value offset =
-      emit.add(emit.mul(panel, tile.panelBytes()), emit.mul(row, SharedTile::rowBytes));
+  Value offset = emit.add(emit.mul(panel, tile.panelBytes()), emit.mul(row, SharedTile::rowBytes));
   return emit.offset(tile.base, emit.add(offset, swizzled), emit.getI8Type());
 }
 
@@ -56,11 +63,12 @@ struct LowerExpandRows : Lowering<ExpandRowsOp> {
     if (function.chip.hasWarpgroups)
       meetInWarpgroup(emit, function);
     int64_t repeats = function.repeatsOf(tile.rows);
+    Value lane = laneAgain(emit, function);
     for (int64_t repeat = 0; repeat < repeats; ++repeat)
-      clear(tile, repeat, repeats, emit);
+      clear(tile, lane, repeat, repeats, emit);
     emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
     for (int64_t repeat = 0; repeat < repeats; ++repeat)
-      scatter(op, adaptor, tile, repeat, repeats, emit);
+      scatter(op, adaptor, tile, lane, repeat, repeats, emit);
     emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
     return Results{};
   }
@@ -73,12 +81,13 @@ private:
   }
 
   /// 16 rows are one range of each panel.
-  void clear(const SharedTile &tile, int64_t repeat, int64_t repeats, Emitter &emit) const {
+  void clear(const SharedTile &tile, Value lane, int64_t repeat, int64_t repeats,
+             Emitter &emit) const {
     constexpr int64_t bytesEach = 16, bytesOfWarp = 32 * bytesEach;
     auto type = VectorType::get(bytesEach / 4, emit.getI32Type());
     Value zeros = emit.make<LLVM::ConstantOp>(type, emit.getZeroAttr(type));
     Value start = emit.add(emit.mul(firstRow(repeat, repeats, emit), SharedTile::rowBytes),
-                           emit.mul(function.lane, bytesEach));
+                           emit.mul(lane, bytesEach));
     Value base = emit.offset(tile.base, start, emit.getI8Type());
     for (int64_t panel = 0; panel < tile.numPanels(); ++panel)
       for (int64_t at = 0; at < rowsOfBlock * SharedTile::rowBytes; at += bytesOfWarp)
@@ -86,14 +95,14 @@ private:
   }
 
   /// Two lanes have a row, each every other of its pairs.
-  void scatter(ExpandRowsOp op, Adaptor adaptor, const SharedTile &tile, int64_t repeat,
+  void scatter(ExpandRowsOp op, Adaptor adaptor, const SharedTile &tile, Value lane, int64_t repeat,
                int64_t repeats, Emitter &emit) const {
     Memory values(op.getValues().getType(), adaptor.getValues()),
         features(op.getFeatures().getType(), adaptor.getFeatures());
     int64_t k = values.type.getShape().back();
     auto heads = static_cast<int64_t>(op.getHeads());
     int64_t rowsOfHead = ScheduleAttr::rowsOfHead(tile.rows, heads);
-    Value row = emit.add(firstRow(repeat, repeats, emit), emit.shiftRight(function.lane, 1));
+    Value row = emit.add(firstRow(repeat, repeats, emit), emit.shiftRight(lane, 1));
     Value first = emit.toI64(adaptor.getRow().front());
     Value head = heads == 1 ? Value() : emit.div(row, rowsOfHead);
     Value rowOfHead = emit.toI64(heads == 1 ? row : emit.rem(row, rowsOfHead));
@@ -101,10 +110,10 @@ private:
     if (head)
       exists = emit.bitAnd(exists, emit.less(head, emit.i32(heads)));
     emit.when(exists, [&] {
-      Value half = emit.bitAnd(function.lane, 1);
+      Value half = emit.bitAnd(lane, 1);
       auto rowOf = [&](const Memory &memory) {
-        Value base = memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(),
-                                    first);
+        Value base =
+            memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(), first);
         Value element = emit.mul(rowOfHead, memory.rowStride);
         if (head)
           element = emit.add(element, emit.mul(emit.toI64(head), memory.headStride));
@@ -120,7 +129,8 @@ private:
           Value isThere = emit.less(number, emit.i32(k));
           // Nothing is read beyond the row.
           Value place = emit.toI64(emit.select(isThere, number, emit.i32(0)));
-          Value value = emit.load(emit.getI16Type(), emit.offset(valueRow, place, emit.getI16Type()));
+          Value value =
+              emit.load(emit.getI16Type(), emit.offset(valueRow, place, emit.getI16Type()));
           Value feature =
               emit.load(emit.getI8Type(), emit.offset(featureRow, place, emit.getI8Type()));
           loaded.push_back({isThere, value, emit.make<arith::ExtUIOp>(emit.getI32Type(), feature)});
@@ -128,8 +138,7 @@ private:
         for (auto [isThere, value, feature] : loaded) {
           // A zero may pad the row: its feature means nothing.
           Value magnitude = emit.bitAnd(value, 0x7FFF);
-          Value counts =
-              emit.compare(arith::CmpIPredicate::ne, magnitude, emit.like(magnitude, 0));
+          Value counts = emit.compare(arith::CmpIPredicate::ne, magnitude, emit.like(magnitude, 0));
           counts = emit.bitAnd(counts, isThere);
           counts = emit.bitAnd(counts, emit.less(feature, emit.i32(tile.columns)));
           emit.when(counts, [&, value = value, feature = feature] {
@@ -161,40 +170,45 @@ struct LowerSplitTwoFour : Lowering<SplitTwoFourOp> {
     TwoFourType partType = op.getPart().getType();
     bool inRegisters = partType.getInRegisters(), hasSurplus = !op.getSurplus().use_empty();
     int64_t numSlices = partType.getNumSlices(), repeats = function.repeatsOf(tile.rows);
-    auto [g, t] = std::tie(function.place->g, function.place->t);
+    LanePlace place(emit, laneAgain(emit, function));
+    auto [g, t] = std::tie(place.g, place.t);
 
     Values elements, partPlaces, surplusPlaces;
     Values isNeeded(numSlices); // of the surplus
     for (int64_t repeat = 0; repeat < repeats; ++repeat) {
       Value row = emit.add(emit.add(emit.mul(function.warp, 16 * repeats), 16 * repeat), g);
-      // All groups are read before any is written.
       SmallVector<Pair> parts, surpluses;
-      for (int64_t slice = 0; slice < numSlices; ++slice)
+      for (int64_t slice = 0; slice < numSlices; ++slice) {
+        SmallVector<Pair, 4> part, surplus;
         for (int64_t half : {0, 1})
           for (int64_t eight : {0, 8}) {
-            Value byte = emit.add(emit.mul(t, 8), slice * 64 + half * 32);
+            Value byte = emit.add(emit.mul(t, 8), slice * TwoFour::sliceBytes + half * 32);
             Value address = addressInRow(emit, tile, emit.add(row, eight), byte);
             auto type = VectorType::get(2, emit.getI32Type());
             Value loaded = emit.load(type, address, 8);
             std::array<Value, 2> group;
             for (int64_t i : {0, 1})
               group[i] = emit.make<LLVM::ExtractElementOp>(loaded, emit.i32(i));
-            parts.push_back(takeTwo(group, emit));
+            part.push_back(takeTwo(group, emit));
             if (hasSurplus)
-              surpluses.push_back(takeTwo(group, emit));
+              surplus.push_back(takeTwo(group, emit));
           }
-      emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
-      if (!inRegisters)
-        store(tile, row, parts, /*firstColumn=*/0, emit);
-      if (hasSurplus)
-        store(tile, row, surpluses, /*firstColumn=*/16 * numSlices, emit);
-      if (inRegisters)
-        for (const Pair &pair : parts)
-          elements.push_back(pair.elements);
-      llvm::append_range(partPlaces, gatherPlaces(parts, emit));
+        // The four lanes of a row have read the slice before any writes to it.
+        emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+        if (!inRegisters)
+          store(tile, row, t, part, slice * TwoFour::sliceBytes, emit);
+        if (hasSurplus)
+          store(tile, row, t, surplus, slice * TwoFour::sliceBytes + TwoFour::partBytes, emit);
+        if (inRegisters)
+          for (const Pair &pair : part)
+            elements.push_back(pair.elements);
+        llvm::append_range(parts, part);
+        llvm::append_range(surpluses, surplus);
+      }
+      llvm::append_range(partPlaces, gatherPlaces(parts, t, emit));
       if (!hasSurplus)
         continue;
-      llvm::append_range(surplusPlaces, gatherPlaces(surpluses, emit));
+      llvm::append_range(surplusPlaces, gatherPlaces(surpluses, t, emit));
       for (auto [number, pair] : llvm::enumerate(surpluses)) {
         Value &needed = isNeeded[number / 4];
         needed = needed ? emit.bitOr(needed, pair.elements) : pair.elements;
@@ -232,8 +246,7 @@ private:
     Value behind1 = emit.select(set2, two, three);
     Value without0 = emit.select(set1, one, emit.select(set2, two, zero));
     Value i = emit.select(set0, zero, without0);
-    Value j = emit.select(set0, behind0,
-                          emit.select(set1, behind1, three));
+    Value j = emit.select(set0, behind0, emit.select(set1, behind1, three));
     // Bytes 2 i, 2 i + 1, 2 j, 2 j + 1 of the eight.
     Value selector = emit.add(emit.add(emit.mul(i, 0x22), emit.mul(j, 0x2200)), 0x1010);
     Value elements = emit.make<NVVM::PermuteOp>(emit.getI32Type(), group[0], group[1], selector,
@@ -246,21 +259,19 @@ private:
     return {elements, emit.add(i, emit.mul(j, 4))};
   }
 
-  /// Pairs to rows of 16 columns a slice, from `firstColumn` on.
-  void store(const SharedTile &tile, Value row, ArrayRef<Pair> pairs, int64_t firstColumn,
-             Emitter &emit) const {
+  /// The pairs of a slice to 16 columns of their rows, from byte `first` on.
+  static void store(const SharedTile &tile, Value row, Value t, ArrayRef<Pair> pairs, int64_t first,
+                    Emitter &emit) {
     for (auto [number, pair] : llvm::enumerate(pairs)) {
-      auto slice = static_cast<int64_t>(number / 4), half = static_cast<int64_t>(number / 2 % 2),
-           eight = static_cast<int64_t>(number % 2 * 8);
-      Value byte = emit.add(emit.mul(function.place->t, 4),
-                            2 * firstColumn + slice * 32 + half * 16);
+      auto half = static_cast<int64_t>(number / 2), eight = static_cast<int64_t>(number % 2 * 8);
+      Value byte = emit.add(emit.mul(t, 4), first + half * 16);
       emit.store(pair.elements, addressInRow(emit, tile, emit.add(row, eight), byte), 4);
     }
   }
 
   /// The registers of places of a block of rows.
-  Values gatherPlaces(ArrayRef<Pair> pairs, Emitter &emit) const {
-    Value t = function.place->t, isOdd = emit.equal(emit.shiftRight(t, 1), emit.i32(1)),
+  static Values gatherPlaces(ArrayRef<Pair> pairs, Value t, Emitter &emit) {
+    Value isOdd = emit.equal(emit.shiftRight(t, 1), emit.i32(1)),
           isSecondHalf = emit.equal(emit.bitAnd(t, 1), emit.i32(1));
     Value shift = emit.mul(t, 4);
     Values ofSlices;
@@ -268,7 +279,8 @@ private:
       std::array<Value, 2> halves;
       for (size_t half : {0, 1}) {
         // Rows g and g + 8 of the lane's group, at its place; the four lanes of a row together.
-        Value low = pairs[4 * slice + 2 * half].places, high = pairs[4 * slice + 2 * half + 1].places;
+        Value low = pairs[4 * slice + 2 * half].places,
+              high = pairs[4 * slice + 2 * half + 1].places;
         Value places = emit.bitOr(low, emit.shiftLeft(high, 16));
         places = emit.make<arith::ShLIOp>(places, shift);
         for (int64_t distance : {1, 2})
@@ -280,8 +292,8 @@ private:
     Values registers;
     for (size_t slice = 0; slice < ofSlices.size(); slice += 2) {
       bool hasNext = slice + 1 < ofSlices.size();
-      registers.push_back(
-          hasNext ? emit.select(isOdd, ofSlices[slice + 1], ofSlices[slice]) : ofSlices[slice]);
+      registers.push_back(hasNext ? emit.select(isOdd, ofSlices[slice + 1], ofSlices[slice])
+                                  : ofSlices[slice]);
     }
     return registers;
   }

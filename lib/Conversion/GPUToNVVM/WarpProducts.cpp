@@ -58,7 +58,8 @@ static void multiply(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> 
     acc[i] = emit.make<LLVM::ExtractValueOp>(product, i);
 }
 
-/// acc[0..4) += left right, where `left` has the 16 stored columns of a slice, and `right` the 32 rows.
+/// acc[0..4) += left right, where `left` has the 16 stored columns of a slice, and `right` the 32
+/// rows.
 static void multiplySparse(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> left,
                            Value places, int64_t selector, ArrayRef<Value> right, Type element) {
   bool isBF16 = element.isBF16();
@@ -72,9 +73,9 @@ static void multiplySparse(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<V
   auto type = LLVM::LLVMStructType::getLiteral(emit.getContext(), f32);
   NVVM::MMATypes kind = isBF16 ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
   Values sums(acc);
-  auto product = emit.make<NVVM::MmaSpOp>(
-      type, operands(left), operands(right), sums, places, emit.i32(selector),
-      ArrayRef<int64_t>{16, 8, 32}, std::nullopt, std::array{kind, kind});
+  auto product = emit.make<NVVM::MmaSpOp>(type, operands(left), operands(right), sums, places,
+                                          emit.i32(selector), ArrayRef<int64_t>{16, 8, 32},
+                                          std::nullopt, std::array{kind, kind});
   product.setOrderedMetadata(true);
   for (int64_t i = 0; i < 4; ++i)
     acc[i] = emit.make<LLVM::ExtractValueOp>(product.getRes(), i);
@@ -118,12 +119,16 @@ private:
   /// The 2:4 operand, and the slices that have a surplus.
   FailureOr<Results> lowerSparse(DotOp op, Adaptor adaptor, Emitter &emit) const {
     auto type = cast<TwoFourType>(op.getLeft().getType());
+    if (type.getInRegisters())
+      return op.emitOpError(
+          "has its 2:4 operand in registers, which mma.sync does not support yet; "
+          "leave it in shared memory");
     SharedTile key = tileAt(adaptor.getRight().front(), op.getRight().getType());
     int64_t repeats = function.repeatsOf(type.getRows());
     Values scores(repeats * key.rows / 2, emit.f32(0.0f));
     TwoFour part(type, adaptor.getLeft(), function);
     for (int64_t slice = 0; slice < part.numSlices(); ++slice)
-      addSlice(part, type, /*firstColumn=*/0, slice, key, scores, emit);
+      addSlice(part, /*isSurplus=*/false, type, slice, key, scores, emit);
     if (!op.getSurplus())
       return Results{scores};
     TwoFour surplus(type, adaptor.getSurplus(), function);
@@ -134,7 +139,7 @@ private:
           isThere,
           [&] {
             Values sums = scores;
-            addSlice(surplus, type, /*firstColumn=*/16 * part.numSlices(), slice, key, sums, emit);
+            addSlice(surplus, /*isSurplus=*/true, type, slice, key, sums, emit);
             return sums;
           },
           [&] { return scores; });
@@ -142,7 +147,7 @@ private:
     return Results{scores};
   }
 
-  void addSlice(const TwoFour &left, TwoFourType type, int64_t firstColumn, int64_t slice,
+  void addSlice(const TwoFour &left, bool isSurplus, TwoFourType type, int64_t slice,
                 const SharedTile &key, Values &scores, Emitter &emit) const {
     int64_t repeats = function.repeatsOf(type.getRows());
     Type element = type.getElementType();
@@ -151,7 +156,7 @@ private:
     SmallVector<std::array<Value, 4>> operands;
     for (int64_t repeat = 0; repeat < repeats; ++repeat)
       operands.push_back(loadLeft(emit, stored, function.lane, emit.add(firstRow, 16 * repeat),
-                                  firstColumn / 16 + slice));
+                                  2 * slice + isSurplus));
     MutableArrayRef<Value> elements(scores);
     for (int64_t row = 0; row < key.rows; row += 16) {
       std::array<Value, 4> low = loadRight(emit, key, function.lane, row, 2 * slice),

@@ -63,19 +63,19 @@ struct LowerIssueDot : Lowering<IssueDotOp> {
     Values scores(adaptor.getReuse());
     if (!op.getReuse())
       scores.assign(key.rows / 2, emit.f32(0.0f));
-    // Two slices of 64 bytes in a panel of keys; four of 32 bytes in one of stored columns.
-    auto multiply = [&](const TwoFour &left, Value stored, int64_t firstColumn, int64_t slice,
-                        Value condition) {
+    // Two slices of 64 bytes in a panel.
+    auto offset = [](const SharedTile &tile, int64_t slice) {
+      return slice / 2 * tile.panelBytes() + slice % 2 * TwoFour::sliceBytes;
+    };
+    SharedTile rows{Value(), partType.getRows(), partType.getColumns()};
+    auto multiply = [&](const TwoFour &left, Value stored, int64_t slice, Value condition) {
       Values operands;
-      if (left.isInRegisters()) {
+      if (left.isInRegisters())
         llvm::append_range(operands, left.elements(/*repeat=*/0, slice));
-      } else {
-        int64_t column = firstColumn + 16 * slice;
-        SharedTile tile{left.base(), partType.getRows(), partType.getColumns()};
-        int64_t panel = column / SharedTile::panelColumns, inPanel = column % SharedTile::panelColumns;
-        operands.push_back(advance(emit, stored, panel * tile.panelBytes() + 2 * inPanel));
-      }
-      Value keys = advance(emit, right, slice / 2 * key.panelBytes() + slice % 2 * 64);
+      else
+        operands.push_back(
+            advance(emit, stored, offset(rows, slice) + (condition ? TwoFour::partBytes : 0)));
+      Value keys = advance(emit, right, offset(key, slice));
       bool accumulates = slice > 0 || condition;
       emitSparseWgmma(emit, scores, operands, left.places(0, slice), TwoFour::selector(slice), keys,
                       element, accumulates, condition);
@@ -97,10 +97,10 @@ struct LowerIssueDot : Lowering<IssueDotOp> {
     }
     emitWgmmaFence(emit);
     for (int64_t slice = 0; slice < part.numSlices(); ++slice)
-      multiply(part, stored, /*firstColumn=*/0, slice, Value());
+      multiply(part, stored, slice, Value());
     if (surplus) {
       for (int64_t slice = 0; slice < part.numSlices(); ++slice)
-        multiply(*surplus, storedSurplus, /*firstColumn=*/16 * part.numSlices(), slice,
+        multiply(*surplus, storedSurplus, slice,
                  emit.bitAnd(surplus->slices(), int64_t(1) << slice));
       emitWgmmaFence(emit);
     }

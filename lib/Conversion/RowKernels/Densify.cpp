@@ -8,7 +8,8 @@
 
 //
 // d / 8 lanes own a row, 8 elements (16 bytes) each; a block goes over the rows of its tile in
-// turns. Every row is read once and written once.
+// turns. Every row is read once and written once. The lanes of a row share its codes, each takes
+// some pairs, and bring them to their places in shared memory.
 //
 //===----------------------------------------------------------------------===//
 
@@ -60,6 +61,9 @@ private:
     return kernel.address(memory, kernel.scalar(batch), kernel.scalar(head), row);
   }
 
+  /// The elements of four words.
+  Piece split(Value words);
+
   static constexpr int64_t pieceElements = 8;
   /// Lanes that share a row of `width` features; the last ones have nothing to do where the width
   /// is no power of two.
@@ -73,6 +77,8 @@ private:
   Value lane, rowInTile; // lane among those of the row; i64
   llvm::DenseMap<Value, Piece> pieces;
   llvm::DenseMap<Value, StoredCodes> stored;
+  /// Shared memory for a piece of each thread: where codes become rows.
+  Value expanded;
 };
 
 } // namespace
@@ -160,13 +166,17 @@ void RowKernel::lower(LoadOp op) {
       [&]() -> Emitter::Values {
         return {emit.make<arith::ConstantOp>(cast<TypedAttr>(emit.getZeroAttr(words)))};
       });
+  pieces[op.getTile()] = split(loaded[0]);
+}
+
+Piece RowKernel::split(Value words) {
   Piece piece;
   for (int64_t word = 0; word < 4; ++word) {
-    Value both = emit.make<LLVM::ExtractElementOp>(loaded[0], emit.i32(word));
+    Value both = emit.make<LLVM::ExtractElementOp>(words, emit.i32(word));
     piece.push_back(emit.bitAnd(both, 0xFFFF));
     piece.push_back(emit.shiftRight(both, 16));
   }
-  pieces[op.getTile()] = piece;
+  return piece;
 }
 
 void RowKernel::lower(StoreOp op) {
@@ -202,23 +212,38 @@ void RowKernel::lower(LoadCodesOp op) {
 void RowKernel::lower(ExpandOp op) {
   StoredCodes codes = stored.at(op.getCodes());
   Type i16 = emit.getI16Type(), i32 = emit.getI32Type();
-  Piece zeros(pieceElements, emit.i32(0));
-  Value firstFeature = emit.mul(lane, pieceElements);
-  pieces[op.getTile()] = emit.loop(
-      emit.i32(0), emit.i32(codes.k), emit.i32(1), zeros, [&](Value place, ValueRange in) {
-        auto wide = [&](Type type, Value start) -> Value {
-          return emit.make<arith::ExtUIOp>(i32, emit.load(type, emit.offset(start, place, type)));
-        };
-        Value bits = wide(i16, codes.values), feature = wide(codes.indexType, codes.features);
-        // A value 0 adds nothing, whatever feature it names.
-        Value isZero = emit.equal(emit.bitAnd(bits, 0x7FFF), emit.i32(0));
-        Value mine = emit.select(isZero, emit.i32(-1), emit.sub(feature, firstFeature));
-        Piece next;
-        for (auto [i, element] : llvm::enumerate(in))
-          next.push_back(
-              emit.select(emit.equal(mine, emit.i32(static_cast<int64_t>(i))), bits, element));
-        return next;
-      });
+  constexpr int64_t pieceBytes = 2 * pieceElements;
+  if (!expanded)
+    expanded = kernel.allocateShared(rowKernelThreads * pieceBytes);
+  auto pieceOf = [&](Value thread) {
+    return emit.offset(expanded, emit.mul(thread, pieceBytes), emit.getI8Type());
+  };
+  Value mine = pieceOf(kernel.thread), row = pieceOf(emit.sub(kernel.thread, lane));
+  Type words = VectorType::get(4, i32);
+  emit.store(emit.make<arith::ConstantOp>(cast<TypedAttr>(emit.getZeroAttr(words))), mine,
+             pieceBytes);
+  // The lanes of a row are of one warp.
+  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+  for (int64_t first = 0; first < codes.k; first += lanesInRow) {
+    Value place = emit.add(lane, first);
+    Value counts = emit.less(place, emit.i32(codes.k));
+    // Nothing is read beyond the row.
+    place = emit.select(counts, place, emit.i32(0));
+    auto loaded = [&](Type type, Value start) {
+      return emit.load(type, emit.offset(start, place, type));
+    };
+    Value bits = loaded(i16, codes.values);
+    Value feature = emit.make<arith::ExtUIOp>(i32, loaded(codes.indexType, codes.features));
+    // A value 0 adds nothing, whatever feature it names.
+    Value magnitude = emit.bitAnd(bits, 0x7FFF);
+    counts = emit.bitAnd(
+        counts, emit.compare(arith::CmpIPredicate::ne, magnitude, emit.like(magnitude, 0)));
+    counts =
+        emit.bitAnd(counts, emit.compare(arith::CmpIPredicate::ult, feature, emit.i32(features)));
+    emit.when(counts, [&] { emit.store(bits, emit.offset(row, feature, i16)); });
+  }
+  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+  pieces[op.getTile()] = split(emit.load(words, mine, pieceBytes));
 }
 
 LogicalResult sfa::simt::lowerRowKernel(RowFunction &lowering) {

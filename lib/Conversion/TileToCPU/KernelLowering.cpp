@@ -176,10 +176,10 @@ LogicalResult KernelLowering::lower(Operation *op) {
   emit.setLoc(op->getLoc());
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case<LoadOp, LoadCodesOp, StoreOp, StoreCodesOp, FillOp, ExpandOp, TopkOp, DotOp,
-            GatherDotOp, PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp,
-            AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp,
-            MapRowsOp, AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp,
-            NormalizeOp, LseOp, CombineOp, SequenceTileOp, ProbeOp, FirstKeyOp>([&](auto tileOp) {
+            GatherDotOp, PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp, AccumulateOp, MaskOp,
+            ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp, MapRowsOp, AnyOp,
+            ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp, NormalizeOp, LseOp,
+            CombineOp, SequenceTileOp, ProbeOp, FirstKeyOp>([&](auto tileOp) {
         lower(tileOp);
         return success();
       })

@@ -217,7 +217,7 @@ FailureOr<TileProgram> sfa::simt::analyze(tile::KernelOp kernel, const Chip &chi
   program.stages = schedule.stages;
   program.lookahead = schedule.lookahead;
   program.takesTurns = schedule.turns == Turns::PingPong;
-  program.hasQueriesInRegisters = schedule.queries == Queries::Registers;
+  program.hasQueriesInRegisters = chip.hasWarpgroups && schedule.queries == Queries::Registers;
   program.isPersistent = chip.hasWarpgroups && schedule.grid == Grid::Persistent;
   if (failed(checkSchedule(program, chip)) ||
       failed(checkHeads(kernel, program.qTile(), program.qTile() / (4 * program.consumers))))

@@ -34,7 +34,8 @@ namespace sfa {
 using namespace mlir;
 using namespace sfa;
 
-static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createMachine(const Chip &chip, llvm::StringRef ptxFeature) {
+static llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
+createMachine(const Chip &chip, llvm::StringRef ptxFeature) {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeNVPTXTarget();
@@ -47,9 +48,9 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createMachine(const 
   const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, message);
   if (!target)
     return llvm::createStringError("this LLVM has no NVPTX backend: " + message);
-  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, chip.name, ptxFeature, llvm::TargetOptions(), std::nullopt, std::nullopt,
-      llvm::CodeGenOptLevel::Aggressive));
+  return std::unique_ptr<llvm::TargetMachine>(
+      target->createTargetMachine(triple, chip.name, ptxFeature, llvm::TargetOptions(),
+                                  std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
 llvm::Expected<Chip> sfa::nvptx::getChip(gpu::GPUModuleOp module) {

@@ -206,7 +206,7 @@ json makeDocument(const std::string &chip, const std::string &kernel, const json
                   const json &results, const json &launch) {
   json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 3;
+  document["version"] = 4;
   document["compiler"] = "0.1.0";
   document["chip"] = chip;
   document["image"] = {{"kind", "ptx"}, {"text", makePTX(chip, {kernel})}};
@@ -222,6 +222,7 @@ json makeCopy() {
   launch["grid"] = {{{"dim", {0, 0}}, {"ceildiv", 128}}, 1, 1};
   launch["persistent"] = false;
   launch["memories"] = {0, 1};
+  launch["scalars"] = json::array();
   launch["aligned"] = json::array();
   launch["tensor_maps"] = json::array();
   return makeDocument(
@@ -236,6 +237,7 @@ json makeBox() {
   launch["grid"] = {{{"dim", {1, 0}}, {"ceildiv", 64}}, 1, 1};
   launch["persistent"] = false;
   launch["memories"] = {0, 2};
+  launch["scalars"] = json::array();
   launch["aligned"] = {1};
   launch["tensor_maps"] = {
       {{"memory", 0}, {"box_rows", 64}, {"box_columns", 64}, {"box_heads", 1}}};
@@ -252,6 +254,7 @@ json makeItems() {
   launch["grid"] = {numX, 3, 2};
   launch["persistent"] = true;
   launch["memories"] = {1};
+  launch["scalars"] = json::array();
   launch["aligned"] = json::array();
   launch["tensor_maps"] = json::array();
   return makeDocument("sm_80", itemsKernel,

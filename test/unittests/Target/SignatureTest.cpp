@@ -235,7 +235,8 @@ TEST_F(SignatureTest, RefusesTypesThatNoBufferHas) {
   EXPECT_EQ(messageOf(signatureOf("func.func @f(%x: f32) { return }")),
             "argument 0 of @f has type f32; allowed are ranked tensors, and numbers of type f64");
   EXPECT_EQ(messageOf(signatureOf("func.func @f(%x: tensor<*xf32>) { return }")),
-            "argument 0 of @f has type tensor<*xf32>; allowed are ranked tensors, and numbers of type f64");
+            "argument 0 of @f has type tensor<*xf32>; allowed are ranked tensors, and numbers of "
+            "type f64");
   EXPECT_NE(messageOf(signatureOf("func.func @f(%x: tensor<4xi3>) { return }")), "");
 }
 

@@ -35,9 +35,9 @@ void emitWgmma(Emitter &emit, llvm::MutableArrayRef<mlir::Value> acc,
                bool accumulates, bool rightIsTransposed);
 
 /// One sparse wgmma of shape m64 nN k32 (PTX ISA, "wgmma.mma_async.sp"): the left operand has 16
-/// stored columns, whose places are in `places` of the lanes that `selector` names. With `condition`
-/// (i32), the same in all lanes of the warpgroup, nothing is done where it is 0; a fence has to follow
-/// before the next wgmma without one, or the commit.
+/// stored columns, whose places are in `places` of the lanes that `selector` names. With
+/// `condition` (i32), the same in all lanes of the warpgroup, nothing is done where it is 0; a
+/// fence has to follow before the next wgmma without one, or the commit.
 void emitSparseWgmma(Emitter &emit, llvm::MutableArrayRef<mlir::Value> acc,
                      llvm::ArrayRef<mlir::Value> left, mlir::Value places, int64_t selector,
                      mlir::Value right, mlir::Type element, bool accumulates,

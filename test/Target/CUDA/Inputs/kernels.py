@@ -19,6 +19,16 @@ def attention(dtype, d, dv, mask, softmax, has_sequences=False, splits=1, has_ls
             f"    : {q}, {k}, {v} -> {types}\n  return {results} : {types}\n}}\n")
 
 
+def sparse_mma(dtype, d, dv, k, form, mask, softmax, splits=1, packed_heads=1):
+    heads = 2 * max(packed_heads, 2)
+    q, k, v = (f"tensor<?x{heads}x?x{d}x{dtype}, #sfa.codes<k = {k}{form}>>", f"tensor<?x2x?x{d}x{dtype}>",
+               f"tensor<?x2x?x{dv}x{dtype}>")
+    o, lse = f"tensor<?x{heads}x?x{dv}x{dtype}>", f"tensor<?x{heads}x?xf32>"
+    return (f"func.func @f(%q: {q}, %k: {k}, %v: {v}) -> ({o}, {lse}) {{\n"
+            f"  %o, %l = sfa.attention %q, %k, %v {MASKS[mask]} schedule <strategy = sparse_mma, softmax = {softmax}, splits = {splits}, packed_heads = {packed_heads}>\n"
+            f"    : {q}, {k}, {v} -> {o}, {lse}\n  return %o, %l : {o}, {lse}\n}}\n")
+
+
 def sparsify(d, k, form, results="%codes"):
     x, codes = f"tensor<?x4x?x{d}xbf16>", f"tensor<?x4x?x{d}xbf16, #sfa.codes<k = {k}{form}>>"
     types = {"%codes": codes, "%dense": x, "%codes, %dense": f"{codes}, {x}"}[results]
@@ -67,6 +77,12 @@ def modules(chip):
         mask, splits = ("window", 1) if (packed_heads == 4) == (softmax == "online") else ("causal", 4)
         modules[f"bf16 d={d} dv={dv} {mask} {softmax}{tile} {packed_heads} packed heads of sequences {splits} splits"] = attention(
             "bf16", d, dv, mask, softmax + tile, has_sequences=True, splits=splits, packed_heads=packed_heads)
+    for number, ((d, dv), form, softmax) in enumerate(itertools.product(
+            [(64, 64), (128, 128), (256, 256), (80, 96), (192, 128)], ["", ", two_four"], ["online", "lazy"])):
+        mask, k = ("causal", "window", "none")[number % 3], (4, 8, 13, 32)[number // 2 % 4]
+        splits, packed_heads = ((1, 1), (4, 1), (1, 4), (3, 5))[number // 3 % 4]
+        name = f"{'f16' if number % 5 == 4 else 'bf16'} d={d} dv={dv} k={k}{form} {mask} sparse_mma {softmax} {packed_heads} packed heads {splits} splits"
+        modules[name] = sparse_mma(name.split()[0], d, dv, k, form, mask, softmax, splits, packed_heads)
     for d, k, form in [(24, 8, ""), (80, 16, ", two_four"), (64, 8, ""), (128, 32, ""), (256, 32, ""), (256, 100, ""), (128, 8, ", two_four")]:
         modules[f"sparsify d={d} k={k}{form}"] = sparsify(d, k, form)
     for d, k, form, results in [(64, 8, "", "%dense"), (128, 8, "", "%codes, %dense"),

@@ -65,8 +65,8 @@ static constexpr int64_t fewestRows = 64;
 
 /// Sparse products take half as many steps, but read as much of the keys for each, so that they
 /// leave less of shared memory to the softmax beside them: with 256 features, where products are
-/// what bounds a kernel, codes took 5 to 7% less time than expanded ones on an H100; with 64 and
-/// 128, 5 to 17% more.
+/// what bounds a kernel, codes took 3 to 6% less time than expanded ones on an H100; with 64 and
+/// 128, 2 to 20% more.
 Strategy GpuChoice::chooseStrategy() const {
   constexpr int64_t manyFeatures = 256;
   bool isFaster = device.hasWarpgroups && problem.queryCodes && problem.features >= manyFeatures;

@@ -25,6 +25,8 @@ def _in_a_process(program, bound):
 
 
 _PREAMBLE = """
+import sys
+sys.modules["torch"] = None  # it takes seconds to load, and these are arrays
 import itertools, threading, numpy, sfa, oracle
 from sfa import _numpy
 

@@ -12,6 +12,15 @@ import numpy  # noqa: F401 - the processes need it
 import sfa
 from sfa import _threads
 
+def _run(code, environment):
+    """What the program `code` prints. Loading torch takes seconds: only those that name it get it."""
+    if "torch" not in code:
+        code = "import sys\nsys.modules['torch'] = None\n" + code
+    inherited = {name: value for name, value in os.environ.items() if name not in ("SFA_NUM_THREADS", "OMP_NUM_THREADS")}
+    return subprocess.run([sys.executable, "-c", code], env={**inherited, **environment}, stdout=subprocess.PIPE,
+                          text=True, check=True).stdout.strip()
+
+
 def _count(code="", **environment):
     """How many threads the kernels have started, the calling one included, and the knob after that; `code` comes
     before the first kernel."""
@@ -25,10 +34,7 @@ for _ in range(20):
     sfa.attention(x, x, x)
 print(1 + count() - before, repr(os.environ.get("SFA_NUM_THREADS")))
 """.format(code)
-    inherited = {name: value for name, value in os.environ.items() if name not in ("SFA_NUM_THREADS", "OMP_NUM_THREADS")}
-    done = subprocess.run([sys.executable, "-c", probe], env={**inherited, **environment}, stdout=subprocess.PIPE,
-                          text=True, check=True)
-    number, knob = done.stdout.split()
+    number, knob = _run(probe, environment).split()
     return int(number), knob
 
 
@@ -36,9 +42,7 @@ def _tell(code, **environment):
     """What the last line of `code` is, as text; `x` is an array."""
     *before, last = code.splitlines()
     probe = "\n".join(["import numpy, sfa", "x = numpy.ones((1, 4, 64, 16), numpy.float32)", *before, f"print({last})"])
-    inherited = {name: value for name, value in os.environ.items() if name not in ("SFA_NUM_THREADS", "OMP_NUM_THREADS")}
-    return subprocess.run([sys.executable, "-c", probe], env={**inherited, **environment}, stdout=subprocess.PIPE,
-                          text=True, check=True).stdout.strip()
+    return _run(probe, environment)
 
 
 class ThreadsTest(unittest.TestCase):

@@ -43,8 +43,8 @@ static Value laneAgain(Emitter &emit, const FunctionContext &function) {
   return lane;
 }
 
-/// Where `bytes` of row `row` from byte `byte` on are in `tile`: of a row of all panels after
-/// another. The bytes stay within a chunk of 16.
+/// Where byte `byte` of row `row` of `tile` is; a row has 128 bytes in each panel. Those behind it in
+/// the same 16 bytes follow it.
 static Value addressInRow(Emitter &emit, const SharedTile &tile, Value row, Value byte) {
   Value panel = emit.shiftRight(byte, 7), inPanel = emit.bitAnd(byte, SharedTile::rowBytes - 1);
   Value swizzled = emit.bitXor(inPanel, emit.shiftLeft(emit.bitAnd(row, 7), 4));

@@ -36,49 +36,55 @@ static std::array<Value, 4> loadRightTransposed(Emitter &emit, const SharedTile 
                       /*transpose=*/true);
 }
 
+/// Pairs of elements in i32 as products take them.
+static Values operandsOf(Emitter &emit, ArrayRef<Value> registers, Type element) {
+  Values operands;
+  for (Value value : registers)
+    operands.push_back(element.isBF16() ? value
+                                        : emit.bitcast(VectorType::get(2, element), value));
+  return operands;
+}
+
+/// The type of four f32, which products give.
+static Type getFourNumbers(Emitter &emit) {
+  return LLVM::LLVMStructType::getLiteral(emit.getContext(),
+                                          SmallVector<Type>(4, emit.getF32Type()));
+}
+
+static NVVM::MMATypes getKind(Type element) {
+  return element.isBF16() ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
+}
+
+static void extract(Emitter &emit, Value product, MutableArrayRef<Value> acc) {
+  for (int64_t i = 0; i < 4; ++i)
+    acc[i] = emit.make<LLVM::ExtractValueOp>(product, i);
+}
+
 /// acc[0..4) += left right.
 static void multiply(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> left,
                      ArrayRef<Value> right, Type element) {
-  bool isBF16 = element.isBF16();
-  auto operands = [&](ArrayRef<Value> registers) {
-    Values values;
-    for (Value value : registers)
-      values.push_back(isBF16 ? value : emit.bitcast(VectorType::get(2, element), value));
-    return values;
-  };
-  SmallVector<Type> f32(4, emit.getF32Type());
-  auto type = LLVM::LLVMStructType::getLiteral(emit.getContext(), f32);
-  NVVM::MMATypes kind = isBF16 ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
-  Values lefts = operands(left), rights = operands(right), sums(acc);
-  Value product = emit.make<NVVM::MmaOp>(type, ValueRange(lefts), ValueRange(rights),
-                                         ValueRange(sums), ArrayRef<int64_t>{16, 8, 16},
-                                         std::nullopt, std::nullopt, std::array{kind, kind},
-                                         std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
-  for (int64_t i = 0; i < 4; ++i)
-    acc[i] = emit.make<LLVM::ExtractValueOp>(product, i);
+  NVVM::MMATypes kind = getKind(element);
+  Values lefts = operandsOf(emit, left, element), rights = operandsOf(emit, right, element),
+         sums(acc);
+  Value product = emit.make<NVVM::MmaOp>(
+      getFourNumbers(emit), ValueRange(lefts), ValueRange(rights), ValueRange(sums),
+      ArrayRef<int64_t>{16, 8, 16}, std::nullopt, std::nullopt, std::array{kind, kind},
+      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  extract(emit, product, acc);
 }
 
 /// acc[0..4) += left right, where `left` has the 16 stored columns of a slice, and `right` the 32
 /// rows.
 static void multiplySparse(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> left,
                            Value places, int64_t selector, ArrayRef<Value> right, Type element) {
-  bool isBF16 = element.isBF16();
-  auto operands = [&](ArrayRef<Value> registers) {
-    Values values;
-    for (Value value : registers)
-      values.push_back(isBF16 ? value : emit.bitcast(VectorType::get(2, element), value));
-    return values;
-  };
-  SmallVector<Type> f32(4, emit.getF32Type());
-  auto type = LLVM::LLVMStructType::getLiteral(emit.getContext(), f32);
-  NVVM::MMATypes kind = isBF16 ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
-  Values sums(acc);
-  auto product = emit.make<NVVM::MmaSpOp>(type, operands(left), operands(right), sums, places,
+  NVVM::MMATypes kind = getKind(element);
+  Values lefts = operandsOf(emit, left, element), rights = operandsOf(emit, right, element),
+         sums(acc);
+  auto product = emit.make<NVVM::MmaSpOp>(getFourNumbers(emit), lefts, rights, sums, places,
                                           emit.i32(selector), ArrayRef<int64_t>{16, 8, 32},
                                           std::nullopt, std::array{kind, kind});
   product.setOrderedMetadata(true);
-  for (int64_t i = 0; i < 4; ++i)
-    acc[i] = emit.make<LLVM::ExtractValueOp>(product.getRes(), i);
+  extract(emit, product.getRes(), acc);
 }
 
 namespace {

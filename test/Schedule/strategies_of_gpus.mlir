@@ -1,0 +1,34 @@
+// RUN: sfa-opt --sfa-assign-schedule=chip=sm_90a %s | FileCheck %s
+// RUN: sfa-opt --sfa-assign-schedule=chip=sm_80 %s | FileCheck %s --check-prefix=WARPS
+
+// Sparse products are chosen for queries that are codes of 256 features, on warpgroups.
+
+!q128 = tensor<1x8x?x128xbf16, #sfa.codes<k = 8>>
+!q256 = tensor<1x8x?x256xbf16, #sfa.codes<k = 8>>
+!x128 = tensor<1x8x?x128xbf16>
+!x256 = tensor<1x8x?x256xbf16>
+
+// CHECK-LABEL: @codes_of_256(
+// CHECK: schedule <strategy = sparse_mma,
+// WARPS-LABEL: @codes_of_256(
+// WARPS: schedule <strategy = dense,
+func.func @codes_of_256(%q: !q256, %k: !q256, %v: !x256) -> !x256 {
+  %o = sfa.attention %q, %k, %v : !q256, !q256, !x256 -> !x256
+  return %o : !x256
+}
+
+// CHECK-LABEL: @codes_of_128(
+// CHECK: schedule <strategy = dense,
+func.func @codes_of_128(%q: !q128, %k: !q128, %v: !x128) -> !x128 {
+  %o = sfa.attention %q, %k, %v : !q128, !q128, !x128 -> !x128
+  return %o : !x128
+}
+
+// Keys alone make no sparse product.
+
+// CHECK-LABEL: @codes_of_keys(
+// CHECK: schedule <strategy = dense,
+func.func @codes_of_keys(%q: !x256, %k: !q256, %v: !x256) -> !x256 {
+  %o = sfa.attention %q, %k, %v : !x256, !q256, !x256 -> !x256
+  return %o : !x256
+}

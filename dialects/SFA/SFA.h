@@ -30,13 +30,20 @@ namespace sfa {
 /// The encoding of a tensor of codes; null for any other type.
 CodesAttr getCodes(mlir::Type type);
 
-/// The two tensors that hold a tensor of codes [b, h, n, d]: values [b, h, n, min(k, d)] and
-/// unsigned indices of the same shape.
-struct PhysicalCodes {
-  mlir::RankedTensorType values;
-  mlir::RankedTensorType indices;
-};
-PhysicalCodes getPhysicalCodes(mlir::RankedTensorType codes);
+/// Which numbers of a tensor of 8-bit integers, codes or dense rows, share a scale; nothing for any
+/// other type.
+std::optional<Scales> getScales(mlir::Type type);
+/// Tokens that share a scale of 8-bit integers with scales = tile.
+inline constexpr int64_t tokensOfScale = 128;
+
+/// Whether several tensors hold a value of type `type`.
+bool isPhysicallySeveral(mlir::Type type);
+/// The tensors that hold a tensor [b, h, n, d]: itself where it is dense; of codes the values [b, h,
+/// n, min(k, d)] and the unsigned indices of the same shape; of 8-bit dense rows those. Behind them
+/// the scales of 8-bit integers (`#sfa.codes`).
+llvm::SmallVector<mlir::RankedTensorType> getPhysicalTensors(mlir::RankedTensorType tensor);
+/// How many these are.
+unsigned getNumPhysical(mlir::Type type);
 
 /// Why attention over `features` features cannot use `strategy`, and what to do about it; empty
 /// when it can.

@@ -31,27 +31,41 @@ void SFADialect::registerAttributes() {
 // CodesAttr
 //===----------------------------------------------------------------------===//
 
+/// 1040 products of 127 and 127 are less than 2^24.
+static constexpr int64_t maxSummands = 1040;
+
 LogicalResult CodesAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t k,
-                                bool /*twoFour*/) {
+                                bool /*twoFour*/, std::optional<Scales> scales) {
   if (k < 1)
     return emitError() << "codes keep at least one feature: k is " << k << ", allowed is k >= 1";
+  if (scales && k > maxSummands)
+    return emitError() << "codes of 8-bit values keep at most " << maxSummands
+                       << " features, so that their dot products are exact in f32: k is " << k;
+  return success();
+}
+
+/// Diagnoses a tensor that neither codes nor 8-bit rows, `what`, can be.
+static LogicalResult verifyRows(StringRef what, ArrayRef<int64_t> shape, Type elementType,
+                                function_ref<InFlightDiagnostic()> emitError) {
+  // The parser asks even when it could not read the element type and has said so.
+  if (!elementType)
+    return failure();
+  if (shape.size() != 4)
+    return emitError() << what << " are of shape [batch, heads, tokens, features], given is rank "
+                       << shape.size();
+  if (ShapedType::isDynamic(shape[3]))
+    return emitError() << what << " need a static number of features (the last dimension)";
+  if (shape[3] < 1 || shape[3] > 65536)
+    return emitError() << what << " index 1 to 65536 features, given are " << shape[3];
+  if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
+    return emitError() << what << " hold f32, f16 or bf16 values, given is " << elementType;
   return success();
 }
 
 LogicalResult CodesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                         function_ref<InFlightDiagnostic()> emitError) const {
-  // The parser asks even when it could not read the element type and has said so.
-  if (!elementType)
+  if (failed(verifyRows("codes", shape, elementType, emitError)))
     return failure();
-  if (shape.size() != 4)
-    return emitError() << "codes are of shape [batch, heads, tokens, features], given is rank "
-                       << shape.size();
-  if (ShapedType::isDynamic(shape[3]))
-    return emitError() << "codes need a static number of features (the last dimension)";
-  if (shape[3] < 1 || shape[3] > 65536)
-    return emitError() << "codes index 1 to 65536 features, given are " << shape[3];
-  if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
-    return emitError() << "codes hold f32, f16 or bf16 values, given is " << elementType;
   if (getTwoFour() && shape[3] % 4 != 0)
     return emitError() << "2:4 codes have whole groups of four features, given are " << shape[3]
                        << " features; pad them to a multiple of 4 or leave 'two_four' out";
@@ -67,13 +81,59 @@ CodesAttr sfa::getCodes(Type type) {
   return tensor ? dyn_cast_or_null<CodesAttr>(tensor.getEncoding()) : nullptr;
 }
 
-PhysicalCodes sfa::getPhysicalCodes(RankedTensorType codes) {
-  int64_t features = codes.getDimSize(3);
-  SmallVector<int64_t> shape(codes.getShape());
-  shape[3] = std::min(getCodes(codes).getK(), features);
-  Type index = IntegerType::get(codes.getContext(), features <= 256 ? 8 : 16);
-  return {RankedTensorType::get(shape, codes.getElementType()),
-          RankedTensorType::get(shape, index)};
+LogicalResult
+DenseRowsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                              function_ref<InFlightDiagnostic()> emitError) const {
+  return verifyRows("8-bit rows", shape, elementType, emitError);
+}
+
+std::optional<Scales> sfa::getScales(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return std::nullopt;
+  if (auto codes = dyn_cast_or_null<CodesAttr>(tensor.getEncoding()))
+    return codes.getScales();
+  if (auto rows = dyn_cast_or_null<DenseRowsAttr>(tensor.getEncoding()))
+    return rows.getScales();
+  return std::nullopt;
+}
+
+/// The tensor of the scales of `tensor`.
+static RankedTensorType getTensorOfScales(RankedTensorType tensor, Scales scales) {
+  SmallVector<int64_t> shape(tensor.getShape().drop_back());
+  int64_t &tokens = shape.back();
+  if (scales == Scales::Head)
+    tokens = 1;
+  else if (scales == Scales::Tile && !ShapedType::isDynamic(tokens))
+    tokens = llvm::divideCeil(tokens, tokensOfScale);
+  return RankedTensorType::get(shape, Float32Type::get(tensor.getContext()));
+}
+
+bool sfa::isPhysicallySeveral(Type type) { return getNumPhysical(type) > 1; }
+
+unsigned sfa::getNumPhysical(Type type) {
+  return (getCodes(type) ? 2 : 1) + (getScales(type) ? 1 : 0);
+}
+
+SmallVector<RankedTensorType> sfa::getPhysicalTensors(RankedTensorType tensor) {
+  if (!isPhysicallySeveral(tensor))
+    return {tensor};
+  CodesAttr codes = getCodes(tensor);
+  std::optional<Scales> scales = getScales(tensor);
+  int64_t features = tensor.getDimSize(3);
+  SmallVector<int64_t> shape(tensor.getShape());
+  if (codes)
+    shape[3] = std::min(codes.getK(), features);
+  else if (scales)
+    shape[3] = static_cast<int64_t>(llvm::alignTo(features, 16));
+  Type element = tensor.getElementType(), i8 = IntegerType::get(tensor.getContext(), 8);
+  SmallVector<RankedTensorType> physical{RankedTensorType::get(shape, scales ? i8 : element)};
+  if (codes)
+    physical.push_back(RankedTensorType::get(
+        shape, features <= 256 ? i8 : IntegerType::get(tensor.getContext(), 16)));
+  if (scales)
+    physical.push_back(getTensorOfScales(tensor, *scales));
+  return physical;
 }
 
 //===----------------------------------------------------------------------===//
@@ -139,31 +199,84 @@ static ParseResult parseParameters(
   });
 }
 
+/// Parses the type of values that have scales: i8.
+static ParseResult parseValues(AsmParser &parser, bool &given) {
+  SMLoc loc = parser.getCurrentLocation();
+  Type type;
+  if (parser.parseType(type))
+    return failure();
+  if (!type.isSignlessInteger(8))
+    return parser.emitError(loc) << "values are " << type
+                                 << ", allowed is i8; leave 'values' out for others";
+  given = true;
+  return success();
+}
+
 Attribute CodesAttr::parse(AsmParser &parser, Type) {
   std::optional<int64_t> k;
-  bool twoFour = false;
+  std::optional<Scales> scales;
+  bool twoFour = false, hasValues = false;
   SMLoc loc = parser.getCurrentLocation();
   auto parseValue = [&](StringRef key) -> std::optional<ParseResult> {
     if (key == "k")
       return parseInteger(parser, k);
+    if (key == "values")
+      return parseValues(parser, hasValues);
+    if (key == "scales")
+      return parseCase(parser, "granularity of scales", scales);
     return std::nullopt;
   };
   auto setFlag = [&](StringRef key) {
     twoFour |= key == "two_four";
     return key == "two_four";
   };
-  if (parser.parseLess() || parseParameters(parser, "k, two_four", parseValue, setFlag) ||
+  if (parser.parseLess() ||
+      parseParameters(parser, "k, two_four, values, scales", parseValue, setFlag) ||
       parser.parseGreater())
     return {};
   if (!k) {
     parser.emitError(loc) << "codes need a k, such as #sfa.codes<k = 8, two_four>";
     return {};
   }
-  return parser.getChecked<CodesAttr>(loc, parser.getContext(), *k, twoFour);
+  if (hasValues != scales.has_value()) {
+    parser.emitError(loc) << "8-bit values have scales: give 'values = i8' and 'scales' together, "
+                             "such as #sfa.codes<k = 8, values = i8, scales = tile>";
+    return {};
+  }
+  return parser.getChecked<CodesAttr>(loc, parser.getContext(), *k, twoFour, scales);
 }
 
 void CodesAttr::print(AsmPrinter &printer) const {
-  printer << "<k = " << getK() << (getTwoFour() ? ", two_four" : "") << ">";
+  printer << "<k = " << getK() << (getTwoFour() ? ", two_four" : "");
+  if (getScales())
+    printer << ", values = i8, scales = " << stringifyEnum(*getScales());
+  printer << ">";
+}
+
+Attribute DenseRowsAttr::parse(AsmParser &parser, Type) {
+  std::optional<Scales> scales;
+  bool hasValues = false;
+  SMLoc loc = parser.getCurrentLocation();
+  auto parseValue = [&](StringRef key) -> std::optional<ParseResult> {
+    if (key == "values")
+      return parseValues(parser, hasValues);
+    if (key == "scales")
+      return parseCase(parser, "granularity of scales", scales);
+    return std::nullopt;
+  };
+  if (parser.parseLess() || parseParameters(parser, "values, scales", parseValue) ||
+      parser.parseGreater())
+    return {};
+  if (!hasValues || !scales) {
+    parser.emitError(loc) << "dense rows with an encoding have 8-bit values and scales, such as "
+                             "#sfa.dense<values = i8, scales = tile>";
+    return {};
+  }
+  return get(parser.getContext(), *scales);
+}
+
+void DenseRowsAttr::print(AsmPrinter &printer) const {
+  printer << "<values = i8, scales = " << stringifyEnum(getScales()) << ">";
 }
 
 //===----------------------------------------------------------------------===//

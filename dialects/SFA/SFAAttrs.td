@@ -22,6 +22,19 @@ class SFA_Attr<string name, string attrMnemonic, list<Trait> traits = []> : Attr
 // Codes
 //===----------------------------------------------------------------------===//
 
+def SFA_Scales : I32EnumAttr<"Scales", "which numbers of 8 bits share a scale", [
+    I32EnumAttrCase<"Tile", 0, "tile">,
+    I32EnumAttrCase<"Token", 1, "token">,
+    I32EnumAttrCase<"Head", 2, "head">
+  ]> {
+  let cppNamespace = "::sfa";
+  let genSpecializedAttr = 0;
+}
+
+def SFA_ScalesAttr : EnumAttr<SFA_Dialect, SFA_Scales, "scales"> {
+  let assemblyFormat = "$value";
+}
+
 def SFA_CodesAttr : SFA_Attr<"Codes", "codes", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
   let summary = "tensor encoding: every row is a k-sparse code";
   let description = [{
@@ -33,17 +46,53 @@ def SFA_CodesAttr : SFA_Attr<"Codes", "codes", [DeclareAttrInterfaceMethods<Veri
     `two_four` says that every aligned group of four features (0 to 3, 4 to 7, ...) holds at most two non-zeros, as the
     sparse operand of a tensor core does. d is then a multiple of 4, and k at most d / 2.
 
+    `values = i8` says that the values are integers of 8 bits, -127 to 127, each of which stands for itself times a
+    scale: a third tensor, f32. `scales` says which values share one:
+
+    | scales | shape | one scale for |
+    |---|---|---|
+    | `tile` | `[b, h, ceil(n / 128)]` | the 128 tokens from a multiple of 128 on |
+    | `token` | `[b, h, n]` | a token |
+    | `head` | `[b, h, 1]` | all tokens of a head |
+
+    The element type of the tensor stays that of the numbers that the codes were made from. Scales are positive. Since a
+    dot product of integers is exact in f32 only below 2^24, k is at most 1040.
+
     Example:
 
     ```mlir
     // 16 heads of 4096 tokens, 8 of 128 features each: 24 bytes a token and head instead of 256.
     tensor<1x16x4096x128xbf16, #sfa.codes<k = 8>>
     tensor<1x16x4096x128xbf16, #sfa.codes<k = 8, two_four>>
+    // 16 bytes a token and head, and 4 for 128 tokens.
+    tensor<1x16x4096x128xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
     ```
   }];
-  let parameters = (ins "int64_t":$k, "bool":$twoFour);
+  let parameters = (ins "int64_t":$k, "bool":$twoFour, "std::optional<::sfa::Scales>":$scales);
+  let builders = [
+    AttrBuilder<(ins "int64_t":$k, CArg<"bool", "false">:$twoFour), [{
+      return $_get($_ctxt, k, twoFour, std::nullopt);
+    }]>
+  ];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
+}
+
+def SFA_DenseRowsAttr : SFA_Attr<"DenseRows", "dense", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
+  let summary = "tensor encoding: dense rows of 8-bit integers with scales";
+  let description = [{
+    A tensor `[b, h, n, d]` with this encoding is physically two: integers of 8 bits, `[b, h, n, d]` with d rounded up to
+    a multiple of 16, the columns beyond d 0, and the scales of `#sfa.codes<values = i8>`. It is what codes of 8 bits are
+    written out as for matrix units, which multiply 8-bit integers; `sfa.densify` with `quantized` makes it.
+
+    Example:
+
+    ```mlir
+    tensor<1x16x4096x128xbf16, #sfa.dense<values = i8, scales = tile>>
+    ```
+  }];
+  let parameters = (ins "::sfa::Scales":$scales);
+  let hasCustomAssemblyFormat = 1;
 }
 
 //===----------------------------------------------------------------------===//

@@ -103,6 +103,9 @@ LogicalResult SparsifyOp::verify() {
   for (int64_t dim = 0; dim < 4; ++dim)
     if (failed(checkDim(*this, "result", codes, dim, source.getDimSize(dim), "the source")))
       return failure();
+  if (getScales(codes))
+    return emitOpError() << "keeps the values as they are, given is " << codes
+                         << "; use sfa.quantize for 8-bit values";
   auto expected = RankedTensorType::get(codes.getShape(), codes.getElementType());
   if (getDense() && getDense().getType() != expected)
     return emitOpError() << "dense result has type " << getDense().getType() << ", expected is "
@@ -117,6 +120,35 @@ LogicalResult SparsifyOp::reifyResultShapes(OpBuilder &builder,
 }
 
 //===----------------------------------------------------------------------===//
+// QuantizeOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult QuantizeOp::verify() {
+  RankedTensorType codes = getCodes().getType(), quantized = getQuantized().getType();
+  if (failed(checkTensor(*this, "codes", codes)) ||
+      failed(checkTensor(*this, "result", quantized)) ||
+      failed(checkElementType(*this, "result", quantized, codes.getElementType(), "the codes")))
+    return failure();
+  for (int64_t dim = 0; dim < 4; ++dim)
+    if (failed(checkDim(*this, "result", quantized, dim, codes.getDimSize(dim), "the codes")))
+      return failure();
+  CodesAttr from = ::sfa::getCodes(codes), to = ::sfa::getCodes(quantized);
+  if (from.getScales() || !to.getScales())
+    return emitOpError() << "makes codes with 8-bit values of others, given are " << codes
+                         << " and " << quantized;
+  if (from.getK() != to.getK() || from.getTwoFour() != to.getTwoFour())
+    return emitOpError() << "changes the values of codes only, given are " << codes << " and "
+                         << quantized << "; k and two_four have to agree";
+  return success();
+}
+
+LogicalResult QuantizeOp::reifyResultShapes(OpBuilder &builder,
+                                            ReifiedRankedShapedTypeDims &shapes) {
+  shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getCodes()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // DensifyOp
 //===----------------------------------------------------------------------===//
 
@@ -125,11 +157,21 @@ LogicalResult DensifyOp::inferReturnTypes(MLIRContext *, std::optional<Location>
   auto codes = dyn_cast<RankedTensorType>(adaptor.getCodes().getType());
   if (!codes)
     return failure();
-  results.push_back(RankedTensorType::get(codes.getShape(), codes.getElementType()));
+  Attribute encoding;
+  if (adaptor.getQuantized())
+    if (std::optional<Scales> scales = getScales(codes))
+      encoding = DenseRowsAttr::get(codes.getContext(), *scales);
+  results.push_back(RankedTensorType::get(codes.getShape(), codes.getElementType(), encoding));
   return success();
 }
 
-LogicalResult DensifyOp::verify() { return checkTensor(*this, "codes", getCodes().getType()); }
+LogicalResult DensifyOp::verify() {
+  RankedTensorType codes = getCodes().getType();
+  if (getQuantized() && !getScales(codes))
+    return emitOpError() << "makes 8-bit rows of codes with 8-bit values, given is " << codes
+                         << "; leave 'quantized' out or use sfa.quantize before";
+  return checkTensor(*this, "codes", codes);
+}
 
 LogicalResult DensifyOp::reifyResultShapes(OpBuilder &builder,
                                            ReifiedRankedShapedTypeDims &shapes) {
@@ -244,6 +286,9 @@ LogicalResult AttentionOp::verify() {
         failed(checkDim(*this, name, type, 0, query.getDimSize(0), "the query")))
       return failure();
 
+  if (getScales(query).has_value() != getScales(key).has_value())
+    return emitOpError() << "has a query of type " << query << " and a key of type " << key
+                         << "; both have 8-bit values or neither: use sfa.quantize for the other";
   int64_t queryHeads = query.getDimSize(1), keyHeads = key.getDimSize(1);
   if (queryHeads % keyHeads != 0)
     return emitOpError() << "query has " << queryHeads << " heads, which is not a multiple of the "

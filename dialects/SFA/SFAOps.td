@@ -25,7 +25,10 @@ def SFA_DenseTensor : RankedTensorOf<
 def SFA_CodesTensor : RankedTensorOf<
     [SFA_Float], [HasAnyRankOfPred<[4]>, CPred<"::sfa::getCodes($_self)">],
     "tensor [batch, heads, tokens, features] with encoding #sfa.codes">;
-def SFA_Operand : AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor]>;
+def SFA_QuantizedTensor : RankedTensorOf<
+    [SFA_Float], [HasAnyRankOfPred<[4]>, CPred<"::sfa::getScales($_self) && !::sfa::getCodes($_self)">],
+    "tensor [batch, heads, tokens, features] with encoding #sfa.dense">;
+def SFA_Operand : AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor, SFA_QuantizedTensor]>;
 def SFA_OffsetsTensor : RankedTensorOf<
     [I32], [HasAnyRankOfPred<[1]>, CPred<"!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">],
     "tensor [sequences + 1]">;
@@ -61,20 +64,47 @@ def SFA_SparsifyOp : SFA_Op<"sparsify", [Pure, SFA_Shape]> {
   let hasCanonicalizer = 1;
 }
 
+def SFA_QuantizeOp : SFA_Op<"quantize", [Pure, SFA_Shape]> {
+  let summary = "round the values of codes to 8-bit integers with scales";
+  let description = [{
+    A value v becomes `round(v / scale)`, to nearest even, and stands for that times the scale. Let a be the largest
+    magnitude of the values that share a scale. `tile` and `head` have the scale `a / 127`. For `token` it is searched: of
+    the 32 candidates `a / 127, a / 126, ..., a / 96` the first one whose row has the least squared error.
+
+    Where a is so small that `a / 127` is no normal f32 the scale is 2^-126, and where it is 0, 1. An infinity or a NaN
+    makes the scale a NaN: it shows in the output of an attention.
+
+    Example:
+
+    ```mlir
+    %small = sfa.quantize %codes
+      : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
+    ```
+  }];
+  let arguments = (ins SFA_CodesTensor:$codes);
+  let results = (outs SFA_CodesTensor:$quantized);
+  let assemblyFormat = "$codes attr-dict `:` type($codes) `->` type($quantized)";
+  let hasVerifier = 1;
+}
+
 def SFA_DensifyOp : SFA_Op<"densify", [Pure, SFA_Shape, InferTypeOpAdaptor]> {
   let summary = "write codes out as dense rows";
   let description = [{
-    The inverse of `sfa.sparsify` on its image: features that a code does not hold are 0.
+    The inverse of `sfa.sparsify` on its image: features that a code does not hold are 0. Values of 8 bits are multiplied
+    by their scales, and rounded to the element type.
+
+    With `quantized` codes of 8-bit values become 8-bit rows with the same scales (`#sfa.dense`).
 
     Example:
 
     ```mlir
     %dense = sfa.densify %codes : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>   // tensor<1x16x?x128xbf16>
+    %rows = sfa.densify %small quantized : tensor<1x16x?x128xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
     ```
   }];
-  let arguments = (ins SFA_CodesTensor:$codes);
-  let results = (outs SFA_DenseTensor:$dense);
-  let assemblyFormat = "$codes attr-dict `:` type($codes)";
+  let arguments = (ins SFA_CodesTensor:$codes, UnitAttr:$quantized);
+  let results = (outs AnyTypeOf<[SFA_DenseTensor, SFA_QuantizedTensor]>:$dense);
+  let assemblyFormat = "$codes (`quantized` $quantized^)? attr-dict `:` type($codes)";
   let hasVerifier = 1;
   let hasFolder = 1;
 }
@@ -95,6 +125,9 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, AttrSizedOperandSegments, SFA_S
     | lse (optional) | `[b, h_q, n_q]` | f32 |
     | sequences (optional) | `[s + 1]` twice | i32: where the sequences of the query and of the key begin |
     | scale (optional) | a number | f64, in place of the attribute |
+
+    Codes, and dense rows, may have 8-bit values; then those of the query and the key both have. Scores of dense rows
+    are products of integers and exact, and are multiplied by the scales.
 
     `h_q` is a multiple of `h_kv` (MHA, GQA, MQA); query head h reads key head `h / (h_q / h_kv)`. Dense query and key
     mean plain attention. Without a schedule the compiler chooses.

@@ -46,21 +46,69 @@ def Tile_LoadCodesOp : Tile_Op<"load_codes", [MemoryEffects<[MemRead]>]> {
   let summary = "read a tile of codes";
   let description = [{
     Reads rows `[row, row + rows)` of the two memories that hold codes. Rows beyond the end hold the value 0. `heads` is
-    that of `sfa_tile.load`.
+    that of `sfa_tile.load`. Integers of 8 bits are multiplied by their scales where those are given, which gives codes of
+    f32; `shared_by` says which rows share one (`#sfa.codes`).
 
     Example:
 
     ```mlir
     %q = sfa_tile.load_codes %values, %indices[%b, %h, %row]
       : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xbf16, k = 8>
+    %s = sfa_tile.load_codes %integers, %indices[%b, %h, %row] scales %scales : memref<1x8x?xf32> shared_by token
+      : memref<1x8x?x8xi8>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xf32, k = 8>
     ```
   }];
   let arguments = (ins Tile_Memory:$values, Tile_Memory:$indices, Index:$batch, Index:$head, Index:$row,
-    Tile_Heads:$heads);
+    Optional<Tile_ScalesMemory>:$scales, OptionalAttr<SFA_ScalesAttr>:$sharedBy, Tile_Heads:$heads);
   let results = (outs Tile_CodesType:$codes);
   let assemblyFormat = [{
-    $values `,` $indices `[` $batch `,` $head `,` $row `]` (`heads` $heads^)? attr-dict
+    $values `,` $indices `[` $batch `,` $head `,` $row `]`
+    (`scales` $scales^ `:` type($scales) `shared_by` `` $sharedBy)? (`heads` $heads^)? attr-dict
     `:` type($values) `,` type($indices) `->` qualified(type($codes))
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_LoadScalesOp : Tile_Op<"load_scales", [MemoryEffects<[MemRead]>]> {
+  let summary = "read the scales of rows of 8-bit integers";
+  let description = [{
+    The scale of each of the rows `[row, row + rows)`, of which `shared_by` says which share one. Rows beyond the end have
+    the scale 1. `heads` is that of `sfa_tile.load`.
+
+    Example:
+
+    ```mlir
+    %f = sfa_tile.load_scales %scales[%b, %h, %row] shared_by tile : memref<1x8x?xf32> -> !sfa_tile.tile<128xf32>
+    ```
+  }];
+  let arguments = (ins Tile_ScalesMemory:$memory, Index:$batch, Index:$head, Index:$row, SFA_ScalesAttr:$sharedBy,
+    Tile_Heads:$heads);
+  let results = (outs Tile_RowVector:$scales);
+  let assemblyFormat = [{
+    $memory `[` $batch `,` $head `,` $row `]` `shared_by` `` $sharedBy (`heads` $heads^)? attr-dict
+    `:` type($memory) `->` qualified(type($scales))
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_QuantizeOp : Tile_Op<"quantize", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "round the values of codes to 8-bit integers with scales";
+  let description = [{
+    Does what `sfa.quantize` says for tile number `tile` of `values[batch, head]`: 128 rows, or all rows where the head
+    shares a scale. Rows beyond the end are left out.
+
+    Example:
+
+    ```mlir
+    sfa_tile.quantize %values[%b, %h, %t] to %integers, %scales shared_by token
+      : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8>, memref<1x8x?xf32>
+    ```
+  }];
+  let arguments = (ins Tile_Memory:$values, Index:$batch, Index:$head, Index:$tile, Tile_Memory:$integers,
+    Tile_ScalesMemory:$scales, SFA_ScalesAttr:$sharedBy);
+  let assemblyFormat = [{
+    $values `[` $batch `,` $head `,` $tile `]` `to` $integers `,` $scales `shared_by` `` $sharedBy attr-dict
+    `:` type($values) `,` type($integers) `,` type($scales)
   }];
   let hasVerifier = 1;
 }

@@ -42,13 +42,14 @@ void TileDialect::registerTypes() {
 static constexpr int64_t maxSize = 65536;
 
 static LogicalResult verifyElementType(function_ref<InFlightDiagnostic()> emitError, Type type) {
-  if (type.isF32() || type.isF16() || type.isBF16())
+  if (type.isF32() || type.isF16() || type.isBF16() || type.isSignlessInteger(8))
     return success();
-  return emitError() << "a tile holds f32, f16 or bf16, given is " << type;
+  return emitError() << "a tile holds f32, f16, bf16 or i8, given is " << type;
 }
 
 LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
-                               ArrayRef<int64_t> shape, Type elementType, bool partial) {
+                               ArrayRef<int64_t> shape, Type elementType, bool partial,
+                               bool scaled) {
   if (shape.empty() || shape.size() > 2)
     return emitError() << "a tile has one or two dimensions, given are " << shape.size();
   for (int64_t size : shape)
@@ -57,8 +58,12 @@ LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (partial && (shape.size() != 1 || !elementType.isF32()))
     return emitError() << "a tile in parts has one f32 a row, given are " << shape.size()
                        << " dimensions of " << elementType;
+  if (scaled && (shape.size() != 2 || !elementType.isF32()))
+    return emitError() << "a tile with factors is a matrix of f32, given are " << shape.size()
+                       << " dimensions of " << elementType;
   if (shape.size() == 2)
-    return verifyElementType(emitError, elementType);
+    return elementType.isSignlessInteger(32) ? success()
+                                             : verifyElementType(emitError, elementType);
   if (elementType.isF32() || elementType.isF16() || elementType.isBF16() ||
       elementType.isInteger(1))
     return success();
@@ -73,16 +78,23 @@ Type TileType::parse(AsmParser &parser) {
   if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
       parser.parseType(elementType))
     return {};
-  bool partial = succeeded(parser.parseOptionalComma());
-  if ((partial && parser.parseKeyword("partial")) || parser.parseGreater())
+  bool partial = false, scaled = false;
+  if (succeeded(parser.parseOptionalComma())) {
+    partial = succeeded(parser.parseOptionalKeyword("partial"));
+    scaled = !partial;
+    if (scaled && parser.parseKeyword("scaled", ", 'partial' or 'scaled'"))
+      return {};
+  }
+  if (parser.parseGreater())
     return {};
-  return parser.getChecked<TileType>(loc, parser.getContext(), shape, elementType, partial);
+  return parser.getChecked<TileType>(loc, parser.getContext(), shape, elementType, partial, scaled);
 }
 
 void TileType::print(AsmPrinter &printer) const {
   printer << "<";
   printer.printDimensionList(getShape());
-  printer << "x" << getElementType() << (isPartial() ? ", partial>" : ">");
+  printer << "x" << getElementType() << (isPartial() ? ", partial" : "")
+          << (isScaled() ? ", scaled" : "") << ">";
 }
 
 /// The types of codes in their various forms print and parse alike: `<rows x features x type, k =

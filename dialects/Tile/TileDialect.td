@@ -39,17 +39,26 @@ class Tile_Type<string name, string typeMnemonic> : TypeDef<Tile_Dialect, name> 
 def Tile_TileType : Tile_Type<"Tile", "tile"> {
   let summary = "a dense tile: rows, or rows of columns";
   let description = [{
-    Two static dimensions of f32, f16 or bf16: `!sfa_tile.tile<64x128xf32>`. Or one, a row vector, which has one element
+    Two static dimensions of f32, f16 or bf16: `!sfa_tile.tile<64x128xf32>`; of i8 where a product takes integers, and of
+    i32 where it gives them. Or one, a row vector, which has one element
     for each row: `!sfa_tile.tile<64xf32>`. A target may hold the elements in a wider type.
 
     Row vectors come in three kinds: numbers, as above; flags, `!sfa_tile.tile<64xi1>`; and numbers in parts,
     `!sfa_tile.tile<64xf32, partial>`, where the number of a row is the sum of parts, as many as a target likes.
     `sfa_tile.total` adds the parts up.
+
+    In `!sfa_tile.tile<64x128xf32, scaled>` every number is the product of one in the tile and of the factor of its row,
+    which is positive. A target may hold both, so that nobody multiplies all the numbers: `sfa_tile.dequantize` gives such a
+    tile, and `sfa_tile.mask`, `sfa_tile.scale`, `sfa_tile.row_max` and `sfa_tile.exp2` take it.
   }];
-  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType, "bool":$partial);
+  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType, "bool":$partial,
+      "bool":$scaled);
   let builders = [
     TypeBuilder<(ins "::llvm::ArrayRef<int64_t>":$shape, "::mlir::Type":$elementType), [{
-      return $_get($_ctxt, shape, elementType, /*partial=*/false);
+      return $_get($_ctxt, shape, elementType, /*partial=*/false, /*scaled=*/false);
+    }]>,
+    TypeBuilder<(ins "::llvm::ArrayRef<int64_t>":$shape, "::mlir::Type":$elementType, "bool":$partial), [{
+      return $_get($_ctxt, shape, elementType, partial, /*scaled=*/false);
     }]>
   ];
   let hasCustomAssemblyFormat = 1;
@@ -60,6 +69,11 @@ def Tile_TileType : Tile_Type<"Tile", "tile"> {
     bool isRowVector() const { return getShape().size() == 1; }
     /// Row vectors whose numbers are sums of parts.
     bool isPartial() const { return getPartial(); }
+    /// Matrices whose rows have factors.
+    bool isScaled() const { return getScaled(); }
+    /// The same matrix with factors, and without.
+    TileType withFactors() const { return get(getContext(), getShape(), getElementType(), false, true); }
+    TileType withoutFactors() const { return get(getContext(), getShape(), getElementType(), getPartial(), false); }
     /// Row vectors of i1.
     bool isFlags() const { return isRowVector() && getElementType().isInteger(1); }
     /// The same numbers without parts.

@@ -42,6 +42,7 @@ class Tile_WholeOf<string rows, string whole>
     : TypesMatchWith<"'" # whole # "' has the type of '" # rows # "', not in parts", rows, whole,
                      "::llvm::cast<::sfa::tile::TileType>($_self).getWhole()">;
 def Tile_Memory : MemRefRankOf<[F32, F16, BF16, I8, I16], [3, 4]>;
+def Tile_ScalesMemory : MemRefRankOf<[F32], [3]>;
 /// How many heads, one after the other, the rows of a tile are of.
 def Tile_Heads : DefaultValuedAttr<I64Attr, "1">;
 def Tile_Offsets : MemRefRankOf<[I32], [1]>;

@@ -43,9 +43,10 @@ static LogicalResult checkMemory(Operation *op, MemRefType memory, int64_t colum
 }
 
 static LogicalResult checkCodesMemory(Operation *op, MemRefType values, MemRefType indices,
-                                      CodesType codes) {
+                                      CodesType codes, Type valueType = nullptr) {
   Type index = IntegerType::get(op->getContext(), codes.getFeatures() <= 256 ? 8 : 16);
-  if (failed(checkMemory(op, values, codes.getK(), codes.getElementType())))
+  if (failed(checkMemory(op, values, codes.getK(),
+                         valueType ? valueType : codes.getElementType())))
     return failure();
   return checkMemory(op, indices, codes.getK(), index);
 }
@@ -75,8 +76,32 @@ LogicalResult LoadCodesOp::verify() {
   if (failed(checkHeads(*this, getHeadsAttr().getInt(), getCodes().getType().getRows(),
                         getValues().getType())))
     return failure();
-  return checkCodesMemory(*this, getValues().getType(), getIndices().getType(),
-                          getCodes().getType());
+  if (getScales().operator bool() != getSharedBy().has_value())
+    return emitOpError("has scales that rows share by 'shared_by', or neither");
+  CodesType codes = getCodes().getType();
+  Type integer = IntegerType::get(getContext(), 8);
+  if (getScales() && !codes.getElementType().isF32())
+    return emitOpError() << "gives codes of f32 with scales, given is " << codes;
+  return checkCodesMemory(*this, getValues().getType(), getIndices().getType(), codes,
+                          getScales() ? integer : Type());
+}
+
+LogicalResult LoadScalesOp::verify() {
+  TileType scales = getScales().getType();
+  if (!scales.getElementType().isF32())
+    return emitOpError() << "gives scales of f32, given is " << scales;
+  return checkHeads(*this, getHeadsAttr().getInt(), scales.getRows(), getMemory().getType());
+}
+
+LogicalResult QuantizeOp::verify() {
+  MemRefType values = getValues().getType(), integers = getIntegers().getType();
+  if (values.getRank() != 4 || isa<IntegerType>(values.getElementType()))
+    return emitOpError() << "takes values [batch, heads, tokens, k] of f32, f16 or bf16, given is "
+                         << values;
+  if (values.isDynamicDim(3))
+    return emitOpError() << "needs a static k, the last dimension of the values, given is "
+                         << values;
+  return checkMemory(*this, integers, values.getDimSize(3), IntegerType::get(getContext(), 8));
 }
 
 LogicalResult FillOp::verify() {
@@ -91,9 +116,13 @@ LogicalResult FillOp::verify() {
 
 /// A memory that takes the rows of `tile`.
 static LogicalResult checkTarget(Operation *op, TileType tile, MemRefType memory) {
-  if (isa<IntegerType>(memory.getElementType()))
-    return op->emitOpError() << "needs a memory of f32, f16 or bf16, given is "
-                             << memory.getElementType();
+  if (isa<IntegerType>(memory.getElementType()) || isa<IntegerType>(tile.getElementType())) {
+    if (tile.getElementType().isInteger(8) && memory.getElementType().isInteger(8))
+      return checkMemory(op, memory, tile.getColumns(), nullptr);
+    return op->emitOpError() << "needs a tile of numbers and a memory of f32, f16 or bf16, or both "
+                                "of i8, given are "
+                             << tile << " and a memory of " << memory.getElementType();
+  }
   if (!tile.isRowVector())
     return checkMemory(op, memory, tile.getColumns(), nullptr);
   if (memory.getRank() != 3)
@@ -210,8 +239,18 @@ static int64_t getRows(Type type) {
 }
 
 static LogicalResult checkScores(Operation *op, Type query, Type key, TileType scores) {
-  if (!scores.getElementType().isF32())
-    return op->emitOpError() << "forms f32 scores, given is " << scores.getElementType();
+  auto isIntegers = [](Type type) {
+    auto tile = dyn_cast<TileType>(type);
+    return tile && tile.getElementType().isInteger(8);
+  };
+  if (isIntegers(query) != isIntegers(key))
+    return op->emitOpError() << "multiplies integers by integers or numbers by numbers, given are "
+                             << query << " and " << key;
+  Type wanted = Float32Type::get(op->getContext());
+  if (isIntegers(query))
+    wanted = IntegerType::get(op->getContext(), 32);
+  if (scores.getElementType() != wanted || scores.isScaled())
+    return op->emitOpError() << "forms " << wanted << " scores, given is " << scores;
   if (failed(checkEqual(op, "the number of features of the query", getFeatures(query),
                         "that of the key", getFeatures(key))) ||
       failed(checkEqual(op, "the number of queries", getRows(query),
@@ -223,6 +262,20 @@ static LogicalResult checkScores(Operation *op, Type query, Type key, TileType s
 
 LogicalResult DotOp::verify() {
   return checkScores(*this, getQuery().getType(), getKey().getType(), getScores().getType());
+}
+LogicalResult DequantizeOp::verify() {
+  TileType product = getProduct().getType();
+  if (!product.getElementType().isInteger(32))
+    return emitOpError() << "takes products of integers, i32, given is " << product;
+  auto expected =
+      TileType::get(getContext(), product.getShape(), Float32Type::get(getContext())).withFactors();
+  if (getScores().getType() != expected)
+    return emitOpError() << "gives " << expected << ", given is " << getScores().getType();
+  if (failed(checkEqual(*this, "the number of rows of the product", product.getRows(),
+                        "that of the scales of rows", getRows().getType().getRows())))
+    return failure();
+  return checkEqual(*this, "the number of columns of the product", product.getColumns(),
+                    "that of the scales of columns", getColumns().getType().getRows());
 }
 LogicalResult GatherDotOp::verify() {
   return checkScores(*this, getQuery().getType(), getKey().getType(), getScores().getType());

@@ -22,7 +22,7 @@ class Tile_ScoreOp<string mnemonic, Type queryType, Type keyType> : Tile_Op<mnem
 def Tile_DotOp : Tile_ScoreOp<"dot", Tile_Matrix, Tile_Matrix> {
   let summary = "scores of a dense query tile and a dense key tile (strategy dense)";
   let description = [{
-    `S = Q K^T` with f32 accumulation.
+    `S = Q K^T` with f32 accumulation. Tiles of i8 give i32, the exact product.
 
     Example:
 
@@ -30,6 +30,27 @@ def Tile_DotOp : Tile_ScoreOp<"dot", Tile_Matrix, Tile_Matrix> {
     %s = sfa_tile.dot %q, %k : !sfa_tile.tile<64x128xbf16>, !sfa_tile.tile<128x128xbf16> -> !sfa_tile.tile<64x128xf32>
     ```
   }];
+}
+
+def Tile_DequantizeOp : Tile_Op<"dequantize", [Pure]> {
+  let summary = "scores of 8-bit queries and keys from the product of their integers";
+  let description = [{
+    Multiplies element (i, j) by `rows[i] * columns[j]`: the scales of query i and of key j, which are positive.
+
+    Example:
+
+    ```mlir
+    %s = sfa_tile.dequantize %product rows %f columns %g : !sfa_tile.tile<64x128xi32>, !sfa_tile.tile<64xf32>,
+      !sfa_tile.tile<128xf32> -> !sfa_tile.tile<64x128xf32, scaled>
+    ```
+  }];
+  let arguments = (ins Tile_Matrix:$product, Tile_RowVector:$rows, Tile_RowVector:$columns);
+  let results = (outs Tile_Matrix:$scores);
+  let assemblyFormat = [{
+    $product `rows` $rows `columns` $columns attr-dict
+    `:` qualified(type($product)) `,` qualified(type($rows)) `,` qualified(type($columns)) `->` qualified(type($scores))
+  }];
+  let hasVerifier = 1;
 }
 
 def Tile_GatherDotOp : Tile_ScoreOp<"gather_dot", Tile_CodesType, Tile_Matrix> {

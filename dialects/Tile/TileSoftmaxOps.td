@@ -69,7 +69,9 @@ def Tile_RowMaxOp : Tile_Op<"row_max", [Pure, AllTypesMatch<["init", "result"]>]
   let hasVerifier = 1;
 }
 
-def Tile_Exp2Op : Tile_Op<"exp2", [Pure, AllTypesMatch<["tile", "result"]>]> {
+def Tile_Exp2Op : Tile_Op<"exp2", [
+    Pure, TypesMatchWith<"the result has the type of 'tile', without factors", "tile", "result",
+                         "::llvm::cast<::sfa::tile::TileType>($_self).withoutFactors()">]> {
   let summary = "2 to the power of the scaled distance to a row's raised reference";
   let description = [{
     `exp2(scale * tile - (scale * reference + raise))`, f32. What is subtracted is one rounded number for all elements of

@@ -418,8 +418,13 @@ LogicalResult KeyLoopOp::verifyRegions() {
     return emitOpError() << "stage 'load' yields " << loaded.back()
                          << " as its value tile, which has to have " << getStep()
                          << " rows, one a key";
-  Type scores = TileType::get(getContext(), {acc.getRows(), value.getRows()},
-                              Float32Type::get(getContext()));
+  auto weightType = TileType::get(getContext(), {acc.getRows(), value.getRows()},
+                                  Float32Type::get(getContext()));
+  // Scores may have factors of rows, their probabilities have none.
+  Type scores = weightType;
+  TypeRange scored = yielded(getScore());
+  if (scored.size() == 1 && scored.front() == weightType.withFactors())
+    scores = scored.front();
   auto with = [&](ArrayRef<Type> first, TypeRange last = {}) {
     SmallVector<Type> types(first);
     llvm::append_range(types, states);
@@ -441,8 +446,8 @@ LogicalResult KeyLoopOp::verifyRegions() {
       {stageNames[0], getLoad(), {index}, llvm::to_vector(loaded)},
       {stageNames[1], getScore(), llvm::to_vector(loaded.drop_back()), {scores}},
       {stageNames[2], getMask(), {index, scores}, {scores}},
-      {stageNames[3], getSoftmax(), with(scores, flag), with(scores, extras)},
-      {stageNames[4], getAccumulate(), with({acc, scores, value}, extras), with(acc)},
+      {stageNames[3], getSoftmax(), with(scores, flag), with(Type(weightType), extras)},
+      {stageNames[4], getAccumulate(), with({acc, weightType, value}, extras), with(acc)},
   };
   for (Stage &stage : stages)
     if (failed(checkTypes(*this, stage.name, "takes", stage.region.getArgumentTypes(),

@@ -315,6 +315,8 @@ std::optional<ElementType> toElementType(int32_t dtype) {
     return ElementType::BF16;
   case SFA_DTYPE_F32:
     return ElementType::F32;
+  case SFA_DTYPE_I8:
+    return ElementType::I8;
   case SFA_DTYPE_U8:
     return ElementType::U8;
   case SFA_DTYPE_U16:

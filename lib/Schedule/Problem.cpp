@@ -42,6 +42,7 @@ Problem Problem::of(AttentionOp op) {
   problem.valueFeatures = value.getDimSize(3);
   problem.queryCodes = keptFeatures(query);
   problem.keyCodes = keptFeatures(key);
+  problem.hasScales = getScales(query).has_value();
   problem.isBF16 = value.getElementType().isBF16();
   problem.hasLse = static_cast<bool>(op.getLse());
   problem.hasSequences = op.hasSequences();
@@ -78,7 +79,7 @@ std::optional<int64_t> Problem::numKeys() const { return meanOf(keyTokens, numSe
 /// where it does not come from one.
 std::optional<ProblemOfCalls::Place> ProblemOfCalls::find(Value value, size_t dim) {
   while (Operation *op = value.getDefiningOp()) {
-    if (!isa<SparsifyOp, DensifyOp, tensor::CastOp>(op))
+    if (!isa<SparsifyOp, QuantizeOp, DensifyOp, tensor::CastOp>(op))
       return std::nullopt;
     value = op->getOperand(0);
   }
@@ -88,7 +89,7 @@ std::optional<ProblemOfCalls::Place> ProblemOfCalls::find(Value value, size_t di
   size_t number = 0;
   for (BlockArgument before :
        argument.getOwner()->getArguments().take_front(argument.getArgNumber()))
-    number += getCodes(before.getType()) ? 2 : 1;
+    number += getNumPhysical(before.getType());
   return Place{number, dim};
 }
 

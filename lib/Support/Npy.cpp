@@ -44,8 +44,9 @@ struct TypeInfo {
 constexpr TypeInfo typeInfos[] = {
     {ElementType::F16, 2, "f16", "<f2"}, {ElementType::BF16, 2, "bf16", "<V2"},
     {ElementType::F32, 4, "f32", "<f4"}, {ElementType::F64, 8, "f64", "<f8"},
-    {ElementType::U8, 1, "u8", "|u1"},   {ElementType::U16, 2, "u16", "<u2"},
-    {ElementType::I32, 4, "i32", "<i4"}, {ElementType::I64, 8, "i64", "<i8"},
+    {ElementType::I8, 1, "i8", "|i1"},   {ElementType::U8, 1, "u8", "|u1"},
+    {ElementType::U16, 2, "u16", "<u2"}, {ElementType::I32, 4, "i32", "<i4"},
+    {ElementType::I64, 8, "i64", "<i8"},
 };
 
 const TypeInfo &infoOf(ElementType type) {
@@ -655,6 +656,8 @@ std::vector<double> sfa::toDouble(const NpyArray &array) {
     return load<float>(array, widen);
   case ElementType::F64:
     return load<double>(array, widen);
+  case ElementType::I8:
+    return load<int8_t>(array, widen);
   case ElementType::U8:
     return load<uint8_t>(array, widen);
   case ElementType::U16:
@@ -679,6 +682,8 @@ void sfa::fromDouble(llvm::ArrayRef<double> values, NpyArray &array) {
     return store<float>(values, array, [](double value) { return static_cast<float>(value); });
   case ElementType::F64:
     return store<double>(values, array, [](double value) { return value; });
+  case ElementType::I8:
+    return store<int8_t>(values, array, saturate<int8_t>);
   case ElementType::U8:
     return store<uint8_t>(values, array, saturate<uint8_t>);
   case ElementType::U16:

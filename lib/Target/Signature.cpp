@@ -52,7 +52,7 @@ static std::string describe(ArrayRef<int64_t> shape, ElementType type) {
 
 std::string Parameter::describeType() const { return describe(shape, type); }
 
-/// Appends the one or two physical parameters of a logical one. `kind` is "argument" or "result".
+/// Appends the physical parameters of a logical one. `kind` is "argument" or "result".
 static llvm::Error append(std::vector<Parameter> &parameters, StringRef kind, StringRef function,
                           Type type) {
   std::string label = fmt::format("{} {}", kind.str(), parameters.size());
@@ -69,23 +69,28 @@ static llvm::Error append(std::vector<Parameter> &parameters, StringRef kind, St
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
     return fail(kind == "argument" ? "ranked tensors, and numbers of type f64" : "ranked tensors");
-  auto add = [&](std::string label, RankedTensorType physical,
-                 std::optional<int64_t> numFeatures = std::nullopt) {
+  if (tensor.getEncoding() && !isPhysicallySeveral(tensor))
+    return fail("tensors that are dense, #sfa.codes or #sfa.dense");
+  // What each physical tensor is, for messages.
+  SmallVector<StringRef> parts;
+  if (getCodes(tensor))
+    parts = {" (values of codes)", " (feature indices of codes)"};
+  else
+    parts = {isPhysicallySeveral(tensor) ? " (rows of 8 bits)" : ""};
+  if (getScales(tensor))
+    parts.push_back(" (scales)");
+  for (auto [part, physical] : llvm::zip_equal(parts, getPhysicalTensors(tensor))) {
     std::optional<ElementType> element = toElementType(physical.getElementType());
-    if (element)
-      parameters.push_back({std::move(label), *element, physical.getShape().vec(), numFeatures});
-    return element.has_value();
-  };
-  if (getCodes(tensor)) {
-    auto [values, indices] = getPhysicalCodes(tensor);
-    if (!add(label + " (values of codes)", values) ||
-        !add(fmt::format("{} {} (feature indices of codes)", kind.str(), parameters.size()),
-             indices, tensor.getDimSize(3)))
-      return fail("codes of f32, f16 or bf16");
-    return llvm::Error::success();
+    if (!element)
+      return fail("tensors of f16, bf16, f32, f64, i8, i16, i32 or i64, dense or #sfa.codes");
+    Parameter parameter{fmt::format("{} {}{}", kind.str(), parameters.size(), part.str()), *element,
+                        physical.getShape().vec(), std::nullopt};
+    if (part.contains("indices"))
+      parameter.numFeatures = tensor.getDimSize(3);
+    else if (getScales(tensor) && element == ElementType::U8)
+      parameter.type = ElementType::I8;
+    parameters.push_back(std::move(parameter));
   }
-  if (tensor.getEncoding() || !add(label, tensor))
-    return fail("tensors of f16, bf16, f32, f64, i8, i16, i32 or i64, dense or #sfa.codes");
   return llvm::Error::success();
 }
 
@@ -118,7 +123,7 @@ struct Signature::Builder {
   }
 
   void visit(Operation *op) {
-    if (isa<SparsifyOp, DensifyOp, tensor::CastOp>(op))
+    if (isa<SparsifyOp, QuantizeOp, DensifyOp, tensor::CastOp>(op))
       for (Value result : op->getResults())
         equate(op->getOperand(0), result);
     // A loop or a branch passes values on.
@@ -151,9 +156,9 @@ struct Signature::Builder {
 
   void build(func::FuncOp function, Signature &signature) {
     function.walk([&](Operation *op) { visit(op); });
-    // The values and the indices of codes agree in batch and tokens.
+    // The physical tensors of an argument agree in batch and tokens.
     for (Value argument : function.getArguments())
-      if (getCodes(argument.getType()))
+      if (isPhysicallySeveral(argument.getType()))
         for (unsigned dim : {0, 2})
           number(argument, dim);
     classes.compress();
@@ -163,7 +168,7 @@ struct Signature::Builder {
     size_t numPhysical = 0;
     for (Type type : function.getArgumentTypes()) {
       physical.push_back(numPhysical);
-      numPhysical += getCodes(type) ? 2 : 1;
+      numPhysical += getNumPhysical(type);
     }
 
     signature.sizeClasses.resize(classes.getNumClasses());
@@ -176,13 +181,20 @@ struct Signature::Builder {
       auto argument = dyn_cast<BlockArgument>(value);
       if (!argument || argument.getOwner() != &function.front())
         continue;
-      // The last dimension of codes is their k, not the number of features.
-      if (getCodes(value.getType()) && dim == 3)
+      // The last dimension of codes is their k, not the number of features; that of 8-bit rows is
+      // padded.
+      Type type = value.getType();
+      if (isPhysicallySeveral(type) && dim == 3)
         continue;
-      size_t first = physical[argument.getArgNumber()];
-      sizeClass.dims.push_back({first, dim});
-      if (getCodes(value.getType()))
-        sizeClass.dims.push_back({first + 1, dim});
+      size_t first = physical[argument.getArgNumber()], count = getNumPhysical(type);
+      std::optional<Scales> scales = getScales(type);
+      for (size_t part = 0; part < count; ++part) {
+        bool isScales = scales && part + 1 == count;
+        if (isScales && dim == 2 && *scales == Scales::Head)
+          continue;
+        bool sharesScale = isScales && dim == 2 && *scales == Scales::Tile;
+        sizeClass.dims.push_back({first + part, dim, sharesScale ? tokensOfScale : 1});
+      }
     }
     for (SizeClass &sizeClass : signature.sizeClasses)
       llvm::sort(sizeClass.dims, [](const ArgumentDim &left, const ArgumentDim &right) {
@@ -329,7 +341,10 @@ llvm::Error Signature::check(ArrayRef<BufferRef> buffers) const {
     std::optional<int64_t> size = sizeClass.size;
     for (ArgumentDim place : sizeClass.dims) {
       int64_t given = buffers[place.argument].shape[place.dim];
-      if (size.value_or(given) != given) {
+      // Scales come behind the integers that share them, so the size is known.
+      int64_t wanted = place.per == 1 ? size.value_or(given)
+                                      : static_cast<int64_t>(llvm::divideCeil(*size, place.per));
+      if (wanted != given) {
         ArgumentDim first = sizeClass.dims.front();
         std::string reason = sizeClass.size ? std::string("the function")
                                             : fmt::format("dimension {} of {}", first.dim,
@@ -338,7 +353,9 @@ llvm::Error Signature::check(ArrayRef<BufferRef> buffers) const {
             fmt::format("{}: given is {}: dimension {} is {}, it has to be {} as in {}",
                         args[place.argument].name,
                         describe(buffers[place.argument].shape, buffers[place.argument].type),
-                        place.dim, given, *size, reason));
+                        place.dim, given, wanted,
+                        place.per == 1 ? reason
+                                       : fmt::format("{}, one for {}", reason, place.per)));
       }
       if (given < sizeClass.least)
         return llvm::createStringError(
@@ -346,7 +363,8 @@ llvm::Error Signature::check(ArrayRef<BufferRef> buffers) const {
                         "is needed",
                         args[place.argument].name,
                         describe(buffers[place.argument].shape, buffers[place.argument].type)));
-      size = given;
+      if (place.per == 1)
+        size = given;
     }
   }
   return llvm::Error::success();

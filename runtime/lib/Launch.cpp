@@ -41,6 +41,7 @@ static cu::TensorMapDataType getTensorMapType(int32_t dtype) {
     return cu::bfloat16;
   case SFA_DTYPE_F32:
     return cu::float32;
+  case SFA_DTYPE_I8: // which has no type of its own
   case SFA_DTYPE_U8:
     return cu::uint8;
   case SFA_DTYPE_U16:

@@ -20,6 +20,8 @@ const char *sfa::runtime::impl::typeName(int32_t dtype) {
     return "bf16";
   case SFA_DTYPE_F32:
     return "f32";
+  case SFA_DTYPE_I8:
+    return "i8";
   case SFA_DTYPE_U8:
     return "u8";
   case SFA_DTYPE_U16:
@@ -36,6 +38,7 @@ const char *sfa::runtime::impl::typeName(int32_t dtype) {
 
 int64_t sfa::runtime::impl::typeBytes(int32_t dtype) {
   switch (dtype) {
+  case SFA_DTYPE_I8:
   case SFA_DTYPE_U8:
     return 1;
   case SFA_DTYPE_F16:

@@ -28,7 +28,7 @@
 
 namespace sfa {
 
-enum class ElementType { F16, BF16, F32, F64, U8, U16, I32, I64 };
+enum class ElementType { F16, BF16, F32, F64, I8, U8, U16, I32, I64 };
 
 unsigned sizeInBytes(ElementType type);
 

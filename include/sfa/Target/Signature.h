@@ -36,7 +36,7 @@ struct BufferRef {
   static BufferRef of(NpyArray &array) { return {array.type, array.data.data(), array.shape}; }
 };
 
-/// One physical argument or result. A tensor of codes is two: its values, then its indices.
+/// One physical argument or result. A tensor of codes is several (`getPhysicalTensors`).
 struct Parameter {
   /// For messages: "argument 1 (feature indices of codes %0)".
   std::string name;
@@ -85,9 +85,10 @@ public:
 private:
   struct Builder;
 
-  /// A dimension of an argument.
+  /// A dimension of an argument; one for each `per` of what others have.
   struct ArgumentDim {
     size_t argument, dim;
+    int64_t per = 1;
   };
   /// Dimensions that have to be equal, in the order of the arguments, and their size if it is
   /// known.

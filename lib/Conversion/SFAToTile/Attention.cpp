@@ -223,22 +223,26 @@ KeyLoopOp AttentionKernel::emitLoop(const Pass &pass, const SoftmaxForm &softmax
 
   Block *load = startStage(loop.getLoad(), index);
   Value firstKey = inMemory(pass.rows.keyBegin, load->getArgument(0));
-  Value keys = strategy->loadKey(pass.atKey, pass.key, kTile, firstKey);
+  SmallVector<Value> loaded = strategy->loadKey(pass.atKey, pass.key, kTile, firstKey);
   Value values = pass.atKey.loadDense(pass.value, kTile, firstKey, pass.rows.keyEnd);
-  create<YieldOp>(ValueRange{keys, values});
+  SmallVector<Type> keyTypes(ValueRange(loaded).getTypes());
+  loaded.push_back(values);
+  create<YieldOp>(loaded);
 
-  Block *score = startStage(loop.getScore(), keys.getType());
-  Value scores = strategy->scores(pass.atKey, pass.queries, score->getArgument(0), scoreType);
+  Block *score = startStage(loop.getScore(), keyTypes);
+  Value scores = strategy->scores(pass.atKey, pass.queries, score->getArguments(), scoreType);
+  // Their rows may have factors, those of the probabilities have none.
+  Type scored = scores.getType();
   if (scaling && scaling->factor)
-    scores = create<ScaleOp>(scoreType, scores, builder.getF32FloatAttr(*scaling->factor));
+    scores = create<ScaleOp>(scored, scores, builder.getF32FloatAttr(*scaling->factor));
   create<YieldOp>(scores);
 
-  Block *masked = startStage(loop.getMask(), {index, scoreType});
-  create<YieldOp>(Value(create<MaskOp>(scoreType, masked->getArgument(1), pass.rows.row,
+  Block *masked = startStage(loop.getMask(), {index, scored});
+  create<YieldOp>(Value(create<MaskOp>(scored, masked->getArgument(1), pass.rows.row,
                                        masked->getArgument(0), pass.rows.numQueries,
                                        pass.rows.numKeys, mask, packedHeads)));
 
-  SmallVector<Type> types = {scoreType};
+  SmallVector<Type> types = {scored};
   llvm::append_range(types, states);
   types.push_back(flag);
   startStage(loop.getSoftmax(), types);

@@ -23,21 +23,38 @@ Value KernelContext::constant(int64_t value) const {
 }
 
 Value KernelContext::loadDense(const Operand &operand, int64_t rows, Value row, Value limit) const {
-  auto type = TileType::get(builder.getContext(), {rows, operand.features()},
-                            operand.type.getElementType());
   if (operand.isCodes()) {
     assert(!limit && "codes have no limit");
-    return ExpandOp::create(builder, loc, type, loadCodes(operand, rows, row));
+    Value codes = loadCodes(operand, rows, row);
+    auto type = TileType::get(builder.getContext(), {rows, operand.features()},
+                              cast<CodesType>(codes.getType()).getElementType());
+    return ExpandOp::create(builder, loc, type, codes);
   }
+  auto memory = cast<MemRefType>(operand.memories[0].getType());
+  auto type =
+      TileType::get(builder.getContext(), {rows, memory.getDimSize(3)}, memory.getElementType());
   return LoadOp::create(builder, loc, type, operand.memories[0], batch, head, row, limit, heads);
 }
 
 Value KernelContext::loadCodes(const Operand &operand, int64_t rows, Value row) const {
   int64_t k = std::min(getCodes(operand.type).getK(), operand.features());
-  auto type = CodesType::get(builder.getContext(), rows, operand.features(),
-                             operand.type.getElementType(), k);
+  Type element = operand.type.getElementType();
+  Value scales;
+  ScalesAttr sharedBy;
+  if (std::optional<Scales> shared = ::sfa::getScales(operand.type)) {
+    element = builder.getF32Type();
+    scales = operand.memories.back();
+    sharedBy = ScalesAttr::get(builder.getContext(), *shared);
+  }
+  auto type = CodesType::get(builder.getContext(), rows, operand.features(), element, k);
   return LoadCodesOp::create(builder, loc, type, operand.memories[0], operand.memories[1], batch,
-                             head, row, heads);
+                             head, row, scales, sharedBy, heads);
+}
+
+Value KernelContext::loadScales(const Operand &operand, int64_t rows, Value row) const {
+  auto type = TileType::get(builder.getContext(), {rows}, builder.getF32Type());
+  return LoadScalesOp::create(builder, loc, type, operand.memories.back(), batch, head, row,
+                              *::sfa::getScales(operand.type), heads);
 }
 
 //===----------------------------------------------------------------------===//
@@ -49,13 +66,6 @@ MemRefType sfa::tile::getMemory(RankedTensorType tensor) {
   strides.back() = 1;
   auto layout = StridedLayoutAttr::get(tensor.getContext(), ShapedType::kDynamic, strides);
   return MemRefType::get(tensor.getShape(), tensor.getElementType(), layout);
-}
-
-SmallVector<RankedTensorType> sfa::tile::getPhysicalTensors(RankedTensorType tensor) {
-  if (!getCodes(tensor))
-    return {tensor};
-  PhysicalCodes codes = getPhysicalCodes(tensor);
-  return {codes.values, codes.indices};
 }
 
 KernelBuilder::KernelBuilder(ConversionPatternRewriter &rewriter, SymbolTableCollection &symbols,
@@ -104,7 +114,7 @@ Operand KernelBuilder::result(unsigned index) {
   return inside(resultTypes, index, inputs);
 }
 
-PhysicalValues KernelBuilder::launch(Value offsets) {
+PhysicalValues KernelBuilder::launch(Value offsets, int64_t tokensOfLast) {
   Location loc = op->getLoc();
   rewriter.setInsertionPoint(op);
   SmallVector<Value> inputs, outputs;
@@ -112,12 +122,16 @@ PhysicalValues KernelBuilder::launch(Value offsets) {
     llvm::append_range(inputs, operand);
 
   Value rows = inputs.front();
-  for (RankedTensorType result : resultTypes)
+  for (auto [number, result] : llvm::enumerate(resultTypes))
     for (RankedTensorType physical : getPhysicalTensors(result)) {
       SmallVector<Value> sizes;
       for (int64_t dim = 0; dim < 3; ++dim)
         if (physical.isDynamicDim(dim))
           sizes.push_back(tensor::DimOp::create(rewriter, loc, rows, dim));
+      if (number + 1 == resultTypes.size() && tokensOfLast != 1 && physical.isDynamicDim(2))
+        sizes.back() = arith::CeilDivUIOp::create(
+            rewriter, loc, sizes.back(),
+            arith::ConstantIndexOp::create(rewriter, loc, tokensOfLast));
       outputs.push_back(tensor::EmptyOp::create(rewriter, loc, physical, sizes));
     }
 

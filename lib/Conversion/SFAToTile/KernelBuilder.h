@@ -16,12 +16,13 @@
 
 namespace sfa::tile {
 
-/// An operand inside a kernel: one memory, or two for codes.
+/// An operand inside a kernel, and its memories (`getPhysicalTensors`).
 struct Operand {
   mlir::RankedTensorType type;
   mlir::ValueRange memories;
 
   bool isCodes() const { return static_cast<bool>(getCodes(type)); }
+  bool hasScales() const { return getScales(type).has_value(); }
   int64_t features() const { return type.getDimSize(3); }
 };
 
@@ -34,22 +35,22 @@ struct KernelContext {
   int64_t heads = 1;
 
   mlir::Value constant(int64_t value) const;
-  /// The `rows` rows of `operand` from `row` on, as a dense tile: codes are expanded. Of a dense
-  /// operand those from `limit` on are 0 where that is given.
+  /// The `rows` rows of `operand` from `row` on, as a dense tile: codes are expanded, 8-bit rows stay
+  /// integers. Of a dense operand those from `limit` on are 0 where that is given.
   mlir::Value loadDense(const Operand &operand, int64_t rows, mlir::Value row,
                         mlir::Value limit = {}) const;
-  /// The same rows as codes; the operand has to hold codes.
+  /// The same rows as codes; the operand has to hold codes. 8-bit values are multiplied by their
+  /// scales.
   mlir::Value loadCodes(const Operand &operand, int64_t rows, mlir::Value row) const;
+  /// The scales of the same rows, of 8-bit integers.
+  mlir::Value loadScales(const Operand &operand, int64_t rows, mlir::Value row) const;
 };
 
 /// The memory through which a kernel sees `tensor`: any strides, but the elements of a row side by
 /// side.
 mlir::MemRefType getMemory(mlir::RankedTensorType tensor);
 
-/// The tensors that hold a value of type `tensor`: itself, or values and indices of codes.
-llvm::SmallVector<mlir::RankedTensorType> getPhysicalTensors(mlir::RankedTensorType tensor);
-
-/// Tensors, each of which one value holds, or two for codes.
+/// Tensors, each of which one value holds, or several (`getPhysicalTensors`).
 using PhysicalValues = llvm::SmallVector<llvm::SmallVector<mlir::Value>>;
 
 /// Builds a kernel that is part of an op, and its launch before the op. The kernel's memories are
@@ -78,8 +79,9 @@ public:
   Operand result(unsigned index);
 
   /// Ends the kernel: launches it and returns its results. With the offsets of sequences, which
-  /// begin row tiles of their own, the grid has as many tiles as `sfa_tile.sequence_tile` needs.
-  PhysicalValues launch(mlir::Value offsets = {});
+  /// begin row tiles of their own, the grid has as many tiles as `sfa_tile.sequence_tile` needs. The
+  /// last result has one token for `tokensOfLast` of the first operand.
+  PhysicalValues launch(mlir::Value offsets = {}, int64_t tokensOfLast = 1);
 
 private:
   Operand inside(llvm::ArrayRef<mlir::RankedTensorType> types, unsigned index,
@@ -104,6 +106,8 @@ PhysicalValues combineSplits(mlir::ConversionPatternRewriter &rewriter,
 /// times as many heads: split by split those of the heads that share a query tile.
 llvm::SmallVector<mlir::Type> getPartialTypes(AttentionOp op, int64_t splits);
 
+void populateQuantizePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                              mlir::SymbolTableCollection &symbols);
 void populateSparsifyDensifyPatterns(mlir::RewritePatternSet &patterns,
                                      const mlir::TypeConverter &types,
                                      mlir::SymbolTableCollection &symbols);

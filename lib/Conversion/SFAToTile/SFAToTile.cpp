@@ -28,13 +28,13 @@ using namespace sfa::tile;
 
 namespace {
 
-/// A tensor of codes becomes its values and its indices.
+/// A tensor of codes becomes its values and its indices; 8-bit integers have scales besides.
 struct PhysicalTypeConverter : TypeConverter {
   PhysicalTypeConverter() {
     addConversion([](Type type) { return type; });
     addConversion(
         [](RankedTensorType type, SmallVectorImpl<Type> &results) -> std::optional<LogicalResult> {
-          if (!getCodes(type))
+          if (!isPhysicallySeveral(type))
             return std::nullopt;
           llvm::append_range(results, getPhysicalTensors(type));
           return success();
@@ -60,7 +60,7 @@ struct DimOfCodes : OpConversionPattern<tensor::DimOp> {
   }
 };
 
-/// A cast of codes, between static and dynamic sizes, is one of the values and one of the indices.
+/// A cast of codes, between static and dynamic sizes, is one of each physical tensor.
 struct CastOfCodes : OpConversionPattern<tensor::CastOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -75,7 +75,7 @@ struct CastOfCodes : OpConversionPattern<tensor::CastOp> {
   }
 };
 
-/// A choice between codes is one between the values and one between the indices.
+/// A choice between codes is one between each of their physical tensors.
 struct SelectOfCodes : OpConversionPattern<arith::SelectOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -90,11 +90,11 @@ struct SelectOfCodes : OpConversionPattern<arith::SelectOp> {
   }
 };
 
-/// The attributes of arguments or results `types`, when each of codes becomes two.
+/// The attributes of arguments or results `types`, when each of codes becomes several.
 SmallVector<Attribute> repeatForCodes(TypeRange types, ArrayAttr attributes) {
   SmallVector<Attribute> repeated;
   for (auto [type, attribute] : llvm::zip_equal(types, attributes))
-    repeated.append(getCodes(type) ? 2 : 1, attribute);
+    repeated.append(getNumPhysical(type), attribute);
   return repeated;
 }
 
@@ -102,7 +102,7 @@ SmallVector<Attribute> repeatForCodes(TypeRange types, ArrayAttr attributes) {
 bool containsCodes(Type type) {
   return type
       .walk([](RankedTensorType tensor) {
-        return getCodes(tensor) ? WalkResult::interrupt() : WalkResult::advance();
+        return isPhysicallySeveral(tensor) ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();
 }
@@ -129,8 +129,12 @@ LogicalResult checkUseOfCodes(Operation *op) {
     return success();
 
   if (auto cast = dyn_cast<tensor::CastOp>(op)) {
-    CodesAttr from = getCodes(cast.getSource().getType());
-    if (from && from == getCodes(cast.getType()))
+    auto encodingOf = [](Type type) {
+      auto tensor = dyn_cast<RankedTensorType>(type);
+      return tensor ? tensor.getEncoding() : Attribute();
+    };
+    Attribute from = encodingOf(cast.getSource().getType());
+    if (from && from == encodingOf(cast.getType()))
       return success();
     return cast.emitOpError() << "turns " << cast.getSource().getType() << " into "
                               << cast.getType() << "; use sfa.sparsify and sfa.densify for that";
@@ -140,7 +144,7 @@ LogicalResult checkUseOfCodes(Operation *op) {
   bool passesOn = isa<func::FuncOp, func::CallOp, func::ReturnOp, scf::ForOp, scf::IfOp,
                       scf::WhileOp, scf::YieldOp, scf::ConditionOp, tensor::DimOp>(op);
   if ((choosesWhole || passesOn) &&
-      llvm::all_of(types, [](Type type) { return getCodes(type) || !containsCodes(type); }))
+      llvm::all_of(types, [](Type type) { return isPhysicallySeveral(type) || !containsCodes(type); }))
     return success();
   return op->emitOpError() << "cannot use codes, given is " << *codes
                            << "; write them out with sfa.densify before";
@@ -177,6 +181,7 @@ struct ConvertSFAToTile : sfa::impl::ConvertSFAToTilePassBase<ConvertSFAToTile> 
     ConversionTarget target(*context);
 
     populateSparsifyDensifyPatterns(patterns, types, symbols);
+    populateQuantizePatterns(patterns, types, symbols);
     populateAttentionPatterns(patterns, types, symbols);
     patterns.add<DimOfCodes, CastOfCodes, SelectOfCodes>(types, context);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, types);

@@ -75,6 +75,8 @@ struct DensifyToTile : OpConversionPattern<DensifyOp> {
 
   LogicalResult matchAndRewrite(DensifyOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
+    if (op.getQuantized())
+      return writeIntegers(op, adaptor.getCodes(), rewriter);
     KernelBuilder builder(rewriter, symbols, op, adaptor.getOperands());
     KernelOp kernel = builder.start("densify", /*schedule=*/nullptr, rowsPerTile);
     KernelContext context = atCoordinates(rewriter, kernel);
@@ -83,6 +85,35 @@ struct DensifyToTile : OpConversionPattern<DensifyOp> {
     StoreOp::create(rewriter, op.getLoc(), tile, builder.result(0).memories[0], context.batch,
                     context.head, row, /*limit=*/Value());
     rewriter.replaceOpWithMultiple(op, builder.launch());
+    return success();
+  }
+
+private:
+  /// The integers of 8-bit codes as rows; the scales stay as they are.
+  LogicalResult writeIntegers(DensifyOp op, ValueRange codes,
+                              ConversionPatternRewriter &rewriter) const {
+    RankedTensorType rows = getPhysicalTensors(cast<RankedTensorType>(op.getType())).front();
+    SmallVector<ValueRange> operands{codes.take_front(1), codes.slice(1, 1)};
+    SmallVector<Type> types(codes.drop_back().getTypes());
+    KernelBuilder builder(rewriter, symbols, op, types, operands, Type(rows));
+    KernelOp kernel = builder.start("densify_integers", /*schedule=*/nullptr, rowsPerTile);
+    KernelContext context = atCoordinates(rewriter, kernel);
+    Value row = getFirstRow(context, kernel);
+    MLIRContext *mlir = op.getContext();
+    int64_t k = cast<RankedTensorType>(types.front()).getDimSize(3), columns = rows.getDimSize(3);
+    auto loaded = LoadCodesOp::create(
+        rewriter, op.getLoc(),
+        CodesType::get(mlir, rowsPerTile, columns, rows.getElementType(), k),
+        builder.operand(0).memories[0], builder.operand(1).memories[0], context.batch, context.head,
+        row, /*scales=*/Value(), /*sharedBy=*/ScalesAttr(), /*heads=*/1);
+    auto tile = ExpandOp::create(rewriter, op.getLoc(),
+                                 TileType::get(mlir, {rowsPerTile, columns}, rows.getElementType()),
+                                 loaded);
+    StoreOp::create(rewriter, op.getLoc(), tile, builder.result(0).memories[0], context.batch,
+                    context.head, row, /*limit=*/Value());
+    PhysicalValues values = builder.launch();
+    values.front().push_back(codes.back());
+    rewriter.replaceOpWithMultiple(op, std::move(values));
     return success();
   }
 

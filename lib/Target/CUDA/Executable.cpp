@@ -45,6 +45,8 @@ static int32_t toDtype(ElementType type) {
     return SFA_DTYPE_BF16;
   case ElementType::F32:
     return SFA_DTYPE_F32;
+  case ElementType::I8:
+    return SFA_DTYPE_I8;
   case ElementType::U8:
     return SFA_DTYPE_U8;
   case ElementType::U16:

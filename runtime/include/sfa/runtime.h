@@ -89,7 +89,8 @@ typedef enum sfa_dtype {
   SFA_DTYPE_I32 = 6,
   SFA_DTYPE_I64 = 7,
   /** Of numbers only, rank 0. */
-  SFA_DTYPE_F64 = 8
+  SFA_DTYPE_F64 = 8,
+  SFA_DTYPE_I8 = 9
 } sfa_dtype;
 
 /** The largest rank of a tensor. */

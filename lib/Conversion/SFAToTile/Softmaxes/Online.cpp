@@ -62,7 +62,8 @@ private:
     // f16 tells 1 from the neighbour of 1 that a rounded product of thousands gives: there the
     // difference comes first, and the largest probability is 1.
     return context.create<Exp2Op>(
-        tile.getType(), tile, reference, context.exponent, context.attribute(0.0f),
+        cast<TileType>(tile.getType()).withoutFactors(), tile, reference, context.exponent,
+        context.attribute(0.0f),
         context.valueType.isF16() ? context.builder.getUnitAttr() : UnitAttr());
   }
 };

@@ -12,18 +12,35 @@ using namespace mlir;
 using namespace sfa::tile;
 
 namespace {
+/// Rows of 8-bit integers are multiplied as they are, and their scales afterwards.
 struct Dense : ScoreStrategy {
   SmallVector<Value> loadQuery(const KernelContext &context, const Operand &query, int64_t rows,
                                Value row) const override {
-    return {context.loadDense(query, rows, row)};
+    return load(context, query, rows, row);
   }
-  Value loadKey(const KernelContext &context, const Operand &key, int64_t rows,
-                Value row) const override {
-    return context.loadDense(key, rows, row);
+  SmallVector<Value> loadKey(const KernelContext &context, const Operand &key, int64_t rows,
+                             Value row) const override {
+    return load(context, key, rows, row);
   }
-  Value scores(const KernelContext &context, ValueRange query, Value key,
+  Value scores(const KernelContext &context, ValueRange query, ValueRange key,
                TileType type) const override {
-    return DotOp::create(context.builder, context.loc, type, query[0], key);
+    OpBuilder &builder = context.builder;
+    if (query.size() == 1)
+      return DotOp::create(builder, context.loc, type, query[0], key[0]);
+    auto integers = TileType::get(type.getContext(), type.getShape(), builder.getI32Type());
+    Value product = DotOp::create(builder, context.loc, integers, query[0], key[0]);
+    return DequantizeOp::create(builder, context.loc, type.withFactors(), product, query[1],
+                                key[1]);
+  }
+
+private:
+  /// The rows, and behind them their scales where they are integers.
+  static SmallVector<Value> load(const KernelContext &context, const Operand &operand, int64_t rows,
+                                 Value row) {
+    SmallVector<Value> loaded{context.loadDense(operand, rows, row)};
+    if (operand.hasScales() && !operand.isCodes())
+      loaded.push_back(context.loadScales(operand, rows, row));
+    return loaded;
   }
 };
 } // namespace

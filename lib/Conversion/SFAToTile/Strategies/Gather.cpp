@@ -17,13 +17,13 @@ struct Gather : ScoreStrategy {
                                Value row) const override {
     return {context.loadCodes(query, rows, row)};
   }
-  Value loadKey(const KernelContext &context, const Operand &key, int64_t rows,
-                Value row) const override {
-    return context.loadDense(key, rows, row);
+  SmallVector<Value> loadKey(const KernelContext &context, const Operand &key, int64_t rows,
+                             Value row) const override {
+    return {context.loadDense(key, rows, row)};
   }
-  Value scores(const KernelContext &context, ValueRange query, Value key,
+  Value scores(const KernelContext &context, ValueRange query, ValueRange key,
                TileType type) const override {
-    return GatherDotOp::create(context.builder, context.loc, type, query[0], key);
+    return GatherDotOp::create(context.builder, context.loc, type, query[0], key[0]);
   }
 };
 } // namespace

@@ -17,17 +17,17 @@ struct Scatter : ScoreStrategy {
                                Value row) const override {
     return {context.loadCodes(query, rows, row)};
   }
-  Value loadKey(const KernelContext &context, const Operand &key, int64_t rows,
-                Value row) const override {
+  SmallVector<Value> loadKey(const KernelContext &context, const Operand &key, int64_t rows,
+                             Value row) const override {
     Value codes = context.loadCodes(key, rows, row);
     auto type = cast<CodesType>(codes.getType());
     auto lists = PostingsType::get(type.getContext(), rows, type.getFeatures(),
                                    type.getElementType(), type.getK());
-    return PostingsOp::create(context.builder, context.loc, lists, codes);
+    return {PostingsOp::create(context.builder, context.loc, lists, codes)};
   }
-  Value scores(const KernelContext &context, ValueRange query, Value key,
+  Value scores(const KernelContext &context, ValueRange query, ValueRange key,
                TileType type) const override {
-    return ScatterDotOp::create(context.builder, context.loc, type, query[0], key);
+    return ScatterDotOp::create(context.builder, context.loc, type, query[0], key[0]);
   }
 };
 } // namespace

@@ -27,14 +27,14 @@ struct SparseMma : ScoreStrategy {
       return {split.getPart()};
     return split.getResults();
   }
-  Value loadKey(const KernelContext &context, const Operand &key, int64_t rows,
-                Value row) const override {
-    return context.loadDense(key, rows, row);
+  SmallVector<Value> loadKey(const KernelContext &context, const Operand &key, int64_t rows,
+                             Value row) const override {
+    return {context.loadDense(key, rows, row)};
   }
-  Value scores(const KernelContext &context, ValueRange query, Value key,
+  Value scores(const KernelContext &context, ValueRange query, ValueRange key,
                TileType type) const override {
     Value surplus = query.size() > 1 ? query[1] : Value();
-    return TwoFourDotOp::create(context.builder, context.loc, type, query[0], key, surplus);
+    return TwoFourDotOp::create(context.builder, context.loc, type, query[0], key[0], surplus);
   }
 };
 } // namespace

@@ -26,13 +26,13 @@ public:
                                                    const Operand &query, int64_t rows,
                                                    mlir::Value row) const = 0;
 
-  /// In the stage `load`: the `rows` keys from `row` on.
-  virtual mlir::Value loadKey(const KernelContext &context, const Operand &key, int64_t rows,
-                              mlir::Value row) const = 0;
+  /// In the stage `load`: the `rows` keys from `row` on, in the forms that `scores` needs.
+  virtual llvm::SmallVector<mlir::Value> loadKey(const KernelContext &context, const Operand &key,
+                                                 int64_t rows, mlir::Value row) const = 0;
 
-  /// In the stage `score`: the scores of type `type`.
-  virtual mlir::Value scores(const KernelContext &context, mlir::ValueRange query, mlir::Value key,
-                             TileType type) const = 0;
+  /// In the stage `score`: the scores of type `type`; their rows may have factors.
+  virtual mlir::Value scores(const KernelContext &context, mlir::ValueRange query,
+                             mlir::ValueRange key, TileType type) const = 0;
 };
 
 std::unique_ptr<ScoreStrategy> createDenseStrategy();

@@ -41,8 +41,7 @@ inline PendingType getPendingType(mlir::Type tile) {
 /// A tile in shared memory of type `shared`, in registers.
 inline OperandType getOperandType(mlir::Type shared) {
   auto tile = llvm::cast<SharedType>(shared);
-  // A product takes 16 columns at once.
-  auto columns = static_cast<int64_t>(llvm::alignTo(tile.getColumns(), 16));
+  int64_t columns = OperandType::roundUp(tile.getColumns(), tile.getElementType());
   return OperandType::get(shared.getContext(), tile.getRows(), columns, tile.getElementType());
 }
 

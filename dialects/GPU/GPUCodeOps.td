@@ -61,6 +61,54 @@ def GPU_SplitTwoFourOp : GPU_Op<"split_two_four", [MemoryEffects<[MemRead, MemWr
 }
 
 //===----------------------------------------------------------------------===//
+// Scales of 8-bit integers
+//===----------------------------------------------------------------------===//
+
+def GPU_LoadScalesOp : GPU_Op<"load_scales", [MemoryEffects<[MemRead]>]> {
+  let summary = "the scales of the keys of a tile, from memory";
+  let description = [{
+    The scales of the keys `[row, row + columns)` of `[batch, head]`. Keys beyond the end of the memory have the scale 1. `shared_by` is
+    that of `sfa_tile.load_scales`. Columns that have one number together share a scale.
+
+    Example:
+
+    ```mlir
+    %one = sfa_gpu.load_scales %scales[%b, %h, %key] shared_by tile
+      : memref<1x8x?xf32> -> !sfa_gpu.columns<128xf32, together 128>
+    %each = sfa_gpu.load_scales %scales[%b, %h, %key] shared_by token : memref<1x8x?xf32> -> !sfa_gpu.columns<128xf32>
+    ```
+  }];
+  let arguments = (ins Tile_ScalesMemory:$memory, Index:$batch, Index:$head, Index:$row, SFA_ScalesAttr:$sharedBy);
+  let results = (outs GPU_ColumnsType:$scales);
+  let assemblyFormat = [{
+    $memory `[` $batch `,` $head `,` $row `]` `shared_by` `` $sharedBy attr-dict `:` type($memory) `->` qualified(type($scales))
+  }];
+}
+
+def GPU_DequantizeOp : GPU_Op<"dequantize", [Pure]> {
+  let summary = "scores of 8-bit queries and keys from the product of their integers";
+  let description = [{
+    As `sfa_tile.dequantize`; the scales of the keys are those of `sfa_gpu.load_scales`. Where columns have one together, the elements
+    stay as they are, and the factors of the result are the products of the scales. Otherwise the elements are multiplied by those of
+    the columns.
+
+    Example:
+
+    ```mlir
+    %s = sfa_gpu.dequantize %product rows %f keys %g : !sfa_tile.tile<128x64xi32>, !sfa_tile.tile<128xf32>,
+      !sfa_gpu.columns<64xf32, together 64> -> !sfa_tile.tile<128x64xf32, scaled>
+    ```
+  }];
+  let arguments = (ins Tile_Matrix:$product, Tile_RowVector:$rows, GPU_ColumnsType:$keys);
+  let results = (outs Tile_Matrix:$scores);
+  let assemblyFormat = [{
+    $product `rows` $rows `keys` $keys attr-dict
+    `:` qualified(type($product)) `,` qualified(type($rows)) `,` qualified(type($keys)) `->` qualified(type($scores))
+  }];
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
 // Codes of keys
 //===----------------------------------------------------------------------===//
 

@@ -149,7 +149,11 @@ void RingType::print(AsmPrinter &printer) const {
 }
 
 LogicalResult ColumnsType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t size,
-                                  Type elementType) {
+                                  Type elementType, int64_t together) {
+  if (together < 1 || (together != 1 && (together % 8 != 0 || size % together != 0)))
+    return emitError() << "columns have one number each, or one for a multiple of 8 that divides "
+                          "them, given is one for "
+                       << together << " of " << size;
   if (size < 8 || size % 8 != 0 || !elementType.isF32())
     return emitError() << "numbers of columns are f32 for a multiple of 8 columns, given are "
                        << size << " of " << elementType;
@@ -161,26 +165,36 @@ Type ColumnsType::parse(AsmParser &parser) {
   SmallVector<int64_t> shape;
   Type elementType;
   if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
-      parser.parseType(elementType) || parser.parseGreater())
+      parser.parseType(elementType))
+    return {};
+  int64_t together = 1;
+  if (succeeded(parser.parseOptionalComma()) &&
+      (parser.parseKeyword("together") || parser.parseInteger(together)))
+    return {};
+  if (parser.parseGreater())
     return {};
   if (shape.size() != 1) {
     parser.emitError(loc) << "numbers of columns have one dimension, given are " << shape.size();
     return {};
   }
-  return parser.getChecked<ColumnsType>(loc, parser.getContext(), shape[0], elementType);
+  return parser.getChecked<ColumnsType>(loc, parser.getContext(), shape[0], elementType, together);
 }
 
 void ColumnsType::print(AsmPrinter &printer) const {
-  printer << "<" << getSize() << "x" << getElementType() << ">";
+  printer << "<" << getSize() << "x" << getElementType();
+  if (getTogether() != 1)
+    printer << ", together " << getTogether();
+  printer << ">";
 }
 
 LogicalResult OperandType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows,
                                   int64_t columns, Type elementType) {
-  if (!elementType.isF16() && !elementType.isBF16())
-    return emitError() << "an operand in registers holds f16 or bf16, given is " << elementType;
-  if (rows < 16 || rows % 16 != 0 || columns < 16 || columns % 16 != 0)
-    return emitError() << "an operand in registers has multiples of 16 rows and columns, given are "
-                       << rows << " and " << columns;
+  if (!elementType.isF16() && !elementType.isBF16() && !elementType.isSignlessInteger(8))
+    return emitError() << "an operand in registers holds f16, bf16 or i8, given is " << elementType;
+  if (rows < 16 || rows % 16 != 0 || columns < 16 || columns != roundUp(columns, elementType))
+    return emitError() << "an operand in registers has multiples of 16 rows and of "
+                       << roundUp(1, elementType) << " columns, given are " << rows << " and "
+                       << columns;
   return success();
 }
 

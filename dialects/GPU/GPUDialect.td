@@ -114,8 +114,19 @@ def GPU_ColumnsType : GPU_Type<"Columns", "columns"> {
     A thread has the numbers of the columns of which it has elements. `!sfa_gpu.columns<64xf32>` goes with fragments of 64 columns, as
     `!sfa_tile.tile<128xf32>`, a row vector, goes with fragments of 128 rows. `sfa_gpu.load_shared` loads it, and
     `sfa_gpu.map_elements` reads it.
+
+    In `!sfa_gpu.columns<64xf32, together 16>` each 16 columns have one number, and a thread has all of the four.
   }];
-  let parameters = (ins "int64_t":$size, "::mlir::Type":$elementType);
+  let parameters = (ins "int64_t":$size, "::mlir::Type":$elementType, "int64_t":$together);
+  let builders = [
+    TypeBuilder<(ins "int64_t":$size, "::mlir::Type":$elementType), [{
+      return $_get($_ctxt, size, elementType, /*together=*/1);
+    }]>
+  ];
+  let extraClassDeclaration = [{
+    /// How many numbers a thread has: of each 8 columns those of two, or all.
+    int64_t getNumRegisters() const { return getTogether() == 1 ? getSize() / 4 : getSize() / getTogether(); }
+  }];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
@@ -127,11 +138,19 @@ def GPU_PositionType : GPU_Type<"Position", "position"> {
 def GPU_OperandType : GPU_Type<"Operand", "operand"> {
   let summary = "a matrix in registers, as the left operand of a product";
   let description = [{
-    Pairs of 16-bit elements in the layout that matrix units read: `!sfa_gpu.operand<128x64xbf16>`.
+    Pairs of 16-bit elements, or four of 8 bits, in the layout that matrix units read: `!sfa_gpu.operand<128x64xbf16>`.
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$columns, "::mlir::Type":$elementType);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// `columns` rounded up to whole products, which take 32 bytes of a row.
+    static int64_t roundUp(int64_t columns, ::mlir::Type elementType) {
+      return ::llvm::alignTo(columns, 256 / elementType.getIntOrFloatBitWidth());
+    }
+    /// How many registers hold 16 rows of it in the lanes of a warp.
+    int64_t getNumRegisters() const { return getColumns() * getElementType().getIntOrFloatBitWidth() / 64; }
+  }];
 }
 
 def GPU_TwoFourType : GPU_Type<"TwoFour", "two_four"> {

@@ -223,3 +223,24 @@ LogicalResult LookupDotOp::verify() {
                          << "xf32";
   return success();
 }
+
+//===----------------------------------------------------------------------===//
+// Scales of 8-bit integers
+//===----------------------------------------------------------------------===//
+
+LogicalResult DequantizeOp::verify() {
+  tile::TileType product = getProduct().getType(), scores = getScores().getType();
+  ColumnsType keys = getKeys().getType();
+  int64_t columns = keys.getTogether() == 1 ? product.getColumns() : keys.getTogether();
+  auto expected =
+      tile::TileType::get(getContext(), product.getShape(), Float32Type::get(getContext()))
+          .withFactors(columns);
+  if (!product.getElementType().isInteger(32) || scores != expected)
+    return emitOpError() << "makes " << expected << " of a product of i32, given are " << product
+                         << " and " << scores;
+  if (getRows().getType().getRows() != product.getRows() || keys.getSize() != product.getColumns())
+    return emitOpError() << "takes scales of the " << product.getRows() << " rows and "
+                         << product.getColumns() << " columns of the product, given are "
+                         << getRows().getType() << " and " << keys;
+  return success();
+}

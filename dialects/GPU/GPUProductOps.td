@@ -20,8 +20,8 @@ include "dialects/GPU/GPUOpBase.td"
 def GPU_DotOp : GPU_Op<"dot", [MemoryEffects<[MemRead]>]> {
   let summary = "a b^T on the matrix units of a warp";
   let description = [{
-    The rows of both operands are contiguous in shared memory. f32 accumulation. Of 8-bit integers the sums are integers, and the
-    result has them as f32 (exact up to 2^24); such products are not lowered yet. Of a 2:4 operand half of the elements are
+    The rows of both operands are contiguous in shared memory. f32 accumulation. The product of 8-bit integers is
+    one of i32. Of a 2:4 operand half of the elements are
     multiplied; where there is a surplus, its products with the slices of 32 columns where it has elements are added.
 
     Example:
@@ -75,7 +75,7 @@ def GPU_IssueDotOp
     : GPU_Op<"issue_dot", [AttrSizedOperandSegments, MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "start a b^T on the matrix units of a warpgroup";
   let description = [{
-    The result takes the registers of `reuse`, whose value nobody reads any more. The operands have to stay as they are
+    The result takes the registers of `reuse`, whose value nobody reads any more; they may have been f32 or i32. The operands have to stay as they are
     until the product has been waited for. 8-bit integers, 2:4 operands and their surplus are those of `sfa_gpu.dot`.
 
     Example:
@@ -94,6 +94,10 @@ def GPU_IssueDotOp
     qualified(type($result))
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Whether a product with this result may take over registers of type `registers`.
+    static bool mayReuse(::mlir::Type registers, ::sfa::tile::TileType result);
+  }];
 }
 
 def GPU_IssueAccumulateOp : GPU_Op<"issue_accumulate", [

@@ -45,18 +45,20 @@ static LogicalResult verifyDot(Operation *op, Type leftType, Type rightType, Val
   Factor left = getFactor(leftType), right = getFactor(rightType);
   if (!left.element.isF16() && !left.element.isBF16() && !left.element.isInteger(8))
     return op->emitOpError() << "multiplies " << leftType << "; matrix units take f16, bf16 or i8";
-  // A product takes 16 columns at once; registers hold zeros in place of those that are not there.
+  // Registers hold zeros in place of the columns of a product that are not there.
   bool isInRegisters = isa<OperandType>(leftType);
   int64_t columns =
-      isInRegisters ? static_cast<int64_t>(llvm::alignTo(right.columns, 16)) : right.columns;
+      isInRegisters ? OperandType::roundUp(right.columns, right.element) : right.columns;
   if (left.element != right.element || left.columns != columns)
     return op->emitOpError() << "multiplies " << leftType << " with the transpose of " << rightType
                              << "; they need the same elements and number of columns";
-  if (!result.getElementType().isF32() || result.getRows() != left.rows ||
-      result.getColumns() != right.rows)
+  MLIRContext *context = op->getContext();
+  Type sums = left.element.isInteger(8) ? Type(IntegerType::get(context, 32))
+                                        : Type(Float32Type::get(context));
+  auto expected = tile::TileType::get(context, {left.rows, right.rows}, sums);
+  if (result != expected)
     return op->emitOpError() << "gives " << result << "; the product of " << leftType
-                             << " with the transpose of " << rightType << " is a tile of "
-                             << left.rows << "x" << right.rows << "xf32";
+                             << " with the transpose of " << rightType << " is " << expected;
   return success();
 }
 
@@ -97,11 +99,20 @@ LogicalResult AccumulateOp::verify() {
   return verifyAccumulate(*this, getAcc().getType(), getLeft().getType(), getRight().getType());
 }
 
+bool IssueDotOp::mayReuse(Type registers, tile::TileType result) {
+  auto tile = dyn_cast<tile::TileType>(registers);
+  auto is32Bits = [](tile::TileType type) {
+    return type.getElementType().isF32() || type.getElementType().isInteger(32);
+  };
+  return tile && !tile.isScaled() && tile.getShape() == result.getShape() && is32Bits(tile) &&
+         is32Bits(result);
+}
+
 LogicalResult IssueDotOp::verify() {
   tile::TileType result = getResult().getType().getTile();
-  if (getReuse() && getReuse().getType() != result)
+  if (getReuse() && !mayReuse(getReuse().getType(), result))
     return emitOpError() << "reuses the registers of " << getReuse().getType() << " for " << result
-                         << "; the two have to be of one type";
+                         << "; the two have to have as many elements of 32 bits";
   if (failed(verifyWarpgroup(*this)))
     return failure();
   return verifyDot(*this, getLeft().getType(), getRight().getType(), getSurplus(), result);

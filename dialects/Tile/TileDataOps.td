@@ -75,17 +75,21 @@ def Tile_LoadScalesOp : Tile_Op<"load_scales", [MemoryEffects<[MemRead]>]> {
     The scale of each of the rows `[row, row + rows)`, of which `shared_by` says which share one. Rows beyond the end have
     the scale 1. `heads` is that of `sfa_tile.load`.
 
+    `together N` promises that of the rows of the tile each N, from the first on, have one scale.
+
     Example:
 
     ```mlir
-    %f = sfa_tile.load_scales %scales[%b, %h, %row] shared_by tile : memref<1x8x?xf32> -> !sfa_tile.tile<128xf32>
+    %f = sfa_tile.load_scales %scales[%b, %h, %row] shared_by tile together 128
+      : memref<1x8x?xf32> -> !sfa_tile.tile<128xf32>
     ```
   }];
   let arguments = (ins Tile_ScalesMemory:$memory, Index:$batch, Index:$head, Index:$row, SFA_ScalesAttr:$sharedBy,
-    Tile_Heads:$heads);
+    DefaultValuedAttr<I64Attr, "1">:$together, Tile_Heads:$heads);
   let results = (outs Tile_RowVector:$scales);
   let assemblyFormat = [{
-    $memory `[` $batch `,` $head `,` $row `]` `shared_by` `` $sharedBy (`heads` $heads^)? attr-dict
+    $memory `[` $batch `,` $head `,` $row `]` `shared_by` `` $sharedBy (`together` $together^)?
+    (`heads` $heads^)? attr-dict
     `:` type($memory) `->` qualified(type($scales))
   }];
   let hasVerifier = 1;

@@ -49,7 +49,7 @@ static LogicalResult verifyElementType(function_ref<InFlightDiagnostic()> emitEr
 
 LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
                                ArrayRef<int64_t> shape, Type elementType, bool partial,
-                               bool scaled) {
+                               int64_t columnsOfFactor) {
   if (shape.empty() || shape.size() > 2)
     return emitError() << "a tile has one or two dimensions, given are " << shape.size();
   for (int64_t size : shape)
@@ -58,9 +58,12 @@ LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (partial && (shape.size() != 1 || !elementType.isF32()))
     return emitError() << "a tile in parts has one f32 a row, given are " << shape.size()
                        << " dimensions of " << elementType;
-  if (scaled && (shape.size() != 2 || !elementType.isF32()))
+  if (columnsOfFactor != 0 && (shape.size() != 2 || !elementType.isF32()))
     return emitError() << "a tile with factors is a matrix of f32, given are " << shape.size()
                        << " dimensions of " << elementType;
+  if (columnsOfFactor < 0 || (columnsOfFactor > 0 && shape[1] % columnsOfFactor != 0))
+    return emitError() << "a tile has a factor for as many columns as divide it, given are "
+                       << columnsOfFactor << " of " << shape[1];
   if (shape.size() == 2)
     return elementType.isSignlessInteger(32) ? success()
                                              : verifyElementType(emitError, elementType);
@@ -78,23 +81,34 @@ Type TileType::parse(AsmParser &parser) {
   if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
       parser.parseType(elementType))
     return {};
-  bool partial = false, scaled = false;
+  bool partial = false;
+  int64_t columnsOfFactor = 0;
   if (succeeded(parser.parseOptionalComma())) {
     partial = succeeded(parser.parseOptionalKeyword("partial"));
-    scaled = !partial;
-    if (scaled && parser.parseKeyword("scaled", ", 'partial' or 'scaled'"))
+    if (!partial && parser.parseKeyword("scaled", ", 'partial' or 'scaled'"))
+      return {};
+    // All columns where no number is given.
+    columnsOfFactor = partial ? 0 : shape.back();
+    OptionalParseResult given;
+    if (!partial)
+      given = parser.parseOptionalInteger(columnsOfFactor);
+    if (given.has_value() && failed(*given))
       return {};
   }
   if (parser.parseGreater())
     return {};
-  return parser.getChecked<TileType>(loc, parser.getContext(), shape, elementType, partial, scaled);
+  return parser.getChecked<TileType>(loc, parser.getContext(), ArrayRef<int64_t>(shape),
+                                     elementType, partial, columnsOfFactor);
 }
 
 void TileType::print(AsmPrinter &printer) const {
   printer << "<";
   printer.printDimensionList(getShape());
   printer << "x" << getElementType() << (isPartial() ? ", partial" : "")
-          << (isScaled() ? ", scaled" : "") << ">";
+          << (isScaled() ? ", scaled" : "");
+  if (getNumFactorsOfRow() > 1)
+    printer << " " << getColumnsOfFactor();
+  printer << ">";
 }
 
 /// The types of codes in their various forms print and parse alike: `<rows x features x type, k =

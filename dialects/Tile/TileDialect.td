@@ -48,17 +48,17 @@ def Tile_TileType : Tile_Type<"Tile", "tile"> {
     `sfa_tile.total` adds the parts up.
 
     In `!sfa_tile.tile<64x128xf32, scaled>` every number is the product of one in the tile and of the factor of its row,
-    which is positive. A target may hold both, so that nobody multiplies all the numbers: `sfa_tile.dequantize` gives such a
+    which is positive; in `!sfa_tile.tile<64x112xf32, scaled 16>` rows have a factor for each 16 columns. A target may hold both, so that nobody multiplies all the numbers: `sfa_tile.dequantize` gives such a
     tile, and `sfa_tile.mask`, `sfa_tile.scale`, `sfa_tile.row_max` and `sfa_tile.exp2` take it.
   }];
   let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType, "bool":$partial,
-      "bool":$scaled);
+      "int64_t":$columnsOfFactor);
   let builders = [
     TypeBuilder<(ins "::llvm::ArrayRef<int64_t>":$shape, "::mlir::Type":$elementType), [{
-      return $_get($_ctxt, shape, elementType, /*partial=*/false, /*scaled=*/false);
+      return $_get($_ctxt, shape, elementType, /*partial=*/false, /*columnsOfFactor=*/0);
     }]>,
     TypeBuilder<(ins "::llvm::ArrayRef<int64_t>":$shape, "::mlir::Type":$elementType, "bool":$partial), [{
-      return $_get($_ctxt, shape, elementType, partial, /*scaled=*/false);
+      return $_get($_ctxt, shape, elementType, partial, /*columnsOfFactor=*/0);
     }]>
   ];
   let hasCustomAssemblyFormat = 1;
@@ -70,10 +70,13 @@ def Tile_TileType : Tile_Type<"Tile", "tile"> {
     /// Row vectors whose numbers are sums of parts.
     bool isPartial() const { return getPartial(); }
     /// Matrices whose rows have factors.
-    bool isScaled() const { return getScaled(); }
-    /// The same matrix with factors, and without.
-    TileType withFactors() const { return get(getContext(), getShape(), getElementType(), false, true); }
-    TileType withoutFactors() const { return get(getContext(), getShape(), getElementType(), getPartial(), false); }
+    bool isScaled() const { return getColumnsOfFactor() != 0; }
+    int64_t getNumFactorsOfRow() const { return isScaled() ? getColumns() / getColumnsOfFactor() : 0; }
+    /// The same matrix with a factor for each `columns` of a row, and without factors.
+    TileType withFactors(int64_t columns) const {
+      return get(getContext(), getShape(), getElementType(), /*partial=*/false, columns);
+    }
+    TileType withoutFactors() const { return get(getContext(), getShape(), getElementType(), getPartial()); }
     /// Row vectors of i1.
     bool isFlags() const { return isRowVector() && getElementType().isInteger(1); }
     /// The same numbers without parts.

@@ -90,6 +90,10 @@ LogicalResult LoadScalesOp::verify() {
   TileType scales = getScales().getType();
   if (!scales.getElementType().isF32())
     return emitOpError() << "gives scales of f32, given is " << scales;
+  int64_t together = getTogetherAttr().getInt();
+  if (together < 1 || scales.getRows() % together != 0)
+    return emitOpError() << "promises one scale for each " << together << " of "
+                         << scales.getRows() << " rows; the number has to divide the rows";
   return checkHeads(*this, getHeadsAttr().getInt(), scales.getRows(), getMemory().getType());
 }
 
@@ -267,10 +271,10 @@ LogicalResult DequantizeOp::verify() {
   TileType product = getProduct().getType();
   if (!product.getElementType().isInteger(32))
     return emitOpError() << "takes products of integers, i32, given is " << product;
-  auto expected =
-      TileType::get(getContext(), product.getShape(), Float32Type::get(getContext())).withFactors();
-  if (getScores().getType() != expected)
-    return emitOpError() << "gives " << expected << ", given is " << getScores().getType();
+  TileType scores = getScores().getType();
+  if (!scores.isScaled() || scores.getShape() != product.getShape())
+    return emitOpError() << "gives a tile with factors of the shape of the product, given are "
+                         << scores << " and " << product;
   if (failed(checkEqual(*this, "the number of rows of the product", product.getRows(),
                         "that of the scales of rows", getRows().getType().getRows())))
     return failure();

@@ -35,7 +35,8 @@ def Tile_DotOp : Tile_ScoreOp<"dot", Tile_Matrix, Tile_Matrix> {
 def Tile_DequantizeOp : Tile_Op<"dequantize", [Pure]> {
   let summary = "scores of 8-bit queries and keys from the product of their integers";
   let description = [{
-    Multiplies element (i, j) by `rows[i] * columns[j]`: the scales of query i and of key j, which are positive.
+    Multiplies element (i, j) by `rows[i] * columns[j]`: the scales of query i and of key j, which are positive. The result says
+    how many columns have one factor in each row.
 
     Example:
 

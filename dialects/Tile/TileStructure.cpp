@@ -423,7 +423,8 @@ LogicalResult KeyLoopOp::verifyRegions() {
   // Scores may have factors of rows, their probabilities have none.
   Type scores = weightType;
   TypeRange scored = yielded(getScore());
-  if (scored.size() == 1 && scored.front() == weightType.withFactors())
+  if (scored.size() == 1 && isa<TileType>(scored.front()) &&
+      cast<TileType>(scored.front()).withoutFactors() == weightType)
     scores = scored.front();
   auto with = [&](ArrayRef<Type> first, TypeRange last = {}) {
     SmallVector<Type> types(first);

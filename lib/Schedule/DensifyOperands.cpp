@@ -17,14 +17,15 @@ namespace sfa {
 using namespace mlir;
 using namespace sfa;
 
-/// `codes` written out before `op`: by the sfa.sparsify that makes them, or by an sfa.densify.
+/// `codes` written out before `op`: by the sfa.sparsify that makes them, or by an sfa.densify. 8-bit
+/// values stay 8-bit integers.
 static Value densify(Operation *op, Value codes) {
   auto type = cast<RankedTensorType>(codes.getType());
   auto dense = RankedTensorType::get(type.getShape(), type.getElementType());
   auto sparsify = codes.getDefiningOp<SparsifyOp>();
   if (!sparsify) {
     OpBuilder builder(op);
-    return DensifyOp::create(builder, op->getLoc(), dense, codes);
+    return DensifyOp::create(builder, op->getLoc(), codes, getScales(type).has_value());
   }
   if (sparsify.getDense())
     return sparsify.getDense();
@@ -54,7 +55,9 @@ struct DensifyOperands : sfa::impl::SFADensifyOperandsPassBase<DensifyOperands> 
         break;
       case Strategy::Gather:
       case Strategy::SparseMma:
-        operands = {&op.getKeyMutable()};
+        // Integers would meet queries that are none.
+        if (!getScales(op.getKey().getType()))
+          operands = {&op.getKeyMutable()};
         break;
       case Strategy::Scatter:
         break;

@@ -69,7 +69,8 @@ static constexpr int64_t fewestRows = 64;
 /// 128, 2 to 20% more.
 Strategy GpuChoice::chooseStrategy() const {
   constexpr int64_t manyFeatures = 256;
-  bool isFaster = device.hasWarpgroups && problem.queryCodes && problem.features >= manyFeatures;
+  bool isFaster = device.hasWarpgroups && problem.queryCodes && !problem.hasScales &&
+                  problem.features >= manyFeatures;
   return isFaster ? Strategy::SparseMma : Strategy::Dense;
 }
 

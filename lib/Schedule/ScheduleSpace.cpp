@@ -66,7 +66,9 @@ private:
 
 static int64_t getSharedBytes(const Problem &problem, const Device &device,
                               const ResolvedSchedule &schedule) {
-  constexpr int64_t elementBytes = 2;
+  // Of queries and keys, and of values.
+  int64_t keyBytes = problem.hasScales ? 1 : 2;
+  constexpr int64_t valueBytes = 2;
   bool isLazy = schedule.softmax == Softmax::Lazy;
   SharedMemory memory;
   // Where a persistent block is in the order of points, which is not that of the grid when their
@@ -76,15 +78,15 @@ static int64_t getSharedBytes(const Problem &problem, const Device &device,
   if (device.hasWarpgroups && schedule.grid == Grid::Persistent && costsDiffer)
     memory.add(placeBytes);
   // Rows take whole panels.
-  auto inPanels = [](int64_t columns) {
-    return static_cast<int64_t>(llvm::alignTo(columns, swizzle::panelColumns));
+  auto inPanels = [](int64_t bytes) {
+    return static_cast<int64_t>(llvm::alignTo(bytes, swizzle::rowBytes));
   };
-  memory.add(schedule.qTile * inPanels(problem.features) * elementBytes);
-  memory.add(schedule.stages * schedule.kTile * inPanels(problem.features) * elementBytes);
+  memory.add(schedule.qTile * inPanels(problem.features * keyBytes));
+  memory.add(schedule.stages * schedule.kTile * inPanels(problem.features * keyBytes));
   // A panel of ones behind the values gives the row sums of a lazy softmax.
-  int64_t onesColumns = device.hasWarpgroups && isLazy ? swizzle::panelColumns : 0;
-  memory.add(schedule.stages * schedule.kTile * (inPanels(problem.valueFeatures) + onesColumns) *
-             elementBytes);
+  int64_t onesBytes = device.hasWarpgroups && isLazy ? swizzle::rowBytes : 0;
+  memory.add(schedule.stages * schedule.kTile *
+             (inPanels(problem.valueFeatures * valueBytes) + onesBytes));
   if (!device.hasWarpgroups)
     return memory.bytes();
   // Rounds of which a lazy softmax has to be computed again, and whether there is one.
@@ -115,7 +117,7 @@ BlockResources sfa::getBlockResources(const Problem &problem, const Device &devi
   if (device.hasWarpgroups && schedule.queries == Queries::Registers)
     resources.tileRegisters += schedule.strategy == Strategy::SparseMma
                                    ? registersFor(problem.features) / 4 * 9 / 8
-                                   : registersFor(problem.features) / 2;
+                                   : registersFor(problem.features) / (problem.hasScales ? 4 : 2);
 
   // 64 K registers for all threads, 255 for one at most. The copying warpgroup gives most of its
   // own away.
@@ -135,7 +137,9 @@ BlockResources sfa::getBlockResources(const Problem &problem, const Device &devi
 
 SmallVector<Strategy> ScheduleSpace::strategies() const {
   SmallVector<Strategy> allowed, all;
-  if (device.isGpu)
+  if (device.isGpu && problem.hasScales)
+    all = {Strategy::Dense};
+  else if (device.isGpu)
     all = {Strategy::Dense, Strategy::SparseMma};
   else
     all = {Strategy::Dense, Strategy::Gather, Strategy::Scatter, Strategy::SparseMma};

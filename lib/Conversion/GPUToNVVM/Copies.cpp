@@ -14,6 +14,9 @@ using namespace mlir;
 using namespace sfa;
 using namespace sfa::simt;
 
+/// A column of a SharedTile has 16 bits.
+static int64_t elementsOfColumn(Type element) { return 16 / element.getIntOrFloatBitWidth(); }
+
 namespace {
 
 struct LowerCopy : Lowering<CopyOp> {
@@ -40,11 +43,12 @@ struct LowerCopy : Lowering<CopyOp> {
     pin(emit, base);
     base = emit.make<LLVM::IntToPtrOp>(tile.base.getType(), base);
     arriveExpecting(emit, barrier, tile.bytes());
+    int64_t elements = elementsOfColumn(type.getElementType());
     for (int64_t column = 0; column < tile.columns; column += SharedTile::panelColumns) {
       Value panel = emit.offset(base, column / SharedTile::panelColumns * tile.panelBytes());
       emit.make<NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp>(
           emit.make<LLVM::AddrSpaceCastOp>(clusterPointer, panel).getResult(), map,
-          ValueRange{emit.i32(column), row, head, batch}, barrier, ValueRange(), Value(), Value(),
+          ValueRange{emit.i32(column * elements), row, head, batch}, barrier, ValueRange(), Value(), Value(),
           NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(), Value());
     }
     return Results{};
@@ -84,7 +88,7 @@ struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
     if (chunksRead < chunksInRow)
       isRead = emit.less(chunk, emit.i32(chunksRead));
     Value column = emit.mul(isThere ? emit.select(isThere, chunk, emit.i32(0)) : chunk,
-                            SharedTile::chunkElements);
+                            SharedTile::chunkElements * elementsOfColumn(type));
     auto heads = static_cast<int64_t>(op.getHeads());
     int64_t rowsOfHead = ScheduleAttr::rowsOfHead(tile.rows, heads);
     for (int64_t turn = 0; turn * rowsAtOnce < tile.rows; ++turn) {

@@ -84,6 +84,7 @@ void sfa::simt::addTypeConversions(TypeConverter &types, const FunctionContext &
     int64_t repeats = function.repeatsOf(type.getRows());
     int64_t count = type.isRowVector() ? 2 * repeats : repeats * type.getColumns() / 2;
     results.append(count, type.getElementType());
+    results.append(2 * repeats * type.getNumFactorsOfRow(), type.getElementType());
     return success();
   };
   types.addConversion(convertTile);
@@ -92,10 +93,14 @@ void sfa::simt::addTypeConversions(TypeConverter &types, const FunctionContext &
   });
   types.addConversion(
       [&function](OperandType type, Types &results) -> std::optional<LogicalResult> {
-        results.append(function.repeatsOf(type.getRows()) * type.getColumns() / 4,
+        results.append(function.repeatsOf(type.getRows()) * type.getNumRegisters(),
                        IntegerType::get(type.getContext(), 32));
         return success();
       });
+  types.addConversion([](ColumnsType type, Types &results) -> std::optional<LogicalResult> {
+    results.append(type.getNumRegisters(), type.getElementType());
+    return success();
+  });
   types.addConversion(
       [&function](TwoFourType type, Types &results) -> std::optional<LogicalResult> {
         Type i32 = IntegerType::get(type.getContext(), 32);

@@ -122,8 +122,10 @@ inline size_t rowOfElement(size_t element, int64_t columns) {
 /// | type | registers |
 /// |---|---|
 /// | memref | address, rows, strides of batch, head and row |
-/// | tile of f32, pending tile | elements of a lane (Fragments.h) |
+/// | tile of f32 or i32, pending tile | elements of a lane (Fragments.h) |
+/// | tile with factors | elements, then the factors as those of a row vector |
 /// | row vector | two for each block of 16 rows |
+/// | columns | two for each block of 8 columns |
 /// | operand | pairs of elements |
 /// | 2:4 operand | `TwoFour` (TwoFour.h) |
 /// | position | stage, parity |

@@ -120,7 +120,8 @@ FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &c
   for (auto populate : {populateGridPatterns, populateRolePatterns, populateRingPatterns,
                         populateCopyPatterns, populateProductPatterns, populateWarpProductPatterns,
                         populateMaskPatterns, populateSoftmaxPatterns, populateRowPatterns,
-                        populateStorePatterns, populateSequencePatterns, populateTwoFourPatterns})
+                        populateStorePatterns, populateSequencePatterns, populateTwoFourPatterns,
+                        populateScalePatterns})
     populate(patterns, types, function);
   for (Dialect *dialect : context->getLoadedDialects())
     if (auto *interface = dialect->getRegisteredInterface<LoweringInterface>())

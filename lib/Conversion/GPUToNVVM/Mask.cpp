@@ -21,7 +21,8 @@ struct LowerMask : Lowering<tile::MaskOp> {
   using Lowering::Lowering;
 
   FailureOr<Results> lower(tile::MaskOp op, Adaptor adaptor, Emitter &emit) const override {
-    ValueRange scores = adaptor.getScores();
+    ScaledFragment tile(op.getScores().getType(), adaptor.getScores());
+    ValueRange scores = tile.elements;
     int64_t rows = op.getScores().getType().getRows(),
             columns = op.getScores().getType().getColumns(),
             warpRows = 16 * function.repeatsOf(rows), heads = static_cast<int64_t>(op.getHeads());
@@ -79,7 +80,9 @@ struct LowerMask : Lowering<tile::MaskOp> {
       }
       return elements;
     };
-    return Results{emit.choose(hides, hide, [&] { return Values(scores); })};
+    Values masked = emit.choose(hides, hide, [&] { return Values(scores); });
+    llvm::append_range(masked, tile.factors);
+    return Results{masked};
   }
 };
 

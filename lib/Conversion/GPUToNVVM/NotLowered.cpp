@@ -21,8 +21,8 @@ using namespace sfa::simt;
 
 /// Whether patterns know where the elements of `tile` are.
 static bool isKnown(SharedType tile) {
-  return tile.getForm() == TileForm::Swizzled &&
-         tile.getElementType().getIntOrFloatBitWidth() == 16;
+  unsigned width = tile.getElementType().getIntOrFloatBitWidth();
+  return tile.getForm() == TileForm::Swizzled && (width == 16 || width == 8);
 }
 
 static bool isKnown(Type type) {
@@ -34,8 +34,8 @@ static bool isKnown(Type type) {
 static StringRef findWhatIsNotLowered(Operation *operation) {
   if (operation->hasTrait<NotLoweredYet>())
     return "is not lowered yet";
-  StringRef tiles = "is on a tile that is not swizzled or has 8-bit elements, which is not lowered "
-                    "yet";
+  StringRef tiles = "is on a tile that is not swizzled or has elements of 32 bits, which is not "
+                    "lowered yet";
   return TypeSwitch<Operation *, StringRef>(operation)
       .Case([](RingOp op) {
         if (op.getNeighbor())

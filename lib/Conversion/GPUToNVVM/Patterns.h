@@ -53,10 +53,35 @@ struct Ring {
         firstEmpty(registers[3]) {}
 };
 
-/// The swizzled tile of type `type` at `base`.
+/// The swizzled tile of type `type` at `base`. Two elements of 8 bits count as one column.
 inline SharedTile tileAt(mlir::Value base, SharedType type) {
-  return {base, type.getRows(), type.getColumns()};
+  int64_t width = type.getElementType().getIntOrFloatBitWidth();
+  return {base, type.getRows(), type.getColumns() * width / 16};
 }
+
+/// The registers of a tile: its elements, and the factors of rows where it has them, those of each
+/// row together.
+struct ScaledFragment {
+  mlir::ValueRange elements, factors;
+  int64_t columns, factorsOfRow, columnsOfFactor;
+
+  ScaledFragment(tile::TileType type, mlir::ValueRange registers)
+      : elements(registers), columns(type.isRowVector() ? 0 : type.getColumns()),
+        factorsOfRow(type.getNumFactorsOfRow()), columnsOfFactor(type.getColumnsOfFactor()) {
+    if (!type.isScaled())
+      return;
+    // A block of 16 rows has columns / 2 elements and the factors of two rows.
+    size_t numFactors = 2 * factorsOfRow * registers.size() / (columns / 2 + 2 * factorsOfRow);
+    elements = registers.drop_back(numFactors);
+    factors = registers.take_back(numFactors);
+  }
+  /// Which factor, of those of its row, element number `element` has; 0 where there are none.
+  int64_t factorNumber(size_t element) const {
+    if (factorsOfRow <= 1)
+      return 0;
+    return static_cast<int64_t>(element) % (columns / 2) / 4 * 8 / columnsOfFactor;
+  }
+};
 
 // Each file of this folder adds the patterns of one family of operations.
 
@@ -81,6 +106,8 @@ void populateSoftmaxPatterns(mlir::RewritePatternSet &patterns, const mlir::Type
 void populateRowPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                          const FunctionContext &function);
 void populateStorePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                           const FunctionContext &function);
+void populateScalePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                            const FunctionContext &function);
 void populateSequencePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                               const FunctionContext &function);

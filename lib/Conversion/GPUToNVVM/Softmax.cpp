@@ -37,9 +37,11 @@ struct LowerScale : Lowering<tile::ScaleOp> {
   using Lowering::Lowering;
   FailureOr<Results> lower(tile::ScaleOp op, Adaptor adaptor, Emitter &emit) const override {
     Value factor = emit.f32(op.getFactor().convertToFloat());
+    ScaledFragment tile(op.getTile().getType(), adaptor.getTile());
     Values scaled;
-    for (Value element : adaptor.getTile())
+    for (Value element : tile.elements)
       scaled.push_back(emit.mul(element, factor));
+    llvm::append_range(scaled, tile.factors);
     return Results{scaled};
   }
 };
@@ -48,15 +50,25 @@ struct LowerRowMax : Lowering<tile::RowMaxOp> {
   using Lowering::Lowering;
   FailureOr<Results> lower(tile::RowMaxOp op, Adaptor adaptor, Emitter &emit) const override {
     int64_t columns = op.getTile().getType().getColumns();
+    ScaledFragment tile(op.getTile().getType(), adaptor.getTile());
     Values max(adaptor.getInit());
-    // Two chains for each row hide the latency of one.
-    Values best(2 * max.size());
-    for (auto [i, element] : llvm::enumerate(adaptor.getTile())) {
-      Value &chain = best[2 * rowOfElement(i, columns) + i % 2];
+    // Two chains for each row, or for each part with a factor, hide the latency of one.
+    int64_t parts = std::max<int64_t>(tile.factorsOfRow, 1);
+    Values best(2 * parts * max.size());
+    for (auto [i, element] : llvm::enumerate(tile.elements)) {
+      size_t part = rowOfElement(i, columns) * parts + tile.factorNumber(i);
+      Value &chain = best[2 * part + i % 2];
       chain = chain ? emit.max(chain, element) : element;
     }
+    // Factors are positive, so the largest product is that of the largest element.
+    auto largestOf = [&](size_t part) {
+      Value largest = emit.max(best[2 * part], best[2 * part + 1]);
+      return tile.factors.empty() ? largest : emit.mul(largest, tile.factors[part]);
+    };
     for (size_t row = 0; row < max.size(); ++row) {
-      Value lanes = emit.max(best[2 * row], best[2 * row + 1]);
+      Value lanes = largestOf(row * parts);
+      for (int64_t part = 1; part < parts; ++part)
+        lanes = emit.max(lanes, largestOf(row * parts + part));
       lanes = emit.max(lanes, emit.shuffleXor(lanes, 1));
       lanes = emit.max(lanes, emit.shuffleXor(lanes, 2));
       max[row] = emit.max(max[row], lanes);
@@ -89,6 +101,7 @@ struct LowerExp2 : Lowering<tile::Exp2Op> {
     Value scale = adaptor.getScale().front();
     ValueRange reference = adaptor.getReference();
     auto type = cast<tile::TileType>(op.getTile().getType());
+    ScaledFragment tile(type, adaptor.getTile());
     // What exp2 adds to a scaled score: minus the scaled reference, 0 for a row that has seen no
     // key. One rounded product for all keys of a row: its error cancels.
     Value raise = op.getRaise().isZero() ? Value() : emit.f32(op.getRaise().convertToFloat());
@@ -98,19 +111,27 @@ struct LowerExp2 : Lowering<tile::Exp2Op> {
       Value scaled = raise ? emit.fma(row, scale, raise) : emit.mul(row, scale);
       offsets.push_back(emit.negate(emit.select(unset, emit.f32(0.0f), scaled)));
     }
-    auto power = [&](Value element, size_t row) {
+    // The scale of each part of a row that has a factor.
+    Values scales;
+    for (Value factor : tile.factors)
+      scales.push_back(emit.mul(factor, scale));
+    auto power = [&](Value element, size_t row, int64_t part) {
+      size_t number = row * tile.factorsOfRow + part;
       if (!op.getDifferenceFirst())
-        return emit.exp2(emit.fma(element, scale, offsets[row]));
+        return emit.exp2(emit.fma(element, scales.empty() ? scale : scales[number], offsets[row]));
       Value unset = isUnset(emit, reference[row]);
       Value base = emit.select(unset, emit.f32(0.0f), reference[row]);
-      return emit.exp2(emit.mul(emit.sub(element, base), scale));
+      Value difference = scales.empty()
+                             ? emit.sub(element, base)
+                             : emit.fma(element, tile.factors[number], emit.negate(base));
+      return emit.exp2(emit.mul(difference, scale));
     };
     Values powers;
-    for (auto [i, element] : llvm::enumerate(adaptor.getTile())) {
+    for (auto [i, element] : llvm::enumerate(tile.elements)) {
       if (!type.isRowVector())
-        powers.push_back(power(element, rowOfElement(i, type.getColumns())));
+        powers.push_back(power(element, rowOfElement(i, type.getColumns()), tile.factorNumber(i)));
       else if (op.getDifferenceFirst())
-        powers.push_back(power(element, i));
+        powers.push_back(power(element, i, 0));
       else // Factors are ratios of what the tiles subtracted.
         powers.push_back(emit.exp2(emit.add(emit.mul(element, scale), offsets[i])));
     }

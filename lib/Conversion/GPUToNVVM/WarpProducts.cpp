@@ -36,22 +36,22 @@ static std::array<Value, 4> loadRightTransposed(Emitter &emit, const SharedTile 
                       /*transpose=*/true);
 }
 
-/// Pairs of elements in i32 as products take them.
+/// Elements in i32 as products take them.
 static Values operandsOf(Emitter &emit, ArrayRef<Value> registers, Type element) {
   Values operands;
   for (Value value : registers)
-    operands.push_back(element.isBF16() ? value
-                                        : emit.bitcast(VectorType::get(2, element), value));
+    operands.push_back(element.isF16() ? emit.bitcast(VectorType::get(2, element), value) : value);
   return operands;
 }
 
-/// The type of four f32, which products give.
-static Type getFourNumbers(Emitter &emit) {
-  return LLVM::LLVMStructType::getLiteral(emit.getContext(),
-                                          SmallVector<Type>(4, emit.getF32Type()));
+/// The type of four numbers, which products give.
+static Type getFourNumbers(Emitter &emit, Type number) {
+  return LLVM::LLVMStructType::getLiteral(emit.getContext(), SmallVector<Type>(4, number));
 }
 
 static NVVM::MMATypes getKind(Type element) {
+  if (element.isInteger(8))
+    return NVVM::MMATypes::s8;
   return element.isBF16() ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
 }
 
@@ -66,10 +66,14 @@ static void multiply(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Value> 
   NVVM::MMATypes kind = getKind(element);
   Values lefts = operandsOf(emit, left, element), rights = operandsOf(emit, right, element),
          sums(acc);
+  bool areIntegers = element.isInteger(8);
+  std::optional<NVVM::MMAIntOverflow> overflow;
+  if (areIntegers)
+    overflow = NVVM::MMAIntOverflow::wrapped;
   Value product = emit.make<NVVM::MmaOp>(
-      getFourNumbers(emit), ValueRange(lefts), ValueRange(rights), ValueRange(sums),
-      ArrayRef<int64_t>{16, 8, 16}, std::nullopt, std::nullopt, std::array{kind, kind},
-      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+      getFourNumbers(emit, acc[0].getType()), ValueRange(lefts), ValueRange(rights),
+      ValueRange(sums), ArrayRef<int64_t>{16, 8, areIntegers ? 32 : 16}, std::nullopt, overflow,
+      std::array{kind, kind}, std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
   extract(emit, product, acc);
 }
 
@@ -80,7 +84,7 @@ static void multiplySparse(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<V
   NVVM::MMATypes kind = getKind(element);
   Values lefts = operandsOf(emit, left, element), rights = operandsOf(emit, right, element),
          sums(acc);
-  auto product = emit.make<NVVM::MmaSpOp>(getFourNumbers(emit), lefts, rights, sums, places,
+  auto product = emit.make<NVVM::MmaSpOp>(getFourNumbers(emit, emit.getF32Type()), lefts, rights, sums, places,
                                           emit.i32(selector), ArrayRef<int64_t>{16, 8, 32},
                                           std::nullopt, std::array{kind, kind});
   product.setOrderedMetadata(true);
@@ -103,7 +107,8 @@ struct LowerDot : Lowering<DotOp> {
     SharedTile key = tileAt(adaptor.getRight().front(), op.getRight().getType());
     Type element = op.getRight().getType().getElementType();
     int64_t repeats = function.repeatsOf(query.rows);
-    Values scores(repeats * key.rows / 2, emit.f32(0.0f));
+    Value zero = element.isInteger(8) ? emit.i32(0) : emit.f32(0.0f);
+    Values scores(repeats * key.rows / 2, zero);
     MutableArrayRef<Value> elements(scores);
     Value firstRow = emit.mul(function.warp, 16 * repeats);
     for (int64_t step = 0; step < query.numSteps(); ++step) {

@@ -38,6 +38,9 @@ struct LowerIssueDot : Lowering<IssueDotOp> {
     Values scores(adaptor.getReuse());
     if (!op.getReuse())
       scores.assign(key.rows / 2, emit.f32(0.0f));
+    if (element.isInteger(8))
+      for (Value &score : scores)
+        score = emit.bitcast(emit.getI32Type(), score);
     emitWgmmaFence(emit);
     for (int64_t step = 0; step < key.numSteps(); ++step) {
       // Four steps of 32 bytes in a panel.
@@ -220,7 +223,7 @@ struct LowerNoOperand : Lowering<NoOperandOp> {
   using Lowering::Lowering;
   FailureOr<Results> lower(NoOperandOp op, Adaptor, Emitter &emit) const override {
     OperandType type = op.getResult().getType();
-    int64_t count = function.repeatsOf(type.getRows()) * type.getColumns() / 4;
+    int64_t count = function.repeatsOf(type.getRows()) * type.getNumRegisters();
     return Results{Values(count, emit.i32(0))};
   }
 };

@@ -7,12 +7,13 @@
 //===----------------------------------------------------------------------===//
 
 //
-// d / 8 lanes own a row, 8 elements (16 bytes) each; a block goes over the rows of its tile in
-// turns. Every row is read once and written once. The lanes of a row share its codes, each takes
-// some pairs, and bring them to their places in shared memory.
+// Each lane owns 16 bytes of a row; a block goes over the rows of its tile in turns. Every row is
+// read once and written once. The lanes of a row share its codes, each takes some pairs, and bring
+// them to their places in shared memory.
 //
 //===----------------------------------------------------------------------===//
 
+#include "../GPUToNVVM/Instructions/StoredScales.h"
 #include "RowFunction.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -22,14 +23,13 @@ using namespace sfa::simt;
 
 namespace {
 
-/// The eight elements that a lane owns of a dense row: their 16 bits, zero-extended to i32.
-using Piece = Emitter::Values;
-
 /// Codes as they are in memory: where the row's values and features start.
 struct StoredCodes {
   Value values, features;
-  Type indexType;
+  Type valueType, indexType;
   int64_t k;
+  /// Of 8-bit values that are multiplied by it; null for others.
+  Value scale;
 };
 
 class RowKernel {
@@ -39,6 +39,10 @@ public:
 
 private:
   LogicalResult chooseWidth();
+  bool hasScales() {
+    return llvm::any_of(kernel.kernel.getBody().getOps<LoadCodesOp>(),
+                        [](LoadCodesOp op) { return op.getScales() != nullptr; });
+  }
   LogicalResult lower(Operation *op);
   void lower(LoadOp op);
   void lower(LoadCodesOp op);
@@ -53,29 +57,40 @@ private:
   /// The same, and that the lane has features of the row.
   Value isMine(const Memory &memory, Value row, Value limit) {
     Value found = exists(memory, row, limit);
-    if (features == lanesInRow * pieceElements)
+    if (features == lanesInRow * pieceElements())
       return found;
-    return emit.bitAnd(found, emit.less(lane, emit.i32(features / pieceElements)));
+    return emit.bitAnd(found, emit.less(lane, emit.i32(features / pieceElements())));
   }
   Value rowAddress(const Memory &memory, Value batch, Value head, Value row) {
     return kernel.address(memory, kernel.scalar(batch), kernel.scalar(head), row);
   }
 
-  /// The elements of four words.
-  Piece split(Value words);
+  /// A value of codes as the bits of an element, and whether it is one that adds something.
+  std::pair<Value, Value> elementOf(const StoredCodes &codes, Value value);
 
-  static constexpr int64_t pieceElements = 8;
+  static constexpr int64_t pieceBytes = 16;
+  int64_t pieceElements() const { return pieceBytes * 8 / element.getIntOrFloatBitWidth(); }
   /// Lanes that share a row of `width` features; the last ones have nothing to do where the width
   /// is no power of two.
-  static int64_t lanesFor(int64_t width) {
-    return static_cast<int64_t>(llvm::PowerOf2Ceil(width / pieceElements));
+  int64_t lanesFor(int64_t width) const {
+    return static_cast<int64_t>(llvm::PowerOf2Ceil(width / pieceElements()));
+  }
+  /// Where the lane's piece of the row at `start` is in memory.
+  Value pieceInMemory(Value start) {
+    return emit.offset(start, emit.mul(lane, pieceBytes), emit.getI8Type());
+  }
+  Type wordsType() { return VectorType::get(pieceBytes / 4, emit.getI32Type()); }
+  Value noWords() {
+    return emit.make<arith::ConstantOp>(cast<TypedAttr>(emit.getZeroAttr(wordsType())));
   }
 
   RowFunction &kernel;
   Emitter &emit;
   int64_t features = 0, rows = 0, lanesInRow = 0;
+  Type element;          // of the rows in memory
   Value lane, rowInTile; // lane among those of the row; i64
-  llvm::DenseMap<Value, Piece> pieces;
+  /// The 16 bytes of the lane of each dense tile.
+  llvm::DenseMap<Value, Value> pieces;
   llvm::DenseMap<Value, StoredCodes> stored;
   /// Shared memory for a piece of each thread: where codes become rows.
   Value expanded;
@@ -84,17 +99,23 @@ private:
 } // namespace
 
 LogicalResult RowKernel::chooseWidth() {
+  for (auto store : kernel.kernel.getBody().getOps<StoreOp>())
+    element = store.getMemory().getType().getElementType();
+  if (!element)
+    return kernel.kernel.emitOpError("moves no rows, which a GPU does not support");
   WalkResult result = kernel.kernel.walk([&](Operation *op) {
     for (Value value : op->getResults()) {
       int64_t width = 0, height = 0;
-      Type element;
+      Type held;
       if (auto tile = dyn_cast<TileType>(value.getType()); tile && !tile.isRowVector())
-        width = tile.getColumns(), height = tile.getRows(), element = tile.getElementType();
+        width = tile.getColumns(), height = tile.getRows(), held = tile.getElementType();
       else if (auto codes = dyn_cast<CodesType>(value.getType()))
-        width = codes.getFeatures(), height = codes.getRows(), element = codes.getElementType();
+        width = codes.getFeatures(), height = codes.getRows(), held = codes.getElementType();
       else
         continue;
-      if (!sfa::GpuFeatures::allow(width) || element.getIntOrFloatBitWidth() != 16) {
+      // Codes that are multiplied by scales are f32 until they are stored.
+      bool isKnown = held == element || (held.isF32() && hasScales());
+      if (!sfa::GpuFeatures::allow(width) || !isKnown || element.getIntOrFloatBitWidth() > 16) {
         op->emitOpError() << "gives " << value.getType() << "; " << sfa::GpuFeatures::description;
         return WalkResult::interrupt();
       }
@@ -110,8 +131,6 @@ LogicalResult RowKernel::chooseWidth() {
   });
   if (result.wasInterrupted())
     return failure();
-  if (!features)
-    return kernel.kernel.emitOpError("moves no rows, which a GPU does not support");
   lanesInRow = lanesFor(features);
   return success();
 }
@@ -155,43 +174,22 @@ LogicalResult RowKernel::lower(Operation *op) {
 void RowKernel::lower(LoadOp op) {
   const Memory &memory = kernel.memory(op.getMemory());
   Value row = rowNumber(op.getRow());
-  Type words = VectorType::get(4, emit.getI32Type());
   Emitter::Values loaded = emit.choose(
       isMine(memory, row, op.getLimit()),
       [&]() -> Emitter::Values {
         Value start = rowAddress(memory, op.getBatch(), op.getHead(), row);
-        Value mine = emit.offset(start, emit.mul(lane, pieceElements), emit.getI16Type());
-        return {emit.load(words, mine, 16)};
+        return {emit.load(wordsType(), pieceInMemory(start), pieceBytes)};
       },
-      [&]() -> Emitter::Values {
-        return {emit.make<arith::ConstantOp>(cast<TypedAttr>(emit.getZeroAttr(words)))};
-      });
-  pieces[op.getTile()] = split(loaded[0]);
-}
-
-Piece RowKernel::split(Value words) {
-  Piece piece;
-  for (int64_t word = 0; word < 4; ++word) {
-    Value both = emit.make<LLVM::ExtractElementOp>(words, emit.i32(word));
-    piece.push_back(emit.bitAnd(both, 0xFFFF));
-    piece.push_back(emit.shiftRight(both, 16));
-  }
-  return piece;
+      [&]() -> Emitter::Values { return {noWords()}; });
+  pieces[op.getTile()] = loaded[0];
 }
 
 void RowKernel::lower(StoreOp op) {
   const Memory &memory = kernel.memory(op.getMemory());
   Value row = rowNumber(op.getRow());
-  const Piece &piece = pieces.at(op.getTile());
   emit.when(isMine(memory, row, op.getLimit()), [&] {
-    Type words = VectorType::get(4, emit.getI32Type());
-    Value vector = emit.make<LLVM::PoisonOp>(words);
-    for (int64_t word = 0; word < 4; ++word) {
-      Value both = emit.bitOr(piece[2 * word], emit.shiftLeft(piece[2 * word + 1], 16));
-      vector = emit.make<LLVM::InsertElementOp>(vector, both, emit.i32(word));
-    }
     Value start = rowAddress(memory, op.getBatch(), op.getHead(), row);
-    emit.store(vector, emit.offset(start, emit.mul(lane, pieceElements), emit.getI16Type()), 16);
+    emit.store(pieces.at(op.getTile()), pieceInMemory(start), pieceBytes);
   });
 }
 
@@ -204,24 +202,48 @@ void RowKernel::lower(LoadCodesOp op) {
   Value row = rowNumber(op.getRow());
   // A row that does not exist reads the first one, and is not stored.
   Value source = emit.select(exists(values, row), row, emit.i64(0));
-  stored[op.getCodes()] = {rowAddress(values, op.getBatch(), op.getHead(), source),
-                           rowAddress(indices, op.getBatch(), op.getHead(), source),
-                           indices.type.getElementType(), op.getCodes().getType().getK()};
+  StoredCodes codes{rowAddress(values, op.getBatch(), op.getHead(), source),
+                    rowAddress(indices, op.getBatch(), op.getHead(), source),
+                    values.type.getElementType(),
+                    indices.type.getElementType(),
+                    op.getCodes().getType().getK(),
+                    Value()};
+  if (op.getScales()) {
+    const Memory &scales = kernel.memory(op.getScales());
+    StoredScales of(emit, scales, kernel.scalar(op.getBatch()), kernel.scalar(op.getHead()),
+                    *op.getSharedBy());
+    codes.scale = of.at(source);
+  }
+  stored[op.getCodes()] = codes;
+}
+
+std::pair<Value, Value> RowKernel::elementOf(const StoredCodes &codes, Value value) {
+  auto isNotZero = [&](Value bits) {
+    return emit.compare(arith::CmpIPredicate::ne, bits, emit.like(bits, 0));
+  };
+  // A value 0 adds nothing, whatever feature it names.
+  if (!codes.scale)
+    return {value, isNotZero(codes.valueType.isInteger(8) ? value : emit.bitAnd(value, 0x7FFF))};
+  Value number = emit.mul(emit.make<arith::SIToFPOp>(emit.getF32Type(), value), codes.scale);
+  Value bits = emit.make<arith::TruncIOp>(emit.getI16Type(),
+                                          emit.pack(number, emit.f32(0.0f), element));
+  // The scale of codes that no integers stand for is a NaN.
+  Value isNaN = emit.compare(arith::CmpFPredicate::UNO, codes.scale, codes.scale);
+  return {bits, emit.bitOr(isNotZero(value), isNaN)};
 }
 
 void RowKernel::lower(ExpandOp op) {
   StoredCodes codes = stored.at(op.getCodes());
-  Type i16 = emit.getI16Type(), i32 = emit.getI32Type();
-  constexpr int64_t pieceBytes = 2 * pieceElements;
+  Type i32 = emit.getI32Type();
+  Type stored = emit.getIntegerType(element.getIntOrFloatBitWidth());
+  Type valueType = emit.getIntegerType(codes.valueType.getIntOrFloatBitWidth());
   if (!expanded)
     expanded = kernel.allocateShared(rowKernelThreads * pieceBytes);
   auto pieceOf = [&](Value thread) {
     return emit.offset(expanded, emit.mul(thread, pieceBytes), emit.getI8Type());
   };
   Value mine = pieceOf(kernel.thread), row = pieceOf(emit.sub(kernel.thread, lane));
-  Type words = VectorType::get(4, i32);
-  emit.store(emit.make<arith::ConstantOp>(cast<TypedAttr>(emit.getZeroAttr(words))), mine,
-             pieceBytes);
+  emit.store(noWords(), mine, pieceBytes);
   // The lanes of a row are of one warp.
   emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
   for (int64_t first = 0; first < codes.k; first += lanesInRow) {
@@ -232,18 +254,16 @@ void RowKernel::lower(ExpandOp op) {
     auto loaded = [&](Type type, Value start) {
       return emit.load(type, emit.offset(start, place, type));
     };
-    Value bits = loaded(i16, codes.values);
+    auto [bits, addsSomething] = elementOf(codes, loaded(valueType, codes.values));
     Value feature = emit.make<arith::ExtUIOp>(i32, loaded(codes.indexType, codes.features));
-    // A value 0 adds nothing, whatever feature it names.
-    Value magnitude = emit.bitAnd(bits, 0x7FFF);
-    counts = emit.bitAnd(
-        counts, emit.compare(arith::CmpIPredicate::ne, magnitude, emit.like(magnitude, 0)));
+    counts = emit.bitAnd(counts, addsSomething);
     counts =
         emit.bitAnd(counts, emit.compare(arith::CmpIPredicate::ult, feature, emit.i32(features)));
-    emit.when(counts, [&] { emit.store(bits, emit.offset(row, feature, i16)); });
+    Value value = bits;
+    emit.when(counts, [&] { emit.store(value, emit.offset(row, feature, stored)); });
   }
   emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
-  pieces[op.getTile()] = split(emit.load(words, mine, pieceBytes));
+  pieces[op.getTile()] = emit.load(wordsType(), mine, pieceBytes);
 }
 
 LogicalResult sfa::simt::lowerRowKernel(RowFunction &lowering) {
@@ -251,5 +271,7 @@ LogicalResult sfa::simt::lowerRowKernel(RowFunction &lowering) {
     return lowerTopkKernel(lowering);
   if (!lowering.kernel.getBody().getOps<CombineOp>().empty())
     return lowerCombineKernel(lowering);
+  if (!lowering.kernel.getBody().getOps<sfa::tile::QuantizeOp>().empty())
+    return lowerQuantizeKernel(lowering);
   return RowKernel(lowering).run();
 }

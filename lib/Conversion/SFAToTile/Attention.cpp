@@ -291,7 +291,7 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
   int64_t group = query.type.getDimSize(1) / key.type.getDimSize(1);
   Value keyHead = group == 1 ? head : create<arith::DivUIOp>(head, constant(group));
   KernelContext atQuery{builder, loc, batch, head, packedHeads},
-      atKey{builder, loc, batch, keyHead};
+      atKey{builder, loc, batch, keyHead, /*heads=*/1, /*areTilesAligned=*/offsets.empty()};
   Rows rows = findRows(query, key, offsets);
   Value firstRow = inMemory(rows.queryBegin, rows.row);
 

@@ -9,6 +9,7 @@
 #include "KernelBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace sfa;
@@ -53,8 +54,14 @@ Value KernelContext::loadCodes(const Operand &operand, int64_t rows, Value row) 
 
 Value KernelContext::loadScales(const Operand &operand, int64_t rows, Value row) const {
   auto type = TileType::get(builder.getContext(), {rows}, builder.getF32Type());
+  Scales sharedBy = *::sfa::getScales(operand.type);
+  int64_t together = 1;
+  if (sharedBy == Scales::Head && heads == 1)
+    together = rows;
+  else if (sharedBy == Scales::Tile && areTilesAligned && rows <= tokensOfScale)
+    together = std::gcd(rows, tokensOfScale); // of two scales at most
   return LoadScalesOp::create(builder, loc, type, operand.memories.back(), batch, head, row,
-                              *::sfa::getScales(operand.type), heads);
+                              sharedBy, together, heads);
 }
 
 //===----------------------------------------------------------------------===//

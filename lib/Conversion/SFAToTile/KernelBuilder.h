@@ -33,6 +33,8 @@ struct KernelContext {
   mlir::Value batch, head;
   /// Of these, from `head` on, the rows of a tile are.
   int64_t heads = 1;
+  /// Whether tiles begin at multiples of their length.
+  bool areTilesAligned = false;
 
   mlir::Value constant(int64_t value) const;
   /// The `rows` rows of `operand` from `row` on, as a dense tile: codes are expanded, 8-bit rows stay

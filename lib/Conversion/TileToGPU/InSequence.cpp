@@ -31,6 +31,7 @@ LoopBuilder::Values sfa::simt::buildInSequence(LoopBuilder &b) {
     Value isLast = b.atLeast(b.add(first, step), upper), key = b.toIndex(first);
     b.awaitScores(position);
     LoopBuilder::Stage score(b, loop.getScore(), b.scorePlaces(position));
+    score.firstKey = key;
     score.reuse = in[numInits];
     score.issue();
     score.finishReading();

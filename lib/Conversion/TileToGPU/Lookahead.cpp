@@ -128,6 +128,7 @@ Values Lookahead::build() {
   Value isLast = b.negate(hasSecond);
   b.awaitScores(position);
   Stage firstScore(b, loop.getScore(), b.scorePlaces(position));
+  firstScore.firstKey = b.toIndex(lower);
   firstScore.reuse = b.make<tile::FillOp>(b.scoreType(), b.getF32FloatAttr(0.0f));
   firstScore.issue();
   firstScore.finishReading();
@@ -156,6 +157,7 @@ Values Lookahead::build() {
       if (loop.getTurns())
         b.make<AwaitTurnOp>();
       score.emplace(b, loop.getScore(), b.scorePlaces(scorePosition));
+      score->firstKey = b.toIndex(key);
       score->reuse = spent;
       score->pending = 1;
       score->issue();

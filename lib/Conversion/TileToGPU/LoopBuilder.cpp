@@ -35,7 +35,7 @@ void LoopBuilder::Stage::emit(Operation *op) {
   }
   Operation *clone = builder.clone(*op, mapping);
   auto dot = dyn_cast<IssueDotOp>(clone);
-  if (dot && reuse && reuse.getType() == dot.getResult().getType().getTile())
+  if (dot && reuse && IssueDotOp::mayReuse(reuse.getType(), dot.getResult().getType().getTile()))
     dot.getReuseMutable().assign(reuse);
   if (auto wait = dyn_cast<WaitOp>(clone))
     wait.setPending(static_cast<uint64_t>(pending));

@@ -63,7 +63,10 @@ public:
 
   size_t numStates() { return loop.getInits().size() - 1; }
   int64_t numStages() { return static_cast<int64_t>(loop.getStages()); }
-  mlir::Type scoreType() { return loop.getMask().getArgument(1).getType(); }
+  /// Of the probabilities.
+  mlir::Type scoreType() {
+    return llvm::cast<tile::TileType>(loop.getMask().getArgument(1).getType()).withoutFactors();
+  }
 
   /// A stage whose operations are emitted part by part.
   class Stage {

@@ -52,7 +52,9 @@ LoopBuilder::Values sfa::simt::buildMultistage(LoopBuilder &b) {
     }
     Values tiles = b.scorePlaces(place);
     Value values = b.valuePlace(place);
-    Value scores = LoopBuilder::Stage(b, loop.getScore(), tiles).finish().front();
+    LoopBuilder::Stage score(b, loop.getScore(), tiles);
+    score.firstKey = key;
+    Value scores = score.finish().front();
     Values weights = b.softmax(key, scores, state.drop_front(), /*isFirst=*/false);
     Values arguments{state.front(), weights.front(), values};
     llvm::append_range(arguments, llvm::drop_begin(weights));

@@ -88,7 +88,7 @@ TileForm ProgramBuilder::residentForm(const TilePass &pass, tile::LoadOp load) {
 
 TileForm ProgramBuilder::stagedForm(const TilePass &pass, size_t number) {
   tile::KeyLoopOp loop = pass.loop;
-  if (number >= loop.getScore().getNumArguments())
+  if (number + 1 == pass.staged.size())
     return TileForm::Swizzled; // values
   return formFor(pass, loop.getScore().getArgument(number));
 }
@@ -129,8 +129,25 @@ void ProgramBuilder::cloneStageNumbers(const TilePass &pass, Value key) {
   tile::KeyLoopOp loop = pass.loop;
   mapping.map(loop.getLoad().getArgument(0), key);
   for (Operation &op : loop.getLoad().front().without_terminator())
-    if (!isa<tile::LoadOp>(op))
+    if (!isa<tile::LoadOp, tile::LoadScalesOp>(op))
       cloneOperation(&op);
+}
+
+Value ProgramBuilder::loadKeyScales(const TilePass &pass) {
+  tile::KeyLoopOp loop = pass.loop;
+  tile::LoadScalesOp load = pass.keyScales;
+  setLoc(load.getLoc());
+  cloneStageNumbers(pass, make<tile::FirstKeyOp>(getIndexType()));
+  auto in = [&](Value value) { return mapping.lookup(value); };
+  tile::DequantizeOp reader = *loop.getScore().front().getOps<tile::DequantizeOp>().begin();
+  // Where rows have one factor, but keys do not have one scale, each column has its own.
+  tile::TileType scores = reader.getScores().getType();
+  auto together = static_cast<int64_t>(load.getTogether());
+  if (together != scores.getColumnsOfFactor())
+    together = 1;
+  auto type = ColumnsType::get(getContext(), scores.getColumns(), getF32Type(), together);
+  return make<LoadScalesOp>(type, in(load.getMemory()), in(load.getBatch()), in(load.getHead()),
+                            in(load.getRow()), load.getSharedBy());
 }
 
 //===----------------------------------------------------------------------===//
@@ -157,8 +174,27 @@ void ProgramBuilder::fillScore(const TilePass &pass, TileLoopOp loop, bool isAsy
   for (Value ring : loop.getScoreRings())
     tiles.push_back(cast<RingType>(ring.getType()).getTile());
   Block *block = startStage(loop.getScore(), tiles);
-  mapping.map(source.getScore().getArguments(), block->getArguments());
+  // What the stage gets, but for scales, is in rings.
+  ValueRange staged = block->getArguments();
+  for (auto [argument, loaded] : llvm::zip(source.getScore().getArguments(),
+                                           tile::KeyLoopOp::getYielded(source.getLoad()))) {
+    if (loaded.getDefiningOp<tile::LoadScalesOp>()) {
+      mapping.map(argument, loadKeyScales(pass));
+      continue;
+    }
+    mapping.map(argument, staged.front());
+    staged = staged.drop_front();
+  }
   for (Operation &op : source.getScore().front().without_terminator()) {
+    if (auto scales = dyn_cast<tile::DequantizeOp>(op)) {
+      setLoc(op.getLoc());
+      auto in = [&](Value value) { return mapping.lookup(value); };
+      mapping.map(scales.getScores(),
+                  make<DequantizeOp>(scales.getScores().getType(), in(scales.getProduct()),
+                                     in(scales.getRows()), in(scales.getColumns()))
+                      .getScores());
+      continue;
+    }
     auto score = dyn_cast<ScoreOpInterface>(op);
     if (!score) {
       cloneOperation(&op);

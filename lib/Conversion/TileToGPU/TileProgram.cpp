@@ -39,7 +39,10 @@ static FailureOr<ScoreOpInterface> findScore(tile::KeyLoopOp loop) {
 
 static LogicalResult checkLoad(tile::LoadOp load) {
   tile::TileType type = load.getTile().getType();
-  if (GpuFeatures::allow(type.getColumns()) && type.getElementType().getIntOrFloatBitWidth() == 16)
+  unsigned width = type.getElementType().getIntOrFloatBitWidth();
+  // Rows are whole pieces of 16 bytes.
+  bool isWhole = width == 16 || (width == 8 && type.getColumns() % 16 == 0);
+  if (GpuFeatures::allow(type.getColumns()) && isWhole)
     return success();
   return load.emitOpError() << "gives " << type << "; " << GpuFeatures::description;
 }
@@ -58,6 +61,10 @@ static FailureOr<TilePass> analyzePass(tile::KeyLoopOp loop, ArrayRef<Operation 
   pass.score = *score;
 
   for (Value tile : tile::KeyLoopOp::getYielded(loop.getLoad())) {
+    if (auto scales = tile.getDefiningOp<tile::LoadScalesOp>(); scales && !pass.keyScales) {
+      pass.keyScales = scales;
+      continue;
+    }
     auto load = tile.getDefiningOp<tile::LoadOp>();
     if (!load)
       return emitError(tile.getLoc())
@@ -67,6 +74,9 @@ static FailureOr<TilePass> analyzePass(tile::KeyLoopOp loop, ArrayRef<Operation 
     pass.staged.push_back(load);
   }
   for (Operation *op : pass.before) {
+    if (auto codes = dyn_cast<tile::LoadCodesOp>(op); codes && codes.getScales())
+      return codes.emitOpError("reads 8-bit codes of queries, which a GPU supports with strategy = "
+                               "dense only");
     if (auto split = dyn_cast<tile::SplitOp>(op))
       pass.splits.push_back(split);
     auto load = dyn_cast<tile::LoadOp>(op);
@@ -121,7 +131,7 @@ static LogicalResult checkAgain(const TilePass &first, const TilePass &again) {
 /// Of how many heads `op` has rows; 1 where it has no rows of heads.
 static int64_t headsOf(Operation *op) {
   return TypeSwitch<Operation *, int64_t>(op)
-      .Case<tile::LoadOp, tile::LoadCodesOp, tile::StoreOp, tile::MaskOp>(
+      .Case<tile::LoadOp, tile::LoadCodesOp, tile::LoadScalesOp, tile::StoreOp, tile::MaskOp>(
           [](auto ofHeads) { return static_cast<int64_t>(ofHeads.getHeads()); })
       .Default(int64_t(1));
 }
@@ -133,7 +143,7 @@ static LogicalResult checkHeads(tile::KernelOp kernel, int64_t qTile, int64_t wa
     int64_t heads = headsOf(op);
     if (heads == 1)
       return WalkResult::advance();
-    if (isa<tile::LoadOp>(op) && isa<tile::KeyLoopOp>(op->getParentOp())) {
+    if (isa<tile::LoadOp, tile::LoadScalesOp>(op) && isa<tile::KeyLoopOp>(op->getParentOp())) {
       op->emitOpError() << "has rows of " << heads
                         << " heads; on a GPU only the tiles of queries and their results may";
       return WalkResult::interrupt();

@@ -27,6 +27,9 @@ struct TilePass {
   llvm::SmallVector<tile::SplitOp> splits;
   /// Loads of the stage `load`: for the scores, then of the values.
   llvm::SmallVector<tile::LoadOp> staged;
+  /// The scales of 8-bit keys, of the stage `load`, too; null where there are none. Nobody copies
+  /// them to shared memory.
+  tile::LoadScalesOp keyScales;
 
   tile::LoadOp valueLoad() const { return staged.back(); }
 };

@@ -94,12 +94,18 @@ void sfa::simt::emitWgmma(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<Va
   bool isInRegisters = left.size() == 4;
   size_t next = 2 * acc.size();
   std::string leftText = isInRegisters ? registerList(next, 4) : fmt::format("${}", next);
-  std::string type = element.isBF16() ? "bf16" : "f16";
+  // Integers have no signs of factors and no transposition.
+  std::string kind = "k32.s32.s8.s8", rest;
+  if (!element.isInteger(8)) {
+    std::string type = element.isBF16() ? "bf16" : "f16";
+    kind = fmt::format("k16.f32.{}.{}", type, type);
+    rest = fmt::format(", 1, 1{}, {}", isInRegisters ? "" : ", 0", rightIsTransposed ? 1 : 0);
+  }
   std::string text = fmt::format(
-      "{{ .reg .pred p; setp.ne.b32 p, {}, 0; wgmma.mma_async.sync.aligned.m64n{}k16.f32.{}.{} {}, "
-      "{}, ${}, p, 1, 1{}, {}; }}",
-      accumulates ? 1 : 0, 2 * acc.size(), type, type, registerList(0, acc.size()), leftText,
-      next + left.size(), isInRegisters ? "" : ", 0", rightIsTransposed ? 1 : 0);
+      "{{ .reg .pred p; setp.ne.b32 p, {}, 0; wgmma.mma_async.sync.aligned.m64n{}{} {}, {}, ${}, "
+      "p{}; }}",
+      accumulates ? 1 : 0, 2 * acc.size(), kind, registerList(0, acc.size()), leftText,
+      next + left.size(), rest);
   Emitter::Values others(left);
   if (!isInRegisters)
     others.front() = completeDescriptor(emit, others.front());

@@ -29,11 +29,24 @@ struct Dense : ScoreStrategy {
       return DotOp::create(builder, context.loc, type, query[0], key[0]);
     auto integers = TileType::get(type.getContext(), type.getShape(), builder.getI32Type());
     Value product = DotOp::create(builder, context.loc, integers, query[0], key[0]);
-    return DequantizeOp::create(builder, context.loc, type.withFactors(), product, query[1],
+    // Where the scales of keys differ from one to the next, a target multiplies the product by them,
+    // and one factor is left for a row.
+    constexpr int64_t leastTogether = 16;
+    int64_t together = keysOfScale(key[1]);
+    if (together < leastTogether)
+      together = type.getColumns();
+    return DequantizeOp::create(builder, context.loc, type.withFactors(together), product, query[1],
                                 key[1]);
   }
 
 private:
+  /// How many keys of the tile at hand, whose scales the stage `score` gets as `argument`, share one.
+  static int64_t keysOfScale(Value argument) {
+    auto scales = cast<BlockArgument>(argument);
+    auto loop = cast<KeyLoopOp>(scales.getOwner()->getParentOp());
+    Value loaded = KeyLoopOp::getYielded(loop.getLoad())[scales.getArgNumber()];
+    return static_cast<int64_t>(loaded.getDefiningOp<LoadScalesOp>().getTogether());
+  }
   /// The rows, and behind them their scales where they are integers.
   static SmallVector<Value> load(const KernelContext &context, const Operand &operand, int64_t rows,
                                  Value row) {

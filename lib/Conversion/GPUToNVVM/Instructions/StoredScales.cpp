@@ -1,0 +1,38 @@
+//===- StoredScales.cpp - Scales of 8-bit integers in memory -----------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "StoredScales.h"
+
+using namespace mlir;
+using namespace sfa;
+using namespace sfa::simt;
+
+StoredScales::StoredScales(Emitter &emit, const Memory &memory, Value batch, Value head,
+                           Scales sharedBy)
+    : emit(emit), memory(memory), base(memory.address(emit, batch, head, emit.i64(0))),
+      sharedBy(sharedBy) {}
+
+Value StoredScales::at(Value row, Value headsBehind) const {
+  Value place = emit.i64(0);
+  if (sharedBy == Scales::Token)
+    place = row;
+  else if (sharedBy == Scales::Tile)
+    place = emit.div(row, tokensOfScale);
+  Value exists = emit.less(place, memory.rows);
+  // A row that does not exist reads none: its place is that of the first one.
+  Value element = emit.mul(emit.select(exists, place, emit.i64(0)), memory.rowStride);
+  if (headsBehind)
+    element = emit.add(element, emit.mul(emit.toI64(headsBehind), memory.headStride));
+  Type f32 = emit.getF32Type();
+  return emit
+      .choose(
+          exists,
+          [&] { return Emitter::Values{emit.load(f32, emit.offset(base, element, f32))}; },
+          [&] { return Emitter::Values{emit.f32(1.0f)}; })
+      .front();
+}

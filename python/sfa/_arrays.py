@@ -99,10 +99,10 @@ def _known(x):
     return implementation
 
 
-def move(values, indices, scales, d, granularity, current, device, dtype, non_blocking):
-    """The tensors of codes on another device and their dtype, in another one; None leaves one as it is. `current` is
-    the dtype that the codes have."""
-    return _known(values).move(values, indices, scales, d, granularity, current, device, dtype, non_blocking)
+def move(parts, d, granularity, current, device, dtype, non_blocking):
+    """The tensors of codes on another device, and their dtype, which is `current`, in another one; None leaves one as
+    it is."""
+    return _known(parts[0]).move(parts, d, granularity, current, device, dtype, non_blocking)
 
 
 def concatenate(parts, dim):
@@ -126,25 +126,28 @@ def allow_in_files(functions):
 
 def check_codes(values, indices, scales, d, granularity, dtype):
     """Checks the tensors of codes. Returns the dtype that 8-bit values stand for, which is None where there are no scales."""
-    implementation = _implementation(values)
-    parts = {"values": values, "indices": indices, **({} if scales is None else {"scales": scales})}
+    given = {"values": values, "indices": indices, **({} if scales is None else {"scales": scales})}
+    implementation, parts = _implementation(values), list(given.values())
     if implementation is None:
-        parts = {name: _import_dlpack(name, x) for name, x in parts.items()}
-        implementation = _implementation(parts["values"])
-    for name, x in parts.items():
+        parts = [_import_dlpack(name, x) for name, x in given.items()]
+        implementation = _implementation(parts[0])
+    for name, x in zip(given, parts):
         if _implementation(x) is not implementation:
             raise errors.ArgumentTypeError(
-                f"values is a {type(values).__name__} and {name} a {type(x).__name__}; {'all' if len(parts) > 2 else 'both'} "
-                "have to be of one kind")
-    if scales is None and (granularity is not None or dtype is not None):
-        raise errors.ArgumentTypeError(
-            f"{'granularity' if granularity is not None else 'dtype'} is given without scales; it is for codes of 8-bit values")
-    logical = None
-    if scales is not None:
-        if granularity is None or dtype is None:
-            raise errors.ArgumentTypeError(
-                f"scales is given without {'granularity' if granularity is None else 'dtype'}; codes of 8-bit values need both: "
-                "granularity=\"tile\", \"token\" or \"head\", and the dtype of the numbers that they stand for")
-        logical = implementation.as_dtype(dtype)
-    implementation.check_codes(parts["values"], parts["indices"], parts.get("scales"), d, granularity, logical)
+                f"values is a {type(values).__name__} and {name} a {type(x).__name__}; all have to be of one kind")
+    logical = _check_scaled(scales, granularity, dtype) and implementation.as_dtype(dtype)
+    implementation.check_codes(parts, d, granularity, logical)
     return logical if implementation is _implementation(values) else dtype
+
+
+def _check_scaled(scales, granularity, dtype):
+    """Whether there are scales; the others of the three come with them."""
+    others = {"granularity": granularity, "dtype": dtype}
+    for name, other in others.items():
+        if scales is None and other is not None:
+            raise errors.ArgumentTypeError(f"{name} is given without scales; it is for codes of 8-bit values")
+        if scales is not None and other is None:
+            raise errors.ArgumentTypeError(
+                f"scales is given without {name}; codes of 8-bit values need both granularity, \"tile\", \"token\" or "
+                "\"head\", and dtype, that of the numbers which the values stand for")
+    return scales is not None

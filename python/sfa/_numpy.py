@@ -38,10 +38,11 @@ def _view(array):
     return View(array.shape, None, _dtype_name(array.dtype), CPU)
 
 
-def _operand(name, values, indices, scales, d, granularity, dtype):
-    """`dtype` is that of what 8-bit values stand for."""
-    return _operations.Operand(name, _view(values), None if indices is None else _view(indices), d,
-                               None if scales is None else _view(scales), granularity, _dtype_name(dtype))
+def _operand(name, parts, d, granularity, dtype):
+    """Of the array of a dense operand, or of the arrays of codes: values, indices and, of 8-bit values, which stand for
+    numbers of `dtype`, scales."""
+    values, indices, scales = (*map(_view, parts), None, None)[:3]
+    return _operations.Operand(name, values, indices, d, scales, granularity, _dtype_name(dtype))
 
 
 def _contiguous(name, array):
@@ -73,10 +74,12 @@ def as_dtype(dtype):
             "numpy.float32") from None
 
 
-def check_codes(values, indices, scales, d, granularity, dtype):
-    for name, array in (("values", values), ("indices", indices), ("scales", scales)):
+def check_codes(parts, d, granularity, dtype):
+    """`parts` are values, indices and, of 8-bit values, scales."""
+    for name, array in zip(("values", "indices", "scales"), parts):
         _refuse_mask(name, array)
-    _operations.check_codes(_operand("codes", values, indices, scales, d, granularity, dtype or values.dtype))
+    values, indices, *scales = parts
+    _operations.check_codes(_operand("codes", parts, d, granularity, dtype or values.dtype))
     if not indices.size:
         return
     _operations.check_range(int(indices.max()), d)
@@ -87,12 +90,12 @@ def check_codes(values, indices, scales, d, granularity, dtype):
     if wrong.any():
         row = tuple(int(i) for i in numpy.argwhere(wrong)[0])
         _operations.refuse_row(row, features[row][counting[row]].tolist())
-    if scales is not None and (scales <= 0).any():
-        place = tuple(int(i) for i in numpy.argwhere(scales <= 0)[0])
-        _operations.refuse_scale(place, scales[place])
+    for array in scales:
+        for place in numpy.argwhere(array <= 0).tolist():
+            _operations.refuse_scale(place, array[tuple(place)])
 
 
-def move(values, indices, scales, d, granularity, current, device, dtype, non_blocking):
+def move(parts, d, granularity, current, device, dtype, non_blocking):
     if dtype is None and device is not None and device != "cpu":
         # As of a torch tensor, the dtype may come first.
         try:
@@ -103,10 +106,10 @@ def move(values, indices, scales, d, granularity, current, device, dtype, non_bl
         raise errors.ArgumentValueError(f"device is {device!r}; numpy arrays have to be on \"cpu\"")
     if dtype is not None:
         current = as_dtype(dtype)
-        if scales is None:
-            values = values.astype(current, copy=False)
-        _operations.check_codes(_operand("codes", values, indices, scales, d, granularity, current))
-    return values, indices, scales, current
+        if granularity is None:
+            parts = [parts[0].astype(current, copy=False), *parts[1:]]
+        _operations.check_codes(_operand("codes", parts, d, granularity, current))
+    return parts, current
 
 
 def concatenate(parts, dim):
@@ -122,13 +125,13 @@ def sparsify(x, k, two_four, return_dense, granularity):
 
 
 def quantize(values, indices, d, granularity):
-    values, indices = _flatten("codes", values, indices, None)
+    values, indices = arrays = _flatten("codes", values, indices, None)
     key = ("quantize", values.shape, values.dtype, indices.shape, indices.dtype, d, granularity)
     plan = _plans.plans.get(key)
     if plan is None:
-        operand = _operand("codes", values, indices, None, d, None, values.dtype)
+        operand = _operand("codes", arrays, d, None, values.dtype)
         plan = _plans.add(key, _operations.quantize_plan(operand, granularity))
-    return _execute(plan, [values, indices])
+    return _execute(plan, arrays)
 
 
 def densify(values, indices, scales, d, granularity, dtype):
@@ -137,8 +140,7 @@ def densify(values, indices, scales, d, granularity, dtype):
     key = ("densify", *((array.shape, array.dtype) for array in arrays), d, granularity, dtype)
     plan = _plans.plans.get(key)
     if plan is None:
-        operand = _operand("codes", *arrays[:2], None if scales is None else arrays[2], d, granularity, dtype)
-        plan = _plans.add(key, _operations.densify_plan(operand))
+        plan = _plans.add(key, _operations.densify_plan(_operand("codes", arrays, d, granularity, dtype)))
     return _execute(plan, arrays, dtype=dtype)
 
 
@@ -167,9 +169,7 @@ def attention(q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offs
            topk_granularity, causal, window, scale, lse, schedule)
     plan = _plans.plans.get(key)
     if plan is None:
-        queries, keys = [_operand(name, *(parts + [None, None])[:3], d, granularity,
-                                  parts[0].dtype if granularity is None else v.dtype)
-                         for name, parts, d, granularity in operands]
+        queries, keys = [_operand(name, parts, d, granularity, v.dtype) for name, parts, d, granularity in operands]
         plan = _plans.add(key, _operations.attention_plan(
             queries, keys, _view(v), offsets and [_view(x) for x in offsets], topk, causal, window, scale,
             lse, schedule, topk_granularity))

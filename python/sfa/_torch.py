@@ -73,12 +73,19 @@ def _view(name, tensor):
     return View(tuple(tensor.shape), tensor.stride(), dtype, tensor.device.index)
 
 
-def _operand(name, values, indices, scales, d, granularity, dtype):
-    """`dtype` is that of what 8-bit values stand for."""
-    if indices is None:
-        return _operations.Operand(name, _view(name, values))
-    return _operations.Operand(name, _view(f"{name}.values", values), _view(f"{name}.indices", indices), d,
-                               None if scales is None else _view(f"{name}.scales", scales), granularity, _dtype_name(dtype))
+def _operand(name, parts, d, granularity, dtype):
+    """Of the tensor of a dense operand, or of the tensors of codes: values, indices and, of 8-bit values, which stand for
+    numbers of `dtype`, scales."""
+    if len(parts) == 1:
+        return _operations.Operand(name, _view(name, parts[0]))
+    views = [_view(f"{name}.{part}", tensor) for part, tensor in zip(("values", "indices", "scales"), parts)]
+    values, indices, scales = (*views, None)[:3]
+    return _operations.Operand(name, values, indices, d, scales, granularity, _dtype_name(dtype))
+
+
+def _given(*tensors):
+    """Those that are not None."""
+    return [tensor for tensor in tensors if tensor is not None]
 
 
 def _contiguous_strides(shape):
@@ -172,7 +179,7 @@ def _quantize(values, indices, d, granularity, look=False):
     plan = _plans.plans.get(key)
     if plan is None:
         _raise_watched(look, (values, indices))
-        operand = _operand("codes", values, indices, None, d, None, values.dtype)
+        operand = _operand("codes", (values, indices), d, None, values.dtype)
         plan = _add_plan(key, _operations.quantize_plan(operand, granularity), values.device)
     return _execute(plan, [values, indices])
 
@@ -185,7 +192,7 @@ def _densify(values, indices, d, scales=None, granularity=None, dtype=None, look
     plan = _plans.plans.get(key)
     if plan is None:
         _raise_watched(look, tensors)
-        operand = _operand("codes", values, indices, scales, d, granularity, dtype or values.dtype)
+        operand = _operand("codes", tensors, d, granularity, dtype or values.dtype)
         plan = _add_plan(key, _operations.densify_plan(operand), values.device)
     return _execute(plan, tensors)[0]
 
@@ -201,7 +208,7 @@ def _attention(q, q_indices, q_scales, q_d, q_granularity, k, k_indices, k_scale
         key = (q.shape, k.shape, v.shape, q.stride(), k.stride(), v.stride(), q.dtype, k.dtype,
                v.dtype, q.device, k.device, v.device, topk, topk_granularity, causal, window, scale, lse, schedule)
     else:
-        tensors = [tensor for tensor in (q, q_indices, q_scales, k, k_indices, k_scales, v) if tensor is not None]
+        tensors = _given(q, q_indices, q_scales, k, k_indices, k_scales, v)
         tensors += offsets or ()
         key = (q_d, k_d, q_granularity, k_granularity, q_scales is None, k_scales is None, offsets is None, topk,
                topk_granularity, causal, window, scale, lse, schedule,
@@ -209,8 +216,8 @@ def _attention(q, q_indices, q_scales, q_d, q_granularity, k, k_indices, k_scale
     plan = _plans.plans.get(key)
     if plan is None:
         _raise_watched(look, tensors)
-        queries = _operand("q", q, q_indices, q_scales, q_d, q_granularity, v.dtype)
-        keys = _operand("k", k, k_indices, k_scales, k_d, k_granularity, v.dtype)
+        queries = _operand("q", _given(q, q_indices, q_scales), q_d, q_granularity, v.dtype)
+        keys = _operand("k", _given(k, k_indices, k_scales), k_d, k_granularity, v.dtype)
         views = offsets and [_view(name, tensor)
                              for name, tensor in zip(_operations.OFFSET_NAMES, offsets)]
         plan = _add_plan(key, _operations.attention_plan(queries, keys, _view("v", v), views, topk, causal, window, scale,
@@ -441,14 +448,15 @@ def as_dtype(dtype):
     return found
 
 
-def check_codes(values, indices, scales, d, granularity, dtype):
-    """Features and scales are looked at on a CPU only: on a GPU that would wait for it."""
+def check_codes(parts, d, granularity, dtype):
+    """`parts` are values, indices and, of 8-bit values, scales. Features and scales are looked at on a CPU only: on a GPU
+    that would wait for it."""
+    values, indices, *scales = parts
     if is_compiling() or type(values) is not Tensor or values.is_meta:
         return
-    tensors = (values, indices) if scales is None else (values, indices, scales)
-    refuse_layouts(("values", "indices", "scales"), tensors)
-    _operations.check_codes(_operand("codes", values, indices, scales, d, granularity, dtype or values.dtype))
-    if values.device.type != "cpu" or not indices.numel() or _num_modes() or is_watched(tensors):
+    refuse_layouts(("values", "indices", "scales"), parts)
+    _operations.check_codes(_operand("codes", parts, d, granularity, dtype or values.dtype))
+    if values.device.type != "cpu" or not indices.numel() or _num_modes() or is_watched(parts):
         return
     # uint16 has neither max nor cummax.
     features = indices.to(torch.int32)
@@ -460,20 +468,21 @@ def check_codes(values, indices, scales, d, granularity, dtype):
     if wrong.any():
         row = tuple(wrong.nonzero()[0].tolist())
         _operations.refuse_row(row, features[row][counting[row]].tolist())
-    if scales is not None and (scales <= 0).any():
-        place = tuple((scales <= 0).nonzero()[0].tolist())
-        _operations.refuse_scale(place, scales[place].item())
+    for tensor in scales:
+        for place in (tensor <= 0).nonzero().tolist():
+            _operations.refuse_scale(place, tensor[tuple(place)].item())
 
 
-def move(values, indices, scales, d, granularity, current, device, dtype, non_blocking):
+def move(parts, d, granularity, current, device, dtype, non_blocking):
     if isinstance(device, torch.dtype) and dtype is None:
         device, dtype = None, device
     current = current if dtype is None else as_dtype(dtype)
-    moved = (values.to(device=device, dtype=current if scales is None else None, non_blocking=non_blocking),
-             *[x if x is None else x.to(device=device, non_blocking=non_blocking) for x in (indices, scales)])
-    if not is_compiling() and type(values) is Tensor and not moved[0].is_meta:
-        _operations.check_codes(_operand("codes", *moved, d, granularity, current))
-    return *moved, current
+    moved = [x.to(device=device, non_blocking=non_blocking) for x in parts]
+    if granularity is None:
+        moved[0] = moved[0].to(dtype=current)
+    if not is_compiling() and type(moved[0]) is Tensor and not moved[0].is_meta:
+        _operations.check_codes(_operand("codes", moved, d, granularity, current))
+    return moved, current
 
 
 concatenate = torch.cat
@@ -534,7 +543,7 @@ def densify(values, indices, scales, d, granularity, dtype):
             except Watched:
                 pass
             except Exception:
-                if not is_watched([x for x in (values, indices, scales) if x is not None]):
+                if not is_watched(_given(values, indices, scales)):
                     raise
         refuse_layouts(("codes.values", "codes.indices", "codes.scales"), (values, indices, scales))
     if scales is None:
@@ -583,18 +592,14 @@ def attention(q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offs
             except Watched:
                 pass
             except Exception:
-                if not is_watched([x for x in (q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k)
-                                   if x is not None]):
+                if not is_watched(_given(q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k)):
                     raise
         _require_tensors(q, k, v, offsets)
         refuse_layouts(("q", "q.indices", "q.scales", "k", "k.indices", "k.scales", "v", *_operations.OFFSET_NAMES),
                        (q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k))
     left, right = window or (None, None)
-    others = ()
-    if q_granularity is not None or k_granularity is not None or topk_granularity is not None:
-        others = q_scales, q_granularity, k_scales, k_granularity, topk_granularity
-    return _attention_op(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, left, right, scale,
-                         lse, schedule, offsets_q, offsets_k, *others)
+    return _attention_op(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, left, right, scale, lse, schedule, offsets_q,
+                         offsets_k, q_scales, q_granularity, k_scales, k_granularity, topk_granularity)
 
 
 def _require_tensors(q, k, v, offsets):

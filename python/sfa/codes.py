@@ -104,8 +104,9 @@ class Codes:
         as of a torch tensor; arrays of numpy have no other device than "cpu".
 
         Raises TypeError (dtype that codes do not have on the device), ValueError (device)."""
-        values, indices, scales, dtype = _arrays.move(self._values, self._indices, self._scales, self._d, self._granularity,
-                                                      self.dtype, device, dtype, non_blocking)
+        parts = [self._values, self._indices] + ([] if self._scales is None else [self._scales])
+        parts, dtype = _arrays.move(parts, self._d, self._granularity, self.dtype, device, dtype, non_blocking)
+        values, indices, scales = (*parts, None)[:3]
         return make(values, indices, self._d, self._two_four, scales, self._granularity, dtype)
 
     def __getitem__(self, key: Any) -> Codes:
@@ -256,7 +257,8 @@ def quantize(codes: Codes, scales: Granularity = "tile") -> Codes:
         results = _arrays.torch.quantize(codes._values, codes._indices, codes._d, scales)
     else:
         results = _arrays.call("quantize", ("codes.values", "codes.indices"), (codes._values, codes._indices), codes._d, scales)
-    return make(*results[:2], codes._d, codes._two_four, results[2], scales, codes.dtype)
+    values, indices, factors = results
+    return make(values, indices, codes._d, codes._two_four, factors, scales, codes.dtype)
 
 
 def densify(codes: Codes) -> Any:

@@ -272,7 +272,6 @@ TEST_F(LaunchError, ComparesArguments) {
 TEST_F(LaunchError, TellsIntegersWithASignFromOthers) {
   json document = makeProgram();
   document["arguments"][1]["type"] = "i8";
-  document["launches"][1]["tensor_maps"] = json::array();
   runtime::Program program = load(document);
   call.keys = {at(16), SFA_DTYPE_U8, {2, 3, 257, 64}};
   EXPECT_EQ(messageOf(launch(program), SFA_ERROR_INVALID_ARGUMENT),

@@ -45,7 +45,6 @@ TEST(Program, TellsIntegersWithASignFromOthers) {
   json document = makeProgram();
   document["arguments"][1]["type"] = "i8";
   document["results"][0]["type"] = "u8";
-  document["launches"][1]["tensor_maps"] = json::array();
   runtime::Program program = load(document);
   EXPECT_EQ(program.arguments()[1].dtype, SFA_DTYPE_I8);
   EXPECT_EQ(program.results()[0].dtype, SFA_DTYPE_U8);

@@ -135,19 +135,18 @@ def check_codes(values, indices, scales, d, granularity, dtype):
         if _implementation(x) is not implementation:
             raise errors.ArgumentTypeError(
                 f"values is a {type(values).__name__} and {name} a {type(x).__name__}; all have to be of one kind")
-    logical = _check_scaled(scales, granularity, dtype) and implementation.as_dtype(dtype)
+    _check_scaled(scales, granularity, dtype)
+    logical = None if scales is None else implementation.as_dtype(dtype)
     implementation.check_codes(parts, d, granularity, logical)
     return logical if implementation is _implementation(values) else dtype
 
 
 def _check_scaled(scales, granularity, dtype):
-    """Whether there are scales; the others of the three come with them."""
-    others = {"granularity": granularity, "dtype": dtype}
-    for name, other in others.items():
+    """Scales, their granularity and the dtype come together."""
+    for name, other in (("granularity", granularity), ("dtype", dtype)):
         if scales is None and other is not None:
             raise errors.ArgumentTypeError(f"{name} is given without scales; it is for codes of 8-bit values")
         if scales is not None and other is None:
             raise errors.ArgumentTypeError(
                 f"scales is given without {name}; codes of 8-bit values need both granularity, \"tile\", \"token\" or "
                 "\"head\", and dtype, that of the numbers which the values stand for")
-    return scales is not None

@@ -10,10 +10,10 @@ import pathlib
 
 from . import errors
 from ._threads import get_num_threads, set_num_threads
-from .api import attention, cat, densify, sparsify
+from .api import attention, cat, densify, quantize, sparsify
 from .codes import Codes
 from .errors import Error
 
 __version__ = (pathlib.Path(__file__).parent / "VERSION").read_text().strip()
-__all__ = ["Codes", "Error", "attention", "cat", "densify", "errors", "get_num_threads", "set_num_threads",
-           "sparsify", "__version__"]
+__all__ = ["Codes", "Error", "attention", "cat", "densify", "errors", "get_num_threads", "quantize",
+           "set_num_threads", "sparsify", "__version__"]

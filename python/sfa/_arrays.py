@@ -85,6 +85,12 @@ def call(operation, names, arrays, *others):
     return [export(x, first) for x in results]
 
 
+def logical_dtype(x, array, values):
+    """The dtype that 8-bit `values`, exported for x, stand for; `array` is what an implementation took for x."""
+    implementation = _implementation(values)
+    return x.dtype if implementation is None else implementation.as_dtype(array.dtype)
+
+
 def _known(x):
     implementation = _implementation(x)
     if implementation is None:
@@ -93,9 +99,10 @@ def _known(x):
     return implementation
 
 
-def move(values, indices, d, device, dtype, non_blocking):
-    """The two tensors of codes on another device, the values in another dtype; None leaves one as it is."""
-    return _known(values).move(values, indices, d, device, dtype, non_blocking)
+def move(parts, d, granularity, current, device, dtype, non_blocking):
+    """The tensors of codes on another device, and their dtype, which is `current`, in another one; None leaves one as
+    it is."""
+    return _known(parts[0]).move(parts, d, granularity, current, device, dtype, non_blocking)
 
 
 def concatenate(parts, dim):
@@ -117,14 +124,29 @@ def allow_in_files(functions):
         torch.allow_in_files(functions)
 
 
-def check_codes(values, indices, d):
-    implementation = _implementation(values)
+def check_codes(values, indices, scales, d, granularity, dtype):
+    """Checks the tensors of codes. Returns the dtype that 8-bit values stand for, which is None where there are no scales."""
+    given = {"values": values, "indices": indices, **({} if scales is None else {"scales": scales})}
+    implementation, parts = _implementation(values), list(given.values())
     if implementation is None:
-        values = _import_dlpack("values", values)
-        indices = _import_dlpack("indices", indices)
-        implementation = _implementation(values)
-    if _implementation(indices) is not implementation:
-        raise errors.ArgumentTypeError(
-            f"values is a {type(values).__name__} and indices a {type(indices).__name__}; both have "
-            "to be of one kind")
-    implementation.check_codes(values, indices, d)
+        parts = [_import_dlpack(name, x) for name, x in given.items()]
+        implementation = _implementation(parts[0])
+    for name, x in zip(given, parts):
+        if _implementation(x) is not implementation:
+            raise errors.ArgumentTypeError(
+                f"values is a {type(values).__name__} and {name} a {type(x).__name__}; all have to be of one kind")
+    _check_scaled(scales, granularity, dtype)
+    logical = None if scales is None else implementation.as_dtype(dtype)
+    implementation.check_codes(parts, d, granularity, logical)
+    return logical if implementation is _implementation(values) else dtype
+
+
+def _check_scaled(scales, granularity, dtype):
+    """Scales, their granularity and the dtype come together."""
+    for name, other in (("granularity", granularity), ("dtype", dtype)):
+        if scales is None and other is not None:
+            raise errors.ArgumentTypeError(f"{name} is given without scales; it is for codes of 8-bit values")
+        if scales is not None and other is None:
+            raise errors.ArgumentTypeError(
+                f"scales is given without {name}; codes of 8-bit values need both granularity, \"tile\", \"token\" or "
+                "\"head\", and dtype, that of the numbers which the values stand for")

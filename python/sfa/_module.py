@@ -12,15 +12,27 @@ _SCHEDULE = re.compile(r"[A-Za-z0-9_=, ]*")
 _OFFSETS = "tensor<?xi32>"
 
 
-def tensor(heads, features, dtype, k=None, batch="?", two_four=False):
-    """`tensor<?xHx?xDxf16>`, with the encoding of codes where k is given."""
-    encoding = "" if k is None else f", #sfa.codes<k = {k}{', two_four' if two_four else ''}>"
+def tensor(heads, features, dtype, k=None, batch="?", two_four=False, granularity=None):
+    """`tensor<?xHx?xDxf16>`, with the encoding of codes where k is given; of 8-bit values where the granularity
+    of their scales is."""
+    encoding = ""
+    if k is not None:
+        values = "" if granularity is None else f", values = i8, scales = {granularity}"
+        encoding = f", #sfa.codes<k = {k}{', two_four' if two_four else ''}{values}>"
     return f"tensor<{batch}x{heads}x?x{features}x{dtype}{encoding}>"
 
 
-def sparsify(heads, features, dtype, k, two_four=False, return_dense=False):
-    """(x) -> (codes[, dense]): values and indices, and the rows that they stand for."""
+def sparsify(heads, features, dtype, k, two_four=False, return_dense=False, granularity=None):
+    """(x) -> (codes[, dense]): values and indices, and the rows that they stand for. With a granularity (x) ->
+    8-bit codes: values, indices and scales."""
     dense, codes = tensor(heads, features, dtype), tensor(heads, features, dtype, k, two_four=two_four)
+    if granularity is not None:
+        integers = tensor(heads, features, dtype, k, two_four=two_four, granularity=granularity)
+        return (f"func.func @sparsify(%x: {dense}) -> {integers} {{\n"
+                f"  %codes = sfa.sparsify %x : {dense} -> {codes}\n"
+                f"  %integers = sfa.quantize %codes : {codes} -> {integers}\n"
+                f"  return %integers : {integers}\n"
+                "}\n")
     results, types = ("%codes, %dense", f"{codes}, {dense}") if return_dense else ("%codes", codes)
     return (f"func.func @sparsify(%x: {dense}) -> ({types}) {{\n"
             f"  {results} = sfa.sparsify %x : {dense} -> {types}\n"
@@ -28,9 +40,18 @@ def sparsify(heads, features, dtype, k, two_four=False, return_dense=False):
             "}\n")
 
 
-def densify(heads, features, dtype, k):
-    """(values, indices) -> dense rows."""
-    dense, codes = tensor(heads, features, dtype), tensor(heads, features, dtype, k)
+def quantize(heads, features, dtype, k, granularity):
+    """(values, indices) -> 8-bit codes: values, indices and scales."""
+    codes, integers = (tensor(heads, features, dtype, k, granularity=each) for each in (None, granularity))
+    return (f"func.func @quantize(%codes: {codes}) -> {integers} {{\n"
+            f"  %integers = sfa.quantize %codes : {codes} -> {integers}\n"
+            f"  return %integers : {integers}\n"
+            "}\n")
+
+
+def densify(heads, features, dtype, k, granularity=None):
+    """(values, indices[, scales]) -> dense rows."""
+    dense, codes = tensor(heads, features, dtype), tensor(heads, features, dtype, k, granularity=granularity)
     return (f"func.func @densify(%codes: {codes}) -> {dense} {{\n"
             f"  %x = sfa.densify %codes : {codes}\n"
             f"  return %x : {dense}\n"
@@ -58,23 +79,36 @@ def mask_text(causal, window):
     return ", ".join(parts)
 
 
-def attention(*, q_heads, kv_heads, d, dv, dtype, q_k=None, k_k=None, q_topk=None, k_topk=None,
-              mask=None, scale=None, takes_scale=False, schedule=None, lse=False, sequences=False):
+QUERY_GRANULARITY = "token"
+"""Of the scales of queries that become 8-bit codes inside of attention."""
+
+
+def attention(*, q_heads, kv_heads, d, dv, dtype, q_k=None, k_k=None, q_granularity=None, k_granularity=None,
+              q_topk=None, k_topk=None, topk_granularity=None, mask=None, scale=None,
+              takes_scale=False, schedule=None, lse=False, sequences=False):
     """(query, key, value[, cu_q, cu_k][, scale]) -> (output[, lse]). Query and key are codes of q_k and k_k
-    features where those are given, else dense; q_topk and k_topk sparsify them first. With
-    `sequences` there are two arguments for their offsets. The scale is `scale`, 1 / sqrt(d) where that is
+    features where those are given, of 8-bit values where q_granularity and k_granularity are, else dense; q_topk
+    and k_topk sparsify them first, and topk_granularity quantizes what was sparsified: of the key with scales of that
+    granularity. With `sequences` there are two arguments for their offsets. The scale is `scale`, 1 / sqrt(d) where that is
     None, or the last argument where `takes_scale`."""
     batch = 1 if sequences else "?"
-    q, k = tensor(q_heads, d, dtype, q_k, batch), tensor(kv_heads, d, dtype, k_k, batch)
+    q = tensor(q_heads, d, dtype, q_k, batch, granularity=q_granularity)
+    k = tensor(kv_heads, d, dtype, k_k, batch, granularity=k_granularity)
     v, out = tensor(kv_heads, dv, dtype, None, batch), tensor(q_heads, dv, dtype, None, batch)
     sums = f"tensor<{batch}x{q_heads}x?xf32>"
     lines, names, types = [], {}, {"q": q, "k": k}
-    for name, heads, topk in (("q", q_heads, q_topk), ("k", kv_heads, k_topk)):
+    for name, heads, topk, granularity in (("q", q_heads, q_topk, QUERY_GRANULARITY),
+                                           ("k", kv_heads, k_topk, topk_granularity)):
         names[name] = f"%{name}"
-        if topk is not None:
-            codes = tensor(heads, d, dtype, topk, batch)
-            lines.append(f"  %{name}s = sfa.sparsify %{name} : {types[name]} -> {codes}")
-            names[name], types[name] = f"%{name}s", codes
+        if topk is None:
+            continue
+        codes = tensor(heads, d, dtype, topk, batch)
+        lines.append(f"  %{name}s = sfa.sparsify %{name} : {types[name]} -> {codes}")
+        names[name], types[name] = f"%{name}s", codes
+        if topk_granularity is not None:
+            integers = tensor(heads, d, dtype, topk, batch, granularity=granularity)
+            lines.append(f"  %{name}i = sfa.quantize %{name}s : {codes} -> {integers}")
+            names[name], types[name] = f"%{name}i", integers
     text, more = f"{names['q']}, {names['k']}, %v", ""
     if sequences:
         more = f", %cu_q: {_OFFSETS}, %cu_k: {_OFFSETS}"

@@ -16,31 +16,50 @@ MIN_SCALE, MAX_SCALE = 2.0**-126, (2 - 2**-23) * 2.0**127 / math.log2(math.e)
 between the two."""
 SCALE_ARGUMENT = "argument"
 _BYTES = {"f32": 4, "f16": 2, "bf16": 2}
+GRANULARITIES = ("tile", "token", "head")
+"""Which values of 8-bit codes share a scale: those of TOKENS_OF_SCALE tokens, of a token, or of a head."""
+TOKENS_OF_SCALE = 128
+MAX_INTEGER_FEATURES = 1040
+"""Dot products of that many 8-bit values are exact in f32."""
 
 
 class Operand:
     """A dense tensor, or codes: then `indices` is given, `d` is the number of features that they
-    are of, and `values` has k of them a row."""
+    are of, and `values` has k of them a row. Codes of 8-bit values have scales besides, their granularity, and the
+    dtype that their values had."""
 
-    __slots__ = ("name", "values", "indices", "d")
+    __slots__ = ("name", "values", "indices", "d", "scales", "granularity", "_dtype")
 
-    def __init__(self, name, values, indices=None, d=None):
+    def __init__(self, name, values, indices=None, d=None, scales=None, granularity=None, dtype=None):
         self.name, self.values, self.indices = name, values, indices
-        self.d = d
+        self.d, self.scales, self.granularity, self._dtype = d, scales, granularity, dtype
+
+    @property
+    def is_integer(self):
+        """Whether the values have 8 bits, or are meant to have."""
+        return self.scales is not None or self.granularity is not None
+
+    @property
+    def dtype(self):
+        """That of the numbers which the values stand for."""
+        return self._dtype if self.is_integer else self.values.dtype
 
     @property
     def k(self):
         return None if self.indices is None else self.values.shape[3]
 
     @property
+    def _parts(self):
+        parts = (("values", self.values), ("indices", self.indices), ("scales", self.scales))
+        return [(f"{self.name}.{part}", view) for part, view in parts if view is not None]
+
+    @property
     def views(self):
-        return [self.values] if self.indices is None else [self.values, self.indices]
+        return [self.values] if self.indices is None else [view for _, view in self._parts]
 
     @property
     def names(self):
-        if self.indices is None:
-            return [self.name]
-        return [f"{self.name}.values", f"{self.name}.indices"]
+        return [self.name] if self.indices is None else [name for name, _ in self._parts]
 
 
 def index_dtype(d):
@@ -49,6 +68,34 @@ def index_dtype(d):
 
 def _listed(values):
     return ", ".join(str(value) for value in values)
+
+
+def check_granularity(name, granularity):
+    if granularity not in GRANULARITIES:
+        kind = errors.ArgumentValueError if isinstance(granularity, str) else errors.ArgumentTypeError
+        raise kind(f"{name} is {granularity!r}; it has to be \"tile\", \"token\" or \"head\"")
+    return granularity
+
+
+def quantization(values, scales):
+    """The granularity of scales that the options `values` and `scales` ask for; None for values as they are."""
+    if values is None:
+        if scales is not None:
+            raise errors.ArgumentValueError(
+                f"scales is {scales!r} without values; scales are those of 8-bit values: give values=\"int8\" as well, or "
+                "leave scales out")
+        return None
+    if not isinstance(values, str) or values != "int8":
+        kind = errors.ArgumentValueError if isinstance(values, str) else errors.ArgumentTypeError
+        raise kind(f"values is {values!r}; it has to be \"int8\", or None for values as they are")
+    return check_granularity("scales", "tile" if scales is None else scales)
+
+
+def count_scales(granularity, tokens):
+    """How many scales a head has."""
+    if granularity == "head":
+        return 1
+    return tokens if granularity == "token" else (tokens + TOKENS_OF_SCALE - 1) // TOKENS_OF_SCALE
 
 
 def integer(name, value, low, high=None):
@@ -116,14 +163,49 @@ def refuse_row(row, features):
         "ascend in a row, each at most once")
 
 
-def check_codes(name, values, indices, d):
-    """The two tensors of codes of d features."""
-    d = integer(f"d of {name}", d, 1)
-    allowed = GPU_DTYPES if values.device != CPU else CPU_DTYPES
-    if values.dtype not in allowed:
+def _check_dtype_of_codes(codes):
+    """The dtype of the values, and of 8-bit values the one that they stand for."""
+    device = codes.values.device
+    allowed = GPU_DTYPES if device != CPU else CPU_DTYPES
+    if codes.is_integer and codes.values.dtype != "i8":
         raise errors.ArgumentTypeError(
-            f"{name}.values has dtype {values.dtype}; on {device_name(values.device)} it has to be "
-            f"one of {_listed(allowed)}")
+            f"{codes.name}.values has dtype {codes.values.dtype}; with scales it has to be int8")
+    if codes.dtype not in allowed:
+        what = f"the dtype of {codes.name} is" if codes.is_integer else f"{codes.name}.values has dtype"
+        hint = "; int8 values have scales" if codes.dtype == "i8" else ""
+        raise errors.ArgumentTypeError(
+            f"{what} {codes.dtype}; on {device_name(device)} it has to be one of {_listed(allowed)}{hint}")
+
+
+def _check_scales(codes):
+    """The scales of 8-bit codes, whose values are as they should be."""
+    name, scales, (batch, heads, tokens, k) = codes.name, codes.scales, codes.values.shape
+    if scales is None or codes.granularity is None:
+        missing = "scales" if scales is None else "the granularity of its scales"
+        raise errors.ArgumentTypeError(f"{name} lacks {missing}; codes of 8-bit values have both")
+    check_granularity(f"the granularity of {name}", codes.granularity)
+    if scales.dtype != "f32":
+        raise errors.ArgumentTypeError(f"{name}.scales has dtype {scales.dtype}; it has to be float32")
+    wanted = (batch, heads, count_scales(codes.granularity, tokens))
+    if tuple(scales.shape) != wanted:
+        raise errors.ArgumentValueError(
+            f"{name}.scales has shape {list(scales.shape)}; for {tokens} tokens and scales of \"{codes.granularity}\" it "
+            f"has to be {list(wanted)}")
+    if scales.device != codes.values.device:
+        raise errors.ArgumentValueError(
+            f"{name} has values on {device_name(codes.values.device)} and scales on {device_name(scales.device)}; both "
+            "have to be on one device")
+    if k > MAX_INTEGER_FEATURES:
+        raise errors.ArgumentValueError(
+            f"{name} has k = {k}; codes of 8-bit values keep at most {MAX_INTEGER_FEATURES} features, so that their dot "
+            "products are exact")
+
+
+def check_codes(codes):
+    """The tensors of codes, an operand."""
+    name, values, indices = codes.name, codes.values, codes.indices
+    d = integer(f"d of {name}", codes.d, 1)
+    _check_dtype_of_codes(codes)
     if indices.dtype != index_dtype(d):
         raise errors.ArgumentTypeError(
             f"{name}.indices has dtype {indices.dtype}; for codes of {d} features it has to be "
@@ -142,6 +224,8 @@ def check_codes(name, values, indices, d):
             f"{name} has k = {k} of d = {d} features; 1 <= k <= d <= 65536 is needed")
     if values.shape[1] < 1:
         raise errors.ArgumentValueError(f"{name} has no heads; it has to have at least 1")
+    if codes.is_integer:
+        _check_scales(codes)
     if values.device == CPU:
         return
     if d not in GPU_FEATURES:
@@ -149,6 +233,11 @@ def check_codes(name, values, indices, d):
             f"{name} has codes of {d} features; on a GPU it has to be {_GPU_FEATURES_TEXT}")
     for part, view in (("values", values), ("indices", indices)):
         check_strides(f"{name}.{part}", view, 1)
+
+
+def refuse_scale(place, scale):
+    """The first scale of codes that is not positive, at (batch, head, number)."""
+    raise errors.ArgumentValueError(f"scales has {scale} at {tuple(place)}; scales have to be positive")
 
 
 def clamp_k(k, d, device):
@@ -164,29 +253,56 @@ def check_two_four(name, k, d):
             "features and at most two of each: d a multiple of 4 and k 1 to d / 2")
 
 
-def sparsify_plan(x, k, two_four=False, return_dense=False):
+def _check_features_of_integers(k):
+    if k > MAX_INTEGER_FEATURES:
+        raise errors.ArgumentValueError(
+            f"k is {k} with 8-bit values; it has to be 1 to {MAX_INTEGER_FEATURES}, so that dot products are exact")
+
+
+def _integer_views(rows, k, d, granularity, device):
+    """Values, indices and scales of 8-bit codes, as results."""
+    shape = (*rows, k)
+    return [View(shape, None, "i8", device), View(shape, None, index_dtype(d), device),
+            View((*rows[:2], count_scales(granularity, rows[2])), None, "f32", device)]
+
+
+def sparsify_plan(x, k, two_four=False, return_dense=False, granularity=None):
     """x: a dense view. Results: values and indices, [b, h, n, k], and, where `return_dense`, the rows
-    that they stand for, [b, h, n, d]."""
+    that they stand for, [b, h, n, d]. With a granularity the values have 8 bits, and scales come behind the indices."""
     check_dense("x", x)
     batch, heads, tokens, d = x.shape
     if two_four:
         check_two_four("sparsify", integer("k", k, 1), d)
     k = clamp_k(k, d, x.device)
-    shape = (batch, heads, tokens, k)
-    results = [View(shape, None, x.dtype, x.device), View(shape, None, index_dtype(d), x.device)]
+    if granularity is not None:
+        _check_features_of_integers(k)
+        results = _integer_views((batch, heads, tokens), k, d, granularity, x.device)
+    else:
+        shape = (batch, heads, tokens, k)
+        results = [View(shape, None, x.dtype, x.device), View(shape, None, index_dtype(d), x.device)]
     if return_dense:
         results.append(View(x.shape, None, x.dtype, x.device))
-    return Plan.of_module(_module.sparsify(heads, d, x.dtype, k, two_four, return_dense), x.device, ["x"],
+    return Plan.of_module(_module.sparsify(heads, d, x.dtype, k, two_four, return_dense, granularity), x.device, ["x"],
                           [x], results)
+
+
+def quantize_plan(codes, granularity):
+    """codes: an operand on a CPU. Results: values, indices and scales."""
+    check_codes(codes)
+    batch, heads, tokens, k = codes.values.shape
+    _check_features_of_integers(k)
+    device = codes.values.device
+    return Plan.of_module(_module.quantize(heads, codes.d, codes.dtype, k, granularity), device, codes.names, codes.views,
+                          _integer_views((batch, heads, tokens), k, codes.d, granularity, device))
 
 
 def densify_plan(codes):
     """codes: an operand. Result: dense rows, [b, h, n, d]."""
-    check_codes(codes.name, codes.values, codes.indices, codes.d)
+    check_codes(codes)
     batch, heads, tokens, k = codes.values.shape
-    dtype, device = codes.values.dtype, codes.values.device
-    return Plan.of_module(_module.densify(heads, codes.d, dtype, k), device, codes.names, codes.views,
-                          [View((batch, heads, tokens, codes.d), None, dtype, device)])
+    device = codes.values.device
+    return Plan.of_module(_module.densify(heads, codes.d, codes.dtype, k, codes.granularity), device, codes.names,
+                          codes.views, [View((batch, heads, tokens, codes.d), None, codes.dtype, device)])
 
 
 def flag(name, value):
@@ -309,26 +425,48 @@ def scale_value(scale):
     return scale
 
 
-def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule):
+def refuse_dtype(dtype, name, other):
+    raise errors.ArgumentTypeError(f"q has dtype {dtype} and {name} has {other}; all have to have one dtype")
+
+
+def _check_integers(q, k, topk, topk_granularity):
+    """8-bit values are those of q and k or of neither."""
+    if topk_granularity is not None and topk is None:
+        raise errors.ArgumentValueError(
+            "values is 'int8' without topk; it is for dense q and k that topk sparsifies: give topk as well, or leave "
+            "values out")
+    both = [operand.is_integer or (operand.indices is None and topk_granularity is not None) for operand in (q, k)]
+    if both[0] == both[1]:
+        return
+    one, other = (q, k) if both[0] else (k, q)
+    hint = (f"pass topk=... and values=\"int8\", or sfa.sparsify({other.name}, ..., values=\"int8\")" if other.indices is None
+            else f"pass sfa.quantize({other.name})")
+    what = "has 8-bit values" if one.is_integer else "gets 8-bit values"
+    raise errors.ArgumentValueError(
+        f"{one.name} {what} and {other.name} {other.dtype}; both have to be 8-bit codes or neither: {hint}")
+
+
+def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule, topk_granularity=None):
     """q, k: operands; v: a dense view; offsets: a pair of views or None; window: a pair or None.
     Results: output [b, h_q, n_q, dv] and, where `lse`, [b, h_q, n_q] in f32. `scale` is
-    None, or of `split_scale` what is part of the program."""
+    None, or of `split_scale` what is part of the program. With `topk_granularity` what topk sparsifies gets 8-bit
+    values."""
     for operand in (q, k):
         if operand.indices is None:
             check_dense(operand.name, operand.values)
             operand.d = operand.values.shape[3]
         else:
-            check_codes(operand.name, operand.values, operand.indices, operand.d)
+            check_codes(operand)
     check_dense("v", v)
-    device, dtype = q.values.device, q.values.dtype
-    for name, view in (("k", k.values), ("v", v)):
+    _check_integers(q, k, topk, topk_granularity)
+    device, dtype = q.values.device, q.dtype
+    for name, view, other in (("k", k.values, k.dtype), ("v", v, v.dtype)):
         if view.device != device:
             raise errors.ArgumentValueError(
                 f"q is on {device_name(device)} and {name} on {device_name(view.device)}; all have "
                 "to be on one device")
-        if view.dtype != dtype:
-            raise errors.ArgumentTypeError(
-                f"q has dtype {dtype} and {name} has {view.dtype}; all have to have one dtype")
+        if other != dtype:
+            refuse_dtype(dtype, name, other)
     if k.d != q.d:
         raise errors.ArgumentValueError(
             f"q has {q.d} features and k has {k.d}; they have to have as many")
@@ -352,10 +490,13 @@ def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule)
     if topk is not None:
         topk = clamp_topk(topk, q, k, device)
         topks = [topk if operand.indices is None else None for operand in (q, k)]
+        if topk_granularity is not None:
+            _check_features_of_integers(topk)
     bounds, takes_scale = window_bounds(window), scale == SCALE_ARGUMENT
     module = _module.attention(
         q_heads=q_heads, kv_heads=kv_heads, d=q.d, dv=v.shape[3], dtype=dtype, q_k=q.k, k_k=k.k,
-        q_topk=topks[0], k_topk=topks[1],
+        q_granularity=q.granularity, k_granularity=k.granularity, q_topk=topks[0], k_topk=topks[1],
+        topk_granularity=topk_granularity,
         mask=_module.mask_text(bool(causal), bounds), scale=None if takes_scale else scale_value(scale),
         takes_scale=takes_scale, schedule=schedule, lse=bool(lse), sequences=offsets is not None)
     results = [View((batch, q_heads, q_tokens, v.shape[3]), None, dtype, device)]

@@ -21,8 +21,8 @@ from ._watched import Watched, is_transformed, is_watched, refuse_layouts, refus
 is_compiling = torch.compiler.is_compiling
 _threads.watch(torch.get_num_threads)
 
-_NAMES = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16", torch.uint8: "u8",
-          torch.uint16: "u16", torch.int32: "i32"}
+_NAMES = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16", torch.int8: "i8",
+          torch.uint8: "u8", torch.uint16: "u16", torch.int32: "i32"}
 _DTYPES = {name: dtype for dtype, name in _NAMES.items()}
 _UINT8 = torch.uint8
 _is_grad_enabled = torch.is_grad_enabled
@@ -58,15 +58,34 @@ def is_tensor(x):
     return isinstance(x, Tensor)
 
 
+def _dtype_name(dtype):
+    return _NAMES.get(dtype, str(dtype).removeprefix("torch."))
+
+
 def _view(name, tensor):
     kind = tensor.device.type
     if kind not in ("cpu", "cuda"):
         raise errors.ArgumentValueError(
             f"{name} is on {tensor.device}; it has to be on a CUDA device or the CPU")
-    dtype = _NAMES.get(tensor.dtype, str(tensor.dtype).removeprefix("torch."))
+    dtype = _dtype_name(tensor.dtype)
     if kind == "cpu":
         return View(tuple(tensor.shape), None, dtype, CPU)
     return View(tuple(tensor.shape), tensor.stride(), dtype, tensor.device.index)
+
+
+def _operand(name, parts, d, granularity, dtype):
+    """Of the tensor of a dense operand, or of the tensors of codes: values, indices and, of 8-bit values, which stand for
+    numbers of `dtype`, scales."""
+    if len(parts) == 1:
+        return _operations.Operand(name, _view(name, parts[0]))
+    views = [_view(f"{name}.{part}", tensor) for part, tensor in zip(("values", "indices", "scales"), parts)]
+    values, indices, scales = (*views, None)[:3]
+    return _operations.Operand(name, values, indices, d, scales, granularity, _dtype_name(dtype))
+
+
+def _given(*tensors):
+    """Those that are not None."""
+    return [tensor for tensor in tensors if tensor is not None]
 
 
 def _contiguous_strides(shape):
@@ -141,31 +160,45 @@ def _raise_watched(look, tensors):
         raise Watched
 
 
-def _sparsify(x, k, two_four, return_dense, look=False):
+def _sparsify(x, k, two_four, return_dense, granularity=None, look=False):
     """All results as a list. `k` is an int."""
-    key = ("sparsify", x.shape, x.stride(), x.dtype, x.device, k, two_four, return_dense)
+    key = ("sparsify", x.shape, x.stride(), x.dtype, x.device, k, two_four, return_dense, granularity)
     plan = _plans.plans.get(key)
     if plan is None:
         _raise_watched(look, (x,))
-        plan = _add_plan(key, _operations.sparsify_plan(_view("x", x), k, two_four, return_dense),
-                         x.device)
+        plan = _add_plan(key, _operations.sparsify_plan(_view("x", x), k, two_four, return_dense, granularity), x.device)
     return _execute(plan, [x])
 
 
-def _densify(values, indices, d, look=False):
-    key = ("densify", values.shape, indices.shape, values.stride(), indices.stride(), values.dtype, indices.dtype,
-           values.device, indices.device, d)
+def _quantize(values, indices, d, granularity, look=False):
+    """Values, indices and scales as a list."""
+    if values.device.type == "cuda":
+        # A program of a GPU computes each of its results, so none can be the indices that it is given: it finds them anew.
+        return _sparsify(_densify(values, indices, d, look=look), values.shape[3], False, False, granularity)
+    key = ("quantize", values.shape, indices.shape, values.dtype, indices.dtype, values.device, indices.device, d, granularity)
     plan = _plans.plans.get(key)
     if plan is None:
         _raise_watched(look, (values, indices))
-        operand = _operations.Operand("codes", _view("codes.values", values),
-                                      _view("codes.indices", indices), d)
+        operand = _operand("codes", (values, indices), d, None, values.dtype)
+        plan = _add_plan(key, _operations.quantize_plan(operand, granularity), values.device)
+    return _execute(plan, [values, indices])
+
+
+def _densify(values, indices, d, scales=None, granularity=None, dtype=None, look=False):
+    tensors = [values, indices] if scales is None else [values, indices, scales]
+    key = ("densify", values.shape, indices.shape, values.stride(), indices.stride(), values.dtype, indices.dtype,
+           values.device, indices.device, d, granularity, dtype,
+           scales is not None and (scales.shape, scales.stride(), scales.dtype, scales.device))
+    plan = _plans.plans.get(key)
+    if plan is None:
+        _raise_watched(look, tensors)
+        operand = _operand("codes", tensors, d, granularity, dtype or values.dtype)
         plan = _add_plan(key, _operations.densify_plan(operand), values.device)
-    return _execute(plan, [values, indices])[0]
+    return _execute(plan, tensors)[0]
 
 
-def _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window, scale, lse,
-               schedule, look=False):
+def _attention(q, q_indices, q_scales, q_d, q_granularity, k, k_indices, k_scales, k_d, k_granularity, v, offsets, topk,
+               topk_granularity, causal, window, scale, lse, schedule, look=False):
     """All results as a list. Options are as `_operations.plain_options` makes them."""
     number = None
     if scale is not None:
@@ -173,23 +206,22 @@ def _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, w
     if q_indices is None and k_indices is None and offsets is None:
         tensors = [q, k, v]
         key = (q.shape, k.shape, v.shape, q.stride(), k.stride(), v.stride(), q.dtype, k.dtype,
-               v.dtype, q.device, k.device, v.device, topk, causal, window, scale, lse, schedule)
+               v.dtype, q.device, k.device, v.device, topk, topk_granularity, causal, window, scale, lse, schedule)
     else:
-        tensors = [tensor for tensor in (q, q_indices, k, k_indices, v) if tensor is not None]
+        tensors = _given(q, q_indices, q_scales, k, k_indices, k_scales, v)
         tensors += offsets or ()
-        key = (q_d, k_d, offsets is None, topk, causal, window, scale, lse, schedule,
+        key = (q_d, k_d, q_granularity, k_granularity, q_scales is None, k_scales is None, offsets is None, topk,
+               topk_granularity, causal, window, scale, lse, schedule,
                *[(tensor.shape, tensor.stride(), tensor.dtype, tensor.device) for tensor in tensors])
     plan = _plans.plans.get(key)
     if plan is None:
         _raise_watched(look, tensors)
-        queries, keys = [
-            _operations.Operand(name, _view(name, values),
-                                None if indices is None else _view(f"{name}.indices", indices), d)
-            for name, values, indices, d in (("q", q, q_indices, q_d), ("k", k, k_indices, k_d))]
+        queries = _operand("q", _given(q, q_indices, q_scales), q_d, q_granularity, v.dtype)
+        keys = _operand("k", _given(k, k_indices, k_scales), k_d, k_granularity, v.dtype)
         views = offsets and [_view(name, tensor)
                              for name, tensor in zip(_operations.OFFSET_NAMES, offsets)]
-        plan = _add_plan(key, _operations.attention_plan(queries, keys, _view("v", v), views, topk, causal,
-                                                         window, scale, lse, schedule), q.device)
+        plan = _add_plan(key, _operations.attention_plan(queries, keys, _view("v", v), views, topk, causal, window, scale,
+                                                         lse, schedule, topk_granularity), q.device)
     if offsets is not None and plan.device == CPU:
         _operations.check_offset_values([tensor.tolist() for tensor in offsets],
                                         [q.shape[2], k.shape[2]])
@@ -201,12 +233,18 @@ def _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, w
 _operators = torch.library.Library("sfa", "DEF")
 _operators.define("sparsify(Tensor x, int k, bool two_four=False) -> (Tensor, Tensor)")
 _operators.define("sparsify_and_densify(Tensor x, int k, bool two_four=False) -> (Tensor, Tensor, Tensor)")
-_operators.define("densify(Tensor values, Tensor indices, int d) -> Tensor")
+_operators.define(
+    "sparsify_and_quantize(Tensor x, int k, str granularity, bool two_four=False) -> (Tensor, Tensor, Tensor)")
+_operators.define("quantize(Tensor values, Tensor indices, int d, str granularity) -> (Tensor, Tensor, Tensor)")
+_operators.define(
+    "densify(Tensor values, Tensor indices, int d, Tensor? scales=None, str? granularity=None, "
+    "ScalarType? dtype=None) -> Tensor")
 _operators.define(
     "attention(Tensor q, Tensor? q_indices, int? q_d, Tensor k, Tensor? k_indices, int? k_d, "
     "Tensor v, int? topk=None, bool causal=False, int? left=None, int? right=None, "
     "float? scale=None, bool return_lse=False, str? schedule=None, Tensor? cu_seqlens_q=None, "
-    "Tensor? cu_seqlens_k=None) -> (Tensor, Tensor)")
+    "Tensor? cu_seqlens_k=None, Tensor? q_scales=None, str? q_granularity=None, Tensor? k_scales=None, "
+    "str? k_granularity=None, str? topk_granularity=None) -> (Tensor, Tensor)")
 
 
 def _sparsify_operator(x, k, two_four=False):
@@ -217,17 +255,27 @@ def _sparsify_and_densify_operator(x, k, two_four=False):
     return tuple(_sparsify(x, k, two_four, True))
 
 
+def _sparsify_and_quantize_operator(x, k, granularity, two_four=False):
+    return tuple(_sparsify(x, k, two_four, False, _operations.check_granularity("granularity", granularity)))
+
+
+def _quantize_operator(values, indices, d, granularity):
+    return tuple(_quantize(values, indices, d, _operations.check_granularity("granularity", granularity)))
+
+
 def _attention_directly(q, q_indices, q_d, k, k_indices, k_d, v, topk=None, causal=False, left=None,
-                        right=None, scale=None, return_lse=False, schedule=None,
-                        cu_seqlens_q=None, cu_seqlens_k=None):
+                        right=None, scale=None, return_lse=False, schedule=None, cu_seqlens_q=None, cu_seqlens_k=None,
+                        q_scales=None, q_granularity=None, k_scales=None, k_granularity=None, topk_granularity=None):
     """Without return_lse the second result is an empty tensor, one for all calls."""
     window = None if left is None and right is None else (left, right)
     if (cu_seqlens_q is None) != (cu_seqlens_k is None):
         raise errors.ArgumentTypeError(
             "one of cu_seqlens_q and cu_seqlens_k is given; give both, or the same twice")
     offsets = None if cu_seqlens_q is None else (cu_seqlens_q, cu_seqlens_k)
-    results = _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window, scale,
-                         return_lse, schedule)
+    if topk_granularity is not None:
+        _operations.check_granularity("topk_granularity", topk_granularity)
+    results = _attention(q, q_indices, q_scales, q_d, q_granularity, k, k_indices, k_scales, k_d, k_granularity, v, offsets,
+                         topk, topk_granularity, causal, window, scale, return_lse, schedule)
     if return_lse:
         return results[0], results[1]
     return results[0], _no_sums(q.device)
@@ -258,17 +306,32 @@ def _sparsify_and_densify_fake(x, k, two_four=False):
     return *_sparsify_fake(x, k, two_four), x.new_empty(x.shape)
 
 
-def _densify_fake(values, indices, d):
-    return values.new_empty((*values.shape[:3], d))
+def _scales_fake(values, granularity):
+    count = _operations.count_scales(_operations.check_granularity("granularity", granularity), values.shape[2])
+    return values.new_empty((*values.shape[:2], count), dtype=torch.float32)
+
+
+def _sparsify_and_quantize_fake(x, k, granularity, two_four=False):
+    values, indices = _sparsify_fake(x, k, two_four)
+    return values.to(torch.int8), indices, _scales_fake(values, granularity)
+
+
+def _quantize_fake(values, indices, d, granularity):
+    return (values.new_empty(values.shape, dtype=torch.int8), indices.new_empty(indices.shape),
+            _scales_fake(values, granularity))
+
+
+def _densify_fake(values, indices, d, scales=None, granularity=None, dtype=None):
+    return values.new_empty((*values.shape[:3], d), dtype=dtype or values.dtype)
 
 
 def _attention_fake(q, q_indices, q_d, k, k_indices, k_d, v, topk=None, causal=False, left=None,
-                    right=None, scale=None, return_lse=False, schedule=None, cu_seqlens_q=None,
-                    cu_seqlens_k=None):
+                    right=None, scale=None, return_lse=False, schedule=None, cu_seqlens_q=None, cu_seqlens_k=None,
+                    q_scales=None, q_granularity=None, k_scales=None, k_granularity=None, topk_granularity=None):
     torch._check(q.dim() == 4 and k.dim() == 4 and v.dim() == 4,
                  lambda: "q, k and v have to have 4 dimensions: [batch, heads, tokens, features]")
     rows = tuple(q.shape[:3])
-    return (q.new_empty((*rows, v.shape[3])),
+    return (q.new_empty((*rows, v.shape[3]), dtype=v.dtype),
             q.new_empty(rows if return_lse else (0,), dtype=torch.float32))
 
 
@@ -306,7 +369,9 @@ def _register_autograd(name, implementation, tensors):
             look(keyset)
         if is_direct[keys]:
             for place in tensors:
-                if arguments[place].requires_grad and _is_grad_enabled():
+                # Of optional tensors at the end the last ones may be missing.
+                if (place < len(arguments) and arguments[place] is not None and arguments[place].requires_grad
+                        and _is_grad_enabled()):
                     break
             else:
                 return implementation(*arguments)
@@ -320,6 +385,8 @@ def _register_autograd(name, implementation, tensors):
 for _name, _implementation, _fake in (
         ("sparsify", _sparsify_operator, _sparsify_fake),
         ("sparsify_and_densify", _sparsify_and_densify_operator, _sparsify_and_densify_fake),
+        ("sparsify_and_quantize", _sparsify_and_quantize_operator, _sparsify_and_quantize_fake),
+        ("quantize", _quantize_operator, _quantize_fake),
         ("densify", _densify, _densify_fake),
         ("attention", _attention_operator, _attention_fake)):
     for _key in ("CPU", "CUDA"):
@@ -327,8 +394,10 @@ for _name, _implementation, _fake in (
     torch.library.register_fake(f"sfa::{_name}", _fake, lib=_operators)
 _register_autograd("sparsify", _sparsify_operator, (0,))
 _register_autograd("sparsify_and_densify", _sparsify_and_densify_operator, (0,))
-_register_autograd("densify", _densify, (0,))
-_register_autograd("attention", _attention_directly, (0, 3, 6))
+_register_autograd("sparsify_and_quantize", _sparsify_and_quantize_operator, (0,))
+_register_autograd("quantize", _quantize_operator, (0,))
+_register_autograd("densify", _densify, (0, 3))
+_register_autograd("attention", _attention_directly, (0, 3, 6, 16, 18))
 
 
 
@@ -353,24 +422,41 @@ def _register_vmap(name):
         torch.library.register_vmap(f"sfa::{name}", rule, lib=_operators)
 
 
-for _name in ("sparsify", "sparsify_and_densify", "densify", "attention"):
+for _name in ("sparsify", "sparsify_and_densify", "sparsify_and_quantize", "quantize", "densify", "attention"):
     _register_vmap(_name)
 
 _sparsify_op = torch.ops.sfa.sparsify.default
 _sparsify_and_densify_op = torch.ops.sfa.sparsify_and_densify.default
+_sparsify_and_quantize_op = torch.ops.sfa.sparsify_and_quantize.default
+_quantize_op = torch.ops.sfa.quantize.default
 _densify_op = torch.ops.sfa.densify.default
 _attention_op = torch.ops.sfa.attention.default
 
 
 #===--- Entry points ---------------------------------------------------------------------------===#
 
-def check_codes(values, indices, d):
-    """Features are looked at on a CPU only: on a GPU that would wait for it."""
+def as_dtype(dtype):
+    """The dtype that 8-bit codes stand for, as one of torch; others are taken by their names."""
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    name = getattr(dtype, "name", dtype)
+    found = getattr(torch, name, None) if isinstance(name, str) else None
+    if not isinstance(found, torch.dtype):
+        raise errors.ArgumentTypeError(
+            f"dtype is {dtype!r}; codes of 8-bit values need that of the numbers which they stand for, such as "
+            "torch.bfloat16")
+    return found
+
+
+def check_codes(parts, d, granularity, dtype):
+    """`parts` are values, indices and, of 8-bit values, scales. Features and scales are looked at on a CPU only: on a GPU
+    that would wait for it."""
+    values, indices, *scales = parts
     if is_compiling() or type(values) is not Tensor or values.is_meta:
         return
-    refuse_layouts(("values", "indices"), (values, indices))
-    _operations.check_codes("codes", _view("values", values), _view("indices", indices), d)
-    if values.device.type != "cpu" or not indices.numel() or _num_modes() or is_watched((values, indices)):
+    refuse_layouts(("values", "indices", "scales"), parts)
+    _operations.check_codes(_operand("codes", parts, d, granularity, dtype or values.dtype))
+    if values.device.type != "cpu" or not indices.numel() or _num_modes() or is_watched(parts):
         return
     # uint16 has neither max nor cummax.
     features = indices.to(torch.int32)
@@ -382,16 +468,21 @@ def check_codes(values, indices, d):
     if wrong.any():
         row = tuple(wrong.nonzero()[0].tolist())
         _operations.refuse_row(row, features[row][counting[row]].tolist())
+    for tensor in scales:
+        for place in (tensor <= 0).nonzero().tolist():
+            _operations.refuse_scale(place, tensor[tuple(place)].item())
 
 
-def move(values, indices, d, device, dtype, non_blocking):
+def move(parts, d, granularity, current, device, dtype, non_blocking):
     if isinstance(device, torch.dtype) and dtype is None:
         device, dtype = None, device
-    moved = (values.to(device=device, dtype=dtype, non_blocking=non_blocking),
-             indices.to(device=device, non_blocking=non_blocking))
-    if not is_compiling() and type(values) is Tensor and not moved[0].is_meta:
-        _operations.check_codes("codes", _view("values", moved[0]), _view("indices", moved[1]), d)
-    return moved
+    current = current if dtype is None else as_dtype(dtype)
+    moved = [x.to(device=device, non_blocking=non_blocking) for x in parts]
+    if granularity is None:
+        moved[0] = moved[0].to(dtype=current)
+    if not is_compiling() and type(moved[0]) is Tensor and not moved[0].is_meta:
+        _operations.check_codes(_operand("codes", moved, d, granularity, current))
+    return moved, current
 
 
 concatenate = torch.cat
@@ -409,39 +500,59 @@ def allow_in_files(functions):
     torch.serialization.add_safe_globals(functions)
 
 
-def sparsify(x, k, two_four, return_dense):
+def sparsify(x, k, two_four, return_dense, granularity):
     if not is_compiling():
         if type(k) is not int:
             k = _operations.integer("k", k, 1)
         if _is_plain(x) and not _num_modes() and forward_ad._current_level < 0:
             try:
-                return _sparsify(x, k, two_four, return_dense, True)
+                return _sparsify(x, k, two_four, return_dense, granularity, True)
             except Watched:
                 pass
             except Exception:
                 if not is_watched((x,)):
                     raise
         refuse_layouts("x", (x,))
+    if granularity is not None:
+        return _sparsify_and_quantize_op(x, k, granularity, two_four)
     return (_sparsify_and_densify_op if return_dense else _sparsify_op)(x, k, two_four)
 
 
-def densify(values, indices, d):
+def quantize(values, indices, d, granularity):
     if not is_compiling():
         _require_tensor("codes.indices", indices)
         if (_is_plain(values) and type(indices) is Tensor and not _num_modes() and forward_ad._current_level < 0):
             try:
-                return [_densify(values, indices, d, True)]
+                return _quantize(values, indices, d, granularity, True)
             except Watched:
                 pass
             except Exception:
                 if not is_watched((values, indices)):
                     raise
         refuse_layouts(("codes.values", "codes.indices"), (values, indices))
-    return [_densify_op(values, indices, d)]
+    return _quantize_op(values, indices, d, granularity)
 
 
-def attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, topk, causal, window, scale,
-              lse, schedule):
+def densify(values, indices, scales, d, granularity, dtype):
+    if not is_compiling():
+        _require_tensor("codes.indices", indices)
+        if (_is_plain(values) and type(indices) is Tensor and (scales is None or _is_plain(scales)) and not _num_modes()
+                and forward_ad._current_level < 0):
+            try:
+                return [_densify(values, indices, d, scales, granularity, dtype, True)]
+            except Watched:
+                pass
+            except Exception:
+                if not is_watched(_given(values, indices, scales)):
+                    raise
+        refuse_layouts(("codes.values", "codes.indices", "codes.scales"), (values, indices, scales))
+    if scales is None:
+        return [_densify_op(values, indices, d)]
+    return [_densify_op(values, indices, d, scales, granularity, as_dtype(dtype))]
+
+
+def attention(q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k, q_d, k_d, q_granularity, k_granularity,
+              topk, topk_granularity, causal, window, scale, lse, schedule):
     """All results, as a list or a tuple; without `lse` the second does not matter."""
     offsets = None if offsets_q is None else (offsets_q, offsets_k)
     if is_compiling():
@@ -461,6 +572,7 @@ def attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, top
                 and not ((q.requires_grad or k.requires_grad or v.requires_grad) and _is_grad_enabled())
                 and (q_indices is None or type(q_indices) is Tensor)
                 and (k_indices is None or type(k_indices) is Tensor)
+                and (q_scales is None or _is_plain(q_scales)) and (k_scales is None or _is_plain(k_scales))
                 and (offsets is None or (type(offsets_q) is Tensor and type(offsets_k) is Tensor))
                 and not _num_modes() and forward_ad._current_level < 0
                 and not (_is_negative(q) or _is_negative(k) or _is_negative(v))):
@@ -471,23 +583,23 @@ def attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, top
                     if scale is not None:
                         part, number = _operations.split_scale(scale)
                     plan = _plans.plans.get((
-                        q.shape, k.shape, v.shape, q.stride(), k.stride(), v.stride(), q.dtype, k.dtype,
-                        v.dtype, q.device, k.device, v.device, topk, causal, window, part, lse, schedule))
+                        q.shape, k.shape, v.shape, q.stride(), k.stride(), v.stride(), q.dtype, k.dtype, v.dtype,
+                        q.device, k.device, v.device, topk, topk_granularity, causal, window, part, lse, schedule))
                     if plan is not None:
                         return _execute(plan, [q, k, v], number)
-                return _attention(q, q_indices, q_d, k, k_indices, k_d, v, offsets, topk, causal, window,
-                                  scale, lse, schedule, True)
+                return _attention(q, q_indices, q_scales, q_d, q_granularity, k, k_indices, k_scales, k_d, k_granularity, v,
+                                  offsets, topk, topk_granularity, causal, window, scale, lse, schedule, True)
             except Watched:
                 pass
             except Exception:
-                if not is_watched([x for x in (q, q_indices, k, k_indices, v, offsets_q, offsets_k) if x is not None]):
+                if not is_watched(_given(q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k)):
                     raise
         _require_tensors(q, k, v, offsets)
-        refuse_layouts(("q", "q.indices", "k", "k.indices", "v", *_operations.OFFSET_NAMES),
-                        (q, q_indices, k, k_indices, v, offsets_q, offsets_k))
+        refuse_layouts(("q", "q.indices", "q.scales", "k", "k.indices", "k.scales", "v", *_operations.OFFSET_NAMES),
+                       (q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k))
     left, right = window or (None, None)
-    return _attention_op(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, left, right, scale,
-                         lse, schedule, *(offsets or ()))
+    return _attention_op(q, q_indices, q_d, k, k_indices, k_d, v, topk, causal, left, right, scale, lse, schedule, offsets_q,
+                         offsets_k, q_scales, q_granularity, k_scales, k_granularity, topk_granularity)
 
 
 def _require_tensors(q, k, v, offsets):

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeVar, overload
 
-from . import _arrays, _operations
-from .codes import Codes, cat, densify, make
+from . import _arrays, _operations, errors
+from .codes import Codes, Granularity, cat, densify, make, quantize
 
 _torch, _is_tensor = _arrays.torch, _arrays.is_tensor
 
-__all__ = ["attention", "cat", "densify", "sparsify"]
+__all__ = ["attention", "cat", "densify", "quantize", "sparsify"]
 
 # torch.Tensor, numpy.ndarray, or a type with __dlpack__.
 Array = TypeVar("Array")
 
 
 @overload
-def sparsify(x: Array, k: int, two_four: bool = False, return_dense: Literal[False] = False) -> Codes: ...
+def sparsify(x: Array, k: int, two_four: bool = False, return_dense: Literal[False] = False, *,
+             values: Literal["int8"] | None = None, scales: Granularity | None = None) -> Codes: ...
 
 
 @overload
-def sparsify(x: Array, k: int, two_four: bool = False, *, return_dense: Literal[True]) -> tuple[Codes, Array]: ...
+def sparsify(x: Array, k: int, two_four: bool = False, *, return_dense: Literal[True],
+             values: Literal["int8"] | None = None, scales: Granularity | None = None) -> tuple[Codes, Array]: ...
 
 
 @overload
-def sparsify(x: Array, k: int, two_four: bool, return_dense: Literal[True]) -> tuple[Codes, Array]: ...
+def sparsify(x: Array, k: int, two_four: bool, return_dense: Literal[True], *,
+             values: Literal["int8"] | None = None, scales: Granularity | None = None) -> tuple[Codes, Array]: ...
 
 
-def sparsify(x: Any, k: int, two_four: bool = False, return_dense: bool = False) -> Any:
+def sparsify(x: Any, k: int, two_four: bool = False, return_dense: bool = False, *,
+             values: Literal["int8"] | None = None, scales: Granularity | None = None) -> Any:
     """The k features of largest magnitude of every row: `topk_k(x)`.
 
     x             [batch, heads, tokens, d], dense: a torch tensor (CUDA: bf16, f16 and d a multiple
@@ -35,52 +39,70 @@ def sparsify(x: Any, k: int, two_four: bool = False, return_dense: bool = False)
     k             1 to d; on a CPU more than d is d
     two_four      keep two of every aligned group of four features at most: the k largest that do, as
                   sparse tensor cores take them. d is then a multiple of 4, and k at most d / 2
-    return_dense  also what `densify` makes of the codes, without another pass over memory
+    return_dense  also what `densify` makes of the codes, without another pass over memory unless values are 8-bit
+    values        "int8": values of 8 bits with scales, as `sfa.quantize` makes them of codes, in the same pass; None
+                  keeps them as they are
+    scales        with values="int8": which values share a scale, "tile" (the default), "token" or "head"; see
+                  `sfa.quantize`
 
     Returns Codes with tensors of the kind of x. Ties keep the lower feature; NaN ranks as the largest
     magnitude. Values come in ascending order of their features. With return_dense the codes and the
     rows written out, [batch, heads, tokens, d], contiguous, of the dtype of x.
 
-    Raises TypeError (dtype, kind), ValueError (rank, k, d, stride, alignment), RuntimeError (library,
+    Raises TypeError (dtype, kind), ValueError (rank, k, d, stride, alignment, values, scales), RuntimeError (library,
     driver, compiler).
     """
+    granularity = None
+    if values is not None or scales is not None:
+        granularity = _operations.quantization(values, scales)
     if type(two_four) is not bool or type(return_dense) is not bool:
         two_four, return_dense = _operations.flag("two_four", two_four), _operations.flag("return_dense", return_dense)
+    # The rows of 8-bit codes are written out by another program.
+    writes_dense = return_dense and granularity is None
     if _is_tensor(x):
-        values, indices, *dense = _torch.sparsify(x, k, two_four, return_dense)
-        codes = make(values, indices, _torch.feature_count(x), two_four)
+        array, results = x, _torch.sparsify(x, k, two_four, writes_dense, granularity)
+        d = _torch.feature_count(x)
     else:
         array = _arrays.convert("x", x)
-        results = _arrays.call("sparsify", ("x",), (array,), k, two_four, return_dense)
-        values, indices, *dense = results if array is x else [_arrays.export(y, x) for y in results]
-        codes = make(values, indices, array.shape[3], two_four)
-    return (codes, *dense) if return_dense else codes
+        results = _arrays.call("sparsify", ("x",), (array,), k, two_four, writes_dense, granularity)
+        results = results if array is x else [_arrays.export(y, x) for y in results]
+        d = array.shape[3]
+    kept, indices, *others = results
+    if granularity is None:
+        codes = make(kept, indices, d, two_four)
+        return (codes, *others) if return_dense else codes
+    codes = make(kept, indices, d, two_four, others[0], granularity, _arrays.logical_dtype(x, array, kept))
+    return (codes, densify(codes)) if return_dense else codes
 
 
 @overload
 def attention(q: Array | Codes, k: Array | Codes, v: Array, *, topk: int | None = None, causal: bool = False,
               window: tuple[int | None, int | None] | None = None, scale: float | None = None,
               cu_seqlens: Array | tuple[Array, Array] | None = None, return_lse: Literal[False] = False,
-              schedule: str | None = None) -> Array: ...
+              schedule: str | None = None, values: Literal["int8"] | None = None,
+              scales: Granularity | None = None) -> Array: ...
 
 
 @overload
 def attention(q: Array | Codes, k: Array | Codes, v: Array, *, topk: int | None = None, causal: bool = False,
               window: tuple[int | None, int | None] | None = None, scale: float | None = None,
               cu_seqlens: Array | tuple[Array, Array] | None = None, return_lse: Literal[True],
-              schedule: str | None = None) -> tuple[Array, Array]: ...
+              schedule: str | None = None, values: Literal["int8"] | None = None,
+              scales: Granularity | None = None) -> tuple[Array, Array]: ...
 
 
 @overload
 def attention(q: Array | Codes, k: Array | Codes, v: Array, *, topk: int | None = None, causal: bool = False,
               window: tuple[int | None, int | None] | None = None, scale: float | None = None,
               cu_seqlens: Array | tuple[Array, Array] | None = None, return_lse: bool,
-              schedule: str | None = None) -> Any: ...
+              schedule: str | None = None, values: Literal["int8"] | None = None,
+              scales: Granularity | None = None) -> Any: ...
 
 
 def attention(q: Any, k: Any, v: Any, *, topk: int | None = None, causal: bool = False,
               window: tuple[int | None, int | None] | None = None, scale: float | None = None,
-              cu_seqlens: Any = None, return_lse: bool = False, schedule: str | None = None) -> Any:
+              cu_seqlens: Any = None, return_lse: bool = False, schedule: str | None = None,
+              values: Literal["int8"] | None = None, scales: Granularity | None = None) -> Any:
     """Exact softmax attention, `softmax(scale * q k^T + mask) v`, over codes or dense operands.
 
     q           [batch, h_q, n_q, d], dense or Codes
@@ -120,19 +142,40 @@ def attention(q: Any, k: Any, v: Any, *, topk: int | None = None, causal: bool =
     alignment, devices), RuntimeError (library, driver, compiler; `sfa.errors.CompileError` has the module;
     a derivative is asked for).
     """
-    q_indices = q_d = k_indices = k_d = offsets_q = offsets_k = None
+    q_indices = q_scales = q_d = q_granularity = k_indices = k_scales = k_d = k_granularity = None
+    offsets_q = offsets_k = topk_granularity = None
+    if values is not None or scales is not None:
+        topk_granularity = _operations.quantization(values, scales)
+        if scales is not None and isinstance(k, Codes):
+            raise errors.ArgumentValueError(
+                f"scales is {scales!r}, but k is codes already; it is for a dense k: leave it out")
     if isinstance(q, Codes):
-        q, q_indices, q_d = q._values, q._indices, q._d
+        _check_dtype("q", q, v)
+        q, q_indices, q_scales, q_d, q_granularity = q._values, q._indices, q._scales, q._d, q._granularity
     if isinstance(k, Codes):
-        k, k_indices, k_d = k._values, k._indices, k._d
+        _check_dtype("k", k, v)
+        k, k_indices, k_scales, k_d, k_granularity = k._values, k._indices, k._scales, k._d, k._granularity
     if cu_seqlens is not None:
         offsets_q, offsets_k = _operations.sequence_offsets(cu_seqlens)
     if _is_tensor(q):
-        results = _torch.attention(q, q_indices, k, k_indices, v, offsets_q, offsets_k, q_d, k_d, topk, causal,
-                                   window, scale, return_lse, schedule)
+        results = _torch.attention(q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k, q_d, k_d,
+                                   q_granularity, k_granularity, topk, topk_granularity, causal, window, scale, return_lse,
+                                   schedule)
     else:
-        names = ("q" if q_d is None else "q.values", "q.indices", "k" if k_d is None else "k.values", "k.indices",
-                 "v", *_operations.OFFSET_NAMES)
-        results = _arrays.call("attention", names, (q, q_indices, k, k_indices, v, offsets_q, offsets_k), q_d, k_d,
-                               topk, causal, window, scale, return_lse, schedule)
+        names = ("q" if q_d is None else "q.values", "q.indices", "q.scales", "k" if k_d is None else "k.values", "k.indices",
+                 "k.scales", "v", *_operations.OFFSET_NAMES)
+        results = _arrays.call("attention", names,
+                               (q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k), q_d, k_d,
+                               q_granularity, k_granularity, topk, topk_granularity, causal, window, scale, return_lse,
+                               schedule)
     return (results[0], results[1]) if return_lse else results[0]
+
+
+def _check_dtype(name: str, codes: Codes, v: Any) -> None:
+    """The values of 8-bit codes do not say what they stand for; v does for those of other codes."""
+    if codes._scales is None or not isinstance(v, type(codes._values)):
+        return
+    # Those of numpy are the same in any byte order.
+    if getattr(codes._dtype, "name", codes._dtype) != getattr(v.dtype, "name", v.dtype):
+        raise errors.ArgumentTypeError(
+            f"{name} is codes of {codes._dtype} and v has {v.dtype}; both have to have one dtype: pass {name}.to(dtype=v.dtype)")

@@ -68,3 +68,42 @@ def attention(q, k, v, *, causal=False, window=(None, None), scale=None):
             out[:, :, i] = ((p / total)[:, :, None] @ v[:, :, seen[i]])[:, :, 0]
             lse[:, :, i] = (largest + numpy.log(total))[..., 0]
     return out, lse
+
+
+def repeat_scales(scales, granularity, tokens):
+    """The scale of each token, [batch, heads, tokens], of scales of 8-bit codes."""
+    if granularity == "tile":
+        return scales.repeat(128, axis=-1)[..., :tokens]
+    return numpy.broadcast_to(scales, (*scales.shape[:2], tokens))
+
+
+def write_out(values, indices, d, scales=None, granularity=None):
+    """Codes as dense rows in fp64."""
+    values = values.astype(numpy.float64)
+    if scales is not None:
+        values = values * repeat_scales(scales.astype(numpy.float64), granularity, values.shape[2])[..., None]
+    dense = numpy.zeros((*values.shape[:3], d))
+    # Padding, a value of 0, may have the feature of another value.
+    for row in numpy.ndindex(values.shape[:3]):
+        kept = values[row] != 0
+        dense[row][indices[row][kept]] = values[row][kept]
+    return dense
+
+
+def largest_of_scales(values, granularity):
+    """The largest magnitude of the values that share a scale, in the shape of the scales."""
+    rows = numpy.abs(values.astype(numpy.float64)).max(-1)
+    if granularity == "token":
+        return rows
+    step = 128 if granularity == "tile" else max(rows.shape[-1], 1)
+    starts = range(0, rows.shape[-1], step) if granularity == "tile" else [0]
+    parts = [rows[..., i:i + step].max(-1, initial=0.0) for i in starts]
+    return numpy.stack(parts, -1) if parts else rows[..., :0]
+
+
+def errors_of_candidates(row):
+    """Of one row of values the scales among which that of a token is searched, and the squared error of each."""
+    row = row.astype(numpy.float64)
+    scales = numpy.abs(row).max() / numpy.arange(127, 95, -1)
+    rounded = numpy.clip(numpy.rint(row / scales[:, None]), -127, 127) * scales[:, None]
+    return scales, ((rounded - row) ** 2).sum(-1)

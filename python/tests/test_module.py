@@ -37,6 +37,33 @@ class ModuleTest(unittest.TestCase):
             "  return %o, %lse : tensor<?x4x?x128xf16>, tensor<?x4x?xf32>\n"
             "}\n")
 
+    def test_integers(self):
+        codes = "tensor<?x4x?x128xbf16, #sfa.codes<k = 8, two_four>>"
+        integers = "tensor<?x4x?x128xbf16, #sfa.codes<k = 8, two_four, values = i8, scales = head>>"
+        self.assertEqual(
+            _module.sparsify(4, 128, "bf16", 8, two_four=True, granularity="head"),
+            f"func.func @sparsify(%x: tensor<?x4x?x128xbf16>) -> {integers} {{\n"
+            f"  %codes = sfa.sparsify %x : tensor<?x4x?x128xbf16> -> {codes}\n"
+            f"  %integers = sfa.quantize %codes : {codes} -> {integers}\n"
+            f"  return %integers : {integers}\n"
+            "}\n")
+        self.assertIn("(%codes: tensor<?x4x?x64xf16, #sfa.codes<k = 8>>) -> tensor<?x4x?x64xf16, #sfa.codes<k = 8, values = i8, "
+                      "scales = token>> {\n", _module.quantize(4, 64, "f16", 8, "token"))
+        self.assertIn("sfa.densify %codes : tensor<?x4x?x64xf16, #sfa.codes<k = 8, values = i8, scales = tile>>\n",
+                      _module.densify(4, 64, "f16", 8, "tile"))
+        text = _module.attention(q_heads=4, kv_heads=2, d=64, dv=64, dtype="f16", k_k=8, k_granularity="tile", q_topk=8,
+                                 topk_granularity="head")
+        self.assertIn(
+            "  %qs = sfa.sparsify %q : tensor<?x4x?x64xf16> -> tensor<?x4x?x64xf16, #sfa.codes<k = 8>>\n"
+            "  %qi = sfa.quantize %qs : tensor<?x4x?x64xf16, #sfa.codes<k = 8>> -> "
+            "tensor<?x4x?x64xf16, #sfa.codes<k = 8, values = i8, scales = token>>\n"
+            "  %o = sfa.attention %qi, %k, %v\n"
+            "    : tensor<?x4x?x64xf16, #sfa.codes<k = 8, values = i8, scales = token>>, "
+            "tensor<?x2x?x64xf16, #sfa.codes<k = 8, values = i8, scales = tile>>, tensor<?x2x?x64xf16> -> ", text)
+        both = _module.attention(q_heads=4, kv_heads=2, d=64, dv=64, dtype="f16", q_topk=8, k_topk=8, topk_granularity="head")
+        self.assertIn("%ki = sfa.quantize %ks : tensor<?x2x?x64xf16, #sfa.codes<k = 8>> -> "
+                      "tensor<?x2x?x64xf16, #sfa.codes<k = 8, values = i8, scales = head>>", both)
+
     def test_sequences(self):
         text = _module.attention(q_heads=4, kv_heads=2, d=64, dv=64, dtype="f16", lse=True, sequences=True)
         self.assertEqual(

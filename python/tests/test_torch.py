@@ -87,9 +87,17 @@ class OperatorTest(unittest.TestCase):
     def test_operators_are_what_torch_expects(self):
         q, k, v = _problem()
         codes = sfa.sparsify(q, 8)
+        small, keys = (sfa.sparsify(x, 8, values="int8", scales=scales) for x, scales in ((q, "token"), (k, "tile")))
+        no_options = (None, False, None, None, None, True, None, None, None)
         for name, arguments in (
                 ("sparsify", (q, 8)), ("sparsify", (q, 8, True)), ("sparsify_and_densify", (q, 8)),
+                ("sparsify_and_quantize", (q, 8, "tile")), ("sparsify_and_quantize", (q, 8, "token", True)),
+                ("quantize", (codes.values, codes.indices, 64, "head")),
                 ("densify", (codes.values, codes.indices, 64)),
+                ("densify", (small.values, small.indices, 64, small.scales, "token", torch.float16)),
+                ("attention", (small.values, small.indices, 64, keys.values, keys.indices, 64, v, *no_options, small.scales,
+                               "token", keys.scales, "tile")),
+                ("attention", (q, None, None, k, None, None, v, 8, *no_options[1:], None, None, None, None, "head")),
                 ("attention", (q, None, None, k, None, None, v, 8, True, None, None, None, True)),
                 ("attention", (codes.values, codes.indices, 64, k, None, None, v)),
                 ("attention", (q[:1], None, None, k[:1], None, None, v[:1], 8, True, None, None, None,
@@ -104,6 +112,27 @@ class OperatorTest(unittest.TestCase):
             out.sum().backward()
         with torch.no_grad():
             self.assertFalse(sfa.attention(q, k, v, topk=8).requires_grad)
+
+    def test_scales_with_a_gradient(self):
+        q, _, v = _problem()
+        codes = sfa.sparsify(v, 8, values="int8")
+        scales = codes.scales.clone().requires_grad_()
+        learned = sfa.Codes(codes.values, codes.indices, 64, scales, "tile", torch.float32)
+        for call in (learned.dense, lambda: sfa.attention(learned, codes, v), lambda: sfa.attention(codes, learned, v)):
+            out = call()
+            with self.assertRaisesRegex(RuntimeError, "forward only"):
+                out.sum().backward()
+            with torch.no_grad():
+                self.assertFalse(call().requires_grad)
+
+    def test_granularities_that_operators_refuse(self):
+        q, k, v = _problem()
+        codes = sfa.sparsify(q, 8)
+        for call in (lambda: torch.ops.sfa.sparsify_and_quantize(q, 8, "row"),
+                     lambda: torch.ops.sfa.quantize(codes.values, codes.indices, 64, "row"),
+                     lambda: torch.ops.sfa.attention(q, None, None, k, None, None, v, 8, topk_granularity="row")):
+            with self.assertRaisesRegex(ValueError, "granularity is 'row'"):
+                call()
 
     def test_operators_with_and_without_a_gradient(self):
         q, k, v = _problem()
@@ -144,6 +173,12 @@ class OperatorTest(unittest.TestCase):
             self.assertEqual(sfa.sparsify(q, 8, two_four=True).indices.shape, (2, 4, 9, 8))
             codes, dense = sfa.sparsify(q, 8, return_dense=True)
             self.assertEqual((codes.values.shape, dense.shape), ((2, 4, 9, 8), (2, 4, 9, 64)))
+            for scales, count in (("tile", 1), ("token", 9), ("head", 1)):
+                for small in (sfa.sparsify(q, 8, values="int8", scales=scales), sfa.quantize(codes, scales)):
+                    self.assertEqual((small.values.shape, small.values.dtype), ((2, 4, 9, 8), torch.int8))
+                    self.assertEqual((small.scales.shape, small.scales.dtype), ((2, 4, count), torch.float32))
+                    self.assertEqual((small.dense().shape, small.dense().dtype), ((2, 4, 9, 64), torch.float32))
+                    self.assertEqual(sfa.attention(small, small, q.to(torch.float32)).dtype, torch.float32)
             for return_dense in (False, True):
                 with self.assertRaisesRegex(ValueError, "k = 33 of d = 64"):
                     sfa.sparsify(q, 33, two_four=True, return_dense=return_dense)
@@ -156,6 +191,23 @@ class OperatorTest(unittest.TestCase):
         for lengths in ([0, 50], [0, 3, 50]):
             arguments = *(x[:1] for x in _problem()), torch.tensor(lengths, dtype=torch.int32)
             self.assertTrue(torch.equal(compiled(*arguments), block(*arguments)))
+
+    def test_compile_of_integers(self):
+        def block(q, k, v, codes):
+            small = sfa.quantize(codes, "token")
+            keys = sfa.sparsify(k * 2, 8, values="int8")
+            inside = sfa.attention(q + 1, k, v, topk=8, causal=True, values="int8", scales="head")
+            return sfa.attention(small, keys, v, causal=True) * 3, inside, keys.dense(), small[:1].scales, keys.to(torch.float16)
+
+        compiled = torch.compile(block, backend="aot_eager", fullgraph=True)
+        for n in (150, 31, 32):
+            q, k, v = _problem(n=n)
+            arguments = q, k, v, sfa.sparsify(q, 8)
+            *tensors, codes = compiled(*arguments)
+            *expected, other = block(*arguments)
+            for one, two in zip((*tensors, codes.values, codes.scales), (*expected, other.values, other.scales)):
+                self.assertTrue(torch.equal(one, two))
+            self.assertEqual((codes.dtype, codes.granularity), (torch.float16, "tile"))
 
     def test_compile(self):
         def block(q, k, v):

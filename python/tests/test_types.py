@@ -9,7 +9,8 @@ import sfa
 
 
 def _functions():
-    for function in (sfa.attention, sfa.cat, sfa.densify, sfa.get_num_threads, sfa.set_num_threads, sfa.sparsify):
+    for function in (sfa.attention, sfa.cat, sfa.densify, sfa.get_num_threads, sfa.quantize, sfa.set_num_threads,
+                     sfa.sparsify):
         yield function
     for owner in (sfa.Codes, sfa.errors.CompileError):
         for name, member in vars(owner).items():

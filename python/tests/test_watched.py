@@ -30,7 +30,23 @@ def _both(q, k, v):
     return sfa.sparsify(q, 4, return_dense=True)[1]
 
 
-FORMS = (_dense, _codes, _densified, _both)
+def _integers(q, k, v):
+    return sfa.attention(sfa.sparsify(q, 4, values="int8", scales="token"), sfa.quantize(sfa.sparsify(k, 4)), v, causal=True)
+
+
+def _dense_integers(q, k, v):
+    return sfa.attention(q, k, v, topk=4, causal=True, values="int8")
+
+
+def _densified_integers(q, k, v):
+    return sfa.densify(sfa.sparsify(q, 4, values="int8", scales="token"))
+
+
+def _both_of_integers(q, k, v):
+    return sfa.sparsify(q, 4, return_dense=True, values="int8", scales="token")[1]
+
+
+FORMS = (_dense, _codes, _densified, _both, _integers, _dense_integers, _densified_integers, _both_of_integers)
 
 
 def _operator(q, k, v):
@@ -48,7 +64,7 @@ class WatchedTest(unittest.TestCase):
         """Calls the function below with each form and each place of a tensor in it."""
         def call(function):
             for form in forms:
-                for place in range(3 if form in (_dense, _codes, _operator) else 1):
+                for place in range(3 if form in (_dense, _codes, _integers, _dense_integers, _operator) else 1):
                     with self.subTest(form=form.__name__, place=place):
                         function(form, place)
         return call

@@ -52,7 +52,7 @@ void Bindings::requireCount(Role role, const void *tensors, int32_t count, size_
 void Bindings::bindShape(Role role, size_t index, const BufferType &type, const sfa_tensor &tensor,
                          Binding &binding) const {
   if (tensor.dtype != type.dtype) {
-    if (tensor.dtype < SFA_DTYPE_F16 || tensor.dtype > SFA_DTYPE_F64)
+    if (tensor.dtype < SFA_DTYPE_F16 || tensor.dtype > SFA_DTYPE_I8)
       fail(SFA_ERROR_INVALID_ARGUMENT,
            "{} {} has dtype {}, which is no sfa_dtype; the program has {} there", name(role), index,
            tensor.dtype, toString(type));

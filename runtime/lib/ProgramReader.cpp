@@ -218,10 +218,10 @@ int32_t Reader::readType(const Value &value, bool isScalar) {
       value.refuse("f64 where the shape is []");
     return SFA_DTYPE_F64;
   }
-  for (int32_t dtype = SFA_DTYPE_F16; dtype <= SFA_DTYPE_I64; ++dtype)
-    if (value.isString(typeName(dtype)))
+  for (int32_t dtype = SFA_DTYPE_F16; dtype <= SFA_DTYPE_I8; ++dtype)
+    if (dtype != SFA_DTYPE_F64 && value.isString(typeName(dtype)))
       return dtype;
-  value.refuse("f16, bf16, f32, u8, u16, i32 or i64");
+  value.refuse("f16, bf16, f32, i8, u8, u16, i32 or i64");
 }
 
 Expression Reader::readExpression(const Value &value, size_t numArguments, int64_t max,

@@ -121,6 +121,15 @@ Operand KernelBuilder::result(unsigned index) {
   return inside(resultTypes, index, inputs);
 }
 
+Value KernelBuilder::countTiles(Value tensor) {
+  Location loc = op->getLoc();
+  if (rowTile == allRows)
+    return arith::ConstantIndexOp::create(rewriter, loc, 1);
+  Value rows = tensor::DimOp::create(rewriter, loc, tensor, 2);
+  return arith::CeilDivUIOp::create(rewriter, loc, rows,
+                                    arith::ConstantIndexOp::create(rewriter, loc, rowTile));
+}
+
 PhysicalValues KernelBuilder::launch(Value offsets, int64_t tokensOfLast) {
   Location loc = op->getLoc();
   rewriter.setInsertionPoint(op);
@@ -145,9 +154,7 @@ PhysicalValues KernelBuilder::launch(Value offsets, int64_t tokensOfLast) {
   Value batch = tensor::DimOp::create(rewriter, loc, rows, 0);
   Value head = arith::ConstantIndexOp::create(rewriter, loc,
                                               resultTypes.front().getDimSize(1) / headsOfPoint);
-  Value tokens = tensor::DimOp::create(rewriter, loc, rows, 2);
-  Value tile = arith::ConstantIndexOp::create(rewriter, loc, rowTile);
-  Value tiles = arith::CeilDivUIOp::create(rewriter, loc, tokens, tile);
+  Value tiles = countTiles(rows);
   // One for each offset: at most two more than needed, of a sum that programs of GPUs can hold.
   if (offsets)
     tiles = arith::AddIOp::create(rewriter, loc, tiles,

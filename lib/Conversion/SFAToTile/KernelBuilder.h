@@ -70,6 +70,8 @@ public:
                 mlir::Operation *op, mlir::TypeRange operandTypes,
                 llvm::ArrayRef<mlir::ValueRange> operands, mlir::TypeRange resultTypes);
 
+  /// As `rowTile`: all rows, however many, are one point of the grid.
+  static constexpr int64_t allRows = 0;
   /// Starts the kernel `name`, made unique, with `rowTile` rows of the first operand and `heads`
   /// heads of the first result for one point of the grid; the builder is left inside. The kernel
   /// also takes the numbers `scalars`, f32, of the launch.
@@ -86,6 +88,8 @@ public:
   PhysicalValues launch(mlir::Value offsets = {}, int64_t tokensOfLast = 1);
 
 private:
+  /// The points of the grid for the rows of `tensor`.
+  mlir::Value countTiles(mlir::Value tensor);
   Operand inside(llvm::ArrayRef<mlir::RankedTensorType> types, unsigned index,
                  unsigned firstMemory);
 
@@ -96,7 +100,7 @@ private:
   llvm::SmallVector<mlir::ValueRange> operands;
   llvm::SmallVector<mlir::Value> scalars;
   KernelOp kernel;
-  int64_t rowTile = 0, headsOfPoint = 1;
+  int64_t rowTile = allRows, headsOfPoint = 1;
 };
 
 /// Builds the kernel that combines what the splits of the keys gave, `partial` outputs and sums,

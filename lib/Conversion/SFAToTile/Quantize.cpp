@@ -29,11 +29,10 @@ struct QuantizeToTile : OpConversionPattern<sfa::QuantizeOp> {
     SmallVector<ValueRange> operands{codes.take_front(1)};
     Type written[] = {physical[0], physical[2]};
     KernelBuilder builder(rewriter, symbols, op, codes.front().getType(), operands, written);
-    // A head that shares a scale is one tile.
-    constexpr int64_t allTokens = int64_t(1) << 40;
+    // A head that shares a scale is one tile, and has one without tokens, too.
     KernelOp kernel =
         builder.start("quantize_" + stringifyEnum(scales).str(), /*schedule=*/nullptr,
-                      scales == Scales::Head ? allTokens : tokensOfScale);
+                      scales == Scales::Head ? KernelBuilder::allRows : tokensOfScale);
     Block::BlockArgListType at = kernel.getCoordinates();
     tile::QuantizeOp::create(rewriter, op.getLoc(), builder.operand(0).memories[0], at[0], at[1],
                              at[2], builder.result(0).memories[0], builder.result(1).memories[0],

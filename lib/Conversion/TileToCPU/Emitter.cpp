@@ -58,14 +58,16 @@ Value Emitter::extend(Value value) {
   if (getElementTypeOrSelf(type).isF32())
     return value;
   Type wide = isa<VectorType>(type) ? Type(f32Vector()) : Type(getF32Type());
-  return make<arith::ExtFOp>(wide, value);
+  return isFloat(value) ? Value(make<arith::ExtFOp>(wide, value))
+                        : Value(make<arith::SIToFPOp>(wide, value));
 }
 
 Value Emitter::round(Value value, Type element) {
   if (element.isF32())
     return value;
-  return make<arith::TruncFOp>(isa<VectorType>(value.getType()) ? Type(vectorOf(element)) : element,
-                               value);
+  Type narrow = isa<VectorType>(value.getType()) ? Type(vectorOf(element)) : element;
+  return isa<FloatType>(element) ? Value(make<arith::TruncFOp>(narrow, value))
+                                 : Value(make<arith::FPToSIOp>(narrow, value));
 }
 
 Value Emitter::reduce(Value vector, function_ref<Value(Value, Value)> combine) {

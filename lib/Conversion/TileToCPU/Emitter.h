@@ -75,9 +75,9 @@ public:
   Value toI32(Value value) { return make<mlir::arith::IndexCastOp>(getI32Type(), value); }
   /// An unsigned integer of any width as an index.
   Value toIndex(Value value) { return make<mlir::arith::IndexCastUIOp>(getIndexType(), value); }
-  /// f32, f16 or bf16, scalar or vector, as f32.
+  /// f32, f16, bf16 or i8, scalar or vector, as f32.
   Value extend(Value value);
-  /// f32, scalar or vector, rounded to `element`.
+  /// f32, scalar or vector, rounded to `element`; i8 takes only numbers that it has.
   Value round(Value value, mlir::Type element);
   Value broadcast(Value scalar) {
     return make<mlir::vector::BroadcastOp>(vectorOf(scalar.getType()), scalar);

@@ -19,7 +19,8 @@
 
 namespace sfa::cpu {
 
-/// A tile of rows and columns in scratch memory, f32. Rows are padded to whole vectors, and by one
+/// A tile of rows and columns in scratch memory, f32: integers are exact there, and rows that have
+/// factors are multiplied by them. Rows are padded to whole vectors, and by one
 /// more vector so that the rows of a column block do not fall on few cache sets. Elements beyond
 /// the columns are 0.
 ///
@@ -30,12 +31,15 @@ struct MatrixBuffer {
 };
 
 /// Codes, wherever they are: rows [first, first + rows) of memories with leading indices, of which
-/// the first `valid` exist. Nothing is copied but codes of several heads in one tile.
+/// the first `valid` exist. Nothing is copied but codes of several heads in one tile. Values that
+/// share scales are multiplied by them when they are read.
 struct CodesView {
   mlir::Value values, features;
   llvm::SmallVector<mlir::Value, 2> leading;
   mlir::Value first, valid;
   int64_t rows, k;
+  mlir::Value scales = nullptr;
+  Scales sharedBy = Scales::Token;
 };
 
 /// Posting lists of a key tile (CSC): the pairs (key, value) of feature f are [starts[f], starts[f
@@ -136,6 +140,7 @@ private:
 
   void lower(tile::LoadOp op);
   void lower(tile::LoadCodesOp op);
+  void lower(tile::LoadScalesOp op);
   void lower(tile::StoreOp op);
   void lower(tile::ProbeOp op);
   /// Rounds row `row` of a tile to `memory[batch, head, target]`.
@@ -156,8 +161,19 @@ private:
   /// The rows of `codes`, and those of the heads after its own, of `heads` in all: a copy, which has
   /// `rows` rows.
   CodesView copyHeads(CodesView codes, int64_t heads, int64_t rows);
+  /// Which of the scales that rows share by `sharedBy` is that of token `token`.
+  Value placeOfScale(Scales sharedBy, Value token);
+  /// Value `t` of a row, f32.
   Value codeValue(const CodesView &codes, Value row, Value t);
   Value codeFeature(const CodesView &codes, Value row, Value t);
+
+  //===--- Integers of 8 bits (Quantize.cpp) --------------------------------===//
+
+  void lower(tile::QuantizeOp op);
+  /// The first one of the candidates for the scale of a token that has the least error; `errorsOf`
+  /// gives those of a vector of scales, and `largest` is the largest magnitude of the token.
+  Value searchScale(llvm::function_ref<Value(Value scales)> errorsOf, Value largest);
+  void lower(tile::DequantizeOp op);
 
   //===--- Scores and products (SparseScores.cpp, MatrixProduct.cpp) --------===//
 

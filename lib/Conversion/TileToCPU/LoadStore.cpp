@@ -146,10 +146,28 @@ void KernelLowering::lower(FillOp op) {
 // Codes
 //===----------------------------------------------------------------------===//
 
+Value KernelLowering::placeOfScale(Scales sharedBy, Value token) {
+  switch (sharedBy) {
+  case Scales::Token:
+    return token;
+  case Scales::Tile:
+    return emit.make<arith::DivUIOp>(token, emit.index(tokensOfScale));
+  case Scales::Head:
+    return emit.index(0);
+  }
+  llvm_unreachable("a granularity of scales that nobody has heard of");
+}
+
 Value KernelLowering::codeValue(const CodesView &codes, Value row, Value t) {
   SmallVector<Value, 4> indices(codes.leading.begin(), codes.leading.end());
-  indices.append({emit.add(codes.first, row), t});
-  return emit.extend(emit.load(codes.values, indices));
+  Value token = emit.add(codes.first, row);
+  indices.append({token, t});
+  Value value = emit.extend(emit.load(codes.values, indices));
+  if (!codes.scales)
+    return value;
+  indices.pop_back();
+  indices.back() = placeOfScale(codes.sharedBy, token);
+  return emit.mul(value, emit.load(codes.scales, indices));
 }
 
 Value KernelLowering::codeFeature(const CodesView &codes, Value row, Value t) {
@@ -167,12 +185,16 @@ void KernelLowering::lower(LoadCodesOp op) {
       values,     scalar(op.getIndices()),      {scalar(op.getBatch()), scalar(op.getHead())},
       row,        validRows(values, row, rows), rows,
       type.getK()};
+  if (op.getScales()) {
+    view.scales = scalar(op.getScales());
+    view.sharedBy = *op.getSharedBy();
+  }
   codes[op.getCodes()] = heads == 1 ? view : copyHeads(view, heads, type.getRows());
 }
 
 CodesView KernelLowering::copyHeads(CodesView codes, int64_t heads, int64_t rows) {
   auto elementOf = [](Value memory) { return cast<MemRefType>(memory.getType()).getElementType(); };
-  CodesView copy{allocate({rows, codes.k}, elementOf(codes.values)),
+  CodesView copy{allocate({rows, codes.k}, emit.getF32Type()),
                  allocate({rows, codes.k}, elementOf(codes.features)),
                  {},
                  emit.index(0),
@@ -195,10 +217,13 @@ CodesView KernelLowering::copyHeads(CodesView codes, int64_t heads, int64_t rows
     });
   };
   forEachHead(heads, codes.leading[1], codes.rows, [&](Value head, Value start) {
+    CodesView source = codes;
+    source.leading[1] = head;
     forEachPlace(start, emit.index(0), codes.valid, [&](Value row, ArrayRef<Value> place) {
-      SmallVector<Value> source{codes.leading[0], head, emit.add(codes.first, row), place[1]};
-      emit.store(emit.load(codes.values, source), copy.values, place);
-      emit.store(emit.load(codes.features, source), copy.features, place);
+      emit.store(codeValue(source, row, place[1]), copy.values, place);
+      Value feature = emit.make<arith::IndexCastUIOp>(elementOf(copy.features),
+                                                      codeFeature(source, row, place[1]));
+      emit.store(feature, copy.features, place);
     });
     // Rows that do not exist have codes of value 0.
     zeroPlaces(start, codes.valid, emit.index(codes.rows));
@@ -206,6 +231,25 @@ CodesView KernelLowering::copyHeads(CodesView codes, int64_t heads, int64_t rows
   if (heads * codes.rows < rows)
     zeroPlaces(emit.index(0), emit.index(heads * codes.rows), emit.index(rows));
   return copy;
+}
+
+void KernelLowering::lower(LoadScalesOp op) {
+  TileType tile = op.getScales().getType();
+  Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), first = scalar(op.getRow());
+  auto heads = static_cast<int64_t>(op.getHeads());
+  int64_t rows = ScheduleAttr::rowsOfHead(tile.getRows(), heads);
+  Value scales = allocateRows(tile), count = emit.dim(memory, 2), one = emit.splat(1.0f);
+  emit.loop(0, tile.getRows(), emit.lanes,
+            [&](Value row) { emit.storeVector(one, scales, row); });
+  forEachHead(op.getHeads(), scalar(op.getHead()), rows, [&](Value head, Value start) {
+    emit.loop(0, rows, 1, [&](Value row) {
+      Value place = placeOfScale(op.getSharedBy(), emit.add(first, row));
+      emit.when(emit.compare(arith::CmpIPredicate::slt, place, count), [&] {
+        emit.store(emit.load(memory, {batch, head, place}), scales, emit.add(start, row));
+      });
+    });
+  });
+  rowVectors[op.getScales()] = scales;
 }
 
 void KernelLowering::lower(StoreCodesOp op) {

@@ -24,6 +24,9 @@ static bool isRowWise(Operation *op) {
   return TypeSwitch<Operation *, bool>(op)
       .Case<DotOp, GatherDotOp, ScatterDotOp, TwoFourDotOp>(
           [](auto dot) { return isa<BlockArgument>(dot.getKey()); })
+      .Case([](DequantizeOp scores) {
+        return isa<BlockArgument>(scores.getColumns()) && !isa<BlockArgument>(scores.getRows());
+      })
       .Case([](AccumulateOp product) { return isa<BlockArgument>(product.getValue()); })
       .Case<MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp, MapRowsOp,
             AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp, ProbeOp, FirstKeyOp,

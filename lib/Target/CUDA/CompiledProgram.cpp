@@ -45,10 +45,23 @@ std::string CompiledProgram::toJson() const {
 
 namespace {
 
+/// What the type of a buffer in memory no longer says of an argument or a result.
+struct Origin {
+  /// Whether its elements are integers with a sign.
+  bool isSigned = false;
+  /// The argument whose batch and tokens it has, where it is another one, and how many of these
+  /// tokens each of its own stands for.
+  std::optional<int64_t> sizedBy;
+  int64_t tokens = 1;
+};
+
 /// Reads the launches of a function: straight-line code over buffers.
 class DocumentBuilder {
 public:
-  explicit DocumentBuilder(func::FuncOp function) : function(function) {}
+  /// `type` is that of the function before it was lowered.
+  DocumentBuilder(func::FuncOp function, FunctionType type)
+      : function(function), arguments(findOrigins(type.getInputs())),
+        results(findOrigins(type.getResults())) {}
   llvm::Error build(json::Object &document);
 
 private:
@@ -56,6 +69,7 @@ private:
     return llvm::createStringError(fmt::format("{}'{}' {}", describePlace(op->getLoc()),
                                                op->getName().getStringRef().str(), why));
   }
+  static SmallVector<Origin> findOrigins(TypeRange types);
   /// The allocation or argument that `memory` is a cast of.
   static Value getRoot(Value memory) {
     while (auto cast = memory.getDefiningOp<memref::CastOp>())
@@ -66,17 +80,33 @@ private:
   /// Of a grid, which may also be a sum of two expressions.
   llvm::Expected<json::Value> extent(Value size);
   llvm::Expected<json::Value> dimension(Value memory, int64_t dim);
-  llvm::Expected<json::Object> describe(Value memory);
+  llvm::Expected<json::Object> describe(Value memory, const Origin &origin);
   /// A number that a kernel takes, which follows from an argument.
   llvm::Expected<json::Value> scalar(Value number);
   llvm::Error addLaunch(gpu::LaunchFuncOp launch);
 
   func::FuncOp function;
+  SmallVector<Origin> arguments, results;
   llvm::DenseMap<Value, int64_t> buffers;
   json::Array launches;
 };
 
 } // namespace
+
+/// Of each physical tensor of values of these types.
+SmallVector<Origin> DocumentBuilder::findOrigins(TypeRange types) {
+  SmallVector<Origin> origins;
+  for (Type type : types) {
+    auto first = static_cast<int64_t>(origins.size());
+    std::optional<Scales> scales = getScales(type);
+    origins.push_back({/*isSigned=*/scales.has_value()});
+    for (unsigned part = 1; part < getNumPhysical(type); ++part)
+      origins.push_back({/*isSigned=*/false, /*sizedBy=*/first});
+    if (scales == Scales::Tile)
+      origins.back().tokens = tokensOfScale;
+  }
+  return origins;
+}
 
 llvm::Expected<json::Value> DocumentBuilder::dimension(Value memory, int64_t dim) {
   memory = getRoot(memory);
@@ -131,20 +161,33 @@ llvm::Expected<json::Value> DocumentBuilder::extent(Value size) {
   return json::Value(json::Object{{"sum", std::move(terms)}});
 }
 
-llvm::Expected<json::Object> DocumentBuilder::describe(Value memory) {
+/// A size of an argument that follows from that of another one.
+static json::Value sizeOfOther(const Origin &origin, int64_t dim) {
+  json::Object size{{"dim", json::Array{*origin.sizedBy, dim}}};
+  if (dim == 2 && origin.tokens != 1)
+    size["ceildiv"] = origin.tokens;
+  return size;
+}
+
+llvm::Expected<json::Object> DocumentBuilder::describe(Value memory, const Origin &origin) {
   auto type = cast<MemRefType>(memory.getType());
   std::string element;
   llvm::raw_string_ostream stream(element);
   Type elementType = type.getElementType();
-  // Integers without sign are feature indices, but for the offsets of sequences, which are i32.
-  if (elementType.isInteger(8) || elementType.isInteger(16))
+  // Integers of 8 and 16 bits are feature indices where nothing else is known of them.
+  if ((elementType.isInteger(8) || elementType.isInteger(16)) && !origin.isSigned)
     stream << 'u' << elementType.getIntOrFloatBitWidth();
   else
     stream << elementType;
   json::Array shape;
   for (int64_t dim = 0; dim < type.getRank(); ++dim) {
     if (isa<BlockArgument>(memory)) {
-      shape.push_back(type.isDynamicDim(dim) ? -1 : type.getDimSize(dim));
+      if (!type.isDynamicDim(dim))
+        shape.push_back(type.getDimSize(dim));
+      else if (!origin.sizedBy)
+        shape.push_back(-1);
+      else
+        shape.push_back(sizeOfOther(origin, dim));
       continue;
     }
     llvm::Expected<json::Value> size = dimension(memory, dim);
@@ -177,6 +220,7 @@ llvm::Expected<json::Value> DocumentBuilder::scalar(Value number) {
 
 llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
   json::Array grid, memories, scalars, aligned, maps;
+  SmallVector<MemRefType> types;
   for (Value blocks : {launch.getGridSizeX(), launch.getGridSizeY(), launch.getGridSizeZ()}) {
     llvm::Expected<json::Value> size = extent(blocks);
     if (!size)
@@ -195,12 +239,17 @@ llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
     if (found == buffers.end())
       return refuse(launch, "takes a memory that is neither an argument nor allocated here");
     memories.push_back(found->second);
+    types.push_back(cast<MemRefType>(memory.getType()));
   }
+  // The columns of a swizzled row.
+  auto getColumns = [&](int64_t memory) {
+    return swizzle::rowBytes * 8 / types[memory].getElementTypeBitWidth();
+  };
   if (auto triples = launch->getAttrOfType<DenseI64ArrayAttr>(tensorMapsAttrName))
     for (int64_t i = 0; i < triples.size(); i += 3)
       maps.push_back(json::Object{{"memory", triples[i]},
                                   {"box_rows", triples[i + 1]},
-                                  {"box_columns", swizzle::panelColumns},
+                                  {"box_columns", getColumns(triples[i])},
                                   {"box_heads", triples[i + 2]}});
   if (auto positions = launch->getAttrOfType<DenseI64ArrayAttr>(alignedAttrName))
     for (int64_t position : positions.asArrayRef())
@@ -232,9 +281,9 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
                          "launches: give a loop bounds that are constants, for 1024 iterations at "
                          "most, or call a function without it once for each iteration");
   Block &body = function.getBody().front();
-  json::Array arguments, results, temporaries;
-  auto add = [&](Value memory, json::Array &list) -> llvm::Error {
-    llvm::Expected<json::Object> described = describe(memory);
+  json::Array argumentList, resultList, temporaries;
+  auto add = [&](Value memory, const Origin &origin, json::Array &list) -> llvm::Error {
+    llvm::Expected<json::Object> described = describe(memory, origin);
     if (!described)
       return described.takeError();
     buffers[memory] = static_cast<int64_t>(buffers.size());
@@ -244,7 +293,7 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
   for (BlockArgument argument : body.getArguments()) {
     if (argument.getType().isF64()) {
       buffers[argument] = static_cast<int64_t>(buffers.size());
-      arguments.push_back(json::Object{{"type", "f64"}, {"shape", json::Array()}});
+      argumentList.push_back(json::Object{{"type", "f64"}, {"shape", json::Array()}});
       continue;
     }
     if (!isa<MemRefType>(argument.getType()))
@@ -252,7 +301,7 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
                                           "a function that runs on a GPU takes tensors, and "
                                           "scales as f64",
                                           argument.getArgNumber()));
-    if (llvm::Error error = add(argument, arguments))
+    if (llvm::Error error = add(argument, arguments[argument.getArgNumber()], argumentList))
       return error;
   }
   for (Value returned : body.getTerminator()->getOperands()) {
@@ -261,13 +310,13 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
       return refuse(body.getTerminator(),
                     "returns an argument, or one value twice; a function that runs on a GPU has to "
                     "compute each of its results, once");
-    if (llvm::Error error = add(root, results))
+    if (llvm::Error error = add(root, results[resultList.size()], resultList))
       return error;
   }
   for (Operation &op : body.without_terminator()) {
     if (auto allocation = dyn_cast<memref::AllocOp>(op)) {
       if (!buffers.contains(allocation))
-        if (llvm::Error error = add(allocation, temporaries))
+        if (llvm::Error error = add(allocation, Origin(), temporaries))
           return error;
     } else if (auto launch = dyn_cast<gpu::LaunchFuncOp>(op)) {
       if (llvm::Error error = addLaunch(launch))
@@ -277,8 +326,8 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
       return refuse(&op, "is not supported in a function that runs on a GPU");
     }
   }
-  document["arguments"] = std::move(arguments);
-  document["results"] = std::move(results);
+  document["arguments"] = std::move(argumentList);
+  document["results"] = std::move(resultList);
   document["temporaries"] = std::move(temporaries);
   document["launches"] = std::move(launches);
   return llvm::Error::success();
@@ -292,7 +341,7 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
 /// of tiles.
 static LogicalResult checkTensors(func::FuncOp function) {
   WalkResult result = function.walk([](Operation *op) {
-    if (!isa<AttentionOp, SparsifyOp, DensifyOp>(op))
+    if (!isa<AttentionOp, SparsifyOp, QuantizeOp, DensifyOp>(op))
       return WalkResult::advance();
     SmallVector<Type> types(op->getOperandTypes());
     llvm::append_range(types, op->getResultTypes());
@@ -336,6 +385,7 @@ llvm::Expected<CompiledProgram> sfa::cuda::compileProgram(ModuleOp module, Strin
                                 "GPU",
                                 other.getName().str()));
     }
+  FunctionType type = function.getFunctionType();
   if (failed(checkTensors(function)))
     return fail("the function @" + entry.str() + " does not run on a GPU");
   PassManager manager(context);
@@ -353,7 +403,7 @@ llvm::Expected<CompiledProgram> sfa::cuda::compileProgram(ModuleOp module, Strin
                                   {"compiler", SFA_VERSION},
                                   {"chip", chip.name}};
   if (llvm::Error error =
-          DocumentBuilder(lowered->lookupSymbol<func::FuncOp>(entry)).build(program.document))
+          DocumentBuilder(lowered->lookupSymbol<func::FuncOp>(entry), type).build(program.document))
     return error;
   for (auto kernels : lowered->getOps<gpu::GPUModuleOp>()) {
     llvm::LLVMContext llvmContext;

@@ -269,6 +269,17 @@ TEST_F(LaunchError, ComparesArguments) {
       "and dimension 2 has to be 250, which follows from dimension 2 of argument 0");
 }
 
+TEST_F(LaunchError, TellsIntegersWithASignFromOthers) {
+  json document = makeProgram();
+  document["arguments"][1]["type"] = "i8";
+  runtime::Program program = load(document);
+  call.keys = {at(16), SFA_DTYPE_U8, {2, 3, 257, 64}};
+  EXPECT_EQ(messageOf(launch(program), SFA_ERROR_INVALID_ARGUMENT),
+            "argument 1 has type u8; the program has i8, shape [2, 3, ?, 64] there");
+  call.keys = {at(16), SFA_DTYPE_I8, {2, 3, 257, 64}};
+  EXPECT_TRUE(bool(launch(program)));
+}
+
 TEST_F(LaunchError, SaysWhereAGridIsNotOfClusters) {
   json document = makeProgram();
   document["launches"][1]["cluster"] = 3;

@@ -41,6 +41,15 @@ TEST(Program, SaysWhatItIs) {
   EXPECT_EQ(sfa_program_result_type(program.get(), -1, &type), SFA_ERROR_INVALID_ARGUMENT);
 }
 
+TEST(Program, TellsIntegersWithASignFromOthers) {
+  json document = makeProgram();
+  document["arguments"][1]["type"] = "i8";
+  document["results"][0]["type"] = "u8";
+  runtime::Program program = load(document);
+  EXPECT_EQ(program.arguments()[1].dtype, SFA_DTYPE_I8);
+  EXPECT_EQ(program.results()[0].dtype, SFA_DTYPE_U8);
+}
+
 TEST(Program, KnowsSizesForArguments) {
   runtime::Program program = load(makeProgram());
   runtime::Tensor queries(nullptr, SFA_DTYPE_BF16, {2, 3, 1000, 64});
@@ -82,7 +91,10 @@ TEST(Program, RefusesWorkspacesThatCannotBeCounted) {
 }
 
 TEST(Program, IsTheSameAfterSaving) {
-  for (const json &document : {makeProgram(), makePersistentProgram()}) {
+  json integers = makeProgram();
+  integers["arguments"][1]["type"] = "i8";
+  integers["launches"][1]["tensor_maps"][0]["box_columns"] = 128; // of a byte each
+  for (const json &document : {makeProgram(), makePersistentProgram(), integers}) {
     runtime::Program program = load(document);
     auto saved = program.save();
     ASSERT_TRUE(bool(saved));
@@ -159,7 +171,7 @@ const Wrong wrongPrograms[] = {
      },
      "launches[0].kernel is \"split\"; the image has no kernel of this name"},
     {"UnknownType", [](json &d) { d["arguments"][1]["type"] = "f64"; },
-     "arguments[1].type is \"f64\"; it has to be f16, bf16, f32, u8, u16, i32 or i64"},
+     "arguments[1].type is \"f64\"; it has to be f16, bf16, f32, i8, u8, u16, i32 or i64"},
     {"TypeIsNull", [](json &d) { d["arguments"][1]["type"] = nullptr; },
      "arguments[1].type is null; it has to be a string"},
     {"RankZero", [](json &d) { d["arguments"][0]["shape"] = json::array(); },

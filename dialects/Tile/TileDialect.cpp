@@ -82,8 +82,10 @@ Type TileType::parse(AsmParser &parser) {
   if (succeeded(parser.parseOptionalComma())) {
     partial = succeeded(parser.parseOptionalKeyword("partial"));
     scaled = !partial;
-    if (scaled && parser.parseKeyword("scaled", ", 'partial' or 'scaled'"))
+    if (scaled && failed(parser.parseOptionalKeyword("scaled"))) {
+      parser.emitError(parser.getCurrentLocation(), "expected 'partial' or 'scaled'");
       return {};
+    }
   }
   if (parser.parseGreater())
     return {};

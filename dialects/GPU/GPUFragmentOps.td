@@ -82,7 +82,7 @@ def GPU_MapElementsOp : GPU_FragmentOp<"map_elements", [Pure]> {
   let description = [{
     As `sfa_tile.map_rows`, for each element: the region gets the elements at one row and column of the fragments, the number of the row
     from row vectors and that of the column from `!sfa_gpu.columns`, and yields the elements of the results. It uses operations of
-    `arith` and `math.exp2`, `math.log2` and `math.fma` on f32 and i1, and no value from outside but scalars. Not lowered yet.
+    `arith` and `math.exp2`, `math.log2` and `math.fma` on f32, i32 and i1, and no value from outside but scalars. Not lowered yet.
 
     Example, the probabilities of a backward pass of which keys are the rows:
 

@@ -78,7 +78,7 @@ static LogicalResult verifyInput(MapElementsOp op, Type input, tile::TileType re
     auto tile = cast<tile::TileType>(input);
     bool fits = tile.getRows() == result.getRows() &&
                 (tile.isRowVector() || tile.getColumns() == result.getColumns());
-    if (fits && tile.getElementType().isF32())
+    if (fits && (tile.getElementType().isF32() || tile.getElementType().isInteger(32)))
       return success();
   }
   return op.emitOpError() << "takes " << input << " for elements of " << result
@@ -98,13 +98,18 @@ LogicalResult MapElementsOp::verifyRegions() {
       return failure();
   Block &body = getBody().front();
   auto isF32 = [](Type type) { return type.isF32(); };
+  auto elementOf = [](Type input) -> Type {
+    if (auto tile = dyn_cast<tile::TileType>(input))
+      return tile.getElementType();
+    return cast<ColumnsType>(input).getElementType();
+  };
   auto yield = dyn_cast<YieldOp>(body.getTerminator());
-  if (body.getNumArguments() != getNumOperands() || !llvm::all_of(body.getArgumentTypes(), isF32) ||
+  if (!llvm::equal(body.getArgumentTypes(), llvm::map_range(getOperandTypes(), elementOf)) ||
       !yield || yield.getNumOperands() != getNumResults() ||
       !llvm::all_of(yield.getOperandTypes(), isF32))
     return emitOpError() << "has " << getNumOperands() << " inputs and " << getNumResults()
-                         << " results; its region takes an f32 for each input and yields one for "
-                            "each result";
+                         << " results; its region takes an element of each input and yields an "
+                            "f32 for each result";
   return tile::verifyScalarProgram(*this, body);
 }
 

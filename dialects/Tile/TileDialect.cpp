@@ -85,8 +85,10 @@ Type TileType::parse(AsmParser &parser) {
   int64_t columnsOfFactor = 0;
   if (succeeded(parser.parseOptionalComma())) {
     partial = succeeded(parser.parseOptionalKeyword("partial"));
-    if (!partial && parser.parseKeyword("scaled", ", 'partial' or 'scaled'"))
+    if (!partial && failed(parser.parseOptionalKeyword("scaled"))) {
+      parser.emitError(parser.getCurrentLocation(), "expected 'partial' or 'scaled'");
       return {};
+    }
     // All columns where no number is given.
     columnsOfFactor = partial ? 0 : shape.back();
     OptionalParseResult given;

@@ -388,7 +388,9 @@ LogicalResult FirstKeyOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult sfa::tile::verifyScalarProgram(Operation *op, Block &body) {
-  auto isScalar = [](Type type) { return type.isF32() || type.isInteger(1); };
+  auto isScalar = [](Type type) {
+    return type.isF32() || type.isInteger(1) || type.isInteger(32);
+  };
   for (Operation &inner : body.without_terminator()) {
     StringRef name = inner.getName().getStringRef();
     bool isKnown = name.starts_with("arith.") || name == "math.exp2" || name == "math.log2" ||
@@ -397,7 +399,7 @@ LogicalResult sfa::tile::verifyScalarProgram(Operation *op, Block &body) {
         !llvm::all_of(inner.getResultTypes(), isScalar))
       return inner.emitOpError("is not supported in ")
              << op->getName()
-             << "; allowed are arith, math.exp2, math.log2 and math.fma on f32 and i1";
+             << "; allowed are arith, math.exp2, math.log2 and math.fma on f32, i32 and i1";
   }
   return success();
 }

@@ -350,12 +350,13 @@ llvm::Error Signature::check(ArrayRef<BufferRef> buffers) const {
                                             : fmt::format("dimension {} of {}", first.dim,
                                                           args[first.argument].name);
         return llvm::createStringError(
-            fmt::format("{}: given is {}: dimension {} is {}, it has to be {} as in {}",
+            fmt::format("{}: given is {}: dimension {} is {}, it has to be {}",
                         args[place.argument].name,
                         describe(buffers[place.argument].shape, buffers[place.argument].type),
-                        place.dim, given, wanted,
-                        place.per == 1 ? reason
-                                       : fmt::format("{}, one for {}", reason, place.per)));
+                        place.dim, given,
+                        place.per == 1 ? fmt::format("{} as in {}", wanted, reason)
+                                       : fmt::format("{}, one for {} of the {} in {}", wanted,
+                                                     place.per, *size, reason)));
       }
       if (given < sizeClass.least)
         return llvm::createStringError(

@@ -56,20 +56,8 @@ sfa_gpu.kernel @vector(%m: memref<1x8x?xf32>) warps 4 consumers 0 to 4 {
   %numbers = sfa_gpu.ring guarded by 1 writers, 4 readers : !ring
   %p = sfa_gpu.start : !sfa_gpu.position
   %c0 = arith.constant 0 : index
-  // expected-error @+1 {{'sfa_gpu.copy' op is on a tile that is not swizzled or has 8-bit elements, which is not lowered yet}}
+  // expected-error @+1 {{'sfa_gpu.copy' op is on a tile that is not swizzled or has elements of 32 bits, which is not lowered yet}}
   sfa_gpu.copy %m[%c0, %c0, %c0] to %numbers[%p] : memref<1x8x?xf32>, !ring
-}
-
-// -----
-
-!ring = !sfa_gpu.ring<1 of 64x128xi8, swizzled>
-!tile = !sfa_gpu.shared<64x128xi8, swizzled>
-sfa_gpu.kernel @codes() warps 4 consumers 0 to 4 {
-  %ring = sfa_gpu.ring : !ring
-  %i = arith.constant 0 : i32
-  %x = sfa_gpu.place %ring[%i : i32] : !ring
-  // expected-error @+1 {{'sfa_gpu.issue_dot' op is on a tile that is not swizzled or has 8-bit elements, which is not lowered yet}}
-  %s = sfa_gpu.issue_dot %x, %x : !tile, !tile -> !sfa_gpu.pending<64x64xf32>
 }
 
 // -----

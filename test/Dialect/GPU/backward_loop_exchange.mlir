@@ -93,17 +93,18 @@ sfa_gpu.kernel @dkdv_of_codes(
         sfa_gpu.await %queries[%p] : !tile_ring
         %q = sfa_gpu.place %queries[%p : !sfa_gpu.position] : !tile_ring
         %code = sfa_gpu.place %codes[%p : !sfa_gpu.position] : !tile_code_ring
-        // CHECK: sfa_gpu.issue_dot {{.*}} : !sfa_gpu.shared<128x128xi8, swizzled>, !sfa_gpu.shared<64x128xi8, swizzled> -> !sfa_gpu.pending<128x64xf32>
-        %s0 = sfa_gpu.issue_dot %k, %code : !row_code_tile, !code_tile -> !pending
-        %s = sfa_gpu.wait pending 0(%s0) : !pending
+        // CHECK: sfa_gpu.issue_dot {{.*}} : !sfa_gpu.shared<128x128xi8, swizzled>, !sfa_gpu.shared<64x128xi8, swizzled> -> !sfa_gpu.pending<128x64xi32>
+        %s0 = sfa_gpu.issue_dot %k, %code : !row_code_tile, !code_tile -> !sfa_gpu.pending<128x64xi32>
+        %s = sfa_gpu.wait pending 0(%s0) : !sfa_gpu.pending<128x64xi32>
         %l_place = sfa_gpu.place %lses[%p : !sfa_gpu.position] : !vector_ring
         %l = sfa_gpu.load_shared %l_place : !vector_tile -> !columns
         %f_place = sfa_gpu.place %query_scales[%p : !sfa_gpu.position] : !vector_ring
         %f = sfa_gpu.load_shared %f_place : !vector_tile -> !columns
-        // CHECK: sfa_gpu.map_elements({{.*}}) : (!sfa_tile.tile<128x64xf32>, !sfa_tile.tile<128xf32>, !sfa_gpu.columns<64xf32>, !sfa_gpu.columns<64xf32>) -> !sfa_tile.tile<128x64xf32>
+        // CHECK: sfa_gpu.map_elements({{.*}}) : (!sfa_tile.tile<128x64xi32>, !sfa_tile.tile<128xf32>, !sfa_gpu.columns<64xf32>, !sfa_gpu.columns<64xf32>) -> !sfa_tile.tile<128x64xf32>
         %prob = sfa_gpu.map_elements(%s, %row_scale, %f, %l)
-            : (!scores, !sfa_tile.tile<128xf32>, !columns, !columns) -> !scores {
-        ^bb0(%element: f32, %of_row: f32, %of_column: f32, %lse_of_column: f32):
+            : (!sfa_tile.tile<128x64xi32>, !sfa_tile.tile<128xf32>, !columns, !columns) -> !scores {
+        ^bb0(%integer: i32, %of_row: f32, %of_column: f32, %lse_of_column: f32):
+          %element = arith.sitofp %integer : i32 to f32
           %scaled = arith.mulf %element, %of_row : f32
           %negative = arith.negf %lse_of_column : f32
           %exponent = math.fma %scaled, %of_column, %negative : f32

@@ -15,7 +15,7 @@ func.func private @empty(!sfa_gpu.ring<0 of 128x64xbf16, swizzled>)
 
 // -----
 
-// expected-error @+1 {{an operand in registers holds f16 or bf16, given is 'f32'}}
+// expected-error @+1 {{an operand in registers holds f16, bf16 or i8, given is 'f32'}}
 func.func private @operand(!sfa_gpu.operand<128x64xf32>)
 
 // -----
@@ -77,7 +77,7 @@ sfa_gpu.kernel @dot() warps 4 consumers 0 to 4 {
   %ring = sfa_gpu.ring : !sfa_gpu.ring<1 of 128x64xbf16, swizzled>
   %zero = arith.constant 0 : i32
   %t = sfa_gpu.place %ring[%zero : i32] : !sfa_gpu.ring<1 of 128x64xbf16, swizzled>
-  // expected-error @+1 {{'sfa_gpu.dot' op gives '!sfa_tile.tile<128x64xf32>'; the product of '!sfa_gpu.shared<128x64xbf16, swizzled>' with the transpose of '!sfa_gpu.shared<128x64xbf16, swizzled>' is a tile of 128x128xf32}}
+  // expected-error @+1 {{'sfa_gpu.dot' op gives '!sfa_tile.tile<128x64xf32>'; the product of '!sfa_gpu.shared<128x64xbf16, swizzled>' with the transpose of '!sfa_gpu.shared<128x64xbf16, swizzled>' is '!sfa_tile.tile<128x128xf32>'}}
   %s = sfa_gpu.dot %t, %t
     : !sfa_gpu.shared<128x64xbf16, swizzled>, !sfa_gpu.shared<128x64xbf16, swizzled> -> !sfa_tile.tile<128x64xf32>
 }

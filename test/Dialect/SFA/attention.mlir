@@ -69,3 +69,14 @@ func.func @scale_value(%q: tensor<1x4x8x16xf32>, %scale: f64) -> tensor<1x4x8x16
     : tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32> -> tensor<1x4x8x16xf32>
   return %o : tensor<1x4x8x16xf32>
 }
+
+// CHECK-LABEL: @eight_bits(
+// CHECK: sfa.attention %{{.*}} : tensor<1x2x?x64xf32, #sfa.codes<k = 8, values = i8, scales = token>>, tensor<1x2x?x64xf32, #sfa.codes<k = 8, values = i8, scales = tile>>, tensor<1x2x?x64xf32> -> tensor<1x2x?x64xf32>
+// CHECK: sfa.attention %{{.*}} : tensor<1x2x?x64xf32, #sfa.dense<values = i8, scales = token>>, tensor<1x2x?x64xf32, #sfa.dense<values = i8, scales = head>>, tensor<1x2x?x64xf32> -> tensor<1x2x?x64xf32>
+func.func @eight_bits(%q: tensor<1x2x?x64xf32, #sfa.codes<k = 8, values = i8, scales = token>>, %k: tensor<1x2x?x64xf32, #sfa.codes<k = 8, values = i8, scales = tile>>,
+                      %q_rows: tensor<1x2x?x64xf32, #sfa.dense<values = i8, scales = token>>, %k_rows: tensor<1x2x?x64xf32, #sfa.dense<values = i8, scales = head>>,
+                      %v: tensor<1x2x?x64xf32>) {
+  %0 = sfa.attention %q, %k, %v : tensor<1x2x?x64xf32, #sfa.codes<k = 8, values = i8, scales = token>>, tensor<1x2x?x64xf32, #sfa.codes<k = 8, values = i8, scales = tile>>, tensor<1x2x?x64xf32> -> tensor<1x2x?x64xf32>
+  %1 = sfa.attention %q_rows, %k_rows, %v : tensor<1x2x?x64xf32, #sfa.dense<values = i8, scales = token>>, tensor<1x2x?x64xf32, #sfa.dense<values = i8, scales = head>>, tensor<1x2x?x64xf32> -> tensor<1x2x?x64xf32>
+  return
+}

@@ -472,3 +472,19 @@ func.func @scale_of_f32(%q: tensor<1x4x8x16xf32>, %scale: f32) {
     : tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32> -> tensor<1x4x8x16xf32>
   return
 }
+
+// -----
+
+func.func @only_keys_of_integers(%q: tensor<1x1x4x8xf32, #sfa.codes<k = 2>>, %k: tensor<1x1x4x8xf32, #sfa.codes<k = 2, values = i8, scales = tile>>, %v: tensor<1x1x4x8xf32>) {
+  // expected-error @+1 {{'sfa.attention' op has a query of type 'tensor<1x1x4x8xf32, #sfa.codes<k = 2>>' and a key of type 'tensor<1x1x4x8xf32, #sfa.codes<k = 2, values = i8, scales = tile>>'; both have 8-bit values or neither: use sfa.quantize for the other}}
+  %o = sfa.attention %q, %k, %v : tensor<1x1x4x8xf32, #sfa.codes<k = 2>>, tensor<1x1x4x8xf32, #sfa.codes<k = 2, values = i8, scales = tile>>, tensor<1x1x4x8xf32> -> tensor<1x1x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @value_of_integers(%v: tensor<1x1x4x8xf32, #sfa.dense<values = i8, scales = tile>>) {
+  // expected-error @+1 {{operand #2 must be dense tensor}}
+  %o = sfa.attention %v, %v, %v : tensor<1x1x4x8xf32, #sfa.dense<values = i8, scales = tile>>, tensor<1x1x4x8xf32, #sfa.dense<values = i8, scales = tile>>, tensor<1x1x4x8xf32, #sfa.dense<values = i8, scales = tile>> -> tensor<1x1x4x8xf32>
+  return
+}

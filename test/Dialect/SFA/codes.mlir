@@ -34,3 +34,19 @@ module attributes {my.codes = #sfa.codes<k = 3>} {}
 // CHECK-LABEL: @alias(
 // CHECK-SAME: tensor<1x1x1x8xf32, #sfa.codes<k = 2>>
 func.func private @alias(tensor<1x1x1x8xf32, #alias>)
+
+// CHECK-LABEL: @eight_bits(
+// CHECK-SAME: tensor<1x16x4096x128xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
+// CHECK-SAME: tensor<1x16x4096x128xf32, #sfa.codes<k = 1040, values = i8, scales = token>>
+// CHECK-SAME: tensor<?x16x?x128xf16, #sfa.codes<k = 8, two_four, values = i8, scales = head>>
+func.func private @eight_bits(tensor<1x16x4096x128xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>,
+                              tensor<1x16x4096x128xf32, #sfa.codes<scales = token, k = 1040, values = i8>>,
+                              tensor<?x16x?x128xf16, #sfa.codes<k = 8, two_four, values = i8, scales = head>>)
+
+// CHECK-LABEL: @eight_bit_rows(
+// CHECK-SAME: tensor<1x16x?x40xbf16, #sfa.dense<values = i8, scales = tile>>
+// CHECK-SAME: tensor<1x16x?x40xf32, #sfa.dense<values = i8, scales = token>>
+// CHECK-SAME: tensor<1x16x?x40xf16, #sfa.dense<values = i8, scales = head>>
+func.func private @eight_bit_rows(tensor<1x16x?x40xbf16, #sfa.dense<values = i8, scales = tile>>,
+                                  tensor<1x16x?x40xf32, #sfa.dense<scales = token, values = i8>>,
+                                  tensor<1x16x?x40xf16, #sfa.dense<values = i8, scales = head>>)

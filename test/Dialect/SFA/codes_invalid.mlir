@@ -20,7 +20,7 @@ func.func private @not_a_number(tensor<1x1x1x8xf32, #sfa.codes<k = eight>>)
 
 // -----
 
-// expected-error @+1 {{unknown parameter 'd', allowed are k, two_four}}
+// expected-error @+1 {{unknown parameter 'd', allowed are k, two_four, values, scales}}
 func.func private @unknown_parameter(tensor<1x1x1x8xf32, #sfa.codes<d = 8>>)
 
 // -----
@@ -97,3 +97,68 @@ func.func private @tensors(tensor<1x1x1x8xtensor<2xf32>, #sfa.codes<k = 4>>)
 
 // expected-error @+1 {{unknown attribute `code` in dialect `sfa`}}
 func.func private @unknown(tensor<1x1x1x8xf32, #sfa.code<k = 4>>)
+
+// -----
+
+// expected-error @+1 {{codes of 8-bit values keep at most 1040 features, so that their dot products are exact in f32: k is 1041}}
+func.func private @eight_bits_of_many(tensor<1x1x1x2000xf32, #sfa.codes<k = 1041, values = i8, scales = tile>>)
+
+// -----
+
+// expected-error @+1 {{values are 'i16', allowed is i8; leave 'values' out for others}}
+func.func private @values_of_sixteen_bits(tensor<1x1x1x2000xf32, #sfa.codes<k = 4, values = i16, scales = tile>>)
+
+// -----
+
+// expected-error @+1 {{values are 'ui8', allowed is i8; leave 'values' out for others}}
+func.func private @unsigned_values(tensor<1x1x1x2000xf32, #sfa.codes<k = 4, values = ui8, scales = tile>>)
+
+// -----
+
+// expected-error @+1 {{8-bit values have scales: give 'values = i8' and 'scales' together, such as #sfa.codes<k = 8, values = i8, scales = tile>}}
+func.func private @values_without_scales(tensor<1x1x1x2000xf32, #sfa.codes<k = 4, values = i8>>)
+
+// -----
+
+// expected-error @+1 {{8-bit values have scales: give 'values = i8' and 'scales' together}}
+func.func private @scales_without_values(tensor<1x1x1x2000xf32, #sfa.codes<k = 4, scales = tile>>)
+
+// -----
+
+// expected-error @+1 {{unknown granularity of scales}}
+func.func private @unknown_granularity(tensor<1x1x1x2000xf32, #sfa.codes<k = 4, values = i8, scales = row>>)
+
+// -----
+
+// expected-error @+1 {{parameter 'scales' is given twice}}
+func.func private @scales_twice(tensor<1x1x1x2000xf32, #sfa.codes<k = 4, values = i8, scales = tile, scales = head>>)
+
+// -----
+
+// expected-error @+1 {{dense rows with an encoding have 8-bit values and scales, such as #sfa.dense<values = i8, scales = tile>}}
+func.func private @rows_without_scales(tensor<1x1x1x2000xf32, #sfa.dense<values = i8>>)
+
+// -----
+
+// expected-error @+1 {{dense rows with an encoding have 8-bit values and scales}}
+func.func private @rows_without_values(tensor<1x1x1x2000xf32, #sfa.dense<scales = token>>)
+
+// -----
+
+// expected-error @+1 {{unknown parameter 'k', allowed are values, scales}}
+func.func private @rows_have_no_k(tensor<1x1x1x2000xf32, #sfa.dense<k = 4, values = i8, scales = token>>)
+
+// -----
+
+// expected-error @+1 {{8-bit rows are of shape [batch, heads, tokens, features], given is rank 2}}
+func.func private @rows_of_rank_2(tensor<1x8xf32, #sfa.dense<values = i8, scales = tile>>)
+
+// -----
+
+// expected-error @+1 {{8-bit rows need a static number of features (the last dimension)}}
+func.func private @rows_of_dynamic_size(tensor<1x1x1x?xf32, #sfa.dense<values = i8, scales = tile>>)
+
+// -----
+
+// expected-error @+1 {{8-bit rows hold f32, f16 or bf16 values, given is 'i8'}}
+func.func private @rows_of_integers(tensor<1x1x1x8xi8, #sfa.dense<values = i8, scales = tile>>)

@@ -46,3 +46,11 @@ func.func @generic_without_operand() {
   %0 = "sfa.densify"() : () -> tensor<1x1x4x9xf32>
   return
 }
+
+// -----
+
+func.func @quantized_of_numbers(%x: tensor<1x1x4x8xf32, #sfa.codes<k = 2>>) {
+  // expected-error @+1 {{'sfa.densify' op makes 8-bit rows of codes with 8-bit values, given is 'tensor<1x1x4x8xf32, #sfa.codes<k = 2>>'; leave 'quantized' out or use sfa.quantize before}}
+  %0 = sfa.densify %x quantized : tensor<1x1x4x8xf32, #sfa.codes<k = 2>>
+  return
+}

@@ -149,3 +149,11 @@ func.func @dense_result_of_other_element_type(%x: tensor<1x1x4x8xf32>) {
   %0, %1 = sfa.sparsify %x : tensor<1x1x4x8xf32> -> tensor<1x1x4x8xf32, #sfa.codes<k = 2>>, tensor<1x1x4x8xf16>
   return
 }
+
+// -----
+
+func.func @result_of_integers(%x: tensor<1x1x4x8xf32>) {
+  // expected-error @+1 {{'sfa.sparsify' op keeps the values as they are, given is 'tensor<1x1x4x8xf32, #sfa.codes<k = 2, values = i8, scales = tile>>'; use sfa.quantize for 8-bit values}}
+  %0 = sfa.sparsify %x : tensor<1x1x4x8xf32> -> tensor<1x1x4x8xf32, #sfa.codes<k = 2, values = i8, scales = tile>>
+  return
+}

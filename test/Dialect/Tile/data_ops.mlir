@@ -68,3 +68,28 @@ func.func @heads(%m: memref<1x8x?x128xbf16>, %values: memref<1x8x?x8xbf16>, %ind
   sfa_tile.store %fill, %lse[%i, %i, %i] heads 1 : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
   return
 }
+
+// CHECK-LABEL: @eight_bits(
+func.func @eight_bits(%values: memref<1x8x?x8xbf16>, %integers: memref<1x8x?x8xi8>, %rows: memref<1x8x?x128xi8>,
+                      %scales: memref<1x8x?xf32>, %i: index) {
+  // CHECK: sfa_tile.load_codes %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] scales %{{.*}} : memref<1x8x?xf32> shared_by token heads 4 : memref<1x8x?x8xi8>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xf32, k = 8>
+  %0 = sfa_tile.load_codes %integers, %integers[%i, %i, %i] scales %scales : memref<1x8x?xf32> shared_by token heads 4
+    : memref<1x8x?x8xi8>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xf32, k = 8>
+  // CHECK: %[[CODES:.*]] = sfa_tile.load_codes %{{.*}} : memref<1x8x?x8xi8>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xi8, k = 8>
+  %codes = sfa_tile.load_codes %integers, %integers[%i, %i, %i]
+    : memref<1x8x?x8xi8>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xi8, k = 8>
+  // CHECK: sfa_tile.expand %[[CODES]] : !sfa_tile.codes<64x128xi8, k = 8> -> !sfa_tile.tile<64x128xi8>
+  %tile = sfa_tile.expand %codes : !sfa_tile.codes<64x128xi8, k = 8> -> !sfa_tile.tile<64x128xi8>
+  // CHECK: sfa_tile.store %{{.*}} : !sfa_tile.tile<64x128xi8>, memref<1x8x?x128xi8>
+  sfa_tile.store %tile, %rows[%i, %i, %i] : !sfa_tile.tile<64x128xi8>, memref<1x8x?x128xi8>
+  // CHECK: sfa_tile.load %{{.*}} : memref<1x8x?x128xi8> -> !sfa_tile.tile<64x128xi8>
+  %again = sfa_tile.load %rows[%i, %i, %i] : memref<1x8x?x128xi8> -> !sfa_tile.tile<64x128xi8>
+  // CHECK: sfa_tile.load_scales %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] shared_by tile : memref<1x8x?xf32> -> !sfa_tile.tile<128xf32>
+  %f = sfa_tile.load_scales %scales[%i, %i, %i] shared_by tile : memref<1x8x?xf32> -> !sfa_tile.tile<128xf32>
+  // CHECK: sfa_tile.load_scales %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] shared_by head heads 2 : memref<1x8x?xf32> -> !sfa_tile.tile<128xf32>
+  %g = sfa_tile.load_scales %scales[%i, %i, %i] shared_by head heads 2 : memref<1x8x?xf32> -> !sfa_tile.tile<128xf32>
+  // CHECK: sfa_tile.quantize %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] to %{{.*}}, %{{.*}} shared_by token : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8>, memref<1x8x?xf32>
+  sfa_tile.quantize %values[%i, %i, %i] to %integers, %scales shared_by token
+    : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8>, memref<1x8x?xf32>
+  return
+}

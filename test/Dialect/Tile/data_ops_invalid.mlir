@@ -89,7 +89,7 @@ func.func @f(%t: !sfa_tile.tile<64x128xf32>, %m: memref<1x8x?x64xf32>, %i: index
 // -----
 
 func.func @f(%t: !sfa_tile.tile<64x128xf32>, %m: memref<1x8x?x128xi8>, %i: index) {
-  // expected-error @+1 {{needs a memory of f32, f16 or bf16, given is 'i8'}}
+  // expected-error @+1 {{needs a tile of numbers and a memory of f32, f16 or bf16, or both of i8, given are '!sfa_tile.tile<64x128xf32>' and a memory of 'i8'}}
   sfa_tile.store %t, %m[%i, %i, %i] : !sfa_tile.tile<64x128xf32>, memref<1x8x?x128xi8>
   return
 }
@@ -235,5 +235,133 @@ func.func @f(%v: memref<1x2x?x8xf32>, %n: memref<1x2x?x8xi8>, %i: index) {
 func.func @f(%t: !sfa_tile.tile<7xf32>, %m: memref<1x8x?xf32>, %i: index) {
   // expected-error @+1 {{has a tile of 7 rows of 5 heads; the rows have to be a multiple of the heads, or the next power of two at least}}
   sfa_tile.store %t, %m[%i, %i, %i] heads 5 : !sfa_tile.tile<7xf32>, memref<1x8x?xf32>
+  return
+}
+
+// -----
+
+func.func @f(%v: memref<1x8x?x8xi8>, %n: memref<1x8x?x8xi8>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{gives codes of f32 with scales, given is '!sfa_tile.codes<64x128xbf16, k = 8>'}}
+  %0 = sfa_tile.load_codes %v, %n[%i, %i, %i] scales %s : memref<1x8x?xf32> shared_by tile : memref<1x8x?x8xi8>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xbf16, k = 8>
+  return
+}
+
+// -----
+
+func.func @f(%v: memref<1x8x?x8xbf16>, %n: memref<1x8x?x8xi8>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{needs a memory of 'i8', given is 'bf16'}}
+  %0 = sfa_tile.load_codes %v, %n[%i, %i, %i] scales %s : memref<1x8x?xf32> shared_by tile : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xf32, k = 8>
+  return
+}
+
+// -----
+
+func.func @f(%v: memref<1x8x?x8xi8>, %n: memref<1x8x?x8xi8>, %s: memref<1x8x?xf16>, %i: index) {
+  // expected-error @+1 {{must be 3D memref of 32-bit float values, but got 'memref<1x8x?xf16>'}}
+  %0 = sfa_tile.load_codes %v, %n[%i, %i, %i] scales %s : memref<1x8x?xf16> shared_by tile : memref<1x8x?x8xi8>, memref<1x8x?x8xi8> -> !sfa_tile.codes<64x128xf32, k = 8>
+  return
+}
+
+// -----
+
+func.func @f(%v: memref<1x8x?x8xi8>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{has scales that rows share by 'shared_by', or neither}}
+  %0 = "sfa_tile.load_codes"(%v, %v, %i, %i, %i, %s) : (memref<1x8x?x8xi8>, memref<1x8x?x8xi8>, index, index, index, memref<1x8x?xf32>) -> !sfa_tile.codes<64x128xf32, k = 8>
+  return
+}
+
+// -----
+
+func.func @f(%v: memref<1x8x?x8xi8>, %i: index) {
+  // expected-error @+1 {{has scales that rows share by 'shared_by', or neither}}
+  %0 = "sfa_tile.load_codes"(%v, %v, %i, %i, %i) {sharedBy = #sfa<scales tile>} : (memref<1x8x?x8xi8>, memref<1x8x?x8xi8>, index, index, index) -> !sfa_tile.codes<64x128xi8, k = 8>
+  return
+}
+
+// -----
+
+func.func @f(%v: memref<1x8x?x8xbf16>, %i: index) {
+  // expected-error @+1 {{needs a memory of 'i8', given is 'bf16'}}
+  %0 = sfa_tile.load_codes %v, %v[%i, %i, %i] : memref<1x8x?x8xbf16>, memref<1x8x?x8xbf16> -> !sfa_tile.codes<64x128xi8, k = 8>
+  return
+}
+
+// -----
+
+func.func @f(%s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{gives scales of f32, given is '!sfa_tile.tile<64xf16>'}}
+  %0 = sfa_tile.load_scales %s[%i, %i, %i] shared_by tile : memref<1x8x?xf32> -> !sfa_tile.tile<64xf16>
+  return
+}
+
+// -----
+
+func.func @f(%s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{has rows of 16 heads, but a memory of 8}}
+  %0 = sfa_tile.load_scales %s[%i, %i, %i] shared_by tile heads 16 : memref<1x8x?xf32> -> !sfa_tile.tile<64xf32>
+  return
+}
+
+// -----
+
+func.func @f(%t: !sfa_tile.tile<64x32xi32>, %m: memref<1x8x?x32xi8>, %i: index) {
+  // expected-error @+1 {{needs a tile of numbers and a memory of f32, f16 or bf16, or both of i8, given are '!sfa_tile.tile<64x32xi32>' and a memory of 'i8'}}
+  sfa_tile.store %t, %m[%i, %i, %i] : !sfa_tile.tile<64x32xi32>, memref<1x8x?x32xi8>
+  return
+}
+
+// -----
+
+func.func @f(%t: !sfa_tile.tile<64x32xi8>, %m: memref<1x8x?x32xf32>, %i: index) {
+  // expected-error @+1 {{needs a tile of numbers and a memory of f32, f16 or bf16, or both of i8, given are '!sfa_tile.tile<64x32xi8>' and a memory of 'f32'}}
+  sfa_tile.store %t, %m[%i, %i, %i] : !sfa_tile.tile<64x32xi8>, memref<1x8x?x32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%t: !sfa_tile.tile<64x32xi8>, %m: memref<1x8x?x16xi8>, %i: index) {
+  // expected-error @+1 {{the last dimension of the memory is 16 but the number of columns of the tile is 32; they have to be equal}}
+  sfa_tile.store %t, %m[%i, %i, %i] : !sfa_tile.tile<64x32xi8>, memref<1x8x?x16xi8>
+  return
+}
+
+// -----
+
+func.func @f(%v: memref<1x8x?x8xi8>, %to: memref<1x8x?x8xi8>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{takes values [batch, heads, tokens, k] of f32, f16 or bf16, given is 'memref<1x8x?x8xi8>'}}
+  sfa_tile.quantize %v[%i, %i, %i] to %to, %s shared_by tile : memref<1x8x?x8xi8>, memref<1x8x?x8xi8>, memref<1x8x?xf32>
+  return
+}
+
+// -----
+
+func.func @f(%v: memref<1x8x?xf32>, %to: memref<1x8x?x8xi8>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{takes values [batch, heads, tokens, k] of f32, f16 or bf16, given is 'memref<1x8x?xf32>'}}
+  sfa_tile.quantize %v[%i, %i, %i] to %to, %s shared_by tile : memref<1x8x?xf32>, memref<1x8x?x8xi8>, memref<1x8x?xf32>
+  return
+}
+
+// -----
+
+func.func @f(%v: memref<1x8x?x?xf32>, %to: memref<1x8x?x8xi8>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{needs a static k, the last dimension of the values, given is 'memref<1x8x?x?xf32>'}}
+  sfa_tile.quantize %v[%i, %i, %i] to %to, %s shared_by tile : memref<1x8x?x?xf32>, memref<1x8x?x8xi8>, memref<1x8x?xf32>
+  return
+}
+
+// -----
+
+func.func @f(%v: memref<1x8x?x8xbf16>, %to: memref<1x8x?x7xi8>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{the last dimension of the memory is 7 but the number of columns of the tile is 8; they have to be equal}}
+  sfa_tile.quantize %v[%i, %i, %i] to %to, %s shared_by tile : memref<1x8x?x8xbf16>, memref<1x8x?x7xi8>, memref<1x8x?xf32>
+  return
+}
+
+// -----
+
+func.func @f(%v: memref<1x8x?x8xbf16>, %to: memref<1x8x?x8xbf16>, %s: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{needs a memory of 'i8', given is 'bf16'}}
+  sfa_tile.quantize %v[%i, %i, %i] to %to, %s shared_by tile : memref<1x8x?x8xbf16>, memref<1x8x?x8xbf16>, memref<1x8x?xf32>
   return
 }

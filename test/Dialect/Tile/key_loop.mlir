@@ -82,3 +82,41 @@ func.func @state(%i: index, %a: !acc, %r: !rows, %p: !parts, %f: !flags, %c: i1,
   }
   return
 }
+
+// The stage `load` yields several tiles of the keys, and rows have factors until they are probabilities.
+// CHECK-LABEL: @factors(
+// CHECK: ^bb0(%[[KEY:.*]]: !sfa_tile.tile<32x16xi8>, %{{.*}}: !sfa_tile.tile<32xf32>):
+// CHECK: ^bb0(%first_key: index, %scores: !sfa_tile.tile<64x32xf32, scaled>):
+// CHECK: ^bb0(%scores: !sfa_tile.tile<64x32xf32, scaled>, %{{.*}}: !sfa_tile.tile<64xf32>, %is_first: i1):
+// CHECK: ^bb0(%{{.*}}: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x32xf32>, %v: !sfa_tile.tile<32x128xf32>,
+!probabilities = !sfa_tile.tile<64x32xf32>
+!scaled_scores = !sfa_tile.tile<64x32xf32, scaled>
+!accumulator = !sfa_tile.tile<64x128xf32>
+!row_numbers = !sfa_tile.tile<64xf32>
+!integers = !sfa_tile.tile<32x16xi8>
+!key_scales = !sfa_tile.tile<32xf32>
+!value_rows = !sfa_tile.tile<32x128xf32>
+func.func @factors(%i: index, %a: !accumulator, %r: !row_numbers, %k: !integers, %f: !key_scales, %v: !value_rows, %s: !scaled_scores, %m: !scaled_scores, %w: !probabilities) {
+  %acc, %max = sfa_tile.key_loop %i to %i step 32 init(%a, %r) : !accumulator, !row_numbers
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %f, %v : !integers, !key_scales, !value_rows
+  }
+  score {
+  ^bb0(%key: !integers, %factors: !key_scales):
+    sfa_tile.yield %s : !scaled_scores
+  }
+  mask {
+  ^bb0(%j: index, %scores: !scaled_scores):
+    sfa_tile.yield %m : !scaled_scores
+  }
+  softmax {
+  ^bb0(%scores: !scaled_scores, %max0: !row_numbers, %is_first: i1):
+    sfa_tile.yield %w, %max0 : !probabilities, !row_numbers
+  }
+  accumulate {
+  ^bb0(%o: !accumulator, %p: !probabilities, %value: !value_rows, %max1: !row_numbers):
+    sfa_tile.yield %o, %max1 : !accumulator, !row_numbers
+  }
+  return
+}

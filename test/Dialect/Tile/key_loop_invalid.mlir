@@ -640,3 +640,73 @@ func.func @f(%i: index, %a: !sfa_tile.tile<64x128xf32>, %r: i1, %x: index, %k: !
   }
   return
 }
+
+// -----
+
+!weights = !sfa_tile.tile<64x32xf32>
+!scaled = !sfa_tile.tile<64x32xf32, scaled>
+!acc = !sfa_tile.tile<64x128xf32>
+!rows = !sfa_tile.tile<64xf32>
+!keys = !sfa_tile.tile<32x16xi8>
+!scales = !sfa_tile.tile<32xf32>
+!values = !sfa_tile.tile<32x128xf32>
+func.func @factors(%i: index, %a: !acc, %r: !rows, %k: !keys, %f: !scales, %v: !values, %s: !scaled, %m: !weights, %w: !weights) {
+  // expected-error @+1 {{stage 'mask' yields ('!sfa_tile.tile<64x32xf32>'), expected are ('!sfa_tile.tile<64x32xf32, scaled>')}}
+  %acc, %max = sfa_tile.key_loop %i to %i step 32 init(%a, %r) : !acc, !rows
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %f, %v : !keys, !scales, !values
+  }
+  score {
+  ^bb0(%key: !keys, %factors: !scales):
+    sfa_tile.yield %s : !scaled
+  }
+  mask {
+  ^bb0(%j: index, %scores: !scaled):
+    sfa_tile.yield %m : !weights
+  }
+  softmax {
+  ^bb0(%scores: !scaled, %max0: !rows, %is_first: i1):
+    sfa_tile.yield %w, %max0 : !weights, !rows
+  }
+  accumulate {
+  ^bb0(%o: !acc, %p: !weights, %value: !values, %max1: !rows):
+    sfa_tile.yield %o, %max1 : !acc, !rows
+  }
+  return
+}
+
+// -----
+
+!weights = !sfa_tile.tile<64x32xf32>
+!scaled = !sfa_tile.tile<64x32xf32, scaled>
+!acc = !sfa_tile.tile<64x128xf32>
+!rows = !sfa_tile.tile<64xf32>
+!keys = !sfa_tile.tile<32x16xi8>
+!scales = !sfa_tile.tile<32xf32>
+!values = !sfa_tile.tile<32x128xf32>
+func.func @factors(%i: index, %a: !acc, %r: !rows, %k: !keys, %f: !scales, %v: !values, %s: !scaled, %m: !scaled, %w: !scaled) {
+  // expected-error @+1 {{stage 'softmax' yields ('!sfa_tile.tile<64x32xf32, scaled>', '!sfa_tile.tile<64xf32>'), expected are ('!sfa_tile.tile<64x32xf32>', '!sfa_tile.tile<64xf32>')}}
+  %acc, %max = sfa_tile.key_loop %i to %i step 32 init(%a, %r) : !acc, !rows
+  load {
+  ^bb0(%j: index):
+    sfa_tile.yield %k, %f, %v : !keys, !scales, !values
+  }
+  score {
+  ^bb0(%key: !keys, %factors: !scales):
+    sfa_tile.yield %s : !scaled
+  }
+  mask {
+  ^bb0(%j: index, %scores: !scaled):
+    sfa_tile.yield %m : !scaled
+  }
+  softmax {
+  ^bb0(%scores: !scaled, %max0: !rows, %is_first: i1):
+    sfa_tile.yield %w, %max0 : !scaled, !rows
+  }
+  accumulate {
+  ^bb0(%o: !acc, %p: !scaled, %value: !values, %max1: !rows):
+    sfa_tile.yield %o, %max1 : !acc, !rows
+  }
+  return
+}

@@ -21,7 +21,7 @@ sfa_tile.kernel @rank(%probe: memref<1x?x64x16xf32>) grid(%b, %h, %t) {
 sfa_tile.kernel @integers(%probe: memref<1x?x64x32xi8>) grid(%b, %h, %t) {
   %yes = arith.constant true
   %tile = sfa_tile.fill 1.0 : !sfa_tile.tile<64x32xf32>
-  // expected-error @+1 {{needs a memory of f32, f16 or bf16, given is 'i8'}}
+  // expected-error @+1 {{needs a tile of numbers and a memory of f32, f16 or bf16, or both of i8, given are '!sfa_tile.tile<64x32xf32>' and a memory of 'i8'}}
   sfa_tile.probe %tile, %probe[%b, %h, %t] when %yes : !sfa_tile.tile<64x32xf32>, memref<1x?x64x32xi8>
 }
 

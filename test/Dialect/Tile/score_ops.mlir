@@ -21,3 +21,14 @@ func.func @scores(%q: !sfa_tile.tile<64x128xbf16>, %k: !sfa_tile.tile<32x128xbf1
     : !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.tile<32x128xbf16> -> !sfa_tile.tile<64x32xf32>
   return
 }
+
+// CHECK-LABEL: @integers(
+func.func @integers(%q: !sfa_tile.tile<64x128xi8>, %k: !sfa_tile.tile<32x128xi8>, %f: !sfa_tile.tile<64xf32>,
+                    %g: !sfa_tile.tile<32xf32>) {
+  // CHECK: %[[PRODUCT:.*]] = sfa_tile.dot %{{.*}}, %{{.*}} : !sfa_tile.tile<64x128xi8>, !sfa_tile.tile<32x128xi8> -> !sfa_tile.tile<64x32xi32>
+  %0 = sfa_tile.dot %q, %k : !sfa_tile.tile<64x128xi8>, !sfa_tile.tile<32x128xi8> -> !sfa_tile.tile<64x32xi32>
+  // CHECK: sfa_tile.dequantize %[[PRODUCT]] rows %{{.*}} columns %{{.*}} : !sfa_tile.tile<64x32xi32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<32xf32> -> !sfa_tile.tile<64x32xf32, scaled>
+  %1 = sfa_tile.dequantize %0 rows %f columns %g : !sfa_tile.tile<64x32xi32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<32xf32>
+    -> !sfa_tile.tile<64x32xf32, scaled>
+  return
+}

@@ -73,3 +73,19 @@ sfa_tile.kernel @combine(%outputs: memref<?x32x?x40xf32>, %sums: memref<?x32x?xf
   sfa_tile.store %output, %o[%b, %h, %t] : !sfa_tile.tile<4x40xf32>, memref<?x4x?x40xf16>
   sfa_tile.store %lse, %l[%b, %h, %t] : !sfa_tile.tile<4xf32>, memref<?x4x?xf32>
 }
+
+// Rows may have factors until they are probabilities.
+// CHECK-LABEL: @factors(
+func.func @factors(%s: !sfa_tile.tile<64x32xf32, scaled>, %m: !sfa_tile.tile<64xf32>, %i: index, %scale: f32) {
+  // CHECK: sfa_tile.scale %{{.*}} by -1.000000e+00 : !sfa_tile.tile<64x32xf32, scaled>
+  %scaled = sfa_tile.scale %s by -1.0 : !sfa_tile.tile<64x32xf32, scaled>
+  // CHECK: sfa_tile.mask %{{.*}} by <causal> : !sfa_tile.tile<64x32xf32, scaled>
+  %masked = sfa_tile.mask %scaled[%i, %i] of [%i, %i] by <causal> : !sfa_tile.tile<64x32xf32, scaled>
+  // CHECK: sfa_tile.row_max %{{.*}}, %{{.*}} : !sfa_tile.tile<64x32xf32, scaled>, !sfa_tile.tile<64xf32>
+  %m1 = sfa_tile.row_max %masked, %m : !sfa_tile.tile<64x32xf32, scaled>, !sfa_tile.tile<64xf32>
+  // CHECK: %[[P:.*]] = sfa_tile.exp2 %{{.*}}, %{{.*}} scale %{{.*}} : !sfa_tile.tile<64x32xf32, scaled>, !sfa_tile.tile<64xf32>
+  %p = sfa_tile.exp2 %masked, %m1 scale %scale : !sfa_tile.tile<64x32xf32, scaled>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.row_sum %[[P]] : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32, partial>
+  %sum = sfa_tile.row_sum %p : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32, partial>
+  return
+}

@@ -1,11 +1,11 @@
 // RUN: sfa-opt %s -split-input-file -verify-diagnostics
 
-// expected-error @+1 {{a tile holds f32, f16 or bf16, given is 'i32'}}
-func.func private @f(!sfa_tile.tile<64x128xi32>)
+// expected-error @+1 {{a tile holds f32, f16, bf16 or i8, given is 'i16'}}
+func.func private @f(!sfa_tile.tile<64x128xi16>)
 
 // -----
 
-// expected-error @+1 {{a tile holds f32, f16 or bf16, given is 'i1'}}
+// expected-error @+1 {{a tile holds f32, f16, bf16 or i8, given is 'i1'}}
 func.func private @f(!sfa_tile.tile<64x128xi1>)
 
 // -----
@@ -25,7 +25,7 @@ func.func private @f(!sfa_tile.tile<64x128xf32, partial>)
 
 // -----
 
-// expected-error @+1 {{expected 'partial'}}
+// expected-error @+1 {{expected 'partial' or 'scaled'}}
 func.func private @f(!sfa_tile.tile<64xf32, whole>)
 
 // -----
@@ -70,7 +70,7 @@ func.func private @f(!sfa_tile.tile)
 
 // -----
 
-// expected-error @+1 {{a tile holds f32, f16 or bf16, given is 'f64'}}
+// expected-error @+1 {{a tile holds f32, f16, bf16 or i8, given is 'f64'}}
 func.func private @f(!sfa_tile.codes<8x64xf64, k = 3>)
 
 // -----
@@ -122,3 +122,18 @@ func.func private @f(!sfa_tile.surplus<8x100000xf32, k = 1>)
 
 // expected-error @+1 {{unknown  type `warp` in dialect `sfa_tile`}}
 func.func private @f(!sfa_tile.warp<8x8xf32>)
+
+// -----
+
+// expected-error @+1 {{a tile with factors is a matrix of f32, given are 2 dimensions of 'bf16'}}
+func.func private @f(!sfa_tile.tile<64x128xbf16, scaled>)
+
+// -----
+
+// expected-error @+1 {{a tile with factors is a matrix of f32, given are 1 dimensions of 'f32'}}
+func.func private @f(!sfa_tile.tile<64xf32, scaled>)
+
+// -----
+
+// expected-error @+1 {{a row vector holds f32, f16, bf16 or flags of i1, given is 'i32'}}
+func.func private @f(!sfa_tile.tile<64xi32>)

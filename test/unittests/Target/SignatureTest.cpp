@@ -144,6 +144,86 @@ TEST_F(SignatureTest, RefusesDimensionsThatHaveToBeEqual) {
             "of argument 2 (values of codes)");
 }
 
+/// Attention on 8-bit codes, whose keys have `scales`, and the buffers of 5 queries and 300 keys.
+class ScalesTest : public SignatureTest {
+protected:
+  llvm::Expected<Signature> signatureWith(const std::string &scales) {
+    std::string codes = "tensor<?x2x?x16xf32, #sfa.codes<k = 2, values = i8, scales = ";
+    std::string query = codes + "token>>", key = codes + scales + ">>";
+    return signatureOf("func.func @f(%q: " + query + ", %k: " + key +
+                       ", %v: tensor<?x2x?x8xf32>) -> tensor<?x2x?x8xf32> {\n"
+                       "%o = sfa.attention %q, %k, %v : " +
+                       query + ", " + key +
+                       ", tensor<?x2x?x8xf32> -> tensor<?x2x?x8xf32>\n"
+                       "return %o : tensor<?x2x?x8xf32> }");
+  }
+
+  /// The message for as many scales of keys.
+  std::string messageWith(const Signature &signature, int64_t batch, int64_t numScales) {
+    NpyArray arrays[] = {
+        NpyArray::zeros(ElementType::I8, {3, 2, 5, 2}),
+        NpyArray::zeros(ElementType::U8, {3, 2, 5, 2}),
+        NpyArray::zeros(ElementType::F32, {3, 2, 5}),
+        NpyArray::zeros(ElementType::I8, {3, 2, 300, 2}),
+        NpyArray::zeros(ElementType::U8, {3, 2, 300, 2}),
+        NpyArray::zeros(ElementType::F32, {batch, 2, numScales}),
+        NpyArray::zeros(ElementType::F32, {3, 2, 300, 8}),
+    };
+    std::vector<BufferRef> buffers;
+    for (NpyArray &array : arrays)
+      buffers.push_back(BufferRef::of(array));
+    return messageOf(signature.check(buffers));
+  }
+};
+
+TEST_F(ScalesTest, AreListedBehindTheCodes) {
+  auto signature = signatureWith("tile");
+  ASSERT_TRUE(bool(signature));
+  ASSERT_EQ(signature->arguments().size(), 7u);
+  EXPECT_EQ(signature->arguments()[3].name, "argument 3 (values of codes)");
+  EXPECT_EQ(signature->arguments()[3].describeType(), "?x2x?x2xi8");
+  EXPECT_EQ(signature->arguments()[4].describeType(), "?x2x?x2xu8");
+  EXPECT_EQ(signature->arguments()[4].numFeatures, 16);
+  EXPECT_EQ(signature->arguments()[5].name, "argument 5 (scales)");
+  EXPECT_EQ(signature->arguments()[5].describeType(), "?x2x?xf32");
+
+  auto rows = signatureOf("func.func @f(%x: tensor<1x2x?x40xf16, #sfa.dense<values = i8, scales = "
+                          "head>>) { return }");
+  ASSERT_TRUE(bool(rows));
+  ASSERT_EQ(rows->arguments().size(), 2u);
+  EXPECT_EQ(rows->arguments()[0].name, "argument 0 (rows of 8 bits)");
+  EXPECT_EQ(rows->arguments()[0].describeType(), "1x2x?x48xi8");
+  EXPECT_EQ(rows->arguments()[1].describeType(), "1x2x1xf32");
+}
+
+TEST_F(ScalesTest, AreAsManyAsTheirGranularitySays) {
+  auto tile = signatureWith("tile");
+  ASSERT_TRUE(bool(tile));
+  EXPECT_EQ(messageWith(*tile, 3, 3), "");
+  for (int64_t wrong : {2, 4, 300})
+    EXPECT_EQ(messageWith(*tile, 3, wrong),
+              "argument 5 (scales): given is 3x2x" + std::to_string(wrong) +
+                  "xf32: dimension 2 is " + std::to_string(wrong) +
+                  ", it has to be 3, one for 128 of the 300 in dimension 2 of argument 3 (values of "
+                  "codes)");
+  EXPECT_EQ(messageWith(*tile, 1, 3),
+            "argument 5 (scales): given is 1x2x3xf32: dimension 0 is 1, it has to be 3 as in "
+            "dimension 0 of argument 0 (values of codes)");
+
+  auto token = signatureWith("token");
+  ASSERT_TRUE(bool(token));
+  EXPECT_EQ(messageWith(*token, 3, 300), "");
+  EXPECT_EQ(messageWith(*token, 3, 3),
+            "argument 5 (scales): given is 3x2x3xf32: dimension 2 is 3, it has to be 300 as in "
+            "dimension 2 of argument 3 (values of codes)");
+
+  auto head = signatureWith("head");
+  ASSERT_TRUE(bool(head));
+  EXPECT_EQ(messageWith(*head, 3, 1), "");
+  EXPECT_EQ(messageWith(*head, 3, 3),
+            "argument 5 (scales): given is 3x2x3xf32, wanted is ?x2x1xf32: dimension 2 differs");
+}
+
 TEST_F(SignatureTest, FollowsSizesThroughOperations) {
   auto signature = signatureOf(R"(
     func.func @f(%q: tensor<?x1x?x8xf32>, %k: tensor<?x1x?x8xf32>, %v: tensor<?x1x?x8xf32>)

@@ -1,0 +1,103 @@
+// RUN: sfa-opt %s -convert-sfa-to-tile -canonicalize -cse | FileCheck %s
+
+// Codes with 8-bit values are three tensors, of which quantize makes the values and the scales.
+
+// CHECK-LABEL: func.func @quantize_tile_(
+// CHECK-SAME: %[[VALUES:.*]]: tensor<1x2x?x8xbf16>, %[[INDICES:.*]]: tensor<1x2x?x8xi8>) -> (tensor<1x2x?x8xi8>, tensor<1x2x?x8xi8>, tensor<1x2x?xf32>)
+// CHECK: %[[N:.*]] = tensor.dim
+// CHECK: %[[COUNT:.*]] = arith.ceildivui %[[N]], %c128
+// CHECK: tensor.empty(%[[COUNT]]) : tensor<1x2x?xf32>
+// CHECK: %[[R:.*]]:2 = sfa_tile.launch @quantize_tile grid(%{{.*}}, %{{.*}}, %[[COUNT]]) ins(%[[VALUES]] : tensor<1x2x?x8xbf16>) outs(%{{.*}} : tensor<1x2x?x8xi8>, tensor<1x2x?xf32>)
+// CHECK: return %[[R]]#0, %[[INDICES]], %[[R]]#1
+func.func @quantize_tile_(%codes: tensor<1x2x?x40xbf16, #sfa.codes<k = 8>>) -> tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>> {
+  %0 = sfa.quantize %codes : tensor<1x2x?x40xbf16, #sfa.codes<k = 8>> -> tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
+  return %0 : tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
+}
+
+// CHECK-LABEL: func.func @quantize_token_(
+// CHECK-SAME: %[[VALUES:.*]]: tensor<1x2x?x8xbf16>, %[[INDICES:.*]]: tensor<1x2x?x8xi8>) -> (tensor<1x2x?x8xi8>, tensor<1x2x?x8xi8>, tensor<1x2x?xf32>)
+// CHECK: %[[N:.*]] = tensor.dim
+// CHECK: tensor.empty(%[[N]]) : tensor<1x2x?xf32>
+// CHECK: %[[TILES:.*]] = arith.ceildivui %{{.*}}, %c128
+// CHECK: %[[R:.*]]:2 = sfa_tile.launch @quantize_token grid(%{{.*}}, %{{.*}}, %[[TILES]]) ins(%[[VALUES]] : tensor<1x2x?x8xbf16>) outs(%{{.*}} : tensor<1x2x?x8xi8>, tensor<1x2x?xf32>)
+// CHECK: return %[[R]]#0, %[[INDICES]], %[[R]]#1
+func.func @quantize_token_(%codes: tensor<1x2x?x40xbf16, #sfa.codes<k = 8>>) -> tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = token>> {
+  %0 = sfa.quantize %codes : tensor<1x2x?x40xbf16, #sfa.codes<k = 8>> -> tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = token>>
+  return %0 : tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = token>>
+}
+
+// CHECK-LABEL: func.func @quantize_head_(
+// CHECK-SAME: %[[VALUES:.*]]: tensor<1x2x?x8xbf16>, %[[INDICES:.*]]: tensor<1x2x?x8xi8>) -> (tensor<1x2x?x8xi8>, tensor<1x2x?x8xi8>, tensor<1x2x1xf32>)
+// CHECK: %[[R:.*]]:2 = sfa_tile.launch @quantize_head grid(%{{.*}}, %{{.*}}, %{{.*}}) ins(%[[VALUES]] : tensor<1x2x?x8xbf16>) outs(%{{.*}} : tensor<1x2x?x8xi8>, tensor<1x2x1xf32>)
+// CHECK: return %[[R]]#0, %[[INDICES]], %[[R]]#1
+func.func @quantize_head_(%codes: tensor<1x2x?x40xbf16, #sfa.codes<k = 8>>) -> tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = head>> {
+  %0 = sfa.quantize %codes : tensor<1x2x?x40xbf16, #sfa.codes<k = 8>> -> tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = head>>
+  return %0 : tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = head>>
+}
+
+// Scales are numbers: all strategies work on codes of f32.
+// CHECK-LABEL: func.func @attention(
+// CHECK-SAME: tensor<1x2x?x8xi8>, %{{.*}}: tensor<1x2x?x8xi8>, %{{.*}}: tensor<1x2x?xf32>, %{{.*}}: tensor<1x2x?x8xi8>, %{{.*}}: tensor<1x2x?x8xi8>, %{{.*}}: tensor<1x2x1xf32>, %{{.*}}: tensor<1x2x?x32xbf16>)
+func.func @attention(%q: tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = token>>, %k: tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = head>>, %v: tensor<1x2x?x32xbf16>) -> tensor<1x2x?x32xbf16> {
+  %o = sfa.attention %q, %k, %v schedule <strategy = gather, softmax = online, q_tile = 64, k_tile = 32, stages = 2, consumers = 2>
+    : tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = token>>, tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = head>>, tensor<1x2x?x32xbf16> -> tensor<1x2x?x32xbf16>
+  return %o : tensor<1x2x?x32xbf16>
+}
+
+// Codes written out are multiplied by their scales, or stay integers, of which d is a multiple of 16.
+// CHECK-LABEL: func.func @densify_both(
+// CHECK-SAME: %[[VALUES:.*]]: tensor<1x2x?x8xi8>, %[[INDICES:.*]]: tensor<1x2x?x8xi8>, %[[SCALES:.*]]: tensor<1x2x?xf32>) -> (tensor<1x2x?x40xbf16>, tensor<1x2x?x48xi8>, tensor<1x2x?xf32>)
+// CHECK: %[[DENSE:.*]] = sfa_tile.launch @densify {{.*}} ins(%[[VALUES]], %[[INDICES]], %[[SCALES]] :
+// CHECK: %[[ROWS:.*]] = sfa_tile.launch @densify_integers {{.*}} ins(%[[VALUES]], %[[INDICES]] :
+// CHECK: return %[[DENSE]], %[[ROWS]], %[[SCALES]]
+func.func @densify_both(%codes: tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>) -> (tensor<1x2x?x40xbf16>, tensor<1x2x?x40xbf16, #sfa.dense<values = i8, scales = tile>>) {
+  %dense = sfa.densify %codes : tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
+  %rows = sfa.densify %codes quantized : tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
+  return %dense, %rows : tensor<1x2x?x40xbf16>, tensor<1x2x?x40xbf16, #sfa.dense<values = i8, scales = tile>>
+}
+
+// CHECK-LABEL: func.func @integers(
+func.func @integers(%q: tensor<1x2x?x40xbf16, #sfa.dense<values = i8, scales = token>>, %k: tensor<1x2x?x40xbf16, #sfa.dense<values = i8, scales = tile>>, %v: tensor<1x2x?x32xbf16>) -> tensor<1x2x?x32xbf16> {
+  %o = sfa.attention %q, %k, %v schedule <strategy = dense, softmax = online, q_tile = 64, k_tile = 32, stages = 2, consumers = 2>
+    : tensor<1x2x?x40xbf16, #sfa.dense<values = i8, scales = token>>, tensor<1x2x?x40xbf16, #sfa.dense<values = i8, scales = tile>>, tensor<1x2x?x32xbf16> -> tensor<1x2x?x32xbf16>
+  return %o : tensor<1x2x?x32xbf16>
+}
+
+// Casts, calls and choices take all three.
+// CHECK-LABEL: func.func @choose(
+// CHECK-COUNT-3: arith.select
+// CHECK: return %{{.*}}, %{{.*}}, %{{.*}} : tensor<1x2x?x8xi8>, tensor<1x2x?x8xi8>, tensor<1x2x?xf32>
+func.func @choose(%flag: i1, %a: tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>, %b: tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>) -> tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>> {
+  %0 = arith.select %flag, %a, %b : tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
+  return %0 : tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
+}
+
+// CHECK-LABEL: sfa_tile.kernel @quantize_tile(
+// CHECK: sfa_tile.quantize %{{.*}}[%batch, %head, %{{.*}}] to %{{.*}}, %{{.*}} shared_by tile : {{.*}}
+// CHECK-LABEL: sfa_tile.kernel @quantize_token(
+// CHECK: sfa_tile.quantize {{.*}} shared_by token
+// CHECK-LABEL: sfa_tile.kernel @quantize_head(
+// CHECK: sfa_tile.quantize {{.*}} shared_by head
+
+// CHECK-LABEL: sfa_tile.kernel @attention
+// CHECK: sfa_tile.load_codes {{.*}} shared_by token : {{.*}} -> !sfa_tile.codes<64x40xf32, k = 8>
+// CHECK: sfa_tile.load_codes {{.*}} shared_by head : {{.*}} -> !sfa_tile.codes<32x40xf32, k = 8>
+// CHECK: sfa_tile.gather_dot
+
+// CHECK-LABEL: sfa_tile.kernel @densify(
+// CHECK: sfa_tile.load_codes {{.*}} shared_by tile
+// CHECK-LABEL: sfa_tile.kernel @densify_integers(
+// CHECK: %[[CODES:.*]] = sfa_tile.load_codes {{.*}} -> !sfa_tile.codes<{{[0-9]+}}x48xi8, k = 8>
+// CHECK: sfa_tile.expand %[[CODES]]
+
+// CHECK-LABEL: sfa_tile.kernel @attention
+// CHECK: sfa_tile.load %{{.*}} -> !sfa_tile.tile<64x48xi8>
+// CHECK: %[[QUERY_SCALES:.*]] = sfa_tile.load_scales {{.*}} shared_by token : {{.*}} -> !sfa_tile.tile<64xf32>
+// CHECK: load {
+// CHECK: %[[KEYS:.*]] = sfa_tile.load %{{.*}} -> !sfa_tile.tile<32x48xi8>
+// CHECK: %[[KEY_SCALES:.*]] = sfa_tile.load_scales {{.*}} shared_by tile : {{.*}} -> !sfa_tile.tile<32xf32>
+// CHECK: sfa_tile.yield %[[KEYS]], %[[KEY_SCALES]], %{{.*}}
+// CHECK: %[[PRODUCT:.*]] = sfa_tile.dot {{.*}} -> !sfa_tile.tile<64x32xi32>
+// CHECK: sfa_tile.dequantize %[[PRODUCT]] rows %[[QUERY_SCALES]] columns %{{.*}} -> !sfa_tile.tile<64x32xf32, scaled>
+// CHECK: sfa_tile.exp2 {{.*}} : !sfa_tile.tile<64x32xf32, scaled>
+// CHECK: sfa_tile.accumulate {{.*}} : !sfa_tile.tile<64x32xf32>,

@@ -95,7 +95,7 @@ func.func @choose(%flag: i1, %a: tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values 
 // CHECK: %[[QUERY_SCALES:.*]] = sfa_tile.load_scales {{.*}} shared_by token : {{.*}} -> !sfa_tile.tile<64xf32>
 // CHECK: load {
 // CHECK: %[[KEYS:.*]] = sfa_tile.load %{{.*}} -> !sfa_tile.tile<32x48xi8>
-// CHECK: %[[KEY_SCALES:.*]] = sfa_tile.load_scales {{.*}} shared_by tile : {{.*}} -> !sfa_tile.tile<32xf32>
+// CHECK: %[[KEY_SCALES:.*]] = sfa_tile.load_scales {{.*}} shared_by tile together 32 : {{.*}} -> !sfa_tile.tile<32xf32>
 // CHECK: sfa_tile.yield %[[KEYS]], %[[KEY_SCALES]], %{{.*}}
 // CHECK: %[[PRODUCT:.*]] = sfa_tile.dot {{.*}} -> !sfa_tile.tile<64x32xi32>
 // CHECK: sfa_tile.dequantize %[[PRODUCT]] rows %[[QUERY_SCALES]] columns %{{.*}} -> !sfa_tile.tile<64x32xf32, scaled>

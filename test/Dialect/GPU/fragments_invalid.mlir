@@ -83,7 +83,7 @@ func.func @elements(%x: !sfa_tile.tile<128x64xf32>, %l: !sfa_gpu.columns<128xf32
 // -----
 
 func.func @region(%x: !sfa_tile.tile<128x64xf32>) {
-  // expected-error @+1 {{'sfa_gpu.map_elements' op has 1 inputs and 1 results; its region takes an f32 for each input and yields one for each result}}
+  // expected-error @+1 {{'sfa_gpu.map_elements' op has 1 inputs and 1 results; its region takes an element of each input and yields an f32 for each result}}
   %y = sfa_gpu.map_elements(%x) : (!sfa_tile.tile<128x64xf32>) -> !sfa_tile.tile<128x64xf32> {
   ^bb0(%a: f32):
     sfa_gpu.yield %a, %a : f32, f32
@@ -96,7 +96,7 @@ func.func @region(%x: !sfa_tile.tile<128x64xf32>) {
 func.func @scalars(%x: !sfa_tile.tile<128x64xf32>) {
   %y = sfa_gpu.map_elements(%x) : (!sfa_tile.tile<128x64xf32>) -> !sfa_tile.tile<128x64xf32> {
   ^bb0(%a: f32):
-    // expected-error @+1 {{'math.sin' op is not supported in sfa_gpu.map_elements; allowed are arith, math.exp2, math.log2 and math.fma on f32 and i1}}
+    // expected-error @+1 {{'math.sin' op is not supported in sfa_gpu.map_elements; allowed are arith, math.exp2, math.log2 and math.fma on f32, i32 and i1}}
     %b = math.sin %a : f32
     sfa_gpu.yield %b : f32
   }

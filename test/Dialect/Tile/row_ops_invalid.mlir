@@ -130,7 +130,7 @@ func.func @f(%a: !sfa_tile.tile<64xf32>) {
 func.func @f(%a: !sfa_tile.tile<64xf32>) {
   %0 = sfa_tile.map_rows(%a) : (!sfa_tile.tile<64xf32>) -> !sfa_tile.tile<64xf32> {
   ^bb0(%x: f32):
-    // expected-error @+1 {{'math.sin' op is not supported in sfa_tile.map_rows; allowed are arith, math.exp2, math.log2 and math.fma on f32 and i1}}
+    // expected-error @+1 {{'math.sin' op is not supported in sfa_tile.map_rows; allowed are arith, math.exp2, math.log2 and math.fma on f32, i32 and i1}}
     %y = math.sin %x : f32
     sfa_tile.yield %y : f32
   }
@@ -142,7 +142,7 @@ func.func @f(%a: !sfa_tile.tile<64xf32>) {
 func.func @f(%a: !sfa_tile.tile<64xf32>) {
   %0 = sfa_tile.map_rows(%a) : (!sfa_tile.tile<64xf32>) -> !sfa_tile.tile<64xf32> {
   ^bb0(%x: f32):
-    // expected-error @+1 {{'arith.extf' op is not supported in sfa_tile.map_rows; allowed are arith, math.exp2, math.log2 and math.fma on f32 and i1}}
+    // expected-error @+1 {{'arith.extf' op is not supported in sfa_tile.map_rows; allowed are arith, math.exp2, math.log2 and math.fma on f32, i32 and i1}}
     %y = arith.extf %x : f32 to f64
     %z = arith.truncf %y : f64 to f32
     sfa_tile.yield %z : f32

@@ -105,7 +105,7 @@ func.func @f(%p: !sfa_tile.tile<64x32xf32>, %r: !sfa_tile.tile<64xf32>, %c: !sfa
 // -----
 
 func.func @f(%p: !sfa_tile.tile<64x32xi32>, %r: !sfa_tile.tile<64xf32>, %c: !sfa_tile.tile<32xf32>) {
-  // expected-error @+1 {{gives '!sfa_tile.tile<64x32xf32, scaled>', given is '!sfa_tile.tile<64x32xf32>'}}
+  // expected-error @+1 {{gives a tile with factors of the shape of the product, given are '!sfa_tile.tile<64x32xf32>' and '!sfa_tile.tile<64x32xi32>'}}
   %0 = sfa_tile.dequantize %p rows %r columns %c : !sfa_tile.tile<64x32xi32>, !sfa_tile.tile<64xf32>, !sfa_tile.tile<32xf32> -> !sfa_tile.tile<64x32xf32>
   return
 }

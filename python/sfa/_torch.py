@@ -534,6 +534,8 @@ def quantize(values, indices, d, granularity):
 
 
 def densify(values, indices, scales, d, granularity, dtype):
+    if scales is not None:
+        dtype = as_dtype(dtype)
     if not is_compiling():
         _require_tensor("codes.indices", indices)
         if (_is_plain(values) and type(indices) is Tensor and (scales is None or _is_plain(scales)) and not _num_modes()
@@ -548,7 +550,7 @@ def densify(values, indices, scales, d, granularity, dtype):
         refuse_layouts(("codes.values", "codes.indices", "codes.scales"), (values, indices, scales))
     if scales is None:
         return [_densify_op(values, indices, d)]
-    return [_densify_op(values, indices, d, scales, granularity, as_dtype(dtype))]
+    return [_densify_op(values, indices, d, scales, granularity, dtype)]
 
 
 def attention(q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k, q_d, k_d, q_granularity, k_granularity,

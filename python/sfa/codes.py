@@ -253,12 +253,14 @@ def quantize(codes: Codes, scales: Granularity = "tile") -> Codes:
         raise errors.ArgumentValueError(
             f"codes is {codes}, which has 8-bit values already; quantize those that it was made of")
     _operations.check_granularity("scales", scales)
-    if _arrays.is_tensor(codes._values):
-        results = _arrays.torch.quantize(codes._values, codes._indices, codes._d, scales)
+    given = codes._values
+    if _arrays.is_tensor(given):
+        values, indices, factors = _arrays.torch.quantize(given, codes._indices, codes._d, scales)
     else:
-        results = _arrays.call("quantize", ("codes.values", "codes.indices"), (codes._values, codes._indices), codes._d, scales)
-    values, indices, factors = results
-    return make(values, indices, codes._d, codes._two_four, factors, scales, codes.dtype)
+        values, indices, factors = _arrays.call("quantize", ("codes.values", "codes.indices"), (given, codes._indices), codes._d,
+                                                scales)
+    dtype = _arrays.logical_dtype(given, _arrays.convert("codes.values", given), values)
+    return make(values, indices, codes._d, codes._two_four, factors, scales, dtype)
 
 
 def densify(codes: Codes) -> Any:

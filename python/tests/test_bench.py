@@ -42,6 +42,25 @@ class CpuBenchTest(unittest.TestCase):
                 self.assertEqual(len(row["samples"]), 2)
         self.assertEqual(record["rows"][-1]["sdpa"], 1)
 
+    def test_integers(self):
+        for scales in ("tile", "token", "head"):
+            with self.subTest(scales=scales), tempfile.TemporaryDirectory() as folder:
+                file = pathlib.Path(folder, "out.json")
+                status, text = _run("--n", "150", "--values", "int8", "--scales", scales, "--json", str(file))
+                record, = json.loads(file.read_text())["results"]
+                self.assertEqual(status, 0, text)
+                self.assertIn("of int8", text)
+                self.assertEqual((record["values"], record["scales"], len(record["rows"])), ("int8", scales, 10))
+                for row in record["rows"]:
+                    self.assertLess(row["error"], 1e-5)
+                    if "int8" in row["name"]:
+                        # Of 8 bits at most some tenths of a percent are lost, but not nothing.
+                        self.assertGreater(row["quantization"], 5e-4)
+                        self.assertLess(row["quantization"], 2e-2)
+                    else:
+                        self.assertIsNone(row["quantization"])
+                self.assertEqual(len({row["quantization"] for row in record["rows"] if row["name"].endswith("as chosen")}), 2)
+
     def test_a_wrong_result_is_no_figure(self):
         right = sfa.attention
 
@@ -57,11 +76,14 @@ class CpuBenchTest(unittest.TestCase):
 
     def test_arguments(self):
         for part, arguments in (("--op attention only, not decode", ["--device", "cpu", "--op", "decode"]),
-                                ("f32 is for --device cpu", ["--dtype", "f32"])):
+                                ("f32 is for --device cpu", ["--dtype", "f32"]),
+                                ("--op attention only, not decode", ["--op", "decode", "--values", "int8"]),
+                                ("give --values int8 as well", ["--scales", "head"])):
             with self.subTest(part=part), contextlib.redirect_stderr(io.StringIO()) as text, self.assertRaises(SystemExit):
                 bench.parse(arguments)
             self.assertIn(part, text.getvalue())
         self.assertEqual((bench.parse([]).n, bench.parse([]).dtype), ([4096, 16384], "bf16"))
+        self.assertEqual(bench.parse(["--values", "int8"]).scales, "tile")
 
 
 if __name__ == "__main__":

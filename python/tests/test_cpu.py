@@ -338,6 +338,19 @@ class DlpackTest(unittest.TestCase):
         numpy.testing.assert_array_equal(numpy.asarray(dense), sfa.sparsify(q, 4).dense())
         self.assertEqual(codes.k, 4)
 
+    def test_integers_of_foreign_arrays(self):
+        q, _, v = _problem()
+        expected = sfa.sparsify(q, 4, values="int8")
+        plain = sfa.sparsify(q, 4)
+        for codes in (sfa.sparsify(self.Foreign(q), 4, values="int8"),
+                      sfa.quantize(sfa.Codes(self.Foreign(plain.values), self.Foreign(plain.indices), 32)),
+                      sfa.Codes(*(self.Foreign(x) for x in (expected.values, expected.indices)), 32,
+                                self.Foreign(expected.scales), "tile", numpy.dtype("float32"))):
+            self.assertEqual(str(codes.dtype).removeprefix("torch."), "float32")
+            numpy.testing.assert_array_equal(numpy.asarray(codes.dense()), expected.dense())
+        out = sfa.attention(codes, codes, self.Foreign(v))
+        numpy.testing.assert_array_equal(numpy.asarray(out), sfa.attention(expected, expected, v))
+
 
 class InfoTest(unittest.TestCase):
     def test_report(self):

@@ -163,7 +163,8 @@ class QuantizeTest(PoisonedTest):
                     expected = oracle.bfloat16(expected)
                 for rows in (dense, sfa.densify(codes), codes.dense()):
                     self.assertEqual(_name(rows.dtype), dtype)
-                    numpy.testing.assert_allclose(_host(rows), expected.astype(_host(rows).dtype), rtol=1e-6 if dtype == "float32" else 0)
+                    numpy.testing.assert_allclose(_host(rows), expected.astype(_host(rows).dtype),
+                                                  rtol=1e-6 if dtype == "float32" else 0)
                 # At most half a step of the scale from what was kept, and the rounding of the dtype.
                 scales = oracle.repeat_scales(_host(codes.scales), granularity, 131)[..., None]
                 kept = oracle.keep(_host(x).astype(numpy.float32), 8)
@@ -175,7 +176,7 @@ class AttentionTest(PoisonedTest):
               **options):
         q, key, v = (_as(_normal(batch, *shape, seed=i, spread=i < 2), library, dtype) for i, shape in enumerate(
             ((heads[0], n_q, d), (heads[1], n_k, d), (heads[1], n_k, dv))))
-        codes = (sfa.sparsify(q, k, values="int8", scales=q_granularity), sfa.sparsify(key, k, values="int8", scales=k_granularity))
+        codes = [sfa.sparsify(x, k, values="int8", scales=scales) for x, scales in ((q, q_granularity), (key, k_granularity))]
         out, lse = sfa.attention(*codes, v, return_lse=True, **options)
         self.assertEqual((_name(out.dtype), _name(lse.dtype)), (dtype, "float32"))
         options.pop("schedule", None)
@@ -251,7 +252,8 @@ class AttentionTest(PoisonedTest):
             q, k, v = (_normal(1, 1, 140, 16, seed=i) for i in range(3))
             q[0, 0, 3, 5] = numpy.nan
             q, k, v = (_as(x, library) for x in (q, k, v))
-            out = _host(sfa.attention(sfa.sparsify(q, 16, values="int8", scales=granularity), sfa.sparsify(k, 16, values="int8"), v))
+            codes = sfa.sparsify(q, 16, values="int8", scales=granularity), sfa.sparsify(k, 16, values="int8")
+            out = _host(sfa.attention(*codes, v))
             rows = {"tile": slice(0, 128), "token": slice(3, 4), "head": slice(0, 140)}[granularity]
             self.assertTrue(numpy.isnan(out[0, 0, rows]).all())
             self.assertEqual(numpy.isnan(out).all(-1).sum(), rows.stop - rows.start)
@@ -353,7 +355,8 @@ class CodesTest(unittest.TestCase):
         for library in LIBRARIES:
             codes = sfa.sparsify(_as(_normal(1, 2, 130, 64), library), 4, values="int8")
             values, indices, scales, dtype = codes.values, codes.indices, codes.scales, codes.dtype
-            bytes_ = values.astype(numpy.uint8) if library == "numpy" else values.to(torch.uint8)
+            unsigned = values.astype(numpy.uint8) if library == "numpy" else values.to(torch.uint8)
+            more = scales, "tile", dtype
             wide = scales.astype(numpy.float64) if library == "numpy" else scales.double()
             for kind, part, arguments in (
                     (TypeError, "codes.values has dtype i8; .*int8 values have scales", (values, indices, 64)),
@@ -361,16 +364,19 @@ class CodesTest(unittest.TestCase):
                     (TypeError, "scales is given without dtype", (values, indices, 64, scales, "tile")),
                     (TypeError, "granularity is given without scales", (values, indices, 64, None, "tile")),
                     (TypeError, "dtype is given without scales", (values, indices, 64, None, None, dtype)),
-                    (TypeError, "codes.values has dtype u8; with scales it has to be int8", (bytes_, indices, 64, scales, "tile", dtype)),
-                    (TypeError, "codes.values has dtype f32; with scales", (codes.dense(), indices, 64, scales, "tile", dtype)),
+                    (TypeError, "codes.values has dtype u8; with scales it has to be int8", (unsigned, indices, 64, *more)),
+                    (TypeError, "codes.values has dtype f32; with scales", (codes.dense(), indices, 64, *more)),
                     (TypeError, "scales has dtype float64; it has to be float32", (values, indices, 64, wide, "tile", dtype)),
-                    (TypeError, "the dtype of codes is i8; .*one of f32, f16, bf16", (values, indices, 64, scales, "tile", values.dtype)),
+                    (TypeError, "the dtype of codes is i8; .*one of f32, f16, bf16",
+                     (values, indices, 64, scales, "tile", values.dtype)),
                     (TypeError, "dtype is 3; ", (values, indices, 64, scales, "tile", 3)),
                     (TypeError, "scales a list; .*of one kind", (values, indices, 64, [1], "tile", dtype)),
                     (ValueError, "granularity of codes is 'row'; .*\"token\"", (values, indices, 64, scales, "row", dtype)),
                     (TypeError, "granularity of codes is 1; ", (values, indices, 64, scales, 1, dtype)),
-                    (ValueError, r"shape \[1, 2, 2\]; for 130 tokens .*\[1, 2, 130\]", (values, indices, 64, scales, "token", dtype)),
-                    (ValueError, r"scales has shape \[1, 2, 1\]; .* \[1, 2, 2\]", (values, indices, 64, scales[:, :, :1], "tile", dtype)),
+                    (ValueError, r"shape \[1, 2, 2\]; for 130 tokens .*\[1, 2, 130\]",
+                     (values, indices, 64, scales, "token", dtype)),
+                    (ValueError, r"scales has shape \[1, 2, 1\]; .* \[1, 2, 2\]",
+                     (values, indices, 64, scales[:, :, :1], "tile", dtype)),
                     (ValueError, r"scales has -0.* at \(0, 0, 0\); .*positive", (values, indices, 64, -scales, "tile", dtype))):
                 with self.subTest(library=library, part=part), self.assertRaisesRegex(kind, part) as caught:
                     sfa.Codes(*arguments)
@@ -395,19 +401,23 @@ class RefusedTest(unittest.TestCase):
                     (ValueError, "scales is 'tile' without values; .*values=\"int8\"", lambda: sfa.sparsify(q, 4, scales="tile")),
                     (ValueError, "values is 'int4'; .*\"int8\", or None", lambda: sfa.sparsify(q, 4, values="int4")),
                     (TypeError, "values is 8; ", lambda: sfa.sparsify(q, 4, values=8)),
-                    (ValueError, "scales is 'row'; .*\"tile\", \"token\" or \"head\"", lambda: sfa.sparsify(q, 4, values="int8", scales="row")),
+                    (ValueError, "scales is 'row'; .*\"tile\", \"token\" or \"head\"",
+                     lambda: sfa.sparsify(q, 4, values="int8", scales="row")),
                     (TypeError, "scales is 3; ", lambda: sfa.sparsify(q, 4, values="int8", scales=3)),
                     (ValueError, "has 8-bit values already", lambda: sfa.quantize(small)),
                     (TypeError, "codes is a .*sfa.Codes", lambda: sfa.quantize(q)),
                     (ValueError, "scales is 'all'; ", lambda: sfa.quantize(codes, "all")),
                     (TypeError, "scales is None; ", lambda: sfa.quantize(codes, None)),
-                    (ValueError, "q has 8-bit values and k f32; .*neither: pass sfa.quantize\\(k\\)", lambda: sfa.attention(small, codes, v)),
-                    (ValueError, "k has 8-bit values and q f32; .*neither: .*sfa.sparsify\\(q", lambda: sfa.attention(q, small, v)),
+                    (ValueError, "q has 8-bit values and k f32; .*neither: pass sfa.quantize\\(k\\)",
+                     lambda: sfa.attention(small, codes, v)),
+                    (ValueError, "k has 8-bit values and q f32; .*neither: .*sfa.sparsify\\(q",
+                     lambda: sfa.attention(q, small, v)),
                     (ValueError, "k has 8-bit values and q f32; .*values=\"int8\"", lambda: sfa.attention(q, small, v, topk=4)),
                     (ValueError, "k gets 8-bit values and q f32; ", lambda: sfa.attention(codes, k, v, topk=4, values="int8")),
                     (ValueError, "values is 'int8' without topk", lambda: sfa.attention(q, k, v, values="int8")),
                     (ValueError, "scales is 'tile' without values", lambda: sfa.attention(q, k, v, topk=4, scales="tile")),
-                    (ValueError, "scales is 'tile', but k is codes", lambda: sfa.attention(q, small, v, topk=4, values="int8", scales="tile")),
+                    (ValueError, "scales is 'tile', but k is codes",
+                     lambda: sfa.attention(q, small, v, topk=4, values="int8", scales="tile")),
                     (ValueError, "codes already", lambda: sfa.attention(small, small, v, topk=4, values="int8")),
                     (TypeError, "q is codes of .*float16 and v has .*float32", lambda: sfa.attention(other, small, v)),
                     (TypeError, "k is codes of .*float16 and v has .*float32", lambda: sfa.attention(small, other, v)),
@@ -453,7 +463,8 @@ class GpuTest(unittest.TestCase):
     """What is looked at before a call on a GPU, which needs none."""
 
     def operand(self, name="codes", d=64, dtype="bf16", **views):
-        shapes = {"values": ((1, 2, 300, 8), None, "i8"), "indices": ((1, 2, 300, 8), None, "u8"), "scales": ((1, 2, 3), None, "f32")}
+        shapes = {"values": ((1, 2, 300, 8), None, "i8"), "indices": ((1, 2, 300, 8), None, "u8"),
+                  "scales": ((1, 2, 3), None, "f32")}
         values, indices, scales = (View(*views.get(part, shape), 0) for part, shape in shapes.items())
         return _operations.Operand(name, values, indices, d, scales, "tile", dtype)
 
@@ -505,9 +516,10 @@ class PlansTest(unittest.TestCase):
                 for one, other in zip(first, results()):
                     for a, b in zip(one, other):
                         numpy.testing.assert_array_equal(a, b)
-            outputs = [sfa.attention(q, k, v, topk=4, **({} if form is None else dict(values="int8", scales=form))) for form in forms]
+            outputs = [_host(sfa.attention(q, k, v, topk=4, **({} if form is None else dict(values="int8", scales=form))))
+                       for form in forms]
             for a, b in itertools.combinations(outputs, 2):
-                self.assertFalse(numpy.array_equal(_host(a), _host(b)))
+                self.assertFalse(numpy.array_equal(a, b))
 
     def test_the_dtype_of_densify_counts(self):
         for library in LIBRARIES:

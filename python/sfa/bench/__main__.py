@@ -30,6 +30,10 @@ def parse(arguments=None):
     parser.add_argument("--d", type=int, nargs="+",
                         help="features of queries, keys and values; 64 128 256 where not given, on a CPU 64 128")
     parser.add_argument("--k", type=int, default=8, help="features that the codes keep")
+    parser.add_argument("--values", choices=("int8",), help="with --op attention: codes with values of 8 bits besides, and how "
+                        "far their outputs are from those of the codes that they were made of")
+    parser.add_argument("--scales", choices=("tile", "token", "head"), help="with --values int8: which values of keys share a "
+                        "scale; tile where not given. Queries have one for each token")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--heads-total", type=int, help="heads times d: there are as "
                         "many heads as that gives; 2048 where not given, on a CPU 256")
@@ -54,6 +58,12 @@ def parse(arguments=None):
         parser.error(f"--device cpu measures --op attention only, not {options.op}")
     if not on_cpu and options.dtype == "f32":
         parser.error("--dtype f32 is for --device cpu")
+    if options.values is not None and options.op != "attention":
+        parser.error(f"--values int8 is measured with --op attention only, not {options.op}")
+    if options.values is None and options.scales is not None:
+        parser.error("--scales is for 8-bit values: give --values int8 as well")
+    if options.values is not None and options.scales is None:
+        options.scales = "tile"
     options.causal = [True, False] if options.causal is None else [options.causal]
     for name in ("k", "batch", "group", "heads_total", "repeats"):
         if getattr(options, name) < 1:
@@ -81,9 +91,15 @@ def _print_table(title, rows, failure, columns):
         print(f"  {row['name']:30}{text}", flush=True)
 
 
-ATTENTION_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x best peer", "best_peer", 2),
-                     ("x cuDNN", "cudnn", 2))
-CPU_COLUMNS = (("ms", "ms", 3), ("GFLOP/s", "gflops", 1), ("x SDPA", "sdpa", 2), ("error", "error", None))
+# Heading, key of a row, digits.
+Column = tuple[str, str, int | None]
+ERROR_COLUMN: Column = ("error", "error", None)
+"""Against fp64 attention on what was given."""
+QUANTIZATION_COLUMN: Column = ("of int8", "quantization", None)
+"""Against fp64 attention on codes before they got 8-bit values."""
+ATTENTION_COLUMNS: tuple[Column, ...] = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x best peer", "best_peer", 2),
+                                         ("x cuDNN", "cudnn", 2))
+CPU_COLUMNS: tuple[Column, ...] = (("ms", "ms", 3), ("GFLOP/s", "gflops", 1), ("x SDPA", "sdpa", 2), ERROR_COLUMN)
 SCHEDULES_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x chosen", "chosen", 3), ("x cuDNN", "cudnn", 2))
 VARLEN_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x equal", "equal", 2))
 DECODE_COLUMNS = (("ms", "ms", 4), ("GB/s", "gbytes", 0), ("x best peer", "best_peer", 2))
@@ -149,6 +165,8 @@ def _run_gpu(options):
                         "varlen": (gpu.varlen, VARLEN_COLUMNS),
                         "decode": (gpu.decode, DECODE_COLUMNS),
                         "sparsify": (gpu.sparsify, SPARSIFY_COLUMNS)}[options.op]
+    if options.values is not None:
+        columns = (*columns, ERROR_COLUMN, QUANTIZATION_COLUMN)
     results, tables = [], []
     for title, record, rows, failure in measure(options):
         _print_table(title, rows, failure, columns)
@@ -170,9 +188,9 @@ def _run_cpu(options):
     from sfa.info import processor
     print(f"{processor()}, torch {torch.__version__} with {torch.get_num_threads()} threads, flashsfa {__version__}; median of "
           f"{options.repeats} interleaved samples, N(0, 1), seed {options.seed}")
-    results = []
+    columns, results = CPU_COLUMNS + (() if options.values is None else (QUANTIZATION_COLUMN,)), []
     for title, record, rows in cpu.attention(options):
-        _print_table(title, rows, None, CPU_COLUMNS)
+        _print_table(title, rows, None, columns)
         results.append({**record, "rows": rows})
     return results
 

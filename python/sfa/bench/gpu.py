@@ -12,6 +12,7 @@ import sfa
 from sfa._plan import PlanTable
 from sfa._torch import use_plans
 from .peers import CUDNN, PEERS, flash2_of_sequences
+from .problem import Problem
 from .timing import Contestant, last_rows, make_check, measure
 
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
@@ -71,28 +72,20 @@ def _attention_table(options, chips, heads, n, d, causal):
     title = (f"attention, batch {options.batch}, {heads} heads, {n} tokens, d = dv = {d}, "
              f"{options.dtype}, {'causal' if causal else 'no mask'}, codes of {k_features}")
     record = dict(op="attention", batch=options.batch, heads=heads, n=n, d=d, causal=causal,
-                  k=k_features, dtype=options.dtype)
+                  k=k_features, dtype=options.dtype, values=options.values, scales=options.scales)
     try:
         raw = [torch.randn(options.batch, heads, n, d, generator=generator, device="cuda").to(dtype)
                for _ in range(3)]
-        q_codes, k_codes = (sfa.sparsify(x, k_features) for x in raw[:2])
-        q, k, v = q_codes.dense(), k_codes.dense(), raw[2]
-        check = make_check(last_rows(q, k, v)(causal))
+        problem = Problem(raw, k_features, causal, options.scales)
     except Exception as error:
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
     contestants = []
-    for chip in chips:
-        for softmax in options.softmax:
-            schedule = f"softmax = {softmax}"
-            for form, call in (
-                    ("codes", lambda s=schedule: sfa.attention(q_codes, k_codes, v, causal=causal, schedule=s)),
-                    ("topk", lambda s=schedule: sfa.attention(raw[0], raw[1], v, topk=k_features,
-                                                              causal=causal, schedule=s)),
-                    ("dense", lambda s=schedule: sfa.attention(q, k, v, causal=causal, schedule=s))):
-                contestants.append(Contestant(f"sfa {form}, {softmax}, {chip.name}",
-                                              lambda c=chip, f=call: c.bound(f), check, "sfa"))
+    for chip, softmax, form in itertools.product(chips, options.softmax, problem.forms):
+        call = lambda f=form, s=f"softmax = {softmax}": problem.attend(f, s)
+        name = f"sfa {form}, {softmax}, {chip.name}"
+        contestants.append(Contestant(name, lambda c=chip, f=call: c.bound(f), problem.check(name, form), "sfa"))
     for name, make in PEERS.items():
-        contestants.append(Contestant(name, lambda m=make: m(q, k, v, causal), check))
+        contestants.append(Contestant(name, lambda m=make: m(problem.q, problem.k, problem.v, causal), problem.check(name)))
     measure(contestants, options.repeats)
     flops = 4 * options.batch * heads * n * n * d / (2 if causal else 1)
     peers = [c for c in contestants if c.group == "peer" and c.milliseconds]
@@ -101,9 +94,10 @@ def _attention_table(options, chips, heads, n, d, causal):
     rows = []
     for contestant in contestants:
         time = contestant.milliseconds
+        own, quantization = problem.errors.get(contestant.name, (None, None))
         rows.append(dict(
-            name=contestant.name, group=contestant.group, ms=time, reason=contestant.reason,
-            tflops=time and flops / time / 1e9, best_peer=time and best and best / time,
+            name=contestant.name, group=contestant.group, ms=time, reason=contestant.reason, error=own,
+            quantization=quantization, tflops=time and flops / time / 1e9, best_peer=time and best and best / time,
             cudnn=time and cudnn and cudnn / time,
             samples=contestant.samples))
     return title, record, rows, None

@@ -81,11 +81,15 @@ def measure(contestants, repeats, rest=0.0, on_cpu=False):
     return contestants
 
 
+def relative_error(out, expected):
+    """The error of the last rows in the root mean square, relative to what is expected of them."""
+    return ((out[:, :, -expected.shape[2]:].double() - expected).norm() / expected.norm()).item()
+
+
 def make_check(expected):
     """Raises where a result is far from fp64 on some rows: no test, but a wrong peer is no peer."""
     def check(out):
-        rows = out[:, :, -expected.shape[2]:].double()
-        error = ((rows - expected).norm() / expected.norm()).item()
+        error = relative_error(out, expected)
         if not error < 0.02:
             raise RuntimeError(f"its result is wrong: relative error {error:.1e}")
     return check

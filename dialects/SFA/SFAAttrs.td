@@ -32,6 +32,15 @@ def SFA_Scales : I32EnumAttr<"Scales", "which numbers of 8 bits share a scale", 
 }
 
 def SFA_ScalesAttr : EnumAttr<SFA_Dialect, SFA_Scales, "scales"> {
+  let description = [{
+    A token, the 128 tokens from a multiple of 128 on (`tile`), or all tokens of a head share one; see `#sfa.codes`.
+
+    Example:
+
+    ```mlir
+    %f = sfa_tile.load_scales %scales[%b, %h, %row] shared_by tile : memref<1x8x?xf32> -> !sfa_tile.tile<128xf32>
+    ```
+  }];
   let assemblyFormat = "$value";
 }
 

@@ -72,8 +72,8 @@ def Tile_LoadCodesOp : Tile_Op<"load_codes", [MemoryEffects<[MemRead]>]> {
 def Tile_LoadScalesOp : Tile_Op<"load_scales", [MemoryEffects<[MemRead]>]> {
   let summary = "read the scales of rows of 8-bit integers";
   let description = [{
-    The scale of each of the rows `[row, row + rows)`, of which `shared_by` says which share one. Rows beyond the end have
-    the scale 1. `heads` is that of `sfa_tile.load`.
+    The scale of each of the rows `[row, row + rows)`, of which `shared_by` says which share one. Rows beyond the last
+    scale have the scale 1. `heads` is that of `sfa_tile.load`.
 
     `together N` promises that of the rows of the tile each N, from the first on, have one scale.
 

@@ -117,10 +117,19 @@ static std::string getParameterName(BlockArgument argument) {
         return isValueTile(user->getResult(0)) ? "value" : "key";
       return rows.str();
     }
-    if (isa<LoadCodesOp>(user))
-      return (Twine(isKeyTile(user) ? "key" : rows) +
-              (use.getOperandNumber() == 0 ? "_values" : "_indices"))
-          .str();
+    StringRef tile = isKeyTile(user) ? "key" : rows;
+    if (auto load = dyn_cast<LoadCodesOp>(user)) {
+      if (argument == load.getScales())
+        return (tile + "_scales").str();
+      return (tile + (use.getOperandNumber() == 0 ? "_values" : "_indices")).str();
+    }
+    if (isa<LoadScalesOp>(user))
+      return (tile + "_scales").str();
+    if (auto quantize = dyn_cast<tile::QuantizeOp>(user)) {
+      if (argument == quantize.getValues())
+        return "source_values";
+      return argument == quantize.getIntegers() ? "output_values" : "output_scales";
+    }
     if (isa<SequenceTileOp>(user))
       return use.getOperandNumber() == 0 ? "query_offsets" : "key_offsets";
     if (isa<CombineOp>(user))
@@ -418,8 +427,8 @@ LogicalResult KeyLoopOp::verifyRegions() {
     return emitOpError() << "stage 'load' yields " << loaded.back()
                          << " as its value tile, which has to have " << getStep()
                          << " rows, one a key";
-  auto weightType = TileType::get(getContext(), {acc.getRows(), value.getRows()},
-                                  Float32Type::get(getContext()));
+  auto weightType =
+      TileType::get(getContext(), {acc.getRows(), value.getRows()}, Float32Type::get(getContext()));
   // Scores may have factors of rows, their probabilities have none.
   Type scores = weightType;
   TypeRange scored = yielded(getScore());

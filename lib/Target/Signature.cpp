@@ -349,14 +349,12 @@ llvm::Error Signature::check(ArrayRef<BufferRef> buffers) const {
         std::string reason = sizeClass.size ? std::string("the function")
                                             : fmt::format("dimension {} of {}", first.dim,
                                                           args[first.argument].name);
-        return llvm::createStringError(
-            fmt::format("{}: given is {}: dimension {} is {}, it has to be {}",
-                        args[place.argument].name,
-                        describe(buffers[place.argument].shape, buffers[place.argument].type),
-                        place.dim, given,
-                        place.per == 1 ? fmt::format("{} as in {}", wanted, reason)
-                                       : fmt::format("{}, one for {} of the {} in {}", wanted,
-                                                     place.per, *size, reason)));
+        return llvm::createStringError(fmt::format(
+            "{}: given is {}: dimension {} is {}, it has to be {}", args[place.argument].name,
+            describe(buffers[place.argument].shape, buffers[place.argument].type), place.dim, given,
+            place.per == 1
+                ? fmt::format("{} as in {}", wanted, reason)
+                : fmt::format("{}, one for {} of the {} in {}", wanted, place.per, *size, reason)));
       }
       if (given < sizeClass.least)
         return llvm::createStringError(

@@ -176,13 +176,14 @@ LogicalResult KernelLowering::lower(Operation *op) {
   emit.setLoc(op->getLoc());
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case<LoadOp, LoadCodesOp, LoadScalesOp, StoreOp, StoreCodesOp, FillOp, ExpandOp, TopkOp,
-            tile::QuantizeOp, DotOp, DequantizeOp, GatherDotOp, PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp, AccumulateOp, MaskOp,
-            ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp, MapRowsOp, AnyOp,
-            ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp, NormalizeOp, LseOp,
-            CombineOp, SequenceTileOp, ProbeOp, FirstKeyOp>([&](auto tileOp) {
-        lower(tileOp);
-        return success();
-      })
+            tile::QuantizeOp, DotOp, DequantizeOp, GatherDotOp, PostingsOp, ScatterDotOp, SplitOp,
+            TwoFourDotOp, AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp,
+            MulOp, TotalOp, MapRowsOp, AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp,
+            IsDueOp, NormalizeOp, LseOp, CombineOp, SequenceTileOp, ProbeOp, FirstKeyOp>(
+          [&](auto tileOp) {
+            lower(tileOp);
+            return success();
+          })
       .Case([&](KeyLoopOp loop) { return lowerKeyLoop(loop); })
       .Case([&](scf::IfOp choice) { return lowerIf(choice); })
       .Case([&](RetryOp retry) { return lowerRetry(retry); })
@@ -306,7 +307,8 @@ Value KernelLowering::allocate(ArrayRef<int64_t> shape, Type element) {
   Value address = emit.make<LLVM::GEPOp>(scratch.getType(), emit.getI8Type(), scratch,
                                          ArrayRef<LLVM::GEPArg>{offset});
   Value descriptor = MemRefDescriptor::fromStaticShape(emit, emit.getLoc(), types, type, address);
-  scratchBytes += llvm::alignTo(type.getNumElements() * type.getElementTypeBitWidth() / 8, alignment);
+  scratchBytes +=
+      llvm::alignTo(type.getNumElements() * type.getElementTypeBitWidth() / 8, alignment);
   return emit.make<UnrealizedConversionCastOp>(type, descriptor).getResult(0);
 }
 

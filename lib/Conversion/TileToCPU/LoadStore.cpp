@@ -239,8 +239,7 @@ void KernelLowering::lower(LoadScalesOp op) {
   auto heads = static_cast<int64_t>(op.getHeads());
   int64_t rows = ScheduleAttr::rowsOfHead(tile.getRows(), heads);
   Value scales = allocateRows(tile), count = emit.dim(memory, 2), one = emit.splat(1.0f);
-  emit.loop(0, tile.getRows(), emit.lanes,
-            [&](Value row) { emit.storeVector(one, scales, row); });
+  emit.loop(0, tile.getRows(), emit.lanes, [&](Value row) { emit.storeVector(one, scales, row); });
   forEachHead(op.getHeads(), scalar(op.getHead()), rows, [&](Value head, Value start) {
     emit.loop(0, rows, 1, [&](Value row) {
       Value place = placeOfScale(op.getSharedBy(), emit.add(first, row));

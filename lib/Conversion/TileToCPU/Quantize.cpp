@@ -78,14 +78,14 @@ Value KernelLowering::searchScale(function_ref<Value(Value)> errorsOf, Value lar
         errors = allocate({numCandidates}, f64);
   emit.loop(0, numCandidates, emit.lanes, [&](Value number) {
     Value numbers = emit.add(emit.laneNumbers(), emit.broadcast(emit.toI32(number)));
-    Value divisors = emit.sub(emit.splat(largestInteger),
-                              emit.make<arith::SIToFPOp>(emit.f32Vector(), numbers));
+    Value divisors =
+        emit.sub(emit.splat(largestInteger), emit.make<arith::SIToFPOp>(emit.f32Vector(), numbers));
     Value scales = emit.make<arith::DivFOp>(emit.broadcast(largest), divisors);
     emit.storeVector(scales, candidates, number);
     emit.storeVector(errorsOf(scales), errors, number);
   });
-  Value none = emit.make<arith::ConstantOp>(
-      emit.getFloatAttr(f64, std::numeric_limits<double>::infinity()));
+  Value none =
+      emit.make<arith::ConstantOp>(emit.getFloatAttr(f64, std::numeric_limits<double>::infinity()));
   Value init[] = {none, emit.f32(0.0f)};
   return emit.loop(emit.index(0), emit.index(numCandidates), 1, init,
                    [&](Value number, ValueRange best) {

@@ -98,7 +98,7 @@ def attention64(q, k, v, scale=None, left=None, right=None):
 
 
 def attention_in_dtype(q, k, v, scale=None, left=None, right=None, tile=None):
-    """What the errors are held against: dense attention of the dtype, written out. Scores and softmax
+    """What the errors are held against: dense attention of the dtype of v, written out. Scores and softmax
     in f32, probabilities rounded to the dtype, products summed in f32, output rounded to the dtype.
     With `tile` probabilities are rounded relative to the largest of so many keys, as kernels do that see
     one tile of keys after the other. It matters where many keys have the same score, as those have that
@@ -107,7 +107,7 @@ def attention_in_dtype(q, k, v, scale=None, left=None, right=None, tile=None):
     allowed = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = False
     try:
-        out, lse, _ = _attention(q, k, v, scale, left, right, torch.float32, q.dtype, tile)
+        out, lse, _ = _attention(q, k, v, scale, left, right, torch.float32, v.dtype, tile)
     finally:
         torch.backends.cuda.matmul.allow_tf32 = allowed
-    return out.to(q.dtype), lse
+    return out.to(v.dtype), lse

@@ -73,15 +73,15 @@ func.func @choose(%flag: i1, %a: tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values 
 }
 
 // CHECK-LABEL: sfa_tile.kernel @quantize_tile(
-// CHECK: sfa_tile.quantize %{{.*}}[%batch, %head, %{{.*}}] to %{{.*}}, %{{.*}} shared_by tile : {{.*}}
+// CHECK: sfa_tile.quantize %source_values[%batch, %head, %tile] to %output_values, %output_scales shared_by tile : {{.*}}
 // CHECK-LABEL: sfa_tile.kernel @quantize_token(
 // CHECK: sfa_tile.quantize {{.*}} shared_by token
 // CHECK-LABEL: sfa_tile.kernel @quantize_head(
 // CHECK: sfa_tile.quantize {{.*}} shared_by head
 
 // CHECK-LABEL: sfa_tile.kernel @attention
-// CHECK: sfa_tile.load_codes {{.*}} shared_by token : {{.*}} -> !sfa_tile.codes<64x40xf32, k = 8>
-// CHECK: sfa_tile.load_codes {{.*}} shared_by head : {{.*}} -> !sfa_tile.codes<32x40xf32, k = 8>
+// CHECK: sfa_tile.load_codes %query_values, %query_indices[{{.*}}] scales %query_scales {{.*}} shared_by token : {{.*}} -> !sfa_tile.codes<64x40xf32, k = 8>
+// CHECK: sfa_tile.load_codes %key_values, %key_indices[{{.*}}] scales %key_scales {{.*}} shared_by head : {{.*}} -> !sfa_tile.codes<32x40xf32, k = 8>
 // CHECK: sfa_tile.gather_dot
 
 // CHECK-LABEL: sfa_tile.kernel @densify(
@@ -92,10 +92,10 @@ func.func @choose(%flag: i1, %a: tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values 
 
 // CHECK-LABEL: sfa_tile.kernel @attention
 // CHECK: sfa_tile.load %{{.*}} -> !sfa_tile.tile<64x48xi8>
-// CHECK: %[[QUERY_SCALES:.*]] = sfa_tile.load_scales {{.*}} shared_by token : {{.*}} -> !sfa_tile.tile<64xf32>
+// CHECK: %[[QUERY_SCALES:.*]] = sfa_tile.load_scales %query_scales[{{.*}}] shared_by token : {{.*}} -> !sfa_tile.tile<64xf32>
 // CHECK: load {
 // CHECK: %[[KEYS:.*]] = sfa_tile.load %{{.*}} -> !sfa_tile.tile<32x48xi8>
-// CHECK: %[[KEY_SCALES:.*]] = sfa_tile.load_scales {{.*}} shared_by tile together 32 : {{.*}} -> !sfa_tile.tile<32xf32>
+// CHECK: %[[KEY_SCALES:.*]] = sfa_tile.load_scales %key_scales[{{.*}}] shared_by tile together 32 : {{.*}} -> !sfa_tile.tile<32xf32>
 // CHECK: sfa_tile.yield %[[KEYS]], %[[KEY_SCALES]], %{{.*}}
 // CHECK: %[[PRODUCT:.*]] = sfa_tile.dot {{.*}} -> !sfa_tile.tile<64x32xi32>
 // CHECK: sfa_tile.dequantize %[[PRODUCT]] rows %[[QUERY_SCALES]] columns %{{.*}} -> !sfa_tile.tile<64x32xf32, scaled>

@@ -22,6 +22,17 @@ func.func @sparsify_of_densify_two_four(%x: tensor<1x1x?x64xf32, #sfa.codes<k = 
   return %1, %3 : tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>, tensor<1x1x?x64xf32, #sfa.codes<k = 8, two_four>>
 }
 
+// Codes with 8-bit values are others.
+// CHECK-LABEL: @sparsify_of_densify_eight_bits(
+// CHECK: sfa.densify
+// CHECK: %[[CODES:.*]] = sfa.sparsify
+// CHECK: return %[[CODES]]
+func.func @sparsify_of_densify_eight_bits(%x: tensor<1x1x?x64xf32, #sfa.codes<k = 8, values = i8, scales = tile>>) -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>> {
+  %0 = sfa.densify %x : tensor<1x1x?x64xf32, #sfa.codes<k = 8, values = i8, scales = tile>>
+  %1 = sfa.sparsify %0 : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+  return %1 : tensor<1x1x?x64xf32, #sfa.codes<k = 8>>
+}
+
 // Another k is another code.
 // CHECK-LABEL: @sparsify_of_densify_other_k(
 // CHECK: sfa.densify

@@ -201,11 +201,12 @@ TEST_F(ScalesTest, AreAsManyAsTheirGranularitySays) {
   ASSERT_TRUE(bool(tile));
   EXPECT_EQ(messageWith(*tile, 3, 3), "");
   for (int64_t wrong : {2, 4, 300})
-    EXPECT_EQ(messageWith(*tile, 3, wrong),
-              "argument 5 (scales): given is 3x2x" + std::to_string(wrong) +
-                  "xf32: dimension 2 is " + std::to_string(wrong) +
-                  ", it has to be 3, one for 128 of the 300 in dimension 2 of argument 3 (values of "
-                  "codes)");
+    EXPECT_EQ(
+        messageWith(*tile, 3, wrong),
+        "argument 5 (scales): given is 3x2x" + std::to_string(wrong) + "xf32: dimension 2 is " +
+            std::to_string(wrong) +
+            ", it has to be 3, one for 128 of the 300 in dimension 2 of argument 3 (values of "
+            "codes)");
   EXPECT_EQ(messageWith(*tile, 1, 3),
             "argument 5 (scales): given is 1x2x3xf32: dimension 0 is 1, it has to be 3 as in "
             "dimension 0 of argument 0 (values of codes)");

@@ -1,8 +1,9 @@
 """Checks codes with 8-bit values on CPUs against numpy: `attention` (fp64), `quantize` and `densify`.
 
-    eight_bits.py SFA_RUN FOLDER attention|quantize|densify
+    eight_bits.py SFA_RUN FOLDER attention|quantize|densify [FLAG...]
 
-Prints a line for each program, `right` or what is wrong, and ends with status 1 where one is wrong.
+The flags are those of sfa-run. Prints a line for each program, `right` or what is wrong, and ends with status 1 where
+one is wrong.
 Inputs are random and new in each run; SFA_TEST_SEED repeats those of an earlier one.
 """
 
@@ -17,7 +18,7 @@ import numpy as np
 GRANULARITIES = ("tile", "token", "head")
 TOKENS_OF_SCALE = 128
 
-sfa_run, folder, what = sys.argv[1:]
+sfa_run, folder, what, *flags = sys.argv[1:]
 seed = int(os.environ.get("SFA_TEST_SEED") or np.random.SeedSequence().entropy % 2**32)
 random = np.random.default_rng(seed)
 wrong = False
@@ -29,7 +30,7 @@ def report(name, problem):
     print(f"{name}: {problem or 'right'}" + (f" (SFA_TEST_SEED={seed})" if problem else ""))
 
 
-def run(program, arguments, num_results, flags=()):
+def run(program, arguments, num_results):
     """What sfa-run gives for a program."""
     path = os.path.join(folder, "program.mlir")
     with open(path, "w") as file:

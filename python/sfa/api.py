@@ -173,7 +173,7 @@ def attention(q: Any, k: Any, v: Any, *, topk: int | None = None, causal: bool =
 
 def _check_dtype(name: str, codes: Codes, v: Any) -> None:
     """The values of 8-bit codes do not say what they stand for; v does for those of other codes."""
-    if codes._scales is None or not isinstance(v, type(codes._values)):
+    if codes._scales is None or not isinstance(v, type(codes._values)) or not hasattr(v, "dtype"):
         return
     # Those of numpy are the same in any byte order.
     if getattr(codes._dtype, "name", codes._dtype) != getattr(v.dtype, "name", v.dtype):

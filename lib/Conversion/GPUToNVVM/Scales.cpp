@@ -8,6 +8,7 @@
 
 #include "Patterns.h"
 #include "StoredScales.h"
+#include <limits>
 
 using namespace mlir;
 using namespace sfa;
@@ -73,21 +74,53 @@ struct LowerDequantize : Lowering<DequantizeOp> {
     int64_t columns = op.getProduct().getType().getColumns();
     ValueRange keys = adaptor.getKeys();
     bool differ = op.getKeys().getType().getTogether() == 1;
-    Values registers;
+    Values numbers, factors;
     for (auto [i, integer] : llvm::enumerate(adaptor.getProduct())) {
       Value number = emit.make<arith::SIToFPOp>(emit.getF32Type(), integer);
       if (differ) // Of 4 elements two are of each row, in the same columns.
         number = emit.mul(number, keys[i % (columns / 2) / 4 * 2 + i % 2]);
-      registers.push_back(number);
+      numbers.push_back(number);
     }
     for (Value row : adaptor.getRows()) {
       if (differ)
-        registers.push_back(row);
+        factors.push_back(row);
       else
         for (Value scale : keys)
-          registers.push_back(emit.mul(row, scale));
+          factors.push_back(emit.mul(row, scale));
     }
-    return Results{registers};
+    numbers = passOnNaN(emit, op.getScores().getType(), numbers, factors);
+    // Masked elements are -inf, and stay so when they are multiplied.
+    for (Value &factor : factors)
+      factor = emit.max(factor, emit.f32(std::numeric_limits<float>::min()));
+    llvm::append_range(numbers, factors);
+    return Results{numbers};
+  }
+
+  /// `numbers`, with a NaN where the factor is one: a mask replaces elements, but no factors.
+  static Values passOnNaN(Emitter &emit, tile::TileType type, const Values &numbers,
+                          ArrayRef<Value> factors) {
+    Values registers(numbers);
+    llvm::append_range(registers, factors);
+    ScaledFragment tile(type, registers);
+    Values areNaN;
+    Value some;
+    for (Value factor : factors) {
+      areNaN.push_back(emit.compare(arith::CmpFPredicate::UNO, factor, factor));
+      some = some ? emit.bitOr(some, areNaN.back()) : areNaN.back();
+    }
+    return emit.choose(
+        emit.any(some),
+        [&] {
+          Values replaced;
+          Value nan = emit.f32(std::numeric_limits<float>::quiet_NaN());
+          for (auto [i, number] : llvm::enumerate(numbers)) {
+            size_t row = rowOfElement(i, tile.columns);
+            Value isNaN = areNaN[row * tile.factorsOfRow + tile.factorNumber(i)];
+            replaced.push_back(emit.select(isNaN, nan, number));
+          }
+          return replaced;
+        },
+        [&] { return numbers; });
   }
 };
 

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "RowFunction.h"
+#include <limits>
 
 using namespace mlir;
 using namespace sfa::simt;
@@ -126,20 +127,28 @@ Value QuantizeKernel::scaleFor(Value largest, Value steps) {
 
 Value QuantizeKernel::searchScale(Value row, Value largest) {
   constexpr int64_t numCandidates = 32;
-  Value best = scaleFor(largest, emit.f32(127.0f));
+  // The squares of small differences would be 0 in f32.
+  Type f64 = emit.getF64Type();
+  auto number = [&](double value) -> Value {
+    return emit.make<arith::ConstantOp>(emit.getF64FloatAttr(value));
+  };
+  auto errorOf = [&](Value scale) {
+    auto add = [&](Value, Value value, ValueRange sum) -> Values {
+      Value difference = emit.sub(value, emit.mul(round(value, scale), scale));
+      difference = emit.make<arith::ExtFOp>(f64, difference);
+      return {emit.add(sum[0], emit.mul(difference, difference))};
+    };
+    return forEachValue(row, number(0.0), add).front();
+  };
   Values found = emit.loop(
       emit.i32(0), emit.i32(numCandidates), emit.i32(1),
-      {best, numberOf(emit.i32(0x7F800000))}, [&](Value number, ValueRange in) -> Values {
+      {scaleFor(largest, emit.f32(127.0f)), number(std::numeric_limits<double>::infinity())},
+      [&](Value candidate, ValueRange best) -> Values {
         Value steps =
-            emit.make<arith::SIToFPOp>(emit.getF32Type(), emit.sub(emit.i32(127), number));
-        Value scale = scaleFor(largest, steps);
-        Value error =
-            forEachValue(row, emit.f32(0.0f), [&](Value, Value value, ValueRange sum) -> Values {
-              Value difference = emit.sub(value, emit.mul(round(value, scale), scale));
-              return {emit.add(sum[0], emit.mul(difference, difference))};
-            }).front();
-        Value isLess = emit.compare(arith::CmpFPredicate::OLT, error, in[1]);
-        return {emit.select(isLess, scale, in[0]), emit.select(isLess, error, in[1])};
+            emit.make<arith::SIToFPOp>(emit.getF32Type(), emit.sub(emit.i32(127), candidate));
+        Value scale = scaleFor(largest, steps), error = errorOf(scale);
+        Value isLess = emit.compare(arith::CmpFPredicate::OLT, error, best[1]);
+        return {emit.select(isLess, scale, best[0]), emit.select(isLess, error, best[1])};
       });
   return found.front();
 }

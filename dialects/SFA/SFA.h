@@ -38,9 +38,9 @@ inline constexpr int64_t tokensOfScale = 128;
 
 /// Whether several tensors hold a value of type `type`.
 bool isPhysicallySeveral(mlir::Type type);
-/// The tensors that hold a tensor [b, h, n, d]: itself where it is dense; of codes the values [b, h,
-/// n, min(k, d)] and the unsigned indices of the same shape; of 8-bit dense rows those. Behind them
-/// the scales of 8-bit integers (`#sfa.codes`).
+/// The tensors that hold a tensor [b, h, n, d]: itself where it is dense; of codes the values [b,
+/// h, n, min(k, d)] and the unsigned indices of the same shape; of 8-bit dense rows those. Behind
+/// them the scales of 8-bit integers (`#sfa.codes`).
 llvm::SmallVector<mlir::RankedTensorType> getPhysicalTensors(mlir::RankedTensorType tensor);
 /// How many these are.
 unsigned getNumPhysical(mlir::Type type);

@@ -81,9 +81,8 @@ CodesAttr sfa::getCodes(Type type) {
   return tensor ? dyn_cast_or_null<CodesAttr>(tensor.getEncoding()) : nullptr;
 }
 
-LogicalResult
-DenseRowsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
-                              function_ref<InFlightDiagnostic()> emitError) const {
+LogicalResult DenseRowsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                                            function_ref<InFlightDiagnostic()> emitError) const {
   return verifyRows("8-bit rows", shape, elementType, emitError);
 }
 

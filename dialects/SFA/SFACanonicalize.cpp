@@ -19,7 +19,8 @@ static bool keepsAll(RankedTensorType codes) {
 
 /// The codes that `dense` is written out from; null where it is not.
 static Value findCodes(Value dense) {
-  if (auto densify = dense.getDefiningOp<DensifyOp>(); densify && !getScales(densify.getCodes().getType()))
+  if (auto densify = dense.getDefiningOp<DensifyOp>();
+      densify && !getScales(densify.getCodes().getType()))
     return densify.getCodes();
   auto sparsify = dense.getDefiningOp<SparsifyOp>();
   return sparsify && dense == sparsify.getDense() ? sparsify.getCodes() : Value();

@@ -45,8 +45,7 @@ static LogicalResult checkMemory(Operation *op, MemRefType memory, int64_t colum
 static LogicalResult checkCodesMemory(Operation *op, MemRefType values, MemRefType indices,
                                       CodesType codes, Type valueType = nullptr) {
   Type index = IntegerType::get(op->getContext(), codes.getFeatures() <= 256 ? 8 : 16);
-  if (failed(checkMemory(op, values, codes.getK(),
-                         valueType ? valueType : codes.getElementType())))
+  if (failed(checkMemory(op, values, codes.getK(), valueType ? valueType : codes.getElementType())))
     return failure();
   return checkMemory(op, indices, codes.getK(), index);
 }
@@ -92,8 +91,8 @@ LogicalResult LoadScalesOp::verify() {
     return emitOpError() << "gives scales of f32, given is " << scales;
   int64_t together = getTogetherAttr().getInt();
   if (together < 1 || scales.getRows() % together != 0)
-    return emitOpError() << "promises one scale for each " << together << " of "
-                         << scales.getRows() << " rows; the number has to divide the rows";
+    return emitOpError() << "promises one scale for each " << together << " of " << scales.getRows()
+                         << " rows; the number has to divide the rows";
   return checkHeads(*this, getHeadsAttr().getInt(), scales.getRows(), getMemory().getType());
 }
 
@@ -388,9 +387,7 @@ LogicalResult FirstKeyOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult sfa::tile::verifyScalarProgram(Operation *op, Block &body) {
-  auto isScalar = [](Type type) {
-    return type.isF32() || type.isInteger(1) || type.isInteger(32);
-  };
+  auto isScalar = [](Type type) { return type.isF32() || type.isInteger(1) || type.isInteger(32); };
   for (Operation &inner : body.without_terminator()) {
     StringRef name = inner.getName().getStringRef();
     bool isKnown = name.starts_with("arith.") || name == "math.exp2" || name == "math.log2" ||

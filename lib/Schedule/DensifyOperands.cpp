@@ -17,8 +17,8 @@ namespace sfa {
 using namespace mlir;
 using namespace sfa;
 
-/// `codes` written out before `op`: by the sfa.sparsify that makes them, or by an sfa.densify. 8-bit
-/// values stay 8-bit integers.
+/// `codes` written out before `op`: by the sfa.sparsify that makes them, or by an sfa.densify.
+/// 8-bit values stay 8-bit integers.
 static Value densify(Operation *op, Value codes) {
   auto type = cast<RankedTensorType>(codes.getType());
   auto dense = RankedTensorType::get(type.getShape(), type.getElementType());

@@ -48,8 +48,8 @@ struct LowerCopy : Lowering<CopyOp> {
       Value panel = emit.offset(base, column / SharedTile::panelColumns * tile.panelBytes());
       emit.make<NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp>(
           emit.make<LLVM::AddrSpaceCastOp>(clusterPointer, panel).getResult(), map,
-          ValueRange{emit.i32(column * elements), row, head, batch}, barrier, ValueRange(), Value(), Value(),
-          NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(), Value());
+          ValueRange{emit.i32(column * elements), row, head, batch}, barrier, ValueRange(), Value(),
+          Value(), NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(), Value());
     }
     return Results{};
   }

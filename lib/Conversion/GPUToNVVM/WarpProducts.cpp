@@ -84,9 +84,9 @@ static void multiplySparse(Emitter &emit, MutableArrayRef<Value> acc, ArrayRef<V
   NVVM::MMATypes kind = getKind(element);
   Values lefts = operandsOf(emit, left, element), rights = operandsOf(emit, right, element),
          sums(acc);
-  auto product = emit.make<NVVM::MmaSpOp>(getFourNumbers(emit, emit.getF32Type()), lefts, rights, sums, places,
-                                          emit.i32(selector), ArrayRef<int64_t>{16, 8, 32},
-                                          std::nullopt, std::array{kind, kind});
+  auto product = emit.make<NVVM::MmaSpOp>(
+      getFourNumbers(emit, emit.getF32Type()), lefts, rights, sums, places, emit.i32(selector),
+      ArrayRef<int64_t>{16, 8, 32}, std::nullopt, std::array{kind, kind});
   product.setOrderedMetadata(true);
   extract(emit, product.getRes(), acc);
 }

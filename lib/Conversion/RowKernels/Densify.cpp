@@ -225,8 +225,8 @@ std::pair<Value, Value> RowKernel::elementOf(const StoredCodes &codes, Value val
   if (!codes.scale)
     return {value, isNotZero(codes.valueType.isInteger(8) ? value : emit.bitAnd(value, 0x7FFF))};
   Value number = emit.mul(emit.make<arith::SIToFPOp>(emit.getF32Type(), value), codes.scale);
-  Value bits = emit.make<arith::TruncIOp>(emit.getI16Type(),
-                                          emit.pack(number, emit.f32(0.0f), element));
+  Value bits =
+      emit.make<arith::TruncIOp>(emit.getI16Type(), emit.pack(number, emit.f32(0.0f), element));
   // The scale of codes that no integers stand for is a NaN.
   Value isNaN = emit.compare(arith::CmpFPredicate::UNO, codes.scale, codes.scale);
   return {bits, emit.bitOr(isNotZero(value), isNaN)};

@@ -35,7 +35,8 @@ private:
   /// Calls `body` for the rows of the thread (i64) with what it has returned for the one before.
   Values forEachRow(ValueRange init, function_ref<Values(Value, ValueRange)> body);
   /// The same for the values of a row, f32, and their number (i32).
-  Values forEachValue(Value row, ValueRange init, function_ref<Values(Value, Value, ValueRange)> body);
+  Values forEachValue(Value row, ValueRange init,
+                      function_ref<Values(Value, Value, ValueRange)> body);
   /// The bits of the largest magnitude of a row and of `init`: as those of a larger number are
   /// larger, and those of an infinity and of a NaN are the largest.
   Value largestOf(Value row, Value init);
@@ -56,9 +57,7 @@ private:
   Value scalar(Value value) { return kernel.scalar(value); }
   Value bitsOf(Value number) { return emit.bitcast(emit.getI32Type(), number); }
   Value numberOf(Value bits) { return emit.bitcast(emit.getF32Type(), bits); }
-  Value isNaN(Value number) {
-    return emit.compare(arith::CmpFPredicate::UNO, number, number);
-  }
+  Value isNaN(Value number) { return emit.compare(arith::CmpFPredicate::UNO, number, number); }
 
   RowFunction &kernel;
   Emitter &emit;
@@ -83,8 +82,7 @@ QuantizeKernel::Values
 QuantizeKernel::forEachValue(Value row, ValueRange init,
                              function_ref<Values(Value, Value, ValueRange)> body) {
   Type element = values.type.getElementType();
-  Value start =
-      kernel.address(values, scalar(op.getBatch()), scalar(op.getHead()), row);
+  Value start = kernel.address(values, scalar(op.getBatch()), scalar(op.getHead()), row);
   return emit.loop(emit.i32(0), emit.i32(k), emit.i32(1), init, [&](Value number, ValueRange in) {
     Value value = emit.load(element, emit.offset(start, number, element));
     return body(number, emit.make<arith::ExtFOp>(emit.getF32Type(), value), in);
@@ -92,18 +90,18 @@ QuantizeKernel::forEachValue(Value row, ValueRange init,
 }
 
 Value QuantizeKernel::largestOf(Value row, Value init) {
-  return forEachValue(row, init, [&](Value, Value value, ValueRange in) -> Values {
-           Value magnitude = emit.bitAnd(bitsOf(value), 0x7FFFFFFF);
-           return {emit.maxSigned(in[0], magnitude)};
-         })
+  return forEachValue(row, init,
+                      [&](Value, Value value, ValueRange in) -> Values {
+                        Value magnitude = emit.bitAnd(bitsOf(value), 0x7FFFFFFF);
+                        return {emit.maxSigned(in[0], magnitude)};
+                      })
       .front();
 }
 
 Value QuantizeKernel::largestOfBlock(Value mine) {
   constexpr int64_t numWarps = rowKernelThreads / 32;
   Value shared = kernel.allocateShared(4 * numWarps);
-  Value ofWarp =
-      emit.reduceWarp(mine, [&](Value a, Value b) { return emit.maxSigned(a, b); });
+  Value ofWarp = emit.reduceWarp(mine, [&](Value a, Value b) { return emit.maxSigned(a, b); });
   Type i32 = emit.getI32Type();
   emit.store(ofWarp, emit.offset(shared, kernel.warp, i32));
   emit.make<NVVM::BarrierOp>();
@@ -167,8 +165,7 @@ void QuantizeKernel::storeRow(Value row, Value scale) {
 
 void QuantizeKernel::storeScale(Value place, Value scale) {
   const Memory &scales = kernel.memory(op.getScales());
-  emit.store(scale,
-             kernel.address(scales, scalar(op.getBatch()), scalar(op.getHead()), place));
+  emit.store(scale, kernel.address(scales, scalar(op.getBatch()), scalar(op.getHead()), place));
 }
 
 LogicalResult QuantizeKernel::run() {

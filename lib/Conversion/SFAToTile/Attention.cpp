@@ -238,9 +238,9 @@ KeyLoopOp AttentionKernel::emitLoop(const Pass &pass, const SoftmaxForm &softmax
   create<YieldOp>(scores);
 
   Block *masked = startStage(loop.getMask(), {index, scored});
-  create<YieldOp>(Value(create<MaskOp>(scored, masked->getArgument(1), pass.rows.row,
-                                       masked->getArgument(0), pass.rows.numQueries,
-                                       pass.rows.numKeys, mask, packedHeads)));
+  create<YieldOp>(
+      Value(create<MaskOp>(scored, masked->getArgument(1), pass.rows.row, masked->getArgument(0),
+                           pass.rows.numQueries, pass.rows.numKeys, mask, packedHeads)));
 
   SmallVector<Type> types = {scored};
   llvm::append_range(types, states);

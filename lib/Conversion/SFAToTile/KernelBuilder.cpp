@@ -145,9 +145,9 @@ PhysicalValues KernelBuilder::launch(Value offsets, int64_t tokensOfLast) {
         if (physical.isDynamicDim(dim))
           sizes.push_back(tensor::DimOp::create(rewriter, loc, rows, dim));
       if (number + 1 == resultTypes.size() && tokensOfLast != 1 && physical.isDynamicDim(2))
-        sizes.back() = arith::CeilDivUIOp::create(
-            rewriter, loc, sizes.back(),
-            arith::ConstantIndexOp::create(rewriter, loc, tokensOfLast));
+        sizes.back() =
+            arith::CeilDivUIOp::create(rewriter, loc, sizes.back(),
+                                       arith::ConstantIndexOp::create(rewriter, loc, tokensOfLast));
       outputs.push_back(tensor::EmptyOp::create(rewriter, loc, physical, sizes));
     }
 

@@ -37,8 +37,8 @@ struct KernelContext {
   bool areTilesAligned = false;
 
   mlir::Value constant(int64_t value) const;
-  /// The `rows` rows of `operand` from `row` on, as a dense tile: codes are expanded, 8-bit rows stay
-  /// integers. Of a dense operand those from `limit` on are 0 where that is given.
+  /// The `rows` rows of `operand` from `row` on, as a dense tile: codes are expanded, 8-bit rows
+  /// stay integers. Of a dense operand those from `limit` on are 0 where that is given.
   mlir::Value loadDense(const Operand &operand, int64_t rows, mlir::Value row,
                         mlir::Value limit = {}) const;
   /// The same rows as codes; the operand has to hold codes. 8-bit values are multiplied by their
@@ -83,8 +83,8 @@ public:
   Operand result(unsigned index);
 
   /// Ends the kernel: launches it and returns its results. With the offsets of sequences, which
-  /// begin row tiles of their own, the grid has as many tiles as `sfa_tile.sequence_tile` needs. The
-  /// last result has one token for `tokensOfLast` of the first operand.
+  /// begin row tiles of their own, the grid has as many tiles as `sfa_tile.sequence_tile` needs.
+  /// The last result has one token for `tokensOfLast` of the first operand.
   PhysicalValues launch(mlir::Value offsets = {}, int64_t tokensOfLast = 1);
 
 private:

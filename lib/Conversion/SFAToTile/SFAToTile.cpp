@@ -143,8 +143,9 @@ LogicalResult checkUseOfCodes(Operation *op) {
   bool choosesWhole = select && select.getCondition().getType().isInteger(1);
   bool passesOn = isa<func::FuncOp, func::CallOp, func::ReturnOp, scf::ForOp, scf::IfOp,
                       scf::WhileOp, scf::YieldOp, scf::ConditionOp, tensor::DimOp>(op);
-  if ((choosesWhole || passesOn) &&
-      llvm::all_of(types, [](Type type) { return isPhysicallySeveral(type) || !containsCodes(type); }))
+  if ((choosesWhole || passesOn) && llvm::all_of(types, [](Type type) {
+        return isPhysicallySeveral(type) || !containsCodes(type);
+      }))
     return success();
   return op->emitOpError() << "cannot use codes, given is " << *codes
                            << "; write them out with sfa.densify before";

@@ -102,8 +102,7 @@ private:
     MLIRContext *mlir = op.getContext();
     int64_t k = cast<RankedTensorType>(types.front()).getDimSize(3), columns = rows.getDimSize(3);
     auto loaded = LoadCodesOp::create(
-        rewriter, op.getLoc(),
-        CodesType::get(mlir, rowsPerTile, columns, rows.getElementType(), k),
+        rewriter, op.getLoc(), CodesType::get(mlir, rowsPerTile, columns, rows.getElementType(), k),
         builder.operand(0).memories[0], builder.operand(1).memories[0], context.batch, context.head,
         row, /*scales=*/Value(), /*sharedBy=*/ScalesAttr(), /*heads=*/1);
     auto tile = ExpandOp::create(rewriter, op.getLoc(),

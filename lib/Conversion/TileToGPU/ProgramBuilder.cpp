@@ -176,8 +176,8 @@ void ProgramBuilder::fillScore(const TilePass &pass, TileLoopOp loop, bool isAsy
   Block *block = startStage(loop.getScore(), tiles);
   // What the stage gets, but for scales, is in rings.
   ValueRange staged = block->getArguments();
-  for (auto [argument, loaded] : llvm::zip(source.getScore().getArguments(),
-                                           tile::KeyLoopOp::getYielded(source.getLoad()))) {
+  for (auto [argument, loaded] :
+       llvm::zip(source.getScore().getArguments(), tile::KeyLoopOp::getYielded(source.getLoad()))) {
     if (loaded.getDefiningOp<tile::LoadScalesOp>()) {
       mapping.map(argument, loadKeyScales(pass));
       continue;

@@ -31,8 +31,7 @@ Value StoredScales::at(Value row, Value headsBehind) const {
   Type f32 = emit.getF32Type();
   return emit
       .choose(
-          exists,
-          [&] { return Emitter::Values{emit.load(f32, emit.offset(base, element, f32))}; },
+          exists, [&] { return Emitter::Values{emit.load(f32, emit.offset(base, element, f32))}; },
           [&] { return Emitter::Values{emit.f32(1.0f)}; })
       .front();
 }

@@ -21,8 +21,8 @@ public:
 
   StoredScales(Emitter &emit, const Memory &memory, Value batch, Value head, Scales sharedBy);
 
-  /// The scale of row `row` (i64) of the head `headsBehind` (i32) after `head`, or of that one where
-  /// it is null; 1 for a row beyond the end.
+  /// The scale of row `row` (i64) of the head `headsBehind` (i32) after `head`, or of that one
+  /// where it is null; 1 for a row beyond the end.
   Value at(Value row, Value headsBehind = nullptr) const;
 
 private:

@@ -29,8 +29,8 @@ mlir::Value describeColumns(Emitter &emit, const SharedTile &tile);
 mlir::Value advance(Emitter &emit, mlir::Value descriptor, int64_t bytes);
 
 /// One wgmma of shape m64 nN k16 with N = 2 acc.size(): acc = left right, or acc += left right; of
-/// i8 elements k is 32, and `acc` i32. The left operand is a descriptor or four registers. Tied: the
-/// results take the place of `acc`.
+/// i8 elements k is 32, and `acc` i32. The left operand is a descriptor or four registers. Tied:
+/// the results take the place of `acc`.
 void emitWgmma(Emitter &emit, llvm::MutableArrayRef<mlir::Value> acc,
                llvm::ArrayRef<mlir::Value> left, mlir::Value right, mlir::Type element,
                bool accumulates, bool rightIsTransposed);

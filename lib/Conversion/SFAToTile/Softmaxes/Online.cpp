@@ -61,10 +61,10 @@ private:
   Value power(Value tile, Value reference) const {
     // f16 tells 1 from the neighbour of 1 that a rounded product of thousands gives: there the
     // difference comes first, and the largest probability is 1.
-    return context.create<Exp2Op>(
-        cast<TileType>(tile.getType()).withoutFactors(), tile, reference, context.exponent,
-        context.attribute(0.0f),
-        context.valueType.isF16() ? context.builder.getUnitAttr() : UnitAttr());
+    return context.create<Exp2Op>(cast<TileType>(tile.getType()).withoutFactors(), tile, reference,
+                                  context.exponent, context.attribute(0.0f),
+                                  context.valueType.isF16() ? context.builder.getUnitAttr()
+                                                            : UnitAttr());
   }
 };
 } // namespace

@@ -29,8 +29,8 @@ struct Dense : ScoreStrategy {
       return DotOp::create(builder, context.loc, type, query[0], key[0]);
     auto integers = TileType::get(type.getContext(), type.getShape(), builder.getI32Type());
     Value product = DotOp::create(builder, context.loc, integers, query[0], key[0]);
-    // Where the scales of keys differ from one to the next, a target multiplies the product by them,
-    // and one factor is left for a row.
+    // Where the scales of keys differ from one to the next, a target multiplies the product by
+    // them, and one factor is left for a row.
     constexpr int64_t leastTogether = 16;
     int64_t together = keysOfScale(key[1]);
     if (together < leastTogether)
@@ -40,7 +40,8 @@ struct Dense : ScoreStrategy {
   }
 
 private:
-  /// How many keys of the tile at hand, whose scales the stage `score` gets as `argument`, share one.
+  /// How many keys of the tile at hand, whose scales the stage `score` gets as `argument`, share
+  /// one.
   static int64_t keysOfScale(Value argument) {
     auto scales = cast<BlockArgument>(argument);
     auto loop = cast<KeyLoopOp>(scales.getOwner()->getParentOp());

@@ -63,8 +63,14 @@ struct LowerMask : Lowering<tile::MaskOp> {
         return isShared ? emit.add(bound, function.rowOfLane(emit, lane.g, number, rows, heads).row)
                         : emit.add(bound, rowOffset(number));
       };
-      Values elements;
-      Value hidden = emit.f32(-infinity);
+      // Hidden elements are -inf whatever the factor of their row is: of a factor that is a NaN the
+      // elements take it over, and the others are not 0.
+      Values elements, areNaN, factors;
+      for (Value factor : tile.factors) {
+        areNaN.push_back(emit.compare(arith::CmpFPredicate::UNO, factor, factor));
+        factors.push_back(emit.max(factor, emit.f32(std::numeric_limits<float>::min())));
+      }
+      Value hidden = emit.f32(-infinity), nan = emit.f32(std::numeric_limits<float>::quiet_NaN());
       for (auto [i, element] : llvm::enumerate(scores)) {
         size_t row = rowOfElement(i, columns);
         auto offset = static_cast<int64_t>(i % (columns / 2) / 4 * 8 + i % 2);
@@ -76,13 +82,15 @@ struct LowerMask : Lowering<tile::MaskOp> {
           isVisible =
               emit.bitAnd(isVisible, emit.compare(arith::CmpIPredicate::sle,
                                                   ofRow(firstVisible, row), emit.i32(offset)));
-        elements.push_back(emit.select(isVisible, element, hidden));
+        Value number = element;
+        if (!areNaN.empty())
+          number = emit.select(areNaN[row * tile.factorsOfRow + tile.factorNumber(i)], nan, number);
+        elements.push_back(emit.select(isVisible, number, hidden));
       }
+      llvm::append_range(elements, factors);
       return elements;
     };
-    Values masked = emit.choose(hides, hide, [&] { return Values(scores); });
-    llvm::append_range(masked, tile.factors);
-    return Results{masked};
+    return Results{emit.choose(hides, hide, [&] { return Values(adaptor.getScores()); })};
   }
 };
 

@@ -8,7 +8,6 @@
 
 #include "Patterns.h"
 #include "StoredScales.h"
-#include <limits>
 
 using namespace mlir;
 using namespace sfa;
@@ -88,39 +87,8 @@ struct LowerDequantize : Lowering<DequantizeOp> {
         for (Value scale : keys)
           factors.push_back(emit.mul(row, scale));
     }
-    numbers = passOnNaN(emit, op.getScores().getType(), numbers, factors);
-    // Masked elements are -inf, and stay so when they are multiplied.
-    for (Value &factor : factors)
-      factor = emit.max(factor, emit.f32(std::numeric_limits<float>::min()));
     llvm::append_range(numbers, factors);
     return Results{numbers};
-  }
-
-  /// `numbers`, with a NaN where the factor is one: a mask replaces elements, but no factors.
-  static Values passOnNaN(Emitter &emit, tile::TileType type, const Values &numbers,
-                          ArrayRef<Value> factors) {
-    Values registers(numbers);
-    llvm::append_range(registers, factors);
-    ScaledFragment tile(type, registers);
-    Values areNaN;
-    Value some;
-    for (Value factor : factors) {
-      areNaN.push_back(emit.compare(arith::CmpFPredicate::UNO, factor, factor));
-      some = some ? emit.bitOr(some, areNaN.back()) : areNaN.back();
-    }
-    return emit.choose(
-        emit.any(some),
-        [&] {
-          Values replaced;
-          Value nan = emit.f32(std::numeric_limits<float>::quiet_NaN());
-          for (auto [i, number] : llvm::enumerate(numbers)) {
-            size_t row = rowOfElement(i, tile.columns);
-            Value isNaN = areNaN[row * tile.factorsOfRow + tile.factorNumber(i)];
-            replaced.push_back(emit.select(isNaN, nan, number));
-          }
-          return replaced;
-        },
-        [&] { return numbers; });
   }
 };
 

@@ -111,11 +111,12 @@ struct LowerExp2 : Lowering<tile::Exp2Op> {
       Value scaled = raise ? emit.fma(row, scale, raise) : emit.mul(row, scale);
       offsets.push_back(emit.negate(emit.select(unset, emit.f32(0.0f), scaled)));
     }
-    // The scale of each part of a row that has a factor; not 0, so that -inf stays what it is.
+    // The scale of each part of a row that has a factor; not 0, so that -inf stays what it is. A NaN
+    // stays one.
     Values scales;
     Value least = emit.f32(std::numeric_limits<float>::min());
     for (Value factor : tile.factors)
-      scales.push_back(emit.max(emit.mul(factor, scale), least));
+      scales.push_back(emit.make<arith::MaximumFOp>(emit.mul(factor, scale), least));
     auto power = [&](Value element, size_t row, int64_t part) {
       size_t number = row * tile.factorsOfRow + part;
       if (!op.getDifferenceFirst())

@@ -151,27 +151,29 @@ Values Lookahead::build() {
   Values results = b.forEach(second, upper, step, first.flatten(), [&](Value key, ValueRange in) {
     Carried carried = first.with(in);
     Value scorePosition = b.make<AdvanceOp>(positionType, carried.position, b.numStages());
-    std::optional<Stage> score;
+    // Loads from memory take as long as the waits for products.
+    Stage score(b, loop.getScore());
+    score.firstKey = b.toIndex(key);
+    score.prepare();
     auto issueScores = [&](Value spent) {
       b.awaitScores(scorePosition);
       if (loop.getTurns())
         b.make<AwaitTurnOp>();
-      score.emplace(b, loop.getScore(), b.scorePlaces(scorePosition));
-      score->firstKey = b.toIndex(key);
-      score->reuse = spent;
-      score->pending = 1;
-      score->issue();
+      score.bind(b.scorePlaces(scorePosition));
+      score.reuse = spent;
+      score.pending = 1;
+      score.issue();
     };
     accumulateBehind(carried, b.equal(key, second), issueScores, /*key=*/Value());
     Value isLastTile = b.atLeast(b.add(key, step), upper);
     // Nobody waits for a turn after the last one.
     Value givesTurn = loop.getTurns() ? b.negate(b.both(isLastTile, isLastConsumer())) : Value();
-    score->finishReading();
+    score.finishReading();
     if (loop.getTurns())
       b.make<PassTurnOp>(givesTurn);
     b.releaseScores(scorePosition);
     b.releaseResidents(isLastTile);
-    takeWeights(carried, b.softmax(b.toIndex(key), score->finish().front(), carried.state,
+    takeWeights(carried, b.softmax(b.toIndex(key), score.finish().front(), carried.state,
                                    /*isFirst=*/false));
     carried.position = scorePosition;
     return carried.flatten();

@@ -22,9 +22,23 @@ static bool isIssue(Operation &op) {
   return llvm::any_of(op.getResultTypes(), llvm::IsaPred<PendingType>) && !isa<SettledOp>(op);
 }
 
+LoopBuilder::Stage::Stage(LoopBuilder &builder, Region &region)
+    : builder(builder), block(region.front()), next(block.begin()) {}
+
 LoopBuilder::Stage::Stage(LoopBuilder &builder, Region &region, ValueRange arguments)
-    : builder(builder), block(region.front()), next(block.begin()) {
-  mapping.map(block.getArguments(), arguments);
+    : Stage(builder, region) {
+  bind(arguments);
+}
+
+void LoopBuilder::Stage::prepare() {
+  auto readsArgument = [&](Operation &op) {
+    return llvm::any_of(op.getOperands(), [&](Value operand) {
+      return llvm::is_contained(block.getArguments(), operand);
+    });
+  };
+  auto found = llvm::find_if(block.without_terminator(), readsArgument);
+  if (found != block.without_terminator().end())
+    emitUntil(&*found);
 }
 
 void LoopBuilder::Stage::emit(Operation *op) {

@@ -72,6 +72,11 @@ public:
   class Stage {
   public:
     Stage(LoopBuilder &builder, mlir::Region &region, ValueRange arguments);
+    /// A stage that gets its arguments later, by `bind`.
+    Stage(LoopBuilder &builder, mlir::Region &region);
+    void bind(ValueRange arguments) { mapping.map(block.getArguments(), arguments); }
+    /// The operations before the first one that reads an argument: they may come early.
+    void prepare();
     /// The operations up to the first one that is issued, and that one; none if nothing is issued.
     void issue();
     /// The operations before the first one that is issued.

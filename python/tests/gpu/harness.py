@@ -82,7 +82,7 @@ _guarded = []
 
 
 def _poison(tensor):
-    return tensor.fill_(float("nan") if tensor.is_floating_point() else 255)
+    return tensor.view(torch.uint8).fill_(255) if not tensor.is_floating_point() else tensor.fill_(float("nan"))
 
 
 def _allocate(shape, strides, *, dtype, device):
@@ -108,7 +108,7 @@ def poisoned():
         _guarded.clear()
     for whole, size in guards:
         for guard in (whole[:_GUARD], whole[_GUARD + size:]):
-            untouched = guard.isnan() if guard.is_floating_point() else guard == 255
+            untouched = guard.isnan() if guard.is_floating_point() else guard.view(torch.uint8) == 255
             require(bool(untouched.all()), "memory beside a result was written")
 
 

@@ -236,10 +236,12 @@ LogicalResult LookupDotOp::verify() {
 LogicalResult DequantizeOp::verify() {
   tile::TileType product = getProduct().getType(), scores = getScores().getType();
   ColumnsType keys = getKeys().getType();
-  int64_t columns = keys.getTogether() == 1 ? product.getColumns() : keys.getTogether();
+  // Elements that are multiplied by the scales of their columns are integers no more.
+  bool differ = keys.getTogether() == 1;
   auto expected =
-      tile::TileType::get(getContext(), product.getShape(), Float32Type::get(getContext()))
-          .withFactors(columns);
+      tile::TileType::get(getContext(), product.getShape(),
+                          differ ? Type(Float32Type::get(getContext())) : product.getElementType())
+          .withFactors(differ ? product.getColumns() : keys.getTogether());
   if (!product.getElementType().isInteger(32) || scores != expected)
     return emitOpError() << "makes " << expected << " of a product of i32, given are " << product
                          << " and " << scores;

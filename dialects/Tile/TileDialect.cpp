@@ -58,9 +58,10 @@ LogicalResult TileType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (partial && (shape.size() != 1 || !elementType.isF32()))
     return emitError() << "a tile in parts has one f32 a row, given are " << shape.size()
                        << " dimensions of " << elementType;
-  if (columnsOfFactor != 0 && (shape.size() != 2 || !elementType.isF32()))
-    return emitError() << "a tile with factors is a matrix of f32, given are " << shape.size()
-                       << " dimensions of " << elementType;
+  bool mayHaveFactors = elementType.isF32() || elementType.isSignlessInteger(32);
+  if (columnsOfFactor != 0 && (shape.size() != 2 || !mayHaveFactors))
+    return emitError() << "a tile with factors is a matrix of f32 or i32, given are "
+                       << shape.size() << " dimensions of " << elementType;
   if (columnsOfFactor < 0 || (columnsOfFactor > 0 && shape[1] % columnsOfFactor != 0))
     return emitError() << "a tile has a factor for as many columns as divide it, given are "
                        << columnsOfFactor << " of " << shape[1];

@@ -48,7 +48,8 @@ def Tile_TileType : Tile_Type<"Tile", "tile"> {
     `sfa_tile.total` adds the parts up.
 
     In `!sfa_tile.tile<64x128xf32, scaled>` every number is the product of one in the tile and of the factor of its row,
-    which is positive; in `!sfa_tile.tile<64x112xf32, scaled 16>` rows have a factor for each 16 columns. A target may hold both, so that nobody multiplies all the numbers: `sfa_tile.dequantize` gives such a
+    which is positive; in `!sfa_tile.tile<64x112xf32, scaled 16>` rows have a factor for each 16 columns. The numbers in the tile may be
+    integers, of i32, of magnitude 2^22 at most. A target may hold both, so that nobody multiplies all the numbers: `sfa_tile.dequantize` gives such a
     tile, and `sfa_tile.mask`, `sfa_tile.scale`, `sfa_tile.row_max` and `sfa_tile.exp2` take it.
   }];
   let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType, "bool":$partial,
@@ -72,11 +73,22 @@ def Tile_TileType : Tile_Type<"Tile", "tile"> {
     /// Matrices whose rows have factors.
     bool isScaled() const { return getColumnsOfFactor() != 0; }
     int64_t getNumFactorsOfRow() const { return isScaled() ? getColumns() / getColumnsOfFactor() : 0; }
-    /// The same matrix with a factor for each `columns` of a row, and without factors.
+    /// The same matrix with a factor for each `columns` of a row.
     TileType withFactors(int64_t columns) const {
       return get(getContext(), getShape(), getElementType(), /*partial=*/false, columns);
     }
-    TileType withoutFactors() const { return get(getContext(), getShape(), getElementType(), getPartial()); }
+    /// The same tile, of f32 where its elements are i32.
+    TileType ofNumbers() const {
+      if (!getElementType().isInteger(32))
+        return *this;
+      return get(getContext(), getShape(), ::mlir::Float32Type::get(getContext()), false, getColumnsOfFactor());
+    }
+    /// The tile of the products with the factors; this one where there are none.
+    TileType withoutFactors() const {
+      if (!isScaled())
+        return *this;
+      return get(getContext(), getShape(), ::mlir::Float32Type::get(getContext()));
+    }
     /// Row vectors of i1.
     bool isFlags() const { return isRowVector() && getElementType().isInteger(1); }
     /// The same numbers without parts.

@@ -36,7 +36,8 @@ def Tile_DequantizeOp : Tile_Op<"dequantize", [Pure]> {
   let summary = "scores of 8-bit queries and keys from the product of their integers";
   let description = [{
     Multiplies element (i, j) by `rows[i] * columns[j]`: the scales of query i and of key j, which are positive. The result says
-    how many columns have one factor in each row.
+    how many columns have one factor in each row, and whether its elements are the integers still; then the columns that share a
+    factor have one scale.
 
     Example:
 

@@ -38,9 +38,13 @@ def Tile_MaskOp : Tile_Op<"mask", [Pure, AllTypesMatch<["scores", "result"]>]> {
   let hasVerifier = 1;
 }
 
-def Tile_ScaleOp : Tile_Op<"scale", [Pure, AllTypesMatch<["tile", "result"]>]> {
+def Tile_ScaleOp : Tile_Op<"scale", [
+    Pure, TypesMatchWith<"the result has the type of 'tile', of f32 where that has integers", "tile", "result",
+                         "::llvm::cast<::sfa::tile::TileType>($_self).ofNumbers()">]> {
   let summary = "multiply all elements by a number";
   let description = [{
+    Factors of rows stay what they are.
+
     Example:
 
     ```mlir

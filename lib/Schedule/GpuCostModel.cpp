@@ -33,6 +33,7 @@ private:
   Strategy chooseStrategy() const;
   Softmax chooseSoftmax() const;
   Tiles usualTiles(bool isSplit, int64_t packedHeads) const;
+  Tiles tilesOfIntegers(bool isSplit) const;
   Tiles makeRoomFor(int64_t packedHeads, Tiles tiles) const;
   Tiles chooseTiles(bool isSplit, int64_t packedHeads) const;
   /// A schedule with these tiles, to ask for what it takes.
@@ -69,14 +70,15 @@ static constexpr int64_t fewestRows = 64;
 /// 128, 2 to 20% more.
 Strategy GpuChoice::chooseStrategy() const {
   constexpr int64_t manyFeatures = 256;
-  bool isFaster = device.hasWarpgroups && problem.queryCodes && !problem.hasScales &&
+  bool isFaster = device.hasWarpgroups && problem.queryCodes && !problem.keyScales &&
                   problem.features >= manyFeatures;
   return isFaster ? Strategy::SparseMma : Strategy::Dense;
 }
 
-/// Faster where values are bf16, whose exponents leave references room.
+/// Faster where values are bf16, whose exponents leave references room. With many features products
+/// are what takes long, but those of 8-bit integers take half as long.
 Softmax GpuChoice::chooseSoftmax() const {
-  bool isFaster = !device.hasWarpgroups || width <= 128;
+  bool isFaster = !device.hasWarpgroups || width <= 128 || problem.keyScales;
   return problem.isBF16 && isFaster ? Softmax::Lazy : Softmax::Online;
 }
 
@@ -84,9 +86,22 @@ Softmax GpuChoice::chooseSoftmax() const {
 // Tiles
 //===----------------------------------------------------------------------===//
 
+/// Of 8-bit integers. Keys that share a scale in whole tiles leave more registers than those that do
+/// not, and tiles that are the keys of one scale, or half of them, more than others.
+GpuChoice::Tiles GpuChoice::tilesOfIntegers(bool isSplit) const {
+  bool shareScales = problem.keyScales != Scales::Token && !problem.hasSequences;
+  bool isShort = hasWindow && (problem.hasLse || isSplit);
+  if (width <= 64)
+    return {192, shareScales && !isShort && !isSplit ? 128 : 96, 3};
+  // What the accumulator of the values leaves.
+  return {128, problem.valueFeatures <= 128 ? 128 : 64, 2};
+}
+
 GpuChoice::Tiles GpuChoice::usualTiles(bool isSplit, int64_t packedHeads) const {
   bool isLazy = softmax == Softmax::Lazy, hasLse = problem.hasLse || isSplit;
   if (device.hasWarpgroups) {
+    if (problem.keyScales)
+      return tilesOfIntegers(isSplit);
     // A thread has 240 registers beside two consumers, 160 beside three. The lazy softmax has
     // columns of sums; a window has two bounds to compare with, and splits have more bounds to
     // keep.

@@ -42,7 +42,7 @@ Problem Problem::of(AttentionOp op) {
   problem.valueFeatures = value.getDimSize(3);
   problem.queryCodes = keptFeatures(query);
   problem.keyCodes = keptFeatures(key);
-  problem.hasScales = getScales(query).has_value();
+  problem.keyScales = getScales(key);
   problem.isBF16 = value.getElementType().isBF16();
   problem.hasLse = static_cast<bool>(op.getLse());
   problem.hasSequences = op.hasSequences();

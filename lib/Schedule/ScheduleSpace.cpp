@@ -67,7 +67,7 @@ private:
 static int64_t getSharedBytes(const Problem &problem, const Device &device,
                               const ResolvedSchedule &schedule) {
   // Of queries and keys, and of values.
-  int64_t keyBytes = problem.hasScales ? 1 : 2;
+  int64_t keyBytes = problem.keyScales ? 1 : 2;
   constexpr int64_t valueBytes = 2;
   bool isLazy = schedule.softmax == Softmax::Lazy;
   SharedMemory memory;
@@ -117,7 +117,7 @@ BlockResources sfa::getBlockResources(const Problem &problem, const Device &devi
   if (device.hasWarpgroups && schedule.queries == Queries::Registers)
     resources.tileRegisters += schedule.strategy == Strategy::SparseMma
                                    ? registersFor(problem.features) / 4 * 9 / 8
-                                   : registersFor(problem.features) / (problem.hasScales ? 4 : 2);
+                                   : registersFor(problem.features) / (problem.keyScales ? 4 : 2);
 
   // 64 K registers for all threads, 255 for one at most. The copying warpgroup gives most of its
   // own away.
@@ -137,7 +137,7 @@ BlockResources sfa::getBlockResources(const Problem &problem, const Device &devi
 
 SmallVector<Strategy> ScheduleSpace::strategies() const {
   SmallVector<Strategy> allowed, all;
-  if (device.isGpu && problem.hasScales)
+  if (device.isGpu && problem.keyScales)
     all = {Strategy::Dense};
   else if (device.isGpu)
     all = {Strategy::Dense, Strategy::SparseMma};

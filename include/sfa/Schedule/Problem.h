@@ -21,8 +21,8 @@ struct Problem {
   int64_t features = 1, valueFeatures = 1;
   /// How many features codes keep; absent for dense operands.
   std::optional<int64_t> queryCodes, keyCodes;
-  /// Whether queries and keys are integers of 8 bits with scales.
-  bool hasScales = false;
+  /// Which keys share a scale where queries and keys are integers of 8 bits; absent for others.
+  std::optional<Scales> keyScales;
   /// Whether operands are bf16, whose exponents leave references of a softmax room.
   bool isBF16 = false;
   bool hasLse = false, hasSequences = false;

@@ -84,7 +84,7 @@ void sfa::simt::addTypeConversions(TypeConverter &types, const FunctionContext &
     int64_t repeats = function.repeatsOf(type.getRows());
     int64_t count = type.isRowVector() ? 2 * repeats : repeats * type.getColumns() / 2;
     results.append(count, type.getElementType());
-    results.append(2 * repeats * type.getNumFactorsOfRow(), type.getElementType());
+    results.append(2 * repeats * type.getNumFactorsOfRow(), Float32Type::get(type.getContext()));
     return success();
   };
   types.addConversion(convertTile);

@@ -70,7 +70,8 @@ struct LowerMask : Lowering<tile::MaskOp> {
         areNaN.push_back(emit.compare(arith::CmpFPredicate::UNO, factor, factor));
         factors.push_back(emit.max(factor, emit.f32(std::numeric_limits<float>::min())));
       }
-      Value hidden = emit.f32(-infinity), nan = emit.f32(std::numeric_limits<float>::quiet_NaN());
+      Value hidden = tile.elementFor(emit, -infinity),
+            nan = tile.elementFor(emit, std::numeric_limits<float>::quiet_NaN());
       for (auto [i, element] : llvm::enumerate(scores)) {
         size_t row = rowOfElement(i, columns);
         auto offset = static_cast<int64_t>(i % (columns / 2) / 4 * 8 + i % 2);

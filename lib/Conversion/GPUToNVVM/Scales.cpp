@@ -75,10 +75,13 @@ struct LowerDequantize : Lowering<DequantizeOp> {
     bool differ = op.getKeys().getType().getTogether() == 1;
     Values numbers, factors;
     for (auto [i, integer] : llvm::enumerate(adaptor.getProduct())) {
+      if (!differ) {
+        numbers.push_back(integer);
+        continue;
+      }
+      // Of 4 elements two are of each row, in the same columns.
       Value number = emit.make<arith::SIToFPOp>(emit.getF32Type(), integer);
-      if (differ) // Of 4 elements two are of each row, in the same columns.
-        number = emit.mul(number, keys[i % (columns / 2) / 4 * 2 + i % 2]);
-      numbers.push_back(number);
+      numbers.push_back(emit.mul(number, keys[i % (columns / 2) / 4 * 2 + i % 2]));
     }
     for (Value row : adaptor.getRows()) {
       if (differ)

@@ -39,8 +39,11 @@ struct LowerScale : Lowering<tile::ScaleOp> {
     Value factor = emit.f32(op.getFactor().convertToFloat());
     ScaledFragment tile(op.getTile().getType(), adaptor.getTile());
     Values scaled;
-    for (Value element : tile.elements)
+    for (Value element : tile.elements) {
+      if (tile.areIntegers)
+        element = emit.make<arith::SIToFPOp>(emit.getF32Type(), element);
       scaled.push_back(emit.mul(element, factor));
+    }
     llvm::append_range(scaled, tile.factors);
     return Results{scaled};
   }
@@ -52,17 +55,22 @@ struct LowerRowMax : Lowering<tile::RowMaxOp> {
     int64_t columns = op.getTile().getType().getColumns();
     ScaledFragment tile(op.getTile().getType(), adaptor.getTile());
     Values max(adaptor.getInit());
+    auto larger = [&](Value a, Value b) {
+      return tile.areIntegers ? emit.maxSigned(a, b) : emit.max(a, b);
+    };
     // Two chains for each row, or for each part with a factor, hide the latency of one.
     int64_t parts = std::max<int64_t>(tile.factorsOfRow, 1);
     Values best(2 * parts * max.size());
     for (auto [i, element] : llvm::enumerate(tile.elements)) {
       size_t part = rowOfElement(i, columns) * parts + tile.factorNumber(i);
       Value &chain = best[2 * part + i % 2];
-      chain = chain ? emit.max(chain, element) : element;
+      chain = chain ? larger(chain, element) : element;
     }
     // Factors are positive, so the largest product is that of the largest element.
     auto largestOf = [&](size_t part) {
-      Value largest = emit.max(best[2 * part], best[2 * part + 1]);
+      Value largest = tile.toBiased(emit, larger(best[2 * part], best[2 * part + 1]));
+      if (tile.areIntegers)
+        largest = emit.sub(largest, emit.f32(ScaledFragment::bias));
       return tile.factors.empty() ? largest : emit.mul(largest, tile.factors[part]);
     };
     for (size_t row = 0; row < max.size(); ++row) {
@@ -117,10 +125,20 @@ struct LowerExp2 : Lowering<tile::Exp2Op> {
     Value least = emit.f32(std::numeric_limits<float>::min());
     for (Value factor : tile.factors)
       scales.push_back(emit.make<arith::MaximumFOp>(emit.mul(factor, scale), least));
+    // Of integers what the bias adds is subtracted with the reference.
+    Values biased;
+    if (tile.areIntegers && !op.getDifferenceFirst())
+      for (auto [number, ofPart] : llvm::enumerate(scales))
+        biased.push_back(emit.fma(ofPart, emit.f32(-ScaledFragment::bias),
+                                  offsets[number / tile.factorsOfRow]));
     auto power = [&](Value element, size_t row, int64_t part) {
       size_t number = row * tile.factorsOfRow + part;
+      element = tile.toBiased(emit, element);
       if (!op.getDifferenceFirst())
-        return emit.exp2(emit.fma(element, scales.empty() ? scale : scales[number], offsets[row]));
+        return emit.exp2(emit.fma(element, scales.empty() ? scale : scales[number],
+                                  biased.empty() ? offsets[row] : biased[number]));
+      if (tile.areIntegers)
+        element = emit.sub(element, emit.f32(ScaledFragment::bias));
       Value unset = isUnset(emit, reference[row]);
       Value base = emit.select(unset, emit.f32(0.0f), reference[row]);
       Value difference = scales.empty()

@@ -32,11 +32,16 @@ public:
   LogicalResult run();
 
 private:
+  /// Candidates for the scale of a token, and for how many values they are tried in registers.
+  static constexpr int64_t numCandidates = 32, mostInRegisters = 32;
+
   /// Calls `body` for the rows of the thread (i64) with what it has returned for the one before.
   Values forEachRow(ValueRange init, function_ref<Values(Value, ValueRange)> body);
   /// The same for the values of a row, f32, and their number (i32).
   Values forEachValue(Value row, ValueRange init,
                       function_ref<Values(Value, Value, ValueRange)> body);
+  /// Value `number` (i32) of a row, f32.
+  Value loadValue(Value row, Value number);
   /// The bits of the largest magnitude of a row and of `init`: as those of a larger number are
   /// larger, and those of an infinity and of a NaN are the largest.
   Value largestOf(Value row, Value init);
@@ -81,12 +86,16 @@ QuantizeKernel::Values QuantizeKernel::forEachRow(ValueRange init,
 QuantizeKernel::Values
 QuantizeKernel::forEachValue(Value row, ValueRange init,
                              function_ref<Values(Value, Value, ValueRange)> body) {
+  return emit.loop(emit.i32(0), emit.i32(k), emit.i32(1), init, [&](Value number, ValueRange in) {
+    return body(number, loadValue(row, number), in);
+  });
+}
+
+Value QuantizeKernel::loadValue(Value row, Value number) {
   Type element = values.type.getElementType();
   Value start = kernel.address(values, scalar(op.getBatch()), scalar(op.getHead()), row);
-  return emit.loop(emit.i32(0), emit.i32(k), emit.i32(1), init, [&](Value number, ValueRange in) {
-    Value value = emit.load(element, emit.offset(start, number, element));
-    return body(number, emit.make<arith::ExtFOp>(emit.getF32Type(), value), in);
-  });
+  Value value = emit.load(element, emit.offset(start, number, element));
+  return emit.make<arith::ExtFOp>(emit.getF32Type(), value);
 }
 
 Value QuantizeKernel::largestOf(Value row, Value init) {
@@ -124,31 +133,40 @@ Value QuantizeKernel::scaleFor(Value largest, Value steps) {
 }
 
 Value QuantizeKernel::searchScale(Value row, Value largest) {
-  constexpr int64_t numCandidates = 32;
-  // The squares of small differences would be 0 in f32.
-  Type f64 = emit.getF64Type();
-  auto number = [&](double value) -> Value {
-    return emit.make<arith::ConstantOp>(emit.getF64FloatAttr(value));
+  // Errors are those of values in units of the largest one, so that no square is 0.
+  Value zero = emit.f32(0.0f), infinity = emit.f32(std::numeric_limits<float>::infinity());
+  Value unit = emit.make<arith::DivFOp>(emit.f32(1.0f), scaleFor(largest, emit.f32(1.0f)));
+  Values units;
+  if (k <= mostInRegisters)
+    for (int64_t number = 0; number < k; ++number)
+      units.push_back(emit.mul(loadValue(row, emit.i32(number)), unit));
+  auto addError = [&](Value ofValue, Value steps, Value sum) {
+    // Half an integer is rounded away by an addition.
+    Value exact = emit.mul(ofValue, steps), magic = emit.f32(12582912.0f);
+    Value difference = emit.sub(exact, emit.sub(emit.add(exact, magic), magic));
+    return emit.fma(difference, difference, sum);
   };
-  auto errorOf = [&](Value scale) {
-    auto add = [&](Value, Value value, ValueRange sum) -> Values {
-      Value difference = emit.sub(value, emit.mul(round(value, scale), scale));
-      difference = emit.make<arith::ExtFOp>(f64, difference);
-      return {emit.add(sum[0], emit.mul(difference, difference))};
-    };
-    return forEachValue(row, number(0.0), add).front();
+  auto errorOf = [&](Value steps) {
+    Value sum = zero;
+    for (Value ofValue : units)
+      sum = addError(ofValue, steps, sum);
+    if (units.empty())
+      sum = forEachValue(row, sum, [&](Value, Value value, ValueRange in) -> Values {
+              return {addError(emit.mul(value, unit), steps, in[0])};
+            }).front();
+    return emit.make<arith::DivFOp>(sum, emit.mul(steps, steps));
   };
+  Value best = emit.f32(127.0f);
   Values found = emit.loop(
-      emit.i32(0), emit.i32(numCandidates), emit.i32(1),
-      {scaleFor(largest, emit.f32(127.0f)), number(std::numeric_limits<double>::infinity())},
-      [&](Value candidate, ValueRange best) -> Values {
+      emit.i32(0), emit.i32(numCandidates), emit.i32(1), {best, infinity},
+      [&](Value candidate, ValueRange in) -> Values {
         Value steps =
             emit.make<arith::SIToFPOp>(emit.getF32Type(), emit.sub(emit.i32(127), candidate));
-        Value scale = scaleFor(largest, steps), error = errorOf(scale);
-        Value isLess = emit.compare(arith::CmpFPredicate::OLT, error, best[1]);
-        return {emit.select(isLess, scale, best[0]), emit.select(isLess, error, best[1])};
+        Value error = errorOf(steps);
+        Value isLess = emit.compare(arith::CmpFPredicate::OLT, error, in[1]);
+        return {emit.select(isLess, steps, in[0]), emit.select(isLess, error, in[1])};
       });
-  return found.front();
+  return scaleFor(largest, found.front());
 }
 
 void QuantizeKernel::storeRow(Value row, Value scale) {

@@ -231,11 +231,12 @@ KeyLoopOp AttentionKernel::emitLoop(const Pass &pass, const SoftmaxForm &softmax
 
   Block *score = startStage(loop.getScore(), keyTypes);
   Value scores = strategy->scores(pass.atKey, pass.queries, score->getArguments(), scoreType);
+  if (scaling && scaling->factor)
+    scores = create<ScaleOp>(cast<TileType>(scores.getType()).ofNumbers(), scores,
+                             builder.getF32FloatAttr(*scaling->factor));
+  create<YieldOp>(scores);
   // Their rows may have factors, those of the probabilities have none.
   Type scored = scores.getType();
-  if (scaling && scaling->factor)
-    scores = create<ScaleOp>(scored, scores, builder.getF32FloatAttr(*scaling->factor));
-  create<YieldOp>(scores);
 
   Block *masked = startStage(loop.getMask(), {index, scored});
   create<YieldOp>(

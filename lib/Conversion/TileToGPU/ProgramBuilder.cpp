@@ -140,11 +140,9 @@ Value ProgramBuilder::loadKeyScales(const TilePass &pass) {
   cloneStageNumbers(pass, make<tile::FirstKeyOp>(getIndexType()));
   auto in = [&](Value value) { return mapping.lookup(value); };
   tile::DequantizeOp reader = *loop.getScore().front().getOps<tile::DequantizeOp>().begin();
-  // Where rows have one factor, but keys do not have one scale, each column has its own.
+  // Integers that stay what they are have factors, others are multiplied by the scales of columns.
   tile::TileType scores = reader.getScores().getType();
-  auto together = static_cast<int64_t>(load.getTogether());
-  if (together != scores.getColumnsOfFactor())
-    together = 1;
+  int64_t together = scores.getElementType().isF32() ? 1 : scores.getColumnsOfFactor();
   auto type = ColumnsType::get(getContext(), scores.getColumns(), getF32Type(), together);
   return make<LoadScalesOp>(type, in(load.getMemory()), in(load.getBatch()), in(load.getHead()),
                             in(load.getRow()), load.getSharedBy());

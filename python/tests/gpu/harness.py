@@ -82,7 +82,10 @@ _guarded = []
 
 
 def _poison(tensor):
-    return tensor.view(torch.uint8).fill_(255) if not tensor.is_floating_point() else tensor.fill_(float("nan"))
+    if tensor.is_floating_point():
+        return tensor.fill_(float("nan"))
+    tensor.view(torch.uint8).fill_(255)
+    return tensor
 
 
 def _allocate(shape, strides, *, dtype, device):
@@ -128,9 +131,10 @@ class Judge:
         self.square = self.base_square = 0.0
         self.worst = self.base_worst = self.lse_worst = self.lse_base = self.lse_size = 0.0
 
-    def add(self, out, lse, q, k, v, *, scale=None, left=None, right=None, alone=None):
+    def add(self, out, lse, q, k, v, *, scale=None, left=None, right=None, alone=None, step=0.0):
         """q and k are dense: densified codes. Rows that are NaN in fp64 have to be NaN here. `alone` is the
-        output of another kernel, the one without the log-sum-exp, which has to be right, too."""
+        output of another kernel, the one without the log-sum-exp, which has to be right, too. `step` is what a kernel
+        may be off in a score, and so in a log-sum-exp, besides."""
         expected, expected_lse, size = attention64(q, k, v, scale, left, right)
         base, base_lse = attention_in_dtype(q, k, v, scale, left, right)
         tiled = [attention_in_dtype(q, k, v, scale, left, right, tile)[0] for tile in self.tiles]
@@ -146,7 +150,7 @@ class Judge:
             require(output is None or bool((output[infinite] == 0).all()), "a row that sees no key is not 0")
         seen = expected_lse.isfinite()
         if bool(seen.any()):
-            error = (lse.double() - expected_lse)[seen].abs().max().item()
+            error = max(0.0, (lse.double() - expected_lse)[seen].abs().max().item() - step)
             self.lse_worst = max(self.lse_worst, error if error == error else float("inf"))
             self.lse_base = max(self.lse_base,
                                 (base_lse.double() - expected_lse)[seen].abs().max().item())

@@ -103,6 +103,13 @@ def _check_not_finite():
 
 #===--- Attention ------------------------------------------------------------------------------===#
 
+def step_of(q, k):
+    """What a product of integers is worth in a score, for the largest scales: kernels are exact to less than that."""
+    if not q.scales.numel() or not k.scales.numel():
+        return 0.0
+    return (q.scales.max() * k.scales.max()).item() * q.shape[3] ** -0.5
+
+
 def judge(judged, q, k, v, scales, features=8, causal=False, window=None, schedule=None, **options):
     """Attention on codes whose values are rounded to 8 bits, against the oracle of these very codes."""
     q_codes = sfa.sparsify(q, features, values="int8", scales=scales[0])
@@ -117,7 +124,8 @@ def judge(judged, q, k, v, scales, features=8, causal=False, window=None, schedu
         else:
             alone = results
     left, right = bounds(causal, window)
-    judged.add(out, lse, dequantized(q_codes), dequantized(k_codes), v, left=left, right=right, alone=alone)
+    judged.add(out, lse, dequantized(q_codes), dequantized(k_codes), v, left=left, right=right, alone=alone,
+               step=step_of(q_codes, k_codes))
 
 
 def _problem(dtype, heads, d, dv, n_q, n_k, seed):
@@ -185,7 +193,8 @@ def _check_sequences(lengths, d, scales):
     judged = Judge()
     for s in range(len(lengths)):
         queries, keys = packed.rows(s)
-        judged.add(out[:, :, queries], lse[:, :, queries], q[:, :, queries], k[:, :, keys], packed.v[:, :, keys], right=0)
+        judged.add(out[:, :, queries], lse[:, :, queries], q[:, :, queries], k[:, :, keys], packed.v[:, :, keys], right=0,
+                   step=step_of(q_codes, k_codes))
     judged.verdict()
 
 

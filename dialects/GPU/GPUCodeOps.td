@@ -85,6 +85,21 @@ def GPU_LoadScalesOp : GPU_Op<"load_scales", [MemoryEffects<[MemRead]>]> {
   }];
 }
 
+def GPU_PrefetchScalesOp : GPU_Op<"prefetch_scales", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "bring the scales of the keys of a tile near";
+  let description = [{
+    Those that `sfa_gpu.load_scales` of the same operands reads, of `columns` keys, one for each. Nobody waits for them.
+
+    Example:
+
+    ```mlir
+    sfa_gpu.prefetch_scales %scales[%b, %h, %key] columns 128 : memref<1x8x?xf32>
+    ```
+  }];
+  let arguments = (ins Tile_ScalesMemory:$memory, Index:$batch, Index:$head, Index:$row, I64Attr:$columns);
+  let assemblyFormat = "$memory `[` $batch `,` $head `,` $row `]` `columns` $columns attr-dict `:` type($memory)";
+}
+
 def GPU_DequantizeOp : GPU_Op<"dequantize", [Pure]> {
   let summary = "scores of 8-bit queries and keys from the product of their integers";
   let description = [{

@@ -150,7 +150,7 @@ void RingType::print(AsmPrinter &printer) const {
 
 LogicalResult ColumnsType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t size,
                                   Type elementType, int64_t together) {
-  if (together < 1 || (together != 1 && (together % 8 != 0 || size % together != 0)))
+  if (together < 0 || (together > 1 && (together % 8 != 0 || size % together != 0)))
     return emitError() << "columns have one number each, or one for a multiple of 8 that divides "
                           "them, given is one for "
                        << together << " of " << size;
@@ -168,9 +168,12 @@ Type ColumnsType::parse(AsmParser &parser) {
       parser.parseType(elementType))
     return {};
   int64_t together = 1;
-  if (succeeded(parser.parseOptionalComma()) &&
-      (parser.parseKeyword("together") || parser.parseInteger(together)))
-    return {};
+  if (succeeded(parser.parseOptionalComma())) {
+    if (succeeded(parser.parseOptionalKeyword("two")))
+      together = twoNumbers;
+    else if (parser.parseKeyword("together") || parser.parseInteger(together))
+      return {};
+  }
   if (parser.parseGreater())
     return {};
   if (shape.size() != 1) {
@@ -182,7 +185,9 @@ Type ColumnsType::parse(AsmParser &parser) {
 
 void ColumnsType::print(AsmPrinter &printer) const {
   printer << "<" << getSize() << "x" << getElementType();
-  if (getTogether() != 1)
+  if (isTwo())
+    printer << ", two";
+  else if (getTogether() != 1)
     printer << ", together " << getTogether();
   printer << ">";
 }

@@ -115,7 +115,9 @@ def GPU_ColumnsType : GPU_Type<"Columns", "columns"> {
     `!sfa_tile.tile<128xf32>`, a row vector, goes with fragments of 128 rows. `sfa_gpu.load_shared` loads it, and
     `sfa_gpu.map_elements` reads it.
 
-    In `!sfa_gpu.columns<64xf32, together 16>` each 16 columns have one number, and a thread has all of the four.
+    In `!sfa_gpu.columns<64xf32, together 16>` each 16 columns have one number, and a thread has all of the four. In
+    `!sfa_gpu.columns<64xf32, two>` there are two numbers, one for the first columns and one for the others, and how many the first
+    are.
   }];
   let parameters = (ins "int64_t":$size, "::mlir::Type":$elementType, "int64_t":$together);
   let builders = [
@@ -124,8 +126,11 @@ def GPU_ColumnsType : GPU_Type<"Columns", "columns"> {
     }]>
   ];
   let extraClassDeclaration = [{
-    /// How many numbers a thread has: of each 8 columns those of two, or all.
-    int64_t getNumRegisters() const { return getTogether() == 1 ? getSize() / 4 : getSize() / getTogether(); }
+    /// `together` where there are two numbers.
+    static constexpr int64_t twoNumbers = 0;
+    bool isTwo() const { return getTogether() == twoNumbers; }
+    /// Whether neighbours may differ.
+    bool differ() const { return getTogether() <= 1; }
   }];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;

@@ -237,7 +237,7 @@ LogicalResult DequantizeOp::verify() {
   tile::TileType product = getProduct().getType(), scores = getScores().getType();
   ColumnsType keys = getKeys().getType();
   // Elements that are multiplied by the scales of their columns are integers no more.
-  bool differ = keys.getTogether() == 1;
+  bool differ = keys.differ();
   auto expected =
       tile::TileType::get(getContext(), product.getShape(),
                           differ ? Type(Float32Type::get(getContext())) : product.getElementType())

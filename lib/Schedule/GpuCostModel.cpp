@@ -86,15 +86,19 @@ Softmax GpuChoice::chooseSoftmax() const {
 // Tiles
 //===----------------------------------------------------------------------===//
 
-/// Of 8-bit integers. Keys that share a scale in whole tiles leave more registers than those that do
-/// not, and tiles that are the keys of one scale, or half of them, more than others.
+/// Of 8-bit integers. Tiles whose keys share a scale leave more registers than others, and have the
+/// keys of one scale, or half of them.
 GpuChoice::Tiles GpuChoice::tilesOfIntegers(bool isSplit) const {
   bool shareScales = problem.keyScales != Scales::Token && !problem.hasSequences;
-  bool isShort = hasWindow && (problem.hasLse || isSplit);
-  if (width <= 64)
-    return {192, shareScales && !isShort && !isSplit ? 128 : 96, 3};
+  bool hasBoundsAndSums = hasWindow && (problem.hasLse || isSplit);
+  if (width <= 64) {
+    int64_t others = hasWindow ? 80 : 96;
+    return {192, shareScales && !hasBoundsAndSums ? 128 : others, 3};
+  }
   // What the accumulator of the values leaves.
-  return {128, problem.valueFeatures <= 128 ? 128 : 64, 2};
+  if (problem.valueFeatures <= 128)
+    return {128, 128, 2};
+  return {128, problem.keyScales == Scales::Token ? 48 : 64, 2};
 }
 
 GpuChoice::Tiles GpuChoice::usualTiles(bool isSplit, int64_t packedHeads) const {

@@ -98,7 +98,15 @@ void sfa::simt::addTypeConversions(TypeConverter &types, const FunctionContext &
         return success();
       });
   types.addConversion([](ColumnsType type, Types &results) -> std::optional<LogicalResult> {
-    results.append(type.getNumRegisters(), type.getElementType());
+    if (type.isTwo()) {
+      results.append(2, type.getElementType());
+      results.push_back(IntegerType::get(type.getContext(), 32));
+      return success();
+    }
+    // Of each 8 columns those of two, or all that there are.
+    int64_t together = type.getTogether();
+    results.append(together == 1 ? type.getSize() / 4 : type.getSize() / together,
+                   type.getElementType());
     return success();
   });
   types.addConversion(

@@ -125,7 +125,7 @@ inline size_t rowOfElement(size_t element, int64_t columns) {
 /// | tile of f32 or i32, pending tile | elements of a lane (Fragments.h) |
 /// | tile with factors | elements, then the factors as those of a row vector |
 /// | row vector | two for each block of 16 rows |
-/// | columns | two for each block of 8 columns |
+/// | columns | two for each block of 8 columns, or all numbers there are (Scales.cpp) |
 /// | operand | pairs of elements |
 /// | 2:4 operand | `TwoFour` (TwoFour.h) |
 /// | position | stage, parity |

@@ -36,62 +36,108 @@ struct LowerLoadRowScales : Lowering<tile::LoadScalesOp> {
   }
 };
 
-/// Of keys: those of the columns of the lane, or of all columns that have one together.
+/// Of keys: two; all of those that columns have together; or those of the columns of the lane.
 struct LowerLoadScales : Lowering<LoadScalesOp> {
   using Lowering::Lowering;
   FailureOr<Results> lower(LoadScalesOp op, Adaptor adaptor, Emitter &emit) const override {
     Memory memory(op.getMemory().getType(), adaptor.getMemory());
-    StoredScales stored(emit, memory, adaptor.getBatch().front(), adaptor.getHead().front(),
-                        op.getSharedBy());
+    Value batch = adaptor.getBatch().front(), head = adaptor.getHead().front();
+    StoredScales stored(emit, memory, batch, head, op.getSharedBy());
     Value first = emit.toI64(adaptor.getRow().front());
     ColumnsType columns = op.getScales().getType();
-    Values scales;
-    if (columns.getTogether() == 1) {
-      Value mine = emit.add(first, emit.toI64(emit.mul(function.place->t, 2)));
-      for (int64_t column = 0; column < columns.getSize(); column += 8)
-        for (int64_t next : {0, 1})
-          scales.push_back(stored.at(emit.add(mine, column + next)));
-      return Results{scales};
-    }
-    scales.assign(columns.getNumRegisters(), stored.at(first));
-    if (scales.size() == 1)
-      return Results{scales};
+    int64_t size = columns.getSize();
+    if (columns.getTogether() == 1)
+      return Results{loadEach(emit, memory, stored, batch, head, first, size)};
     // A tile has keys of two scales at most.
-    Value last = stored.at(emit.add(first, columns.getSize() - 1));
+    Values scales{stored.at(first)};
+    if (columns.getTogether() == size)
+      return Results{scales};
+    Value last = stored.at(emit.add(first, size - 1));
     Value left = emit.toI32(emit.sub(emit.i64(tokensOfScale), emit.rem(first, tokensOfScale)));
-    for (size_t number = 1; number < scales.size(); ++number) {
-      auto column = static_cast<int64_t>(number) * columns.getTogether();
-      scales[number] = emit.select(emit.less(emit.i32(column), left), scales.front(), last);
-    }
+    if (columns.isTwo())
+      return Results{{scales.front(), last, left}};
+    for (int64_t column = columns.getTogether(); column < size; column += columns.getTogether())
+      scales.push_back(emit.select(emit.less(emit.i32(column), left), scales.front(), last));
     return Results{scales};
+  }
+
+private:
+  Values loadEach(Emitter &emit, const Memory &memory, const StoredScales &stored, Value batch,
+                  Value head, Value first, int64_t size) const {
+    Value mine = emit.add(first, emit.toI64(emit.mul(function.place->t, 2)));
+    auto forEach = [&](function_ref<Value(int64_t)> scaleOf) {
+      Values scales;
+      for (int64_t column = 0; column < size; column += 8)
+        for (int64_t next : {0, 1})
+          scales.push_back(scaleOf(column + next));
+      return scales;
+    };
+    // Addresses that differ by constants, where the rows are side by side and all there.
+    Value isWhole =
+        emit.compare(arith::CmpIPredicate::sle, emit.add(first, size), memory.rows);
+    isWhole = emit.bitAnd(isWhole, emit.equal(memory.rowStride, emit.i64(1)));
+    return emit.choose(
+        isWhole,
+        [&] {
+          Value start = memory.address(emit, batch, head, mine);
+          return forEach([&](int64_t column) {
+            return emit.load(emit.getF32Type(), emit.offset(start, 4 * column));
+          });
+        },
+        [&] {
+          return forEach([&](int64_t column) { return stored.at(emit.add(mine, column)); });
+        });
+  }
+};
+
+struct LowerPrefetchScales : Lowering<PrefetchScalesOp> {
+  using Lowering::Lowering;
+  FailureOr<Results> lower(PrefetchScalesOp op, Adaptor adaptor, Emitter &emit) const override {
+    Memory memory(op.getMemory().getType(), adaptor.getMemory());
+    // The lanes of a warp ask for every few of them; what is behind the end is not there.
+    auto columns = static_cast<int64_t>(op.getColumns());
+    Value mine = emit.mul(function.lane, static_cast<int64_t>(llvm::divideCeil(columns, 32)));
+    Value row = emit.add(emit.toI64(adaptor.getRow().front()), emit.toI64(mine));
+    row = emit.minSigned(row, emit.sub(memory.rows, 1));
+    Value address =
+        memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(), row);
+    emit.make<NVVM::PrefetchOp>(
+        NVVM::PrefetchCacheLevelAttr::get(emit.getContext(), NVVM::PrefetchCacheLevel::L1),
+        NVVM::CacheEvictionPriorityAttr(), address, Value(), UnitAttr(), UnitAttr(), UnitAttr());
+    return Results{};
   }
 };
 
 struct LowerDequantize : Lowering<DequantizeOp> {
   using Lowering::Lowering;
   FailureOr<Results> lower(DequantizeOp op, Adaptor adaptor, Emitter &emit) const override {
-    int64_t columns = op.getProduct().getType().getColumns();
     ValueRange keys = adaptor.getKeys();
-    bool differ = op.getKeys().getType().getTogether() == 1;
-    Values numbers, factors;
+    ColumnsType type = op.getKeys().getType();
+    Values registers;
+    if (!type.differ()) {
+      llvm::append_range(registers, adaptor.getProduct());
+      for (Value row : adaptor.getRows())
+        for (Value scale : keys)
+          registers.push_back(emit.mul(row, scale));
+      return Results{registers};
+    }
+    int64_t columns = op.getProduct().getType().getColumns();
+    Values scales(keys);
+    if (type.isTwo()) {
+      scales.clear();
+      Value left = emit.sub(keys[2], emit.mul(function.place->t, 2));
+      for (int64_t column = 0; column < columns; column += 8)
+        for (int64_t next : {0, 1})
+          scales.push_back(
+              emit.select(emit.less(emit.i32(column + next), left), keys[0], keys[1]));
+    }
     for (auto [i, integer] : llvm::enumerate(adaptor.getProduct())) {
-      if (!differ) {
-        numbers.push_back(integer);
-        continue;
-      }
       // Of 4 elements two are of each row, in the same columns.
       Value number = emit.make<arith::SIToFPOp>(emit.getF32Type(), integer);
-      numbers.push_back(emit.mul(number, keys[i % (columns / 2) / 4 * 2 + i % 2]));
+      registers.push_back(emit.mul(number, scales[i % (columns / 2) / 4 * 2 + i % 2]));
     }
-    for (Value row : adaptor.getRows()) {
-      if (differ)
-        factors.push_back(row);
-      else
-        for (Value scale : keys)
-          factors.push_back(emit.mul(row, scale));
-    }
-    llvm::append_range(numbers, factors);
-    return Results{numbers};
+    llvm::append_range(registers, adaptor.getRows());
+    return Results{registers};
   }
 };
 
@@ -99,6 +145,6 @@ struct LowerDequantize : Lowering<DequantizeOp> {
 
 void sfa::simt::populateScalePatterns(RewritePatternSet &patterns, const TypeConverter &types,
                                       const FunctionContext &function) {
-  patterns.add<LowerLoadRowScales, LowerLoadScales, LowerDequantize>(types, patterns.getContext(),
+  patterns.add<LowerLoadRowScales, LowerLoadScales, LowerPrefetchScales, LowerDequantize>(types, patterns.getContext(),
                                                                      function);
 }

@@ -133,19 +133,42 @@ void ProgramBuilder::cloneStageNumbers(const TilePass &pass, Value key) {
       cloneOperation(&op);
 }
 
-Value ProgramBuilder::loadKeyScales(const TilePass &pass) {
-  tile::KeyLoopOp loop = pass.loop;
+/// The scales that `scores` takes of its keys, of which `load` reads those of a tile.
+static ColumnsType getKeyScales(tile::DequantizeOp scores, tile::LoadScalesOp load) {
+  tile::TileType type = scores.getScores().getType();
+  int64_t together = type.getColumnsOfFactor();
+  // Integers stay what they are only where columns share a scale. Sequences begin anywhere: a tile of
+  // theirs has the keys of two scales.
+  if (type.getElementType().isF32())
+    together = load.getSharedBy() == Scales::Tile && type.getColumns() <= tokensOfScale
+                   ? ColumnsType::twoNumbers
+                   : 1;
+  return ColumnsType::get(scores.getContext(), type.getColumns(),
+                          Float32Type::get(scores.getContext()), together);
+}
+
+void ProgramBuilder::startKeyScales(const TilePass &pass, tile::DequantizeOp scores) {
   tile::LoadScalesOp load = pass.keyScales;
   setLoc(load.getLoc());
   cloneStageNumbers(pass, make<tile::FirstKeyOp>(getIndexType()));
+  ColumnsType type = getKeyScales(scores, load);
+  if (type.getTogether() != 1) {
+    mapping.map(load.getScales(), loadKeyScales(pass, scores));
+    return;
+  }
+  // There are no registers for one of each column until they are used.
   auto in = [&](Value value) { return mapping.lookup(value); };
-  tile::DequantizeOp reader = *loop.getScore().front().getOps<tile::DequantizeOp>().begin();
-  // Integers that stay what they are have factors, others are multiplied by the scales of columns.
-  tile::TileType scores = reader.getScores().getType();
-  int64_t together = scores.getElementType().isF32() ? 1 : scores.getColumnsOfFactor();
-  auto type = ColumnsType::get(getContext(), scores.getColumns(), getF32Type(), together);
-  return make<LoadScalesOp>(type, in(load.getMemory()), in(load.getBatch()), in(load.getHead()),
-                            in(load.getRow()), load.getSharedBy());
+  make<PrefetchScalesOp>(in(load.getMemory()), in(load.getBatch()), in(load.getHead()),
+                         in(load.getRow()), type.getSize());
+}
+
+Value ProgramBuilder::loadKeyScales(const TilePass &pass, tile::DequantizeOp scores) {
+  tile::LoadScalesOp load = pass.keyScales;
+  if (Value loaded = mapping.lookupOrNull(load.getScales()))
+    return loaded;
+  auto in = [&](Value value) { return mapping.lookup(value); };
+  return make<LoadScalesOp>(getKeyScales(scores, load), in(load.getMemory()), in(load.getBatch()),
+                            in(load.getHead()), in(load.getRow()), load.getSharedBy());
 }
 
 //===----------------------------------------------------------------------===//
@@ -175,22 +198,21 @@ void ProgramBuilder::fillScore(const TilePass &pass, TileLoopOp loop, bool isAsy
   // What the stage gets, but for scales, is in rings.
   ValueRange staged = block->getArguments();
   for (auto [argument, loaded] :
-       llvm::zip(source.getScore().getArguments(), tile::KeyLoopOp::getYielded(source.getLoad()))) {
-    if (loaded.getDefiningOp<tile::LoadScalesOp>()) {
-      mapping.map(argument, loadKeyScales(pass));
-      continue;
+       llvm::zip(source.getScore().getArguments(), tile::KeyLoopOp::getYielded(source.getLoad())))
+    if (!loaded.getDefiningOp<tile::LoadScalesOp>()) {
+      mapping.map(argument, staged.front());
+      staged = staged.drop_front();
     }
-    mapping.map(argument, staged.front());
-    staged = staged.drop_front();
-  }
+  for (auto scales : source.getScore().front().getOps<tile::DequantizeOp>())
+    startKeyScales(pass, scales);
   for (Operation &op : source.getScore().front().without_terminator()) {
     if (auto scales = dyn_cast<tile::DequantizeOp>(op)) {
       setLoc(op.getLoc());
-      auto in = [&](Value value) { return mapping.lookup(value); };
-      mapping.map(scales.getScores(),
-                  make<DequantizeOp>(scales.getScores().getType(), in(scales.getProduct()),
-                                     in(scales.getRows()), in(scales.getColumns()))
-                      .getScores());
+      Value keys = loadKeyScales(pass, scales);
+      mapping.map(scales.getScores(), make<DequantizeOp>(scales.getScores().getType(),
+                                                         mapping.lookup(scales.getProduct()),
+                                                         mapping.lookup(scales.getRows()), keys)
+                                          .getScores());
       continue;
     }
     auto score = dyn_cast<ScoreOpInterface>(op);

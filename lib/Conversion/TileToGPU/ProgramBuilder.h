@@ -46,8 +46,10 @@ public:
   void cloneOperations(llvm::ArrayRef<mlir::Operation *> operations, bool onlyNumbers, Value lane);
   /// The numbers that the stage `load` forms for the tile whose first key is `key`.
   void cloneStageNumbers(const TilePass &pass, Value key);
-  /// In the stage `score`: the scales of the keys of the tile at hand.
-  Value loadKeyScales(const TilePass &pass);
+  /// In the stage `score`: starts to load the scales that `scores` takes of the keys of the tile at
+  /// hand, and gives them.
+  void startKeyScales(const TilePass &pass, tile::DequantizeOp scores);
+  Value loadKeyScales(const TilePass &pass, tile::DequantizeOp scores);
   /// The rings of a pass's tiles in shared memory.
   RingOp makeRing(tile::LoadOp load, int64_t stages, std::optional<int64_t> readers, TileForm form,
                   bool ones);

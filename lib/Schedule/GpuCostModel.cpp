@@ -96,9 +96,10 @@ GpuChoice::Tiles GpuChoice::tilesOfIntegers(bool isSplit) const {
     return {192, shareScales && !hasBoundsAndSums ? 128 : others, 3};
   }
   // What the accumulator of the values leaves.
+  bool eachHasOne = problem.keyScales == Scales::Token;
   if (problem.valueFeatures <= 128)
-    return {128, 128, 2};
-  return {128, problem.keyScales == Scales::Token ? 48 : 64, 2};
+    return {128, eachHasOne ? 96 : 128, 2};
+  return {128, eachHasOne ? 48 : 64, 2};
 }
 
 GpuChoice::Tiles GpuChoice::usualTiles(bool isSplit, int64_t packedHeads) const {

@@ -101,9 +101,12 @@ struct LowerPrefetchScales : Lowering<PrefetchScalesOp> {
     row = emit.minSigned(row, emit.sub(memory.rows, 1));
     Value address =
         memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(), row);
-    emit.make<NVVM::PrefetchOp>(
-        NVVM::PrefetchCacheLevelAttr::get(emit.getContext(), NVVM::PrefetchCacheLevel::L1),
-        NVVM::CacheEvictionPriorityAttr(), address, Value(), UnitAttr(), UnitAttr(), UnitAttr());
+    // The NVPTX backend has this instruction for sm_90 and later only; there it is from sm_20 on (PTX
+    // ISA, "prefetch").
+    emit.make<LLVM::InlineAsmOp>(
+        TypeRange(), address, "prefetch.global.L1 [$0];", "l", /*has_side_effects=*/true,
+        /*is_align_stack=*/false, LLVM::TailCallKind::None,
+        LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
     return Results{};
   }
 };

@@ -48,7 +48,8 @@ def _check_quantize(dtype, d, k, n, granularity):
     require(torch.equal(small.indices, codes.indices), "indices have changed")
     largest = largest_of_scales(codes.values, granularity)
     require(small.scales.shape == largest.shape, f"scales of shape {tuple(small.scales.shape)}")
-    whole = torch.where(largest == 0, 1.0, largest / 127)
+    # By a tensor: a division by a number would multiply with its inverse.
+    whole = torch.where(largest == 0, 1.0, largest / torch.full_like(largest, 127))
     if granularity == "token":
         # The search is free in the last bits: its error is the least one but for these.
         values = codes.values.double()

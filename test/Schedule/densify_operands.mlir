@@ -45,3 +45,41 @@ func.func @all_codes(%x: !dense) -> !dense {
   %o = sfa.attention %c, %c, %x schedule <strategy = scatter> : !codes, !codes, !dense -> !dense
   return %o : !dense
 }
+
+!integers = tensor<1x2x?x128xf16, #sfa.codes<k = 8, values = i8, scales = token>>
+!shared = tensor<1x2x?x128xf16, #sfa.codes<k = 8, values = i8, scales = tile>>
+
+// 8-bit values stay 8-bit integers, with the scales that they had.
+
+// CHECK-LABEL: @integers(
+// CHECK-SAME: %[[Q:[^:]*]]: tensor<{{[^>]*}} scales = token>>, %[[K:[^:]*]]: tensor<{{[^>]*}} scales = tile>>,
+// CHECK-DAG: %[[QUERY:.*]] = sfa.densify %[[Q]] quantized
+// CHECK-DAG: %[[KEY:.*]] = sfa.densify %[[K]] quantized
+// CHECK: sfa.attention %[[QUERY]], %[[KEY]], %{{.*}} : tensor<1x2x?x128xf16, #sfa.dense<values = i8, scales = token>>, tensor<1x2x?x128xf16, #sfa.dense<values = i8, scales = tile>>
+func.func @integers(%q: !integers, %k: !shared, %v: !dense) -> !dense {
+  %o = sfa.attention %q, %k, %v schedule <strategy = dense> : !integers, !shared, !dense -> !dense
+  return %o : !dense
+}
+
+// Rows of the sparsify before are not those of its rounded values.
+// CHECK-LABEL: @quantized(
+// CHECK: %[[CODES:.*]] = sfa.sparsify %{{.*}} -> tensor<1x2x?x128xf16, #sfa.codes<k = 8>>{{$}}
+// CHECK: %[[ROUNDED:.*]] = sfa.quantize %[[CODES]]
+// CHECK: sfa.densify %[[ROUNDED]] quantized
+func.func @quantized(%x: !dense) -> !dense {
+  %c = sfa.sparsify %x : !dense -> !codes
+  %r = sfa.quantize %c : !codes -> !integers
+  %o = sfa.attention %r, %r, %x schedule <strategy = dense> : !integers, !integers, !dense -> !dense
+  return %o : !dense
+}
+
+// Where queries stay codes, keys do, too: rows of integers would meet queries that are none.
+// CHECK-LABEL: @codes_of_integers(
+// CHECK-NOT: sfa.densify
+// CHECK: return
+func.func @codes_of_integers(%q: !integers, %k: !shared, %v: !dense) -> (!dense, !dense, !dense) {
+  %a = sfa.attention %q, %k, %v schedule <strategy = gather> : !integers, !shared, !dense -> !dense
+  %b = sfa.attention %q, %k, %v schedule <strategy = scatter> : !integers, !shared, !dense -> !dense
+  %c = sfa.attention %q, %k, %v schedule <strategy = sparse_mma> : !integers, !shared, !dense -> !dense
+  return %a, %b, %c : !dense, !dense, !dense
+}

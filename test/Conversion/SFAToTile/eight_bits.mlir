@@ -98,6 +98,6 @@ func.func @choose(%flag: i1, %a: tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values 
 // CHECK: %[[KEY_SCALES:.*]] = sfa_tile.load_scales %key_scales[{{.*}}] shared_by tile together 32 : {{.*}} -> !sfa_tile.tile<32xf32>
 // CHECK: sfa_tile.yield %[[KEYS]], %[[KEY_SCALES]], %{{.*}}
 // CHECK: %[[PRODUCT:.*]] = sfa_tile.dot {{.*}} -> !sfa_tile.tile<64x32xi32>
-// CHECK: sfa_tile.dequantize %[[PRODUCT]] rows %[[QUERY_SCALES]] columns %{{.*}} -> !sfa_tile.tile<64x32xf32, scaled>
-// CHECK: sfa_tile.exp2 {{.*}} : !sfa_tile.tile<64x32xf32, scaled>
+// CHECK: sfa_tile.dequantize %[[PRODUCT]] rows %[[QUERY_SCALES]] columns %{{.*}} -> !sfa_tile.tile<64x32xi32, scaled>
+// CHECK: sfa_tile.exp2 {{.*}} : !sfa_tile.tile<64x32xi32, scaled>
 // CHECK: sfa_tile.accumulate {{.*}} : !sfa_tile.tile<64x32xf32>,

@@ -89,3 +89,21 @@ func.func @factors(%s: !sfa_tile.tile<64x32xf32, scaled>, %m: !sfa_tile.tile<64x
   %sum = sfa_tile.row_sum %p : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32, partial>
   return
 }
+
+// Integers stay integers as long as nobody needs numbers; each 16 columns have a factor of their own.
+// CHECK-LABEL: @factors_of_integers(
+func.func @factors_of_integers(%s: !sfa_tile.tile<64x32xi32, scaled 16>, %m: !sfa_tile.tile<64xf32>, %i: index, %scale: f32) {
+  // CHECK: %[[MASKED:.*]] = sfa_tile.mask %{{.*}} by <causal> : !sfa_tile.tile<64x32xi32, scaled 16>
+  %masked = sfa_tile.mask %s[%i, %i] of [%i, %i] by <causal> : !sfa_tile.tile<64x32xi32, scaled 16>
+  // CHECK: sfa_tile.row_max %[[MASKED]], %{{.*}} : !sfa_tile.tile<64x32xi32, scaled 16>, !sfa_tile.tile<64xf32>
+  %m1 = sfa_tile.row_max %masked, %m : !sfa_tile.tile<64x32xi32, scaled 16>, !sfa_tile.tile<64xf32>
+  // CHECK: %[[P:.*]] = sfa_tile.exp2 %[[MASKED]], %{{.*}} scale %{{.*}} : !sfa_tile.tile<64x32xi32, scaled 16>, !sfa_tile.tile<64xf32>
+  %p = sfa_tile.exp2 %masked, %m1 scale %scale : !sfa_tile.tile<64x32xi32, scaled 16>, !sfa_tile.tile<64xf32>
+  // CHECK: sfa_tile.row_sum %[[P]] : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32, partial>
+  %sum = sfa_tile.row_sum %p : !sfa_tile.tile<64x32xf32> -> !sfa_tile.tile<64xf32, partial>
+  // CHECK: %[[HALF:.*]] = sfa_tile.scale %[[MASKED]] by 5.000000e-01 : !sfa_tile.tile<64x32xi32, scaled 16>
+  %half = sfa_tile.scale %masked by 0.5 : !sfa_tile.tile<64x32xi32, scaled 16>
+  // CHECK: sfa_tile.exp2 %[[HALF]], %{{.*}} : !sfa_tile.tile<64x32xf32, scaled 16>, !sfa_tile.tile<64xf32>
+  %p2 = sfa_tile.exp2 %half, %m1 scale %scale : !sfa_tile.tile<64x32xf32, scaled 16>, !sfa_tile.tile<64xf32>
+  return
+}

@@ -75,7 +75,7 @@ func.func @f(%s: !sfa_tile.tile<64x32xf32>, %f: !sfa_tile.tile<64xi1>) {
 // -----
 
 func.func @f(%s: !sfa_tile.tile<64xi1>) {
-  // expected-error @+1 {{operand #0 must be tile of numbers, not in parts, but got '!sfa_tile.tile<64xi1>'}}
+  // expected-error @+1 {{custom op 'sfa_tile.scale' 'tile' must be tile of numbers, not in parts, but got '!sfa_tile.tile<64xi1>'}}
   %0 = sfa_tile.scale %s by 2.0 : !sfa_tile.tile<64xi1>
   return
 }

@@ -125,15 +125,25 @@ func.func private @f(!sfa_tile.warp<8x8xf32>)
 
 // -----
 
-// expected-error @+1 {{a tile with factors is a matrix of f32, given are 2 dimensions of 'bf16'}}
+// expected-error @+1 {{a tile with factors is a matrix of f32 or i32, given are 2 dimensions of 'bf16'}}
 func.func private @f(!sfa_tile.tile<64x128xbf16, scaled>)
 
 // -----
 
-// expected-error @+1 {{a tile with factors is a matrix of f32, given are 1 dimensions of 'f32'}}
+// expected-error @+1 {{a tile with factors is a matrix of f32 or i32, given are 1 dimensions of 'f32'}}
 func.func private @f(!sfa_tile.tile<64xf32, scaled>)
 
 // -----
 
 // expected-error @+1 {{a row vector holds f32, f16, bf16 or flags of i1, given is 'i32'}}
 func.func private @f(!sfa_tile.tile<64xi32>)
+
+// -----
+
+// expected-error @+1 {{a tile has a factor for as many columns as divide it, given are 48 of 128}}
+func.func private @f(!sfa_tile.tile<64x128xi32, scaled 48>)
+
+// -----
+
+// expected-error @+1 {{a tile has a factor for as many columns as divide it, given are -32 of 128}}
+func.func private @f(!sfa_tile.tile<64x128xi32, scaled -32>)

@@ -487,7 +487,7 @@ def _check_special(dtype, special, where, schedule):
 
 #===--- Strategies -----------------------------------------------------------------------------===#
 
-STRATEGIES = ("sparse_mma",)
+STRATEGIES = ("sparse_mma", "gather")
 CODES = ("codes", "topk", "codes of q")
 
 
@@ -573,12 +573,16 @@ def _random_kernel(source):
         schedule.append(f"packed_heads = {heads}")
     d = source.choice((64, 128, 256, source.randrange(16, 257, 8)))
     form = source.choice((*FORMS, EIGHT_BITS))
+    features = source.choice((1, 2, 3, 4, 8, 13, 16, 32, 64))
     if form in CODES and source.random() < 0.7:
-        schedule.append(f"strategy = {source.choice(STRATEGIES)}")
+        strategy = source.choice(STRATEGIES)
+        schedule.append(f"strategy = {strategy}")
+        if strategy == "gather":
+            features = min(features, 32)  # the most that it has registers for
     options = dict(
         dtype=source.choice((torch.bfloat16, torch.float16)), d=d, dv=source.choice((64, 128, 256, source.randrange(16, 257, 8))),
         heads=(h_kv * group, h_kv),
-        form=form, features=min(source.choice((1, 2, 3, 4, 8, 13, 16, 32, 64)), d),
+        form=form, features=min(features, d),
         schedule=", ".join(filter(None, schedule)) or None,
         causal=source.random() < 0.4)
     if source.random() < 0.4:

@@ -15,7 +15,7 @@ import time
 
 from gpu_bench_studies import Studies, build_studies
 
-PARTS = ("forward", "long", "guard", "short", "flash2", "sparsify")
+PARTS = ("forward", "long", "guard", "short", "flash2", "integers", "sparsify")
 PART_SECONDS = {part: 240 if part == "long" else 110 for part in PARTS}
 """A part starts no further measurement after this; what is left is skipped."""
 REPEATS = 9
@@ -38,6 +38,8 @@ CUDNN = {(64, "lazy"): {16384: 1.2, 65536: 1.2},
 CUDNN_SHORT = 1.0
 FLASH2 = 1.0
 GUARD = 0.9
+# Codes of 8 bits, with what makes dense rows of them: against cuDNN and FlashAttention-3 on the same codes, by d and mask.
+INTEGERS = {(64, True): (1.31, 1.05), (128, True): (1.36, 1.09), (128, False): (1.24, 1.05), (256, True): (1.63, 1.22)}
 # Part of the bandwidth of a copy, by d and k.
 SPARSIFY = {(64, 8): 0.7, (128, 8): 0.8, (256, 8): 0.7,
             **{(d, k): 0.6 for d in (64, 128, 256) for k in (16, 32)}}
@@ -123,10 +125,13 @@ class Kernels:
 
     def problem(self, n, d, data, heads=None, batch=1):
         """Queries, keys and values: "randn"; "sfa", codes of 8 features, written out, with the scores of the studies;
-        or "growing" scores, which trip the guard of a lazy softmax in every tile."""
+        "int8", codes of 8 features in 8 bits; or "growing" scores, which trip the guard of a lazy softmax in every
+        tile."""
         q, k, v = (self.normal(batch, heads or 2048 // d, n, d) for _ in range(3))
         if data == "sfa":
             q, k = (2 * self.sfa.sparsify(x, 8).dense() for x in (q, k))
+        if data == "int8":
+            q, k = (self.sfa.sparsify(x, 8, values="int8", scales=s) for x, s in ((q, "token"), (k, "tile")))
         if data == "growing":
             # 100 nats more from each tile of 128 keys to the next.
             growth = (100 / 128 * n * d ** 0.5) ** 0.5
@@ -221,6 +226,16 @@ def run_parts(options):
                 measure(both, REPEATS)
                 gate.compare(words(n, d, causal, "sm_80, the compiler's choice / FA2"), *map(outcome, both), FLASH2)
 
+    def integers():
+        n = 16384
+        for (d, causal), targets in INTEGERS.items():
+            q, k, v = problem(n, d, "int8")
+            us = ours(q, k, v, causal)
+            peers = {name: peer(name, q.dense(), k.dense(), v, causal) for name in (CUDNN_PEER, "FA3")}
+            measure([us, *peers.values()], REPEATS)
+            for (name, other), target in zip(peers.items(), targets):
+                gate.compare(words(n, d, causal, "codes of 8 bits /", name.split()[0]), outcome(us), outcome(other), target)
+
     def sparsify():
         rows = 2**20
         for d in (64, 128, 256):
@@ -239,7 +254,7 @@ def run_parts(options):
                              outcome(contestant), (scaled, copy.reason), SPARSIFY[d, k])
 
     parts = {"forward": lambda: forward([16384]), "long": lambda: forward([65536]), "guard": guard, "short": short,
-             "flash2": flash2, "sparsify": sparsify}
+             "flash2": flash2, "integers": integers, "sparsify": sparsify}
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, flashsfa {sfa.__version__}; medians of "
           f"{REPEATS} interleaved samples, bf16\n")
     print(f"{'part':9} {'check':58} {'ratio':>7} {'target':>7}  result")
@@ -274,6 +289,9 @@ def rows_of(part):
     elif part == "flash2":
         for d, causal in itertools.product((64, 128), masks):
             yield words(16384, d, causal, "sm_80"), dict(n=16384, d=d, causal=causal, chip="sm_80")
+    elif part == "integers":
+        for d, causal in INTEGERS:
+            yield words(16384, d, causal, "codes of 8 bits"), dict(n=16384, d=d, causal=causal, data="int8")
     elif part == "sparsify":
         for d, return_dense, k in itertools.product((64, 128, 256), (False, True), (8, 16, 32)):
             yield f"d={d} k={k} 1M rows{', written out too' * return_dense}", dict(d=d, k=k, return_dense=return_dense)

@@ -60,6 +60,54 @@ def GPU_SplitTwoFourOp : GPU_Op<"split_two_four", [MemoryEffects<[MemRead, MemWr
   let hasVerifier = 1;
 }
 
+def GPU_LoadCodesOp : GPU_Op<"load_codes", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "the codes of the rows of fragments, from memory";
+  let description = [{
+    Each warp loads the codes of its own rows, of `[row, row + rows)` of `[batch, head]`. Rows beyond the end of the memory have only
+    zeros. `heads` is that of `sfa_tile.load`. A pair whose feature is not below the number of features is left out. Codes in shared
+    memory need a room there, of which each warp writes and reads its own rows.
+
+    Example:
+
+    ```mlir
+    %q = sfa_gpu.load_codes %values, %features[%b, %h, %row]
+      : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8> -> !sfa_gpu.codes<128x64xbf16, k = 8, keys = 128, registers>
+    %s = sfa_gpu.load_codes %values, %features[%b, %h, %row] to %room : !sfa_gpu.shared<128x12xi32, linear>
+      : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8> -> !sfa_gpu.codes<128x64xbf16, k = 8, keys = 128, shared>
+    ```
+  }];
+  let arguments = (ins Tile_Memory:$values, Tile_Memory:$features, Index:$batch, Index:$head,
+      Index:$row, Tile_Heads:$heads, Optional<GPU_SharedType>:$room);
+  let results = (outs GPU_CodesType:$codes);
+  let assemblyFormat = [{
+    $values `,` $features `[` $batch `,` $head `,` $row `]` (`heads` $heads^)?
+    (`to` $room^ `:` qualified(type($room)))? attr-dict
+    `:` type($values) `,` type($features) `->` qualified(type($codes))
+  }];
+  let hasVerifier = 1;
+}
+
+def GPU_GatherDotOp : GPU_Op<"gather_dot", [MemoryEffects<[MemRead]>]> {
+  let summary = "scores of codes and of a feature-major tile of keys";
+  let description = [{
+    For each pair of a row its value times the feature's elements of all keys is added to the row of the result, in f32. The lanes of
+    a warp load what they multiply themselves, 16 bytes at a time, and have read the tile behind it.
+
+    Example:
+
+    ```mlir
+    %s = sfa_gpu.gather_dot %q, %k : !sfa_gpu.codes<128x64xbf16, k = 8, keys = 128, registers>, !sfa_gpu.shared<128x64xbf16, feature_major>
+      -> !sfa_tile.tile<128x128xf32>
+    ```
+  }];
+  let arguments = (ins GPU_CodesType:$codes, GPU_SharedType:$keys);
+  let results = (outs Tile_Matrix:$result);
+  let assemblyFormat =
+      "$codes `,` $keys attr-dict `:` qualified(type($codes)) `,` qualified(type($keys)) `->` "
+      "qualified(type($result))";
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Scales of 8-bit integers
 //===----------------------------------------------------------------------===//

@@ -53,6 +53,11 @@ LogicalResult SharedType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (!elementType.isIntOrFloat() || elementType.getIntOrFloatBitWidth() % 8 != 0)
     return emitError() << "a tile in shared memory holds numbers of whole bytes, given is "
                        << elementType;
+  if (form == TileForm::FeatureMajor &&
+      (shape.size() != 2 || shape[0] % FeatureMajorAttr::granule != 0 ||
+       (!elementType.isF16() && !elementType.isBF16())))
+    return emitError() << "a feature-major tile has a multiple of " << FeatureMajorAttr::granule
+                       << " rows, the keys, of f16 or bf16";
   if (form != TileForm::Swizzled)
     return success();
   int64_t bytes = elementType.getIntOrFloatBitWidth() / 8;
@@ -222,6 +227,21 @@ void OperandType::print(AsmPrinter &printer) const {
   printer << "<" << getRows() << "x" << getColumns() << "x" << getElementType() << ">";
 }
 
+static StringRef placeName(bool inRegisters) { return inRegisters ? "registers" : "shared"; }
+
+/// Whether `what` is in registers; otherwise it is in shared memory.
+static FailureOr<bool> parsePlace(AsmParser &parser, StringRef what) {
+  SMLoc loc = parser.getCurrentLocation();
+  StringRef place;
+  if (parser.parseKeyword(&place))
+    return failure();
+  for (bool inRegisters : {true, false})
+    if (place == placeName(inRegisters))
+      return inRegisters;
+  return parser.emitError(loc) << "unknown place '" << place << "' of " << what
+                               << ", allowed are registers, shared";
+}
+
 LogicalResult TwoFourType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows,
                                   int64_t columns, Type elementType, bool) {
   if (!elementType.isF16() && !elementType.isBF16())
@@ -240,27 +260,76 @@ Type TwoFourType::parse(AsmParser &parser) {
   if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
       parser.parseType(elementType) || parser.parseComma())
     return {};
-  SMLoc placeLoc = parser.getCurrentLocation();
-  StringRef place;
-  if (parser.parseKeyword(&place) || parser.parseGreater())
+  FailureOr<bool> inRegisters = parsePlace(parser, "a 2:4 operand");
+  if (failed(inRegisters) || parser.parseGreater())
     return {};
-  if (place != "registers" && place != "shared") {
-    parser.emitError(placeLoc) << "unknown place '" << place
-                               << "' of a 2:4 operand, allowed are registers, shared";
-    return {};
-  }
   if (shape.size() != 2) {
     parser.emitError(loc) << "a 2:4 operand has rows and columns, given are " << shape.size()
                           << " dimensions";
     return {};
   }
   return parser.getChecked<TwoFourType>(loc, parser.getContext(), shape[0], shape[1], elementType,
-                                        place == "registers");
+                                        *inRegisters);
 }
 
 void TwoFourType::print(AsmPrinter &printer) const {
   printer << "<" << getRows() << "x" << getColumns() << "x" << getElementType() << ", "
-          << (getInRegisters() ? "registers" : "shared") << ">";
+          << placeName(getInRegisters()) << ">";
+}
+
+LogicalResult CodesType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows,
+                                int64_t columns, Type elementType, int64_t k, int64_t keys, bool) {
+  if (!elementType.isF16() && !elementType.isBF16())
+    return emitError() << "codes of fragments hold f16 or bf16, given is " << elementType;
+  if (rows < 16 || rows % 16 != 0 || columns < 1 || columns > 256)
+    return emitError() << "codes of fragments have a multiple of 16 rows and 1 to 256 features, "
+                          "given are "
+                       << rows << " and " << columns;
+  if (k < 1 || k > FeatureMajorAttr::mostCodes)
+    return emitError() << "codes of fragments have 1 to " << FeatureMajorAttr::mostCodes
+                       << " pairs a row, given are k = " << k;
+  if (keys < 1 || keys % FeatureMajorAttr::granule != 0 ||
+      columns * keys > FeatureMajorAttr::mostElements)
+    return emitError() << "codes of fragments are for tiles of a multiple of "
+                       << FeatureMajorAttr::granule << " keys and of at most "
+                       << FeatureMajorAttr::mostElements << " elements, given are " << keys
+                       << " keys of " << columns << " features";
+  return success();
+}
+
+/// `<128x64xbf16, k = 8, keys = 128>`
+Type CodesType::parse(AsmParser &parser) {
+  SMLoc loc = parser.getCurrentLocation();
+  SmallVector<int64_t> shape;
+  Type elementType;
+  int64_t k = 0, keys = 0;
+  if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+      parser.parseType(elementType) || parser.parseComma() || parser.parseKeyword("k") ||
+      parser.parseEqual() || parser.parseInteger(k) || parser.parseComma() ||
+      parser.parseKeyword("keys") || parser.parseEqual() || parser.parseInteger(keys) ||
+      parser.parseComma())
+    return {};
+  FailureOr<bool> inRegisters = parsePlace(parser, "codes");
+  if (failed(inRegisters) || parser.parseGreater())
+    return {};
+  if (shape.size() != 2) {
+    parser.emitError(loc) << "codes have rows and features, given are " << shape.size()
+                          << " dimensions";
+    return {};
+  }
+  return parser.getChecked<CodesType>(loc, parser.getContext(), shape[0], shape[1], elementType, k,
+                                      keys, *inRegisters);
+}
+
+SharedType CodesType::getRoom() const {
+  return SharedType::get(getContext(), {getRows(), getRowWords(getK())},
+                         IntegerType::get(getContext(), 32), TileForm::Linear);
+}
+
+void CodesType::print(AsmPrinter &printer) const {
+  printer << "<" << getRows() << "x" << getColumns() << "x" << getElementType()
+          << ", k = " << getK() << ", keys = " << getKeys() << ", " << placeName(getInRegisters())
+          << ">";
 }
 
 Type PendingType::parse(AsmParser &parser) {

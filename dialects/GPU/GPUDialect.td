@@ -67,7 +67,7 @@ def GPU_SharedType : GPU_Type<"Shared", "shared"> {
     |---|---|
     | `swizzled` | panels of 64 columns of 16 bits, or of 128 columns of 8 bits, each row after row in 128 bytes, of which the 16-byte chunk c is at `c ^ (row % 8)`: the 128-byte swizzle of bulk tensor copies and of matrix units |
     | `linear` | row after row |
-    | `feature_major` | column after column |
+    | `feature_major` | column after column of 16-bit elements, the rows of each in the order that `#sfa.feature_major` says |
 
     Example: `!sfa_gpu.shared<128x64xbf16, swizzled>`, `!sfa_gpu.shared<128xf32, linear>`.
   }];
@@ -176,6 +176,28 @@ def GPU_TwoFourType : GPU_Type<"TwoFour", "two_four"> {
     int64_t getNumSlices() const { return ::llvm::divideCeil(getColumns(), sliceColumns); }
     /// The places of two slices are in one register.
     int64_t getNumPlaceRegisters() const { return (getNumSlices() + 1) / 2; }
+  }];
+}
+
+def GPU_CodesType : GPU_Type<"Codes", "codes"> {
+  let summary = "codes of the rows of fragments";
+  let description = [{
+    `!sfa_gpu.codes<128x64xbf16, k = 8, keys = 128, registers>`: k pairs of a value and a feature, of 64, for each of 128 rows, as words:
+    the value in the low half, and in the high half how many bytes the feature's elements are behind the first ones in a
+    feature-major tile of 128 keys, which so has at most 64 KiB. The pairs that only fill up a row are zeros. A thread has the words
+    of the rows of which it has elements; with `shared` in place of `registers` they are in shared memory.
+  }];
+  let parameters = (ins "int64_t":$rows, "int64_t":$columns, "::mlir::Type":$elementType,
+      "int64_t":$k, "int64_t":$keys, "bool":$inRegisters);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Words that are loaded at once, and the words of a row in shared memory: some more than k, so that the rows that a warp reads
+    /// at a time begin at different banks.
+    static constexpr int64_t wordsAtOnce = 4;
+    static int64_t getRowWords(int64_t k) { return ::llvm::alignTo(k, wordsAtOnce) + wordsAtOnce; }
+    /// The shared memory that holds the words.
+    SharedType getRoom() const;
   }];
 }
 

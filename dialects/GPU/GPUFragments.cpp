@@ -164,6 +164,42 @@ static LogicalResult verifyCodes(Operation *op, SharedType values, SharedType fe
   return success();
 }
 
+LogicalResult LoadCodesOp::verify() {
+  auto values = cast<MemRefType>(getValues().getType()),
+       features = cast<MemRefType>(getFeatures().getType());
+  CodesType codes = getCodes().getType();
+  if (values.getRank() != 4 || features.getRank() != 4 ||
+      values.getShape().back() != codes.getK() || features.getShape().back() != codes.getK() ||
+      values.getElementType() != codes.getElementType() || !features.getElementType().isInteger(8))
+    return emitOpError() << "loads codes of " << values << " and " << features << " as " << codes
+                         << "; both memories have k columns, of the elements of the codes and of "
+                            "i8";
+  if (codes.getInRegisters() == static_cast<bool>(getRoom()))
+    return emitOpError() << "loads " << codes << (getRoom() ? " to a room" : " without a room")
+                         << "; codes in shared memory have one";
+  if (getRoom() && getRoom().getType() != codes.getRoom())
+    return emitOpError() << "loads " << codes << " to " << getRoom().getType() << "; their room is "
+                         << codes.getRoom();
+  auto heads = static_cast<int64_t>(getHeads());
+  if (heads < 1 || ScheduleAttr::rowsOfHead(codes.getRows(), heads) == 0)
+    return emitOpError() << "loads rows of " << heads << " heads as " << codes
+                         << ", which has fewer rows";
+  return success();
+}
+
+LogicalResult GatherDotOp::verify() {
+  CodesType codes = getCodes().getType();
+  auto keys = SharedType::get(getContext(), {codes.getKeys(), codes.getColumns()},
+                              codes.getElementType(), TileForm::FeatureMajor);
+  auto result = tile::TileType::get(getContext(), {codes.getRows(), codes.getKeys()},
+                                    Float32Type::get(getContext()));
+  if (getKeys().getType() == keys && getResult().getType() == result)
+    return success();
+  return emitOpError() << "forms " << getResult().getType() << " of " << codes << " and "
+                       << getKeys().getType() << "; the codes go with " << keys << " and give "
+                       << result;
+}
+
 LogicalResult ExpandRowsOp::verify() {
   auto values = cast<MemRefType>(getValues().getType()),
        features = cast<MemRefType>(getFeatures().getType());

@@ -82,6 +82,14 @@ LogicalResult PositionAfterOp::verify() {
 
 /// Diagnoses a tile that does not hold rows of the memory.
 static LogicalResult verifyRows(Operation *op, MemRefType memory, SharedType tile, int64_t heads) {
+  if (tile.getForm() == TileForm::FeatureMajor) {
+    if (memory.getElementType() == tile.getElementType() && memory.getRank() == 4 &&
+        memory.getShape().back() == tile.getRows() * tile.getColumns() && heads == 1)
+      return success();
+    return op->emitOpError() << "copies a tile of " << memory << " to " << tile
+                             << "; they need the same elements, and as many in a row of the memory "
+                                "(#sfa.feature_major) as in the tile";
+  }
   bool isMatrix = tile.getShape().size() == 2;
   if (memory.getElementType() != tile.getElementType() || memory.getRank() != (isMatrix ? 4 : 3) ||
       (isMatrix && memory.getShape().back() != tile.getColumns()))

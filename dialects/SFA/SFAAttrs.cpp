@@ -86,6 +86,27 @@ LogicalResult DenseRowsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elemen
   return verifyRows("8-bit rows", shape, elementType, emitError);
 }
 
+LogicalResult FeatureMajorAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t tile) {
+  if (tile >= granule && tile % granule == 0)
+    return success();
+  return emitError() << "feature-major tiles have a multiple of " << granule
+                     << " tokens, given are " << tile;
+}
+
+LogicalResult FeatureMajorAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                                               function_ref<InFlightDiagnostic()> emitError) const {
+  if (failed(verifyRows("feature-major tiles", shape, elementType, emitError)))
+    return failure();
+  if (!elementType.isF16() && !elementType.isBF16())
+    return emitError() << "feature-major tiles hold f16 or bf16, given is " << elementType;
+  return success();
+}
+
+FeatureMajorAttr sfa::getFeatureMajor(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor ? dyn_cast_or_null<FeatureMajorAttr>(tensor.getEncoding()) : nullptr;
+}
+
 std::optional<Scales> sfa::getScales(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
@@ -115,6 +136,13 @@ unsigned sfa::getNumPhysical(Type type) {
 }
 
 SmallVector<RankedTensorType> sfa::getPhysicalTensors(RankedTensorType tensor) {
+  if (FeatureMajorAttr featureMajor = getFeatureMajor(tensor)) {
+    SmallVector<int64_t> shape(tensor.getShape());
+    if (!ShapedType::isDynamic(shape[2]))
+      shape[2] = llvm::divideCeil(shape[2], featureMajor.getTile());
+    shape[3] *= featureMajor.getTile();
+    return {RankedTensorType::get(shape, tensor.getElementType())};
+  }
   if (!isPhysicallySeveral(tensor))
     return {tensor};
   CodesAttr codes = getCodes(tensor);

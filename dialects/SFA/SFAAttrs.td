@@ -104,6 +104,38 @@ def SFA_DenseRowsAttr : SFA_Attr<"DenseRows", "dense", [DeclareAttrInterfaceMeth
   let hasCustomAssemblyFormat = 1;
 }
 
+def SFA_FeatureMajorAttr
+    : SFA_Attr<"FeatureMajor",
+               "feature_major", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
+  let summary = "tensor encoding: tiles of keys, each feature by feature";
+  let description = [{
+    A tensor `[b, h, n, d]` with this encoding is physically one of shape `[b, h, ceil(n / tile), d * tile]`: a row has feature 0 of
+    `tile` tokens, then feature 1, and so on, and 0 for tokens beyond n. Of each 32 tokens of a tile, number `8 j + 2 t + e` (j and t
+    are 0 to 3, e is 0 or 1) is at place `8 t + 2 j + e`: 16 bytes hold the tokens that lane t of each four has in the fragments of
+    matrix units, so that it loads them at once.
+
+    It is what the strategy `gather` reads on a GPU; `sfa.feature_major` makes it. Elements are f16 or bf16, and `tile`, which is the
+    `k_tile` of those who read it, is a multiple of 64.
+
+    Example:
+
+    ```mlir
+    tensor<1x16x4096x128xbf16, #sfa.feature_major<tile = 128>>
+    ```
+  }];
+  let parameters = (ins "int64_t":$tile);
+  let assemblyFormat = "`<` `tile` `=` $tile `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// How many tokens one permutation of places takes, and the least that `tile` is a multiple of.
+    static constexpr int64_t tokensOfPattern = 32, granule = 64;
+    /// The most elements of a tile, and non-zeros of a query, with which a GPU has the strategy `gather`.
+    static constexpr int64_t mostElements = 32768, mostCodes = 32;
+    /// Where token `token` of a pattern is in it.
+    static constexpr int64_t placeOf(int64_t token) { return token % 8 / 2 * 8 + token / 8 * 2 + token % 2; }
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // Mask
 //===----------------------------------------------------------------------===//

@@ -180,6 +180,32 @@ LogicalResult DensifyOp::reifyResultShapes(OpBuilder &builder,
 }
 
 //===----------------------------------------------------------------------===//
+// FeatureMajorOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult FeatureMajorOp::verify() {
+  auto source = cast<RankedTensorType>(getSource().getType());
+  RankedTensorType result = getResult().getType();
+  if (failed(checkTensor(*this, "source", source)) ||
+      failed(checkTensor(*this, "result", result)) ||
+      failed(checkElementType(*this, "result", result, source.getElementType(), "the source")))
+    return failure();
+  for (int64_t dim = 0; dim < 4; ++dim)
+    if (failed(checkDim(*this, "result", result, dim, source.getDimSize(dim), "the source")))
+      return failure();
+  if (getScales(source))
+    return emitOpError() << "keeps the values as they are, given is " << source
+                         << "; use sfa.densify for 8-bit values before";
+  return success();
+}
+
+LogicalResult FeatureMajorOp::reifyResultShapes(OpBuilder &builder,
+                                                ReifiedRankedShapedTypeDims &shapes) {
+  shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getSource()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // AttentionOp
 //===----------------------------------------------------------------------===//
 
@@ -272,6 +298,24 @@ static LogicalResult checkSequences(AttentionOp op, RankedTensorType query) {
   return success();
 }
 
+/// Diagnoses a feature-major key that the schedule does not read.
+static LogicalResult checkFeatureMajor(AttentionOp op) {
+  FeatureMajorAttr key = getFeatureMajor(op.getKey().getType());
+  if (!key)
+    return success();
+  ScheduleAttr schedule = op.getScheduleAttr();
+  if (!schedule || schedule.getStrategy() != Strategy::Gather ||
+      schedule.getKTile() != key.getTile())
+    return op.emitOpError() << "has a key in feature-major tiles of " << key.getTile()
+                            << " tokens, which need a schedule with strategy = gather and "
+                               "k_tile = "
+                            << key.getTile();
+  if (op.hasSequences())
+    return op.emitOpError("has sequences and a key in feature-major tiles, where sequences cannot "
+                          "begin anywhere; leave the key as it is");
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
   auto query = cast<RankedTensorType>(getQuery().getType());
   auto key = cast<RankedTensorType>(getKey().getType());
@@ -307,7 +351,7 @@ LogicalResult AttentionOp::verify() {
                           query.getDimSize(dim), "the query")))
         return failure();
 
-  if (failed(checkSequences(*this, query)))
+  if (failed(checkSequences(*this, query)) || failed(checkFeatureMajor(*this)))
     return failure();
   if (getScale() && getScaleValue())
     return emitOpError("has two scales, a constant and a value; give one");

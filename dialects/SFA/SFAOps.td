@@ -28,6 +28,9 @@ def SFA_CodesTensor : RankedTensorOf<
 def SFA_QuantizedTensor : RankedTensorOf<
     [SFA_Float], [HasAnyRankOfPred<[4]>, CPred<"::sfa::getScales($_self) && !::sfa::getCodes($_self)">],
     "tensor [batch, heads, tokens, features] with encoding #sfa.dense">;
+def SFA_FeatureMajorTensor
+    : RankedTensorOf<[F16, BF16], [HasAnyRankOfPred<[4]>, CPred<"::sfa::getFeatureMajor($_self)">],
+                     "tensor [batch, heads, tokens, features] with encoding #sfa.feature_major">;
 def SFA_Operand : AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor, SFA_QuantizedTensor]>;
 def SFA_OffsetsTensor : RankedTensorOf<
     [I32], [HasAnyRankOfPred<[1]>, CPred<"!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">],
@@ -109,6 +112,25 @@ def SFA_DensifyOp : SFA_Op<"densify", [Pure, SFA_Shape, InferTypeOpAdaptor]> {
   let hasFolder = 1;
 }
 
+def SFA_FeatureMajorOp : SFA_Op<"feature_major", [Pure, SFA_Shape]> {
+  let summary = "write keys out as tiles, each feature by feature";
+  let description = [{
+    The keys stay what they are; their form becomes that of the result's encoding, `#sfa.feature_major`. Codes are written out as
+    `sfa.densify` does. Only GPUs have it.
+
+    Example:
+
+    ```mlir
+    %keys = sfa.feature_major %codes : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>
+      -> tensor<1x16x?x128xbf16, #sfa.feature_major<tile = 128>>
+    ```
+  }];
+  let arguments = (ins AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor]>:$source);
+  let results = (outs SFA_FeatureMajorTensor:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 def SFA_AttentionOp : SFA_Op<"attention", [Pure, AttrSizedOperandSegments, SFA_Shape]> {
   let summary = "exact softmax attention over codes or dense operands";
   let description = [{
@@ -119,7 +141,7 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, AttrSizedOperandSegments, SFA_S
     | operand | shape | form |
     |---|---|---|
     | query | `[b, h_q, n_q, d]` | codes or dense |
-    | key | `[b, h_kv, n_k, d]` | codes or dense |
+    | key | `[b, h_kv, n_k, d]` | codes, dense or feature-major |
     | value | `[b, h_kv, n_k, d_v]` | dense |
     | output | `[b, h_q, n_q, d_v]` | dense |
     | lse (optional) | `[b, h_q, n_q]` | f32 |
@@ -138,8 +160,10 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, AttrSizedOperandSegments, SFA_S
     of the function. A constant may be any finite number.
 
     A strategy needs the codes that it works on: `gather` and `sparse_mma` those of the query, `scatter` those of both.
+    A feature-major key (`#sfa.feature_major`) is for `gather` on GPUs, which has no sequences there; its `tile` is the `k_tile`.
     With an infinity or a NaN in a feature that only one of two tokens holds, only `scatter` skips the feature always;
-    `gather` skips it when the query lacks it, and `dense` and `sparse_mma` may see `0 * inf = NaN` either way. Finite
+    `gather` skips it when the query lacks it (on a GPU a query with fewer than k non-zeros does not skip feature 0), and `dense` and
+    `sparse_mma` may see `0 * inf = NaN` either way. Finite
     inputs have no such freedom as long as the sum of |V| over the keys is finite in f32: outputs are divided by the sum of
     their probabilities at the end.
 
@@ -163,8 +187,10 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, AttrSizedOperandSegments, SFA_S
       -> tensor<1x16x?x64xbf16>
     ```
   }];
-  let arguments = (ins SFA_Operand:$query, SFA_Operand:$key, SFA_DenseTensor:$value,
-      Variadic<SFA_OffsetsTensor>:$sequences, Optional<F64>:$scaleValue,
+  let arguments = (ins SFA_Operand:$query,
+      AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor, SFA_QuantizedTensor,
+                 SFA_FeatureMajorTensor]>:$key,
+      SFA_DenseTensor:$value, Variadic<SFA_OffsetsTensor>:$sequences, Optional<F64>:$scaleValue,
       OptionalAttr<SFA_MaskAttr>:$mask, OptionalAttr<F64Attr>:$scale,
       OptionalAttr<SFA_ScheduleAttr>:$schedule);
   let results = (outs SFA_DenseTensor:$output, Optional<SFA_LseTensor>:$lse);

@@ -24,19 +24,23 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
     `rows / H` where that is a whole number. Otherwise it is `rows` divided by the next power of two, and of the rows left
     over nobody knows what they hold.
 
+    With `feature_major` the memory has the form of `#sfa.feature_major`, with as many tokens in a tile as the tile has rows, and its
+    rows follow one another. `row` is a multiple of the rows of the tile.
+
     Example:
 
     ```mlir
     %q = sfa_tile.load %memory[%b, %h, %row] : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
     %v = sfa_tile.load %memory[%b, %h, %row] limit %end : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
     %q = sfa_tile.load %memory[%b, %h, %row] heads 4 : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
+    %k = sfa_tile.load %memory[%b, %h, %row] feature_major : memref<1x8x?x8192xbf16> -> !sfa_tile.tile<64x128xbf16>
     ```
   }];
-  let arguments = (ins Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, Optional<Index>:$limit,
-    Tile_Heads:$heads);
+  let arguments = (ins Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row,
+      Optional<Index>:$limit, Tile_Heads:$heads, UnitAttr:$featureMajor);
   let results = (outs Tile_Matrix:$tile);
   let assemblyFormat = [{
-    $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? (`heads` $heads^)? attr-dict
+    $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? (`heads` $heads^)? (`feature_major` $featureMajor^)? attr-dict
     `:` type($memory) `->` qualified(type($tile))
   }];
   let hasVerifier = 1;
@@ -137,6 +141,26 @@ def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let assemblyFormat = [{
     $tile `,` $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? (`heads` $heads^)? attr-dict
     `:` qualified(type($tile)) `,` type($memory)
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_StoreFeatureMajorOp : Tile_Op<"store_feature_major", [MemoryEffects<[MemWrite]>]> {
+  let summary = "write a tile of keys, feature by feature";
+  let description = [{
+    Writes the tile to a memory of the form of `#sfa.feature_major`, where `sfa_tile.load` with `feature_major` reads it. `row` is a
+    multiple of the rows of the tile.
+
+    Example:
+
+    ```mlir
+    sfa_tile.store_feature_major %k, %memory[%b, %h, %row] : !sfa_tile.tile<64x128xbf16>, memref<1x8x?x8192xbf16>
+    ```
+  }];
+  let arguments = (ins Tile_Matrix:$tile, Tile_Memory:$memory, Index:$batch, Index:$head,
+      Index:$row);
+  let assemblyFormat = [{
+    $tile `,` $memory `[` $batch `,` $head `,` $row `]` attr-dict `:` qualified(type($tile)) `,` type($memory)
   }];
   let hasVerifier = 1;
 }

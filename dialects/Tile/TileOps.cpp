@@ -64,8 +64,21 @@ static LogicalResult checkHeads(Operation *op, int64_t heads, int64_t rows, MemR
   return success();
 }
 
+/// A memory that holds `tile` feature by feature.
+static LogicalResult checkFeatureMajor(Operation *op, MemRefType memory, TileType tile) {
+  if (failed(checkMemory(op, memory, memory.getShape().back(), tile.getElementType())))
+    return failure();
+  return checkEqual(op, "the last dimension of the memory", memory.getDimSize(3),
+                    "the number of elements of the tile", tile.getRows() * tile.getColumns());
+}
+
 LogicalResult LoadOp::verify() {
   TileType tile = getTile().getType();
+  if (getFeatureMajor()) {
+    if (getHeads() != 1 || getLimit())
+      return emitOpError("loads a feature-major tile, which has rows of one head and no limit");
+    return checkFeatureMajor(*this, getMemory().getType(), tile);
+  }
   if (failed(checkHeads(*this, getHeadsAttr().getInt(), tile.getRows(), getMemory().getType())))
     return failure();
   return checkMemory(*this, getMemory().getType(), tile.getColumns(), tile.getElementType());
@@ -141,6 +154,10 @@ LogicalResult StoreOp::verify() {
   if (failed(checkHeads(*this, getHeadsAttr().getInt(), tile.getRows(), memory)))
     return failure();
   return checkTarget(*this, tile, memory);
+}
+
+LogicalResult StoreFeatureMajorOp::verify() {
+  return checkFeatureMajor(*this, getMemory().getType(), getTile().getType());
 }
 
 LogicalResult ProbeOp::verify() {

@@ -42,11 +42,12 @@ def SFAUnrollLoopsPass : Pass<"sfa-unroll-loops", "::mlir::func::FuncOp"> {
 }
 
 def SFADensifyOperandsPass : Pass<"sfa-densify-operands"> {
-  let summary = "Densify codes before attention with the strategy dense";
+  let summary = "Write operands of attention out in the form that kernels of a GPU read";
   let description = [{
     Codes that an `sfa.attention` with the strategy `dense` would expand once for every tile are densified once for all:
     by the `sfa.sparsify` that makes them, which gets a dense result, or by an `sfa.densify` where they come from
-    elsewhere. For targets that copy dense tiles without passing them through registers.
+    elsewhere. `sparse_mma` reads queries as codes, and keys of it are densified. The keys of `gather` become feature-major tiles.
+    For targets that copy tiles without passing them through registers.
   }];
 }
 

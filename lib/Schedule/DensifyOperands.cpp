@@ -1,4 +1,4 @@
-//===- DensifyOperands.cpp - Densify codes before attention that is dense ----- ===//
+//===- DensifyOperands.cpp - Operands in the forms that kernels of a GPU read ---===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -37,6 +37,43 @@ static Value densify(Operation *op, Value codes) {
   return both.getDense();
 }
 
+/// `keys` in feature-major tiles of `tokens` tokens, formed before `op`.
+static Value makeFeatureMajor(AttentionOp op, Value keys, int64_t tokens) {
+  auto type = cast<RankedTensorType>(keys.getType());
+  auto encoding = FeatureMajorAttr::get(op.getContext(), tokens);
+  OpBuilder builder(op);
+  return FeatureMajorOp::create(
+      builder, op.getLoc(), RankedTensorType::get(type.getShape(), type.getElementType(), encoding),
+      keys);
+}
+
+/// Diagnoses what `gather` on a GPU does not support.
+static LogicalResult checkGather(AttentionOp op) {
+  ScheduleAttr schedule = op.getScheduleAttr();
+  auto refuse = [&] { return op.emitOpError() << "has strategy = gather, which on a GPU "; };
+  if (op.hasSequences())
+    return refuse() << "has no sequences; choose strategy = dense or sparse_mma";
+  if (getScales(op.getKey().getType()))
+    return refuse() << "has no 8-bit codes; choose strategy = dense";
+  auto query = cast<RankedTensorType>(op.getQuery().getType());
+  int64_t features = query.getDimSize(3), k = std::min(getCodes(query).getK(), features);
+  if (query.getElementType().getIntOrFloatBitWidth() != 16)
+    return refuse() << "needs f16 or bf16, given is " << query.getElementType();
+  if (k > FeatureMajorAttr::mostCodes)
+    return refuse() << "allows at most " << FeatureMajorAttr::mostCodes
+                    << " non-zeros of a query, given are " << k
+                    << "; choose strategy = dense or sparse_mma";
+  if (!schedule.getKTile() || *schedule.getKTile() % FeatureMajorAttr::granule != 0)
+    return refuse() << "needs k_tile to be a multiple of " << FeatureMajorAttr::granule
+                    << ", given is "
+                    << (schedule.getKTile() ? std::to_string(*schedule.getKTile()) : "none");
+  if (*schedule.getKTile() * features > FeatureMajorAttr::mostElements)
+    return refuse() << "allows tiles of at most " << FeatureMajorAttr::mostElements
+                    << " elements, given are k_tile = " << *schedule.getKTile() << " and "
+                    << features << " features; lower k_tile";
+  return success();
+}
+
 namespace {
 struct DensifyOperands : sfa::impl::SFADensifyOperandsPassBase<DensifyOperands> {
   void runOnOperation() override {
@@ -54,6 +91,12 @@ struct DensifyOperands : sfa::impl::SFADensifyOperandsPassBase<DensifyOperands> 
         operands = {&op.getQueryMutable(), &op.getKeyMutable()};
         break;
       case Strategy::Gather:
+        if (getFeatureMajor(op.getKey().getType()))
+          break;
+        if (failed(checkGather(op)))
+          return signalPassFailure();
+        op.getKeyMutable().set(makeFeatureMajor(op, op.getKey(), *schedule.getKTile()));
+        break;
       case Strategy::SparseMma:
         // Integers would meet queries that are none.
         if (!getScales(op.getKey().getType()))

@@ -35,6 +35,8 @@ private:
   Tiles usualTiles(bool isSplit, int64_t packedHeads) const;
   Tiles tilesOfIntegers(bool isSplit) const;
   Tiles makeRoomFor(int64_t packedHeads, Tiles tiles) const;
+  int64_t keysToGather(Tiles tiles) const;
+  bool codesFitInRegisters(const Tiles &tiles) const;
   Tiles chooseTiles(bool isSplit, int64_t packedHeads) const;
   /// A schedule with these tiles, to ask for what it takes.
   ResolvedSchedule withTiles(const Tiles &tiles) const;
@@ -120,6 +122,8 @@ GpuChoice::Tiles GpuChoice::usualTiles(bool isSplit, int64_t packedHeads) const 
   // scores k_tile. Windows, sums in lanes and places of rows take some, too.
   if (width <= 64)
     return {128, isLazy || (problem.hasSequences && packedHeads > 1) ? 64 : 96, 1};
+  if (width <= 128 && strategy == Strategy::Gather)
+    return {64, FeatureMajorAttr::granule, 1}; // no shorter tiles of keys
   if (width <= 128) {
     if (!isLazy)
       return {128, 64, 1};
@@ -173,6 +177,31 @@ GpuChoice::Tiles GpuChoice::makeRoomFor(int64_t packedHeads, Tiles tiles) const 
   return tiles;
 }
 
+/// Feature-major tiles have multiples of 64 keys, whose scores a thread holds.
+int64_t GpuChoice::keysToGather(Tiles tiles) const {
+  constexpr int64_t granule = FeatureMajorAttr::granule;
+  tiles.kTile = std::max(tiles.kTile / granule * granule, granule);
+  auto fit = [&] {
+    BlockResources resources = getBlockResources(problem, device, withTiles(tiles));
+    return resources.tileRegisters + BlockResources::reservedRegisters <=
+           resources.registersOfThread;
+  };
+  while (tiles.kTile > granule && !fit())
+    tiles.kTile -= granule;
+  return tiles.kTile;
+}
+
+/// Whether a thread has registers for its codes to gather by, which take twice as many when they
+/// are unpacked before the loop.
+bool GpuChoice::codesFitInRegisters(const Tiles &tiles) const {
+  constexpr int64_t fewCodes = 8, reserved = 40;
+  ResolvedSchedule schedule = withTiles(tiles);
+  schedule.queries = Queries::Registers;
+  BlockResources resources = getBlockResources(problem, device, schedule);
+  return *problem.queryCodes <= fewCodes &&
+         resources.tileRegisters + reserved <= resources.registersOfThread;
+}
+
 GpuChoice::Tiles GpuChoice::chooseTiles(bool isSplit, int64_t packedHeads) const {
   Tiles tiles = usualTiles(isSplit, packedHeads);
   // A consumer has 64 rows; who gives one of the two leaves the other to follow.
@@ -194,6 +223,8 @@ GpuChoice::Tiles GpuChoice::chooseTiles(bool isSplit, int64_t packedHeads) const
   // Warps of 16 rows have registers for longer tiles of keys.
   if (!device.hasWarpgroups && width <= 128 && tiles.qTile == 64 && tiles.consumers == 1)
     tiles.kTile = std::max<int64_t>(tiles.kTile, width <= 64 ? 128 : 64);
+  if (strategy == Strategy::Gather)
+    tiles.kTile = keysToGather(tiles);
   return tiles;
 }
 
@@ -318,7 +349,9 @@ ResolvedSchedule GpuChoice::run() {
     chosen.turns = tiles.consumers > 1 && looksAhead && isShort ? Turns::PingPong : Turns::Free;
     // Beside the surplus and the columns of sums of a lazy softmax there are too few.
     bool areScarce = strategy == Strategy::SparseMma && softmax == Softmax::Lazy;
-    chosen.queries = fitInRegisters(tiles) && !areScarce ? Queries::Registers : Queries::Shared;
+    bool fit = strategy == Strategy::Gather ? codesFitInRegisters(tiles)
+                                            : fitInRegisters(tiles) && !areScarce;
+    chosen.queries = fit ? Queries::Registers : Queries::Shared;
     // A block of its own for each tile lets the hardware balance sequences of any lengths; of
     // splits there are no more than multiprocessors.
     chosen.grid = problem.hasSequences || splits > 1 ? Grid::Tiles : Grid::Persistent;

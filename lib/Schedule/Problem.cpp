@@ -79,7 +79,7 @@ std::optional<int64_t> Problem::numKeys() const { return meanOf(keyTokens, numSe
 /// where it does not come from one.
 std::optional<ProblemOfCalls::Place> ProblemOfCalls::find(Value value, size_t dim) {
   while (Operation *op = value.getDefiningOp()) {
-    if (!isa<SparsifyOp, QuantizeOp, DensifyOp, tensor::CastOp>(op))
+    if (!isa<SparsifyOp, QuantizeOp, DensifyOp, FeatureMajorOp, tensor::CastOp>(op))
       return std::nullopt;
     value = op->getOperand(0);
   }

@@ -81,8 +81,18 @@ static int64_t getSharedBytes(const Problem &problem, const Device &device,
   auto inPanels = [](int64_t bytes) {
     return static_cast<int64_t>(llvm::alignTo(bytes, swizzle::rowBytes));
   };
-  memory.add(schedule.qTile * inPanels(problem.features * keyBytes));
-  memory.add(schedule.stages * schedule.kTile * inPanels(problem.features * keyBytes));
+  if (schedule.strategy == Strategy::Gather) {
+    // A word for each non-zero of a query, in whole fours, and four more.
+    constexpr int64_t wordBytes = 4, fours = 4;
+    auto words = static_cast<int64_t>(llvm::alignTo(*problem.queryCodes, fours)) + fours;
+    if (!device.hasWarpgroups || schedule.queries == Queries::Shared)
+      memory.add(schedule.qTile * wordBytes * words);
+    // Feature-major tiles have no panels.
+    memory.add(schedule.stages * schedule.kTile * problem.features * keyBytes);
+  } else {
+    memory.add(schedule.qTile * inPanels(problem.features * keyBytes));
+    memory.add(schedule.stages * schedule.kTile * inPanels(problem.features * keyBytes));
+  }
   // A panel of ones behind the values gives the row sums of a lazy softmax.
   int64_t onesBytes = device.hasWarpgroups && isLazy ? swizzle::rowBytes : 0;
   memory.add(schedule.stages * schedule.kTile *
@@ -96,7 +106,8 @@ static int64_t getSharedBytes(const Problem &problem, const Device &device,
   // "Full" and "empty" of the queries of each pass, and of each stage of keys and of values. Codes
   // of queries are no copies.
   constexpr int64_t barrierBytes = 8;
-  int64_t passes = schedule.strategy == Strategy::SparseMma ? 0 : isLazy ? 2 : 1;
+  bool areCodes = schedule.strategy == Strategy::SparseMma || schedule.strategy == Strategy::Gather;
+  int64_t passes = areCodes ? 0 : isLazy ? 2 : 1;
   memory.add(barrierBytes * (2 * passes + 4 * schedule.stages));
   return memory.bytes();
 }
@@ -113,8 +124,14 @@ BlockResources sfa::getBlockResources(const Problem &problem, const Device &devi
   auto registersFor = [&](int64_t columns) { return rows * columns / threadsOfWarp; };
   resources.tileRegisters = registersFor(problem.valueFeatures) + registersFor(schedule.kTile) +
                             registersFor(schedule.kTile) / 2;
-  // Of 2:4 queries half of the elements, and two bits for each.
-  if (device.hasWarpgroups && schedule.queries == Queries::Registers)
+  if (schedule.strategy == Strategy::Gather) {
+    // What is loaded goes through some more. The four lanes of a row all have its codes.
+    constexpr int64_t loaded = 16, lanesOfRow = 4;
+    resources.tileRegisters += loaded;
+    if (device.hasWarpgroups && schedule.queries == Queries::Registers)
+      resources.tileRegisters += registersFor(lanesOfRow * *problem.queryCodes);
+  } else if (device.hasWarpgroups && schedule.queries == Queries::Registers)
+    // Of 2:4 queries half of the elements, and two bits for each.
     resources.tileRegisters += schedule.strategy == Strategy::SparseMma
                                    ? registersFor(problem.features) / 4 * 9 / 8
                                    : registersFor(problem.features) / (problem.keyScales ? 4 : 2);
@@ -135,10 +152,19 @@ BlockResources sfa::getBlockResources(const Problem &problem, const Device &devi
 // The space
 //===----------------------------------------------------------------------===//
 
+/// Whether a GPU has the strategy gather for queries that are codes: sequences would begin in the
+/// middle of feature-major tiles, and more codes have no room in registers.
+static bool gathersOnGpu(const Problem &problem) {
+  return !problem.hasSequences && !problem.keyScales &&
+         problem.queryCodes.value_or(0) <= FeatureMajorAttr::mostCodes;
+}
+
 SmallVector<Strategy> ScheduleSpace::strategies() const {
   SmallVector<Strategy> allowed, all;
   if (device.isGpu && problem.keyScales)
     all = {Strategy::Dense};
+  else if (device.isGpu && gathersOnGpu(problem))
+    all = {Strategy::Dense, Strategy::Gather, Strategy::SparseMma};
   else if (device.isGpu)
     all = {Strategy::Dense, Strategy::SparseMma};
   else
@@ -183,6 +209,15 @@ std::string ScheduleSpace::whyNot(const ResolvedSchedule &schedule) const {
     return fmt::format("k_tile = {}; at most 256 is allowed", schedule.kTile);
   if (device.hasWarpgroups && schedule.lookahead == 0 && schedule.turns == Turns::PingPong)
     return "turns = ping_pong needs lookahead = 1";
+  if (schedule.strategy == Strategy::Gather) {
+    if (schedule.kTile % FeatureMajorAttr::granule != 0)
+      return fmt::format("k_tile = {}; the strategy gather needs a multiple of {}", schedule.kTile,
+                         FeatureMajorAttr::granule);
+    if (schedule.kTile * problem.features > FeatureMajorAttr::mostElements)
+      return fmt::format("k_tile = {}; with {} features the strategy gather allows at most {}",
+                         schedule.kTile, problem.features,
+                         FeatureMajorAttr::mostElements / problem.features);
+  }
   if (!haveRoomFor(schedule, schedule.packedHeads, 1))
     return fmt::format("warps have no whole heads of the {} in {} rows", schedule.packedHeads,
                        schedule.qTile);

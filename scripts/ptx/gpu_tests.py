@@ -130,7 +130,7 @@ def _stand_ins(recorder, groups):
         "torch": dict(bfloat16="bf16", float16="f16", int32="i32", tensor=lambda *arguments, **options: object(),
                       nn=types.SimpleNamespace(Module=object)),
         "sfa": dict(attention=recorder.attention, sparsify=recorder.sparsify, densify=recorder.densify, Codes=refuse),
-        "oracle": dict(keep=lambda x, k: x, topk=refuse),
+        "oracle": dict(keep=lambda x, k: x, topk=refuse, dequantized=refuse, step_of=refuse),
         "harness": dict(
             group=group, Judge=Judge, Failure=AssertionError, poisoned=contextlib.nullcontext, read_npy=refuse,
             normal=lambda *shape, dtype, seed: Tensor(shape, dtype), require=lambda condition, message: None,

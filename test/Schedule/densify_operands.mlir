@@ -77,9 +77,28 @@ func.func @quantized(%x: !dense) -> !dense {
 // CHECK-LABEL: @codes_of_integers(
 // CHECK-NOT: sfa.densify
 // CHECK: return
-func.func @codes_of_integers(%q: !integers, %k: !shared, %v: !dense) -> (!dense, !dense, !dense) {
-  %a = sfa.attention %q, %k, %v schedule <strategy = gather> : !integers, !shared, !dense -> !dense
+func.func @codes_of_integers(%q: !integers, %k: !shared, %v: !dense) -> (!dense, !dense) {
   %b = sfa.attention %q, %k, %v schedule <strategy = scatter> : !integers, !shared, !dense -> !dense
   %c = sfa.attention %q, %k, %v schedule <strategy = sparse_mma> : !integers, !shared, !dense -> !dense
-  return %a, %b, %c : !dense, !dense, !dense
+  return %b, %c : !dense, !dense
+}
+
+// Keys to gather are feature-major, made of codes as of rows. What is feature-major already stays.
+
+// CHECK-LABEL: @gathered(
+// CHECK: %[[CODES:.*]] = sfa.sparsify
+// CHECK: %[[A:.*]] = sfa.feature_major %[[CODES]] : tensor<1x2x?x128xf16, #sfa.codes<k = 8>> -> tensor<1x2x?x128xf16, #sfa.feature_major<tile = 64>>
+// CHECK: sfa.attention %[[CODES]], %[[A]]
+// CHECK: %[[B:.*]] = sfa.feature_major %{{.*}} : tensor<1x2x?x128xf16> -> tensor<1x2x?x128xf16, #sfa.feature_major<tile = 128>>
+// CHECK: sfa.attention %[[CODES]], %[[B]]
+// CHECK: %[[C:.*]] = sfa.feature_major
+// CHECK-NEXT: sfa.attention %[[CODES]], %[[C]]
+func.func @gathered(%x: !dense) -> (!dense, !dense, !dense) {
+  %c = sfa.sparsify %x : !dense -> !codes
+  %o = sfa.attention %c, %c, %x schedule <strategy = gather, k_tile = 64> : !codes, !codes, !dense -> !dense
+  %p = sfa.attention %c, %x, %x schedule <strategy = gather, k_tile = 128> : !codes, !dense, !dense -> !dense
+  %k = sfa.feature_major %x : !dense -> tensor<1x2x?x128xf16, #sfa.feature_major<tile = 128>>
+  %r = sfa.attention %c, %k, %x schedule <strategy = gather, k_tile = 128>
+    : !codes, tensor<1x2x?x128xf16, #sfa.feature_major<tile = 128>>, !dense -> !dense
+  return %o, %p, %r : !dense, !dense, !dense
 }

@@ -32,3 +32,28 @@ func.func @codes_of_keys(%q: !x256, %k: !q256, %v: !x256) -> !x256 {
   %o = sfa.attention %q, %k, %v : !x256, !q256, !x256 -> !x256
   return %o : !x256
 }
+
+// Nobody gathers who has not been told to. Then tiles have multiples of 64 keys, and few codes are in registers.
+
+!few = tensor<1x8x?x128xbf16, #sfa.codes<k = 2>>
+
+// CHECK-LABEL: @few_codes(
+// CHECK: schedule <strategy = dense,
+func.func @few_codes(%q: !few, %k: !few, %v: !x128) -> !x128 {
+  %o = sfa.attention %q, %k, %v : !few, !few, !x128 -> !x128
+  return %o : !x128
+}
+
+// CHECK-LABEL: @gather_128(
+// CHECK: schedule <strategy = gather, softmax = lazy, q_tile = 128, k_tile = 128, {{.*}} queries = registers
+func.func @gather_128(%q: !q128, %k: !q128, %v: !x128) -> !x128 {
+  %o = sfa.attention %q, %k, %v schedule <strategy = gather> : !q128, !q128, !x128 -> !x128
+  return %o : !x128
+}
+
+// CHECK-LABEL: @gather_256(
+// CHECK: schedule <strategy = gather, {{.*}}, q_tile = 128, k_tile = 64, {{.*}} queries = shared
+func.func @gather_256(%q: !q256, %k: !q256, %v: !x256) -> !x256 {
+  %o = sfa.attention %q, %k, %v schedule <strategy = gather> : !q256, !q256, !x256 -> !x256
+  return %o : !x256
+}

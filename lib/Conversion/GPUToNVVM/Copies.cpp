@@ -17,6 +17,17 @@ using namespace sfa::simt;
 /// A column of a SharedTile has 16 bits.
 static int64_t elementsOfColumn(Type element) { return 16 / element.getIntOrFloatBitWidth(); }
 
+/// Where the tile with first key `row` of a memory of `#sfa.feature_major` is, which becomes
+/// `tile`.
+static Value addressOfTile(Emitter &emit, const Memory &memory, Value batch, Value head, Value row,
+                           SharedType tile) {
+  // Those who copy have few registers: keys have 32 bits on a GPU, and the stride of rows is known.
+  Value number = emit.div(emit.toI32(row), tile.getRows());
+  Value elements = emit.mul(emit.toI64(number), tile.getRows() * tile.getColumns());
+  return emit.offset(memory.address(emit, batch, head, emit.i32(0)), elements,
+                     tile.getElementType());
+}
+
 namespace {
 
 struct LowerCopy : Lowering<CopyOp> {
@@ -29,6 +40,24 @@ struct LowerCopy : Lowering<CopyOp> {
     SharedTile tile =
         tileAt(emit.offset(ring.base, emit.mul(stage, ring.stageBytes), emit.getI8Type()), type);
     Value barrier = BarrierArray(emit, function.barriers).at(emit.add(stage, ring.firstFull));
+    // One register from one point to the next, not one for each panel.
+    auto pinBase = [&]() -> Value {
+      Value base = emit.make<LLVM::PtrToIntOp>(emit.getI32Type(), tile.base);
+      pin(emit, base);
+      return emit.make<LLVM::IntToPtrOp>(tile.base.getType(), base);
+    };
+    Type clusterPointer = LLVM::LLVMPointerType::get(emit.getContext(), 7);
+    if (type.getForm() == TileForm::FeatureMajor) {
+      Memory memory(op.getMemory().getType(), adaptor.getMemory());
+      Value source = addressOfTile(emit, memory, adaptor.getBatch().front(),
+                                   adaptor.getHead().front(), adaptor.getRow().front(), type);
+      Value base = pinBase();
+      arriveExpecting(emit, barrier, type.getBytes());
+      emit.make<NVVM::CpAsyncBulkGlobalToSharedClusterOp>(
+          emit.make<LLVM::AddrSpaceCastOp>(clusterPointer, base).getResult(), source, barrier,
+          emit.i32(type.getBytes()), /*multicastMask=*/Value(), /*l2CacheHint=*/Value());
+      return Results{};
+    }
     // A box has the rows of one head after those of another. Rows that are left over are those of
     // the next heads, or 0.
     int64_t rows = ScheduleAttr::rowsOfHead(tile.rows, static_cast<int64_t>(op.getHeads()));
@@ -37,11 +66,7 @@ struct LowerCopy : Lowering<CopyOp> {
       return op.emitOpError("has no tensor map; run sfa-gpu-allocate before");
     Value row = emit.toI32(adaptor.getRow().front()), head = emit.toI32(adaptor.getHead().front()),
           batch = emit.toI32(adaptor.getBatch().front());
-    Type clusterPointer = LLVM::LLVMPointerType::get(emit.getContext(), 7);
-    // One register from one point to the next, not one for each panel.
-    Value base = emit.make<LLVM::PtrToIntOp>(emit.getI32Type(), tile.base);
-    pin(emit, base);
-    base = emit.make<LLVM::IntToPtrOp>(tile.base.getType(), base);
+    Value base = pinBase();
     arriveExpecting(emit, barrier, tile.bytes());
     int64_t elements = elementsOfColumn(type.getElementType());
     for (int64_t column = 0; column < tile.columns; column += SharedTile::panelColumns) {
@@ -67,6 +92,8 @@ struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
   using Lowering::Lowering;
 
   FailureOr<Results> lower(CopyByThreadsOp op, Adaptor adaptor, Emitter &emit) const override {
+    if (op.getTile().getType().getForm() == TileForm::FeatureMajor)
+      return copyFeatureMajor(op, adaptor, emit);
     SharedTile tile = tileAt(adaptor.getTile().front(), op.getTile().getType());
     Memory memory(op.getMemory().getType(), adaptor.getMemory());
     Value first = emit.toI64(adaptor.getRow().front());
@@ -124,6 +151,30 @@ struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
         emit.when(takesPart, copy);
       else
         copy();
+    }
+    return Results{};
+  }
+
+  /// Pieces of a tile follow each other as threads do.
+  FailureOr<Results> copyFeatureMajor(CopyByThreadsOp op, Adaptor adaptor, Emitter &emit) const {
+    SharedType type = op.getTile().getType();
+    Memory memory(op.getMemory().getType(), adaptor.getMemory());
+    constexpr int64_t bytesEach = 16;
+    Value mine = emit.mul(function.thread, bytesEach);
+    Value source = addressOfTile(emit, memory, adaptor.getBatch().front(),
+                                 adaptor.getHead().front(), adaptor.getRow().front(), type);
+    source = emit.offset(source, mine, emit.getI8Type());
+    Value target = emit.offset(adaptor.getTile().front(), mine, emit.getI8Type());
+    int64_t bytesAtOnce = bytesEach * function.numThreads;
+    for (int64_t at = 0; at < type.getBytes(); at += bytesAtOnce) {
+      auto copy = [&] {
+        emit.make<NVVM::CpAsyncOp>(emit.offset(target, at), emit.offset(source, at), 16,
+                                   NVVM::LoadCacheModifierKind::CG, Value());
+      };
+      if (at + bytesAtOnce <= type.getBytes())
+        copy();
+      else
+        emit.when(emit.less(mine, emit.i32(type.getBytes() - at)), copy);
     }
     return Results{};
   }

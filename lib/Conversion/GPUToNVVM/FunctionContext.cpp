@@ -122,6 +122,14 @@ void sfa::simt::addTypeConversions(TypeConverter &types, const FunctionContext &
         }
         return success();
       });
+  types.addConversion([&function](CodesType type, Types &results) -> std::optional<LogicalResult> {
+    if (type.getInRegisters())
+      results.append(2 * function.repeatsOf(type.getRows()) * type.getK(),
+                     IntegerType::get(type.getContext(), 32));
+    else
+      results.push_back(LLVM::LLVMPointerType::get(type.getContext(), /*addressSpace=*/3));
+    return success();
+  });
   types.addConversion([](PositionType type, Types &results) -> std::optional<LogicalResult> {
     results.append(2, IntegerType::get(type.getContext(), 32));
     return success();

@@ -128,6 +128,7 @@ inline size_t rowOfElement(size_t element, int64_t columns) {
 /// | columns | two for each block of 8 columns, or all numbers there are (Scales.cpp) |
 /// | operand | pairs of elements |
 /// | 2:4 operand | `TwoFour` (TwoFour.h) |
+/// | codes | words of the first row, then those of the next; or address |
 /// | position | stage, parity |
 /// | ring | address, bytes of a stage, numbers of the first "full" and "empty" barriers |
 /// | shared tile, marks, point order | address |

@@ -117,11 +117,11 @@ FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &c
   addTypeConversions(types, function);
   RewritePatternSet patterns(context);
   patterns.add<LowerKernel>(types, context, function);
-  for (auto populate :
-       {populateGridPatterns, populateRolePatterns, populateRingPatterns, populateCopyPatterns,
-        populateProductPatterns, populateWarpProductPatterns, populateMaskPatterns,
-        populateSoftmaxPatterns, populateRowPatterns, populateStorePatterns,
-        populateSequencePatterns, populateTwoFourPatterns, populateScalePatterns})
+  for (auto populate : {populateGridPatterns, populateRolePatterns, populateRingPatterns,
+                        populateCopyPatterns, populateProductPatterns, populateWarpProductPatterns,
+                        populateMaskPatterns, populateSoftmaxPatterns, populateRowPatterns,
+                        populateStorePatterns, populateSequencePatterns, populateTwoFourPatterns,
+                        populateScalePatterns, populateGatherPatterns})
     populate(patterns, types, function);
   for (Dialect *dialect : context->getLoadedDialects())
     if (auto *interface = dialect->getRegisteredInterface<LoweringInterface>())

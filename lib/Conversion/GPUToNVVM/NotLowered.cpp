@@ -25,6 +25,11 @@ static bool isKnown(SharedType tile) {
   return tile.getForm() == TileForm::Swizzled && (width == 16 || width == 8);
 }
 
+/// The same for copies, which take feature-major tiles as they are.
+static bool isCopied(SharedType tile) {
+  return isKnown(tile) || tile.getForm() == TileForm::FeatureMajor;
+}
+
 static bool isKnown(Type type) {
   auto tile = dyn_cast<SharedType>(type);
   return !tile || isKnown(tile);
@@ -52,9 +57,9 @@ static StringRef findWhatIsNotLowered(Operation *operation) {
         if (op.getCount() || op.getEvictFirst())
           return "copies a part of a place, or rows that nobody reads again, which is not lowered "
                  "yet";
-        return isKnown(op.getRing().getType().getTile()) ? "" : tiles;
+        return isCopied(op.getRing().getType().getTile()) ? "" : tiles;
       })
-      .Case([&](CopyByThreadsOp op) { return isKnown(op.getTile().getType()) ? "" : tiles; })
+      .Case([&](CopyByThreadsOp op) { return isCopied(op.getTile().getType()) ? "" : tiles; })
       .Case<DotOp, IssueDotOp>([&](auto op) {
         return isKnown(op.getLeft().getType()) && isKnown(op.getRight().getType()) ? "" : tiles;
       })

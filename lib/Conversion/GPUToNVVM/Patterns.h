@@ -121,6 +121,8 @@ void populateWarpProductPatterns(mlir::RewritePatternSet &patterns,
                                  const mlir::TypeConverter &types, const FunctionContext &function);
 void populateTwoFourPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                              const FunctionContext &function);
+void populateGatherPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                            const FunctionContext &function);
 void populateMaskPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                           const FunctionContext &function);
 void populateSoftmaxPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,

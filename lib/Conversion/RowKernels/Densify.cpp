@@ -273,5 +273,7 @@ LogicalResult sfa::simt::lowerRowKernel(RowFunction &lowering) {
     return lowerCombineKernel(lowering);
   if (!lowering.kernel.getBody().getOps<sfa::tile::QuantizeOp>().empty())
     return lowerQuantizeKernel(lowering);
+  if (!lowering.kernel.getBody().getOps<StoreFeatureMajorOp>().empty())
+    return lowerFeatureMajorKernel(lowering);
   return RowKernel(lowering).run();
 }

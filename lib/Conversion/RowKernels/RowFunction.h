@@ -68,6 +68,8 @@ mlir::LogicalResult lowerRowKernel(RowFunction &function);
 mlir::LogicalResult lowerTopkKernel(RowFunction &function);
 /// The same of one that combines what the splits of the keys gave (Combine.cpp).
 mlir::LogicalResult lowerCombineKernel(RowFunction &function);
+/// The same of one that writes keys feature by feature (FeatureMajor.cpp).
+mlir::LogicalResult lowerFeatureMajorKernel(RowFunction &function);
 /// The same of one that rounds the values of codes to 8 bits (Quantize.cpp).
 mlir::LogicalResult lowerQuantizeKernel(RowFunction &function);
 

@@ -32,9 +32,11 @@ Value KernelContext::loadDense(const Operand &operand, int64_t rows, Value row, 
     return ExpandOp::create(builder, loc, type, codes);
   }
   auto memory = cast<MemRefType>(operand.memories[0].getType());
-  auto type =
-      TileType::get(builder.getContext(), {rows, memory.getDimSize(3)}, memory.getElementType());
-  return LoadOp::create(builder, loc, type, operand.memories[0], batch, head, row, limit, heads);
+  bool isFeatureMajor = operand.isFeatureMajor();
+  int64_t columns = isFeatureMajor ? operand.features() : memory.getDimSize(3);
+  auto type = TileType::get(builder.getContext(), {rows, columns}, memory.getElementType());
+  return LoadOp::create(builder, loc, type, operand.memories[0], batch, head, row, limit, heads,
+                        isFeatureMajor);
 }
 
 Value KernelContext::loadCodes(const Operand &operand, int64_t rows, Value row) const {

@@ -23,6 +23,7 @@ struct Operand {
 
   bool isCodes() const { return static_cast<bool>(getCodes(type)); }
   bool hasScales() const { return getScales(type).has_value(); }
+  bool isFeatureMajor() const { return static_cast<bool>(getFeatureMajor(type)); }
   int64_t features() const { return type.getDimSize(3); }
 };
 
@@ -38,7 +39,8 @@ struct KernelContext {
 
   mlir::Value constant(int64_t value) const;
   /// The `rows` rows of `operand` from `row` on, as a dense tile: codes are expanded, 8-bit rows
-  /// stay integers. Of a dense operand those from `limit` on are 0 where that is given.
+  /// stay integers. Of a dense operand those from `limit` on are 0 where that is given. Of a
+  /// feature-major one `rows` and `row` are those of one of its tiles.
   mlir::Value loadDense(const Operand &operand, int64_t rows, mlir::Value row,
                         mlir::Value limit = {}) const;
   /// The same rows as codes; the operand has to hold codes. 8-bit values are multiplied by their

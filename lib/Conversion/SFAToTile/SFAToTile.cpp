@@ -26,6 +26,9 @@ using namespace mlir;
 using namespace sfa;
 using namespace sfa::tile;
 
+/// Whether what holds a tensor of type `type` is another one, or several.
+static bool hasOtherForm(Type type) { return isPhysicallySeveral(type) || getFeatureMajor(type); }
+
 namespace {
 
 /// A tensor of codes becomes its values and its indices; 8-bit integers have scales besides.
@@ -34,7 +37,7 @@ struct PhysicalTypeConverter : TypeConverter {
     addConversion([](Type type) { return type; });
     addConversion(
         [](RankedTensorType type, SmallVectorImpl<Type> &results) -> std::optional<LogicalResult> {
-          if (!isPhysicallySeveral(type))
+          if (!hasOtherForm(type))
             return std::nullopt;
           llvm::append_range(results, getPhysicalTensors(type));
           return success();
@@ -102,7 +105,7 @@ SmallVector<Attribute> repeatForCodes(TypeRange types, ArrayAttr attributes) {
 bool containsCodes(Type type) {
   return type
       .walk([](RankedTensorType tensor) {
-        return isPhysicallySeveral(tensor) ? WalkResult::interrupt() : WalkResult::advance();
+        return hasOtherForm(tensor) ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();
 }
@@ -127,6 +130,9 @@ LogicalResult checkUseOfCodes(Operation *op) {
   auto codes = llvm::find_if(types, containsCodes);
   if (codes == types.end())
     return success();
+  if (auto found = llvm::find_if(types, getFeatureMajor); found != types.end())
+    return op->emitOpError() << "cannot use " << *found
+                             << ", which only sfa.attention in the same function reads";
 
   if (auto cast = dyn_cast<tensor::CastOp>(op)) {
     auto encodingOf = [](Type type) {

@@ -1,4 +1,4 @@
-//===- SparsifyDensify.cpp - Kernels of sfa.sparsify and sfa.densify ------===//
+//===- SparsifyDensify.cpp - Kernels that change the form of rows -------===//
 //
 // Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -119,10 +119,34 @@ private:
   SymbolTableCollection &symbols;
 };
 
+struct FeatureMajorToTile : OpConversionPattern<FeatureMajorOp> {
+  FeatureMajorToTile(const TypeConverter &types, MLIRContext *context,
+                     SymbolTableCollection &symbols)
+      : OpConversionPattern(types, context), symbols(symbols) {}
+
+  LogicalResult matchAndRewrite(FeatureMajorOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    int64_t tokens = getFeatureMajor(op.getResult().getType()).getTile();
+    KernelBuilder builder(rewriter, symbols, op, adaptor.getOperands());
+    KernelOp kernel = builder.start("feature_major", /*schedule=*/nullptr, tokens);
+    KernelContext context = atCoordinates(rewriter, kernel);
+    Value row = arith::MulIOp::create(rewriter, op.getLoc(), kernel.getCoordinates()[2],
+                                      context.constant(tokens));
+    Value tile = context.loadDense(builder.operand(0), tokens, row);
+    StoreFeatureMajorOp::create(rewriter, op.getLoc(), tile, builder.result(0).memories[0],
+                                context.batch, context.head, row);
+    rewriter.replaceOpWithMultiple(op, builder.launch(/*offsets=*/Value(), tokens));
+    return success();
+  }
+
+  SymbolTableCollection &symbols;
+};
+
 } // namespace
 
 void sfa::tile::populateSparsifyDensifyPatterns(RewritePatternSet &patterns,
                                                 const TypeConverter &types,
                                                 SymbolTableCollection &symbols) {
-  patterns.add<SparsifyToTile, DensifyToTile>(types, patterns.getContext(), symbols);
+  patterns.add<SparsifyToTile, DensifyToTile, FeatureMajorToTile>(types, patterns.getContext(),
+                                                                  symbols);
 }

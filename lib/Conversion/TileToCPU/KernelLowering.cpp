@@ -34,7 +34,7 @@ LLVM::LLVMStructType KernelLowering::getContextType(KernelOp kernel,
   return LLVM::LLVMStructType::getLiteral(kernel.getContext(), fields);
 }
 
-LogicalResult KernelLowering::checkTileSizes() {
+LogicalResult KernelLowering::checkTiles() {
   if (auto schedule = kernel.getScheduleAttr()) {
     std::tuple<StringRef, std::optional<int64_t>, int64_t> sizes[] = {
         {"q_tile", schedule.getQTile(), queryGranule}, {"k_tile", schedule.getKTile(), keyGranule}};
@@ -50,9 +50,15 @@ LogicalResult KernelLowering::checkTileSizes() {
     return op->emitOpError() << "has scores of type " << scores << "; the CPU needs a multiple of "
                              << queryGranule << " queries and of " << keyGranule << " keys";
   };
+  auto refuse = [](Operation *op) -> LogicalResult {
+    return op->emitOpError("is on feature-major tiles in memory, which only GPUs have; leave out "
+                           "sfa.feature_major: the CPU transposes tiles of rows");
+  };
   WalkResult result = kernel.walk([&](Operation *op) {
     LogicalResult checked =
         TypeSwitch<Operation *, LogicalResult>(op)
+            .Case([&](LoadOp load) { return load.getFeatureMajor() ? refuse(load) : success(); })
+            .Case([&](StoreFeatureMajorOp store) { return refuse(store); })
             .Case<DotOp, GatherDotOp, ScatterDotOp, TwoFourDotOp, MaskOp>(
                 [&](auto score) { return check(score, score.getScores().getType()); })
             .Case<RowMaxOp, RowSumOp>([&](auto row) { return check(row, row.getTile().getType()); })
@@ -64,7 +70,7 @@ LogicalResult KernelLowering::checkTileSizes() {
 }
 
 FailureOr<func::FuncOp> KernelLowering::run() {
-  if (failed(checkTileSizes()) || failed(findKeyTiles()))
+  if (failed(checkTiles()) || failed(findKeyTiles()))
     return failure();
 
   emit.setInsertionPoint(kernel);

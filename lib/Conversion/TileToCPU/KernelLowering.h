@@ -75,8 +75,9 @@ private:
 
   //===--- Kernel and control flow (KernelLowering.cpp, KeyLoop.cpp) --------===//
 
-  /// Diagnoses tiles that loops over whole vectors and register tiles would overrun.
-  mlir::LogicalResult checkTileSizes();
+  /// Diagnoses tiles that loops over whole vectors and register tiles would overrun, and those of
+  /// another form than rows.
+  mlir::LogicalResult checkTiles();
   /// Finds the tiles that are read as keys.
   mlir::LogicalResult findKeyTiles();
   mlir::LogicalResult lower(mlir::Block &block);

@@ -67,7 +67,10 @@ static void listTensorMaps(KernelOp kernel) {
   SmallVector<std::array<int64_t, 3>> maps;
   kernel.walk([&](CopyOp copy) {
     auto memory = cast<BlockArgument>(copy.getMemory());
-    int64_t rows = copy.getRing().getType().getTile().getRows();
+    SharedType tile = copy.getRing().getType().getTile();
+    if (tile.getForm() == TileForm::FeatureMajor)
+      return; // one piece of memory
+    int64_t rows = tile.getRows();
     int64_t ofHead = ScheduleAttr::rowsOfHead(rows, static_cast<int64_t>(copy.getHeads()));
     std::array<int64_t, 3> map = {memory.getArgNumber(), ofHead, rows / ofHead};
     if (!llvm::is_contained(maps, map))

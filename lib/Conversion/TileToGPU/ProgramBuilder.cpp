@@ -44,8 +44,11 @@ RingOp ProgramBuilder::makeRing(tile::LoadOp load, int64_t stages, std::optional
 
 RingOp ProgramBuilder::makeRoomFor(tile::SplitOp split) {
   tile::CodesType codes = split.getCodes().getType();
-  auto shared = SharedType::get(getContext(), {codes.getRows(), codes.getFeatures()},
-                                codes.getElementType(), TileForm::Swizzled);
+  return makeRoom(SharedType::get(getContext(), {codes.getRows(), codes.getFeatures()},
+                                  codes.getElementType(), TileForm::Swizzled));
+}
+
+RingOp ProgramBuilder::makeRoom(SharedType shared) {
   return make<RingOp>(RingType::get(getContext(), /*stages=*/1, shared), IntegerAttr(),
                       IntegerAttr(), UnitAttr(), /*other=*/Value(), /*neighbor=*/Value(),
                       IntegerAttr(), IntegerAttr());
@@ -73,24 +76,38 @@ SmallVector<Value> ProgramBuilder::emitSplit(tile::SplitOp split, RingOp room) {
   return read;
 }
 
-/// The form in which the operation that forms scores wants `tile`.
-static TileForm formFor(const TilePass &pass, Value tile) {
-  ScoreOpInterface score = pass.score;
-  for (OpOperand &operand : score->getOpOperands())
-    if (operand.get() == tile)
-      return score.getTileForm(operand.getOperandNumber());
-  return TileForm::Swizzled;
-}
-
-TileForm ProgramBuilder::residentForm(const TilePass &pass, tile::LoadOp load) {
-  return formFor(pass, load.getTile());
-}
-
-TileForm ProgramBuilder::stagedForm(const TilePass &pass, size_t number) {
+CodesType ProgramBuilder::typeOfCodes(const TilePass &pass, tile::LoadCodesOp load) {
   tile::KeyLoopOp loop = pass.loop;
-  if (number + 1 == pass.staged.size())
-    return TileForm::Swizzled; // values
-  return formFor(pass, loop.getScore().getArgument(number));
+  tile::CodesType codes = load.getCodes().getType();
+  return CodesType::get(getContext(), codes.getRows(), codes.getFeatures(), codes.getElementType(),
+                        codes.getK(), static_cast<int64_t>(loop.getStep()),
+                        program.hasQueriesInRegisters);
+}
+
+SmallVector<RingOp> ProgramBuilder::makeRoomsForCodes(const TilePass &pass) {
+  SmallVector<RingOp> rooms;
+  if (!program.hasQueriesInRegisters)
+    for (tile::LoadCodesOp load : pass.codes)
+      rooms.push_back(makeRoom(typeOfCodes(pass, load).getRoom()));
+  return rooms;
+}
+
+void ProgramBuilder::emitCodes(const TilePass &pass, ArrayRef<RingOp> rooms) {
+  auto in = [&](Value value) { return mapping.lookup(value); };
+  for (auto [number, op] : llvm::enumerate(pass.codes)) {
+    tile::LoadCodesOp load = op;
+    setLoc(load.getLoc());
+    CodesType type = typeOfCodes(pass, load);
+    Value room;
+    if (!type.getInRegisters()) {
+      RingOp ring = rooms[number];
+      room = make<PlaceOp>(type.getRoom(), ring.getRing(), i32(0));
+    }
+    auto codes =
+        make<LoadCodesOp>(type, in(load.getValues()), in(load.getIndices()), in(load.getBatch()),
+                          in(load.getHead()), in(load.getRow()), load.getHeadsAttr(), room);
+    mapping.map(load.getCodes(), codes.getCodes());
+  }
 }
 
 //===----------------------------------------------------------------------===//

@@ -57,8 +57,11 @@ public:
   RingOp makeRoomFor(tile::SplitOp split);
   /// Takes codes of queries apart there, and returns what products read.
   llvm::SmallVector<Value> emitSplit(tile::SplitOp split, RingOp room);
-  TileForm residentForm(const TilePass &pass, tile::LoadOp load);
-  TileForm stagedForm(const TilePass &pass, size_t number);
+  /// Shared memory for the codes of queries that the loop reads as they are; none where they are in
+  /// registers.
+  llvm::SmallVector<RingOp> makeRoomsForCodes(const TilePass &pass);
+  /// Loads these codes, there.
+  void emitCodes(const TilePass &pass, llvm::ArrayRef<RingOp> rooms);
 
   /// The stages of `pass` in `loop`. `residents` are the tiles of `pass.residents`, or operands in
   /// registers.
@@ -73,6 +76,8 @@ private:
   /// Clones the operations of `from` to the block of `to`, whose arguments are there.
   void cloneStage(mlir::Region &from, mlir::Region &to);
   mlir::Block *startStage(mlir::Region &stage, mlir::TypeRange arguments);
+  RingOp makeRoom(SharedType shared);
+  CodesType typeOfCodes(const TilePass &pass, tile::LoadCodesOp load);
   void cloneOperation(mlir::Operation *op);
 };
 

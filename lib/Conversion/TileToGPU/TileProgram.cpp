@@ -47,6 +47,20 @@ static LogicalResult checkLoad(tile::LoadOp load) {
   return load.emitOpError() << "gives " << type << "; " << GpuFeatures::description;
 }
 
+TileForm TilePass::formOf(Value tile) const {
+  ScoreOpInterface op = score;
+  for (OpOperand &operand : op->getOpOperands())
+    if (operand.get() == tile)
+      return op.getTileForm(operand.getOperandNumber());
+  return TileForm::Swizzled;
+}
+
+TileForm TilePass::stagedForm(size_t number) const {
+  tile::KeyLoopOp source = loop;
+  Region &stage = source.getScore();
+  return number < stage.getNumArguments() ? formOf(stage.getArgument(number)) : TileForm::Swizzled;
+}
+
 /// The pass of `loop`; `before` are the operations of the kernel before it.
 static FailureOr<TilePass> analyzePass(tile::KeyLoopOp loop, ArrayRef<Operation *> before) {
   TilePass pass;
@@ -60,7 +74,7 @@ static FailureOr<TilePass> analyzePass(tile::KeyLoopOp loop, ArrayRef<Operation 
     return failure();
   pass.score = *score;
 
-  for (Value tile : tile::KeyLoopOp::getYielded(loop.getLoad())) {
+  for (auto [number, tile] : llvm::enumerate(tile::KeyLoopOp::getYielded(loop.getLoad()))) {
     if (auto scales = tile.getDefiningOp<tile::LoadScalesOp>(); scales && !pass.keyScales) {
       pass.keyScales = scales;
       continue;
@@ -71,9 +85,18 @@ static FailureOr<TilePass> analyzePass(tile::KeyLoopOp loop, ArrayRef<Operation 
              << "a key or value tile has to be loaded as it is on a GPU; densify codes before";
     if (failed(checkLoad(load)))
       return failure();
+    bool isFeatureMajor = pass.stagedForm(number) == TileForm::FeatureMajor;
+    if (isFeatureMajor != load.getFeatureMajor())
+      return load.emitOpError() << "loads keys "
+                                << (isFeatureMajor ? "row by row" : "feature-major") << ", but "
+                                << (*score)->getName() << " does not read them so on a "
+                                << "GPU; sfa-densify-operands gives each strategy its form";
     pass.staged.push_back(load);
   }
   for (Operation *op : pass.before) {
+    if (auto codes = dyn_cast<tile::LoadCodesOp>(op))
+      if (llvm::any_of(codes->getUsers(), [&](Operation *user) { return loop->isAncestor(user); }))
+        pass.codes.push_back(codes);
     if (auto split = dyn_cast<tile::SplitOp>(op))
       pass.splits.push_back(split);
     auto load = dyn_cast<tile::LoadOp>(op);
@@ -178,8 +201,8 @@ static LogicalResult checkStrategy(tile::KernelOp kernel, Strategy strategy) {
   if (found.wasInterrupted())
     return refuse() << " and reads 8-bit codes; on a GPU they need strategy = dense, for which "
                        "sfa-densify-operands writes them out as rows of integers";
-  if (strategy != Strategy::Dense && strategy != Strategy::SparseMma)
-    return refuse() << "; on a GPU only dense and sparse_mma are there yet";
+  if (strategy == Strategy::Scatter)
+    return refuse() << "; on a GPU only dense, gather and sparse_mma are there yet";
   return success();
 }
 

@@ -25,6 +25,8 @@ struct TilePass {
   llvm::SmallVector<tile::LoadOp> residents;
   /// Codes of queries that are taken apart before the loop.
   llvm::SmallVector<tile::SplitOp> splits;
+  /// Codes of queries that the loop reads as they are.
+  llvm::SmallVector<tile::LoadCodesOp> codes;
   /// Loads of the stage `load`: for the scores, then of the values.
   llvm::SmallVector<tile::LoadOp> staged;
   /// The scales of 8-bit keys, of the stage `load`, too; null where there are none. Nobody copies
@@ -32,6 +34,10 @@ struct TilePass {
   tile::LoadScalesOp keyScales;
 
   tile::LoadOp valueLoad() const { return staged.back(); }
+  /// The form in which the operation that forms scores wants `tile`, one of its operands.
+  TileForm formOf(mlir::Value tile) const;
+  /// The form of what the stage `load` yields as number `number`.
+  TileForm stagedForm(size_t number) const;
 };
 
 /// A kernel with a loop over key tiles.

@@ -61,8 +61,8 @@ private:
   /// Rings of the staged loads, and of the resident ones, whose second pass has barriers of its
   /// own.
   SmallVector<RingOp> rings, residents, residentsAgain;
-  /// Where codes of queries are taken apart.
-  SmallVector<RingOp> rooms;
+  /// Where codes of queries are taken apart, and where those are that stay as they are.
+  SmallVector<RingOp> rooms, roomsForCodes;
 };
 
 } // namespace
@@ -79,7 +79,7 @@ void Warpgroups::makeRings() {
   const TilePass &pass = program.main;
   for (tile::LoadOp load : pass.residents)
     residents.push_back(
-        b.makeRing(load, /*stages=*/1, readers, b.residentForm(pass, load), /*ones=*/false));
+        b.makeRing(load, /*stages=*/1, readers, pass.formOf(load.getTile()), /*ones=*/false));
   if (program.again)
     for (RingOp ring : residents)
       residentsAgain.push_back(b.make<RingOp>(ring.getRing().getType(), ring.getWritersAttr(),
@@ -87,6 +87,7 @@ void Warpgroups::makeRings() {
                                               /*neighbor=*/Value(), IntegerAttr(), IntegerAttr()));
   for (tile::SplitOp split : pass.splits)
     rooms.push_back(b.makeRoomFor(split));
+  roomsForCodes = b.makeRoomsForCodes(pass);
   // The product with the values has columns of sums where the accumulator has.
   tile::KeyLoopOp loop = pass.loop;
   bool hasSums = loop.getAccumulate()
@@ -97,7 +98,7 @@ void Warpgroups::makeRings() {
   for (auto [number, load] : llvm::enumerate(pass.staged)) {
     bool isValue = number + 1 == pass.staged.size();
     rings.push_back(
-        b.makeRing(load, program.stages, readers, b.stagedForm(pass, number), isValue && hasSums));
+        b.makeRing(load, program.stages, readers, pass.stagedForm(number), isValue && hasSums));
   }
 }
 
@@ -235,6 +236,7 @@ Value Warpgroups::emitPoint(const TilePass &pass, bool isAgain, Value round, Val
   Values operands, split;
   for (auto [op, room] : llvm::zip_equal(pass.splits, rooms))
     llvm::append_range(split, b.emitSplit(op, room));
+  b.emitCodes(pass, roomsForCodes);
   for (auto [load, ring] : llvm::zip_equal(pass.residents, residentsOf(isAgain))) {
     RingOp resident = ring;
     tile::LoadOp tileLoad = load;

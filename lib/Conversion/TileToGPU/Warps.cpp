@@ -94,12 +94,13 @@ void Warps::run() {
   SmallVector<RingOp> residentRings;
   for (tile::LoadOp load : pass.residents)
     residentRings.push_back(
-        b.makeRing(load, /*stages=*/1, std::nullopt, b.residentForm(pass, load), /*ones=*/false));
+        b.makeRing(load, /*stages=*/1, std::nullopt, pass.formOf(load.getTile()), /*ones=*/false));
   SmallVector<RingOp> rooms;
   for (tile::SplitOp split : pass.splits)
     rooms.push_back(b.makeRoomFor(split));
+  SmallVector<RingOp> roomsForCodes = b.makeRoomsForCodes(pass);
   for (auto [number, load] : llvm::enumerate(pass.staged))
-    rings.push_back(b.makeRing(load, program.stages, std::nullopt, b.stagedForm(pass, number),
+    rings.push_back(b.makeRing(load, program.stages, std::nullopt, pass.stagedForm(number),
                                /*ones=*/false));
 
   auto points = b.make<ForPointsOp>(TypeRange(), /*order=*/Value(), ValueRange());
@@ -117,6 +118,7 @@ void Warps::run() {
   }
   for (auto [split, room] : llvm::zip_equal(pass.splits, rooms))
     b.emitSplit(split, room);
+  b.emitCodes(pass, roomsForCodes);
   Value round = points.getRound();
   emitPass(pass, round);
   if (program.again) {

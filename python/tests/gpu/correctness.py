@@ -9,7 +9,7 @@ import torch
 
 import sfa
 from harness import Judge, bounds, group, normal, poisoned, read_npy, require, same_bits
-from oracle import keep, topk
+from oracle import dequantized, keep, step_of, topk
 
 HEADS = ((4, 4), (4, 2), (4, 1))
 MASKS = (dict(), dict(causal=True), dict(window=(100, 20)), dict(window=(33, 0)),
@@ -18,8 +18,20 @@ FORMS = ("dense", "codes", "topk", "codes of q", "codes of k")
 SIZES = ((1, 1), (17, 17), (255, 255), (257, 257), (64, 300), (300, 64), (1, 513), (2048, 2048))
 
 
+EIGHT_BITS = "codes of 8 bits"
+
+
+def eight_bits(q, k, features):
+    """Codes of 8-bit values; which values share a scale depends on their number."""
+    scales = (("token", "tile"), ("tile", "token"), ("head", "head"), ("token", "token"))[(features + q.shape[3]) % 4]
+    return [sfa.sparsify(x, features, values="int8", scales=each) for x, each in zip((q, k), scales)]
+
+
 def compute(form, q, k, v, features, **options):
     """The results of an attention in one of the forms, and the dense q and k that it is of."""
+    if form == EIGHT_BITS:
+        q, k = eight_bits(q, k, features)
+        return sfa.attention(q, k, v, **options), dequantized(q), dequantized(k)
     sparse_q, sparse_k = keep(q, features), keep(k, features)
     if form == "dense":
         return sfa.attention(q, k, v, **options), q, k
@@ -51,7 +63,8 @@ def judge(judged, form, q, k, v, features=8, causal=False, window=None, scale=No
         else:
             alone = results
     left, right = bounds(causal, window)
-    judged.add(out, lse, dense_q, dense_k, v, scale=scale, left=left, right=right, alone=alone)
+    step = step_of(*eight_bits(q, k, features), scale) if form == EIGHT_BITS else 0.0
+    judged.add(out, lse, dense_q, dense_k, v, scale=scale, left=left, right=right, alone=alone, step=step)
 
 
 def _problem(dtype, heads, d, dv, n_q, n_k, seed):
@@ -474,7 +487,7 @@ def _check_special(dtype, special, where, schedule):
 
 #===--- Strategies -----------------------------------------------------------------------------===#
 
-STRATEGIES = ("sparse_mma",)
+STRATEGIES = ("sparse_mma", "gather")
 CODES = ("codes", "topk", "codes of q")
 
 
@@ -559,13 +572,17 @@ def _random_kernel(source):
         heads = source.choice([heads for heads in range(1, group + 1) if group % heads == 0])
         schedule.append(f"packed_heads = {heads}")
     d = source.choice((64, 128, 256, source.randrange(16, 257, 8)))
-    form = source.choice(FORMS)
+    form = source.choice((*FORMS, EIGHT_BITS))
+    features = source.choice((1, 2, 3, 4, 8, 13, 16, 32, 64))
     if form in CODES and source.random() < 0.7:
-        schedule.append(f"strategy = {source.choice(STRATEGIES)}")
+        strategy = source.choice(STRATEGIES)
+        schedule.append(f"strategy = {strategy}")
+        if strategy == "gather":
+            features = min(features, 32)  # the most that it has registers for
     options = dict(
         dtype=source.choice((torch.bfloat16, torch.float16)), d=d, dv=source.choice((64, 128, 256, source.randrange(16, 257, 8))),
         heads=(h_kv * group, h_kv),
-        form=form, features=min(source.choice((1, 2, 3, 4, 8, 13, 16, 32, 64)), d),
+        form=form, features=min(features, d),
         schedule=", ".join(filter(None, schedule)) or None,
         causal=source.random() < 0.4)
     if source.random() < 0.4:

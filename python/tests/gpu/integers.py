@@ -7,21 +7,10 @@ import torch
 import sfa
 from correctness import HEADS, MASKS, SIZES, kernels_of
 from harness import Judge, bounds, group, normal, poisoned, require, same_bits
+from oracle import TOKENS_OF_SCALE, dequantized, step_of
 from sequences import FEW_QUERIES, LENGTHS, Packed
 
 GRANULARITIES = ("tile", "token", "head")
-TOKENS_OF_SCALE = 128
-
-
-def dequantized(codes):
-    """Codes as dense rows of f32, with nothing of the package: integers times scales."""
-    tokens = codes.shape[2]
-    scales = codes.scales
-    if codes.granularity == "tile":
-        scales = scales.repeat_interleave(TOKENS_OF_SCALE, -1)[..., :tokens]
-    values = codes.values.float() * scales.expand(*codes.shape[:2], tokens).unsqueeze(-1)
-    # Padding has the value 0 and may name the feature of another value: sums, not stores.
-    return torch.zeros(codes.shape, device=values.device).scatter_add_(-1, codes.indices.long(), values)
 
 
 #===--- Making codes ---------------------------------------------------------------------------===#
@@ -103,13 +92,6 @@ def _check_not_finite():
 
 
 #===--- Attention ------------------------------------------------------------------------------===#
-
-def step_of(q, k):
-    """What a product of integers is worth in a score, for the largest scales: kernels are exact to less than that."""
-    if not q.scales.numel() or not k.scales.numel():
-        return 0.0
-    return (q.scales.max() * k.scales.max()).item() * q.shape[3] ** -0.5
-
 
 def judge(judged, q, k, v, scales, features=8, causal=False, window=None, schedule=None, **options):
     """Attention on codes whose values are rounded to 8 bits, against the oracle of these very codes."""

@@ -26,6 +26,27 @@ def keep(x, k):
     return torch.zeros_like(x).scatter_(-1, kept, x.gather(-1, kept))
 
 
+TOKENS_OF_SCALE = 128
+
+
+def dequantized(codes):
+    """Codes of 8-bit values as dense rows of f32: integers times scales."""
+    tokens, scales = codes.shape[2], codes.scales
+    if codes.granularity == "tile":
+        scales = scales.repeat_interleave(TOKENS_OF_SCALE, -1)[..., :tokens]
+    values = codes.values.float() * scales.expand(*codes.shape[:2], tokens).unsqueeze(-1)
+    # Padding has the value 0 and may name the feature of another value: sums, not stores.
+    return torch.zeros(codes.shape, device=values.device).scatter_add_(-1, codes.indices.long(), values)
+
+
+def step_of(q, k, scale=None):
+    """What a product of integers is worth in a score, for the largest scales: kernels are exact to less than that."""
+    if not q.scales.numel() or not k.scales.numel():
+        return 0.0
+    scale = q.shape[3] ** -0.5 if scale is None else abs(scale)
+    return (q.scales.max() * k.scales.max()).item() * scale
+
+
 def _hidden(first, rows, n_q, n_k, left, right, device):
     """Which keys the rows [first, first + rows) do not see; None where they see all."""
     if left is None and right is None:

@@ -39,12 +39,14 @@ class Compiled : public testing::TestWithParam<std::tuple<const char *, int, int
 protected:
   Compiled() : context(makeRegistry()) { context.printOpOnDiagnostic(false); }
 
-  /// Shared memory that the kernel for a schedule takes, or the reason why there is none.
+  /// Shared memory that the kernel for a schedule takes, or the reason why there is none. Queries
+  /// and keys have the encoding `form`.
   llvm::Expected<int64_t> sharedBytes(llvm::StringRef chip, int64_t d, int64_t dv,
-                                      const std::string &mask, const Schedule &schedule) {
+                                      const std::string &mask, const Schedule &schedule,
+                                      const std::string &form = "") {
     std::string parameters;
     llvm::raw_string_ostream(parameters) << schedule;
-    std::string q = fmt::format("tensor<1x2x?x{}xbf16>", d),
+    std::string q = fmt::format("tensor<1x2x?x{}xbf16{}>", d, form),
                 v = fmt::format("tensor<1x2x?x{}xbf16>", dv);
     auto module = parseSourceString<ModuleOp>(
         fmt::format("func.func @f(%q: {0}, %k: {0}, %v: {1}) -> {1} {{\n"
@@ -55,8 +57,10 @@ protected:
     auto program = cuda::compileProgram(*module, "f", llvm::cantFail(Chip::parse(chip)));
     if (!program)
       return program.takeError();
-    return *program->document.getArray("launches")->front().getAsObject()->getInteger(
-        "shared_bytes");
+    return *program->document.getArray("launches")
+                ->back()
+                .getAsObject()
+                ->getInteger("shared_bytes");
   }
 
   MLIRContext context;
@@ -85,6 +89,36 @@ TEST_P(Compiled, TakesTheSharedMemoryOfTheTable) {
       schedule.grid = stages == 2 ? Grid::Persistent : Grid::Tiles;
       int64_t expected = getBlockResources(problem, device, schedule).sharedBytes;
       llvm::Expected<int64_t> bytes = sharedBytes(chip, d, dv, mask, schedule.toSchedule());
+      if (expected > device.maxSharedBytes) {
+        ASSERT_FALSE(bool(bytes));
+        EXPECT_NE(llvm::toString(bytes.takeError()).find(fmt::format("need {} bytes", expected)),
+                  std::string::npos);
+        continue;
+      }
+      ASSERT_TRUE(bool(bytes)) << llvm::toString(bytes.takeError());
+      EXPECT_EQ(*bytes, expected);
+    }
+  }
+}
+
+TEST_P(Compiled, TakesTheSharedMemoryOfTheTableToGather) {
+  auto [chip, d, dv, mask] = GetParam();
+  Device device = deviceOf(chip);
+  Problem problem = makeProblem(d, dv);
+  problem.queryCodes = problem.keyCodes = 5;
+  if (!llvm::StringRef(mask).empty())
+    problem.rightBound = 0;
+  for (Softmax softmax : {Softmax::Online, Softmax::Lazy}) {
+    for (Queries queries : {Queries::Registers, Queries::Shared}) {
+      ResolvedSchedule schedule;
+      schedule.strategy = Strategy::Gather;
+      schedule.softmax = softmax;
+      schedule.queries = queries;
+      schedule.kTile = 64;
+      schedule.consumers = device.hasWarpgroups ? 2 : 1;
+      int64_t expected = getBlockResources(problem, device, schedule).sharedBytes;
+      llvm::Expected<int64_t> bytes =
+          sharedBytes(chip, d, dv, mask, schedule.toSchedule(), ", #sfa.codes<k = 5>");
       if (expected > device.maxSharedBytes) {
         ASSERT_FALSE(bool(bytes));
         EXPECT_NE(llvm::toString(bytes.takeError()).find(fmt::format("need {} bytes", expected)),
@@ -188,6 +222,27 @@ TEST(ScheduleSpace, SaysWhyNot) {
             0u);
   EXPECT_EQ(whyNot("sm_80", [](S &s) { s.stages = 4; }),
             "it needs 294912 bytes of shared memory, and there are 166912");
+
+  problem = makeProblem(256, 64);
+  problem.queryCodes = 8;
+  auto whyNotGather = [&](auto change) {
+    return whyNot("sm_90a", [&](S &s) {
+      s.strategy = Strategy::Gather;
+      s.kTile = 64;
+      change(s);
+    });
+  };
+  EXPECT_EQ(whyNotGather([](S &) {}), "");
+  EXPECT_EQ(whyNotGather([](S &s) { s.kTile = 96; }),
+            "k_tile = 96; the strategy gather needs a multiple of 64");
+  EXPECT_EQ(whyNotGather([](S &s) { s.kTile = 192; }),
+            "k_tile = 192; with 256 features the strategy gather allows at most 128");
+  constexpr llvm::StringLiteral noStrategy = "the operands or the device do not have this strategy";
+  problem.hasSequences = true;
+  EXPECT_EQ(whyNotGather([](S &) {}), noStrategy);
+  problem.hasSequences = false;
+  problem.queryCodes = 33;
+  EXPECT_EQ(whyNotGather([](S &) {}), noStrategy);
 }
 
 } // namespace

@@ -33,8 +33,8 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 constexpr ElementType everyType[] = {ElementType::F16, ElementType::BF16, ElementType::F32,
-                                     ElementType::F64, ElementType::U8,   ElementType::U16,
-                                     ElementType::I32, ElementType::I64};
+                                     ElementType::F64, ElementType::I8,   ElementType::U8,
+                                     ElementType::U16, ElementType::I32,  ElementType::I64};
 
 /// A file by hand: magic, version, the header's length and text, the data.
 std::string fileBytes(StringRef header, StringRef data, char major = 1, char minor = 0) {
@@ -121,7 +121,7 @@ TEST(ElementTypeTest, SizesAndNames) {
   std::string text;
   for (ElementType type : everyType)
     text += name(type).str() + ":" + std::to_string(sizeInBytes(type)) + " ";
-  EXPECT_EQ(text, "f16:2 bf16:2 f32:4 f64:8 u8:1 u16:2 i32:4 i64:8 ");
+  EXPECT_EQ(text, "f16:2 bf16:2 f32:4 f64:8 i8:1 u8:1 u16:2 i32:4 i64:8 ");
 }
 
 TEST(NpyArrayTest, OwnsAlignedZeros) {
@@ -352,7 +352,6 @@ TEST_F(NpyTest, RejectsOtherTypes) {
                              {"|S4", "strings"},
                              {"<U1", "strings"},
                              {"|b1", "booleans"},
-                             {"|i1", "integers of another width or sign"},
                              {"<i2", "integers of another width or sign"},
                              {"<u4", "integers of another width or sign"},
                              {"<f16", "floats of another width"},

@@ -15,6 +15,7 @@ using namespace sfa::simt;
 void sfa::simt::registerScores(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, tile::TileDialect *) {
     registerDense(*context);
+    registerGather(*context);
     registerSparseMma(*context);
     context->loadDialect<GPUDialect>();
   });

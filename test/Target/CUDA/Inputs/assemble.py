@@ -44,7 +44,7 @@ def overwritten_operands(sass):
     for end, (at, text) in enumerate(code):
         target = re.search(r"BRA(?:\.\w+)* .*?0x([0-9a-f]+)", text)
         start = places.get(int(target[1], 16), end) if target else end
-        if start < end and sum("HGMMA" in text for _, text in code[start:end]) >= 8:
+        if start < end and sum("HGMMA" in text for _, text in code[start:end]) >= 4:
             loops.append((start, end))
     if not loops:
         return ["no loop with products was found"]

@@ -116,7 +116,8 @@ def GPU_LoadScalesOp : GPU_Op<"load_scales", [MemoryEffects<[MemRead]>]> {
   let summary = "the scales of the keys of a tile, from memory";
   let description = [{
     The scales of the keys `[row, row + columns)` of `[batch, head]`. Keys beyond the end of the memory have the scale 1. `shared_by` is
-    that of `sfa_tile.load_scales`. Columns that have one number together share a scale.
+    that of `sfa_tile.load_scales`. Columns that have one number together share a scale; where these are not all columns, or where the
+    columns have two numbers, the tile has keys of two scales at most.
 
     Example:
 
@@ -131,6 +132,7 @@ def GPU_LoadScalesOp : GPU_Op<"load_scales", [MemoryEffects<[MemRead]>]> {
   let assemblyFormat = [{
     $memory `[` $batch `,` $head `,` $row `]` `shared_by` `` $sharedBy attr-dict `:` type($memory) `->` qualified(type($scales))
   }];
+  let hasVerifier = 1;
 }
 
 def GPU_PrefetchScalesOp : GPU_Op<"prefetch_scales", [MemoryEffects<[MemRead, MemWrite]>]> {

@@ -269,6 +269,21 @@ LogicalResult LookupDotOp::verify() {
 // Scales of 8-bit integers
 //===----------------------------------------------------------------------===//
 
+LogicalResult LoadScalesOp::verify() {
+  ColumnsType columns = getScales().getType();
+  int64_t together = columns.getTogether(), size = columns.getSize();
+  bool fits = together == 1 || getSharedBy() == Scales::Head;
+  // Tiles that are no longer than what shares a scale have keys of two at most.
+  if (getSharedBy() == Scales::Tile)
+    fits |= size <= tokensOfScale && (columns.isTwo() || tokensOfScale % together == 0);
+  if (!fits)
+    return emitOpError() << "gives " << columns << " of scales shared by "
+                         << stringifyEnum(getSharedBy()) << "; only those of a head, and those of "
+                         << "tiles of at most " << tokensOfScale
+                         << " keys, may have fewer numbers than columns";
+  return success();
+}
+
 LogicalResult DequantizeOp::verify() {
   tile::TileType product = getProduct().getType(), scores = getScores().getType();
   ColumnsType keys = getKeys().getType();

@@ -47,7 +47,7 @@ struct LowerLoadScales : Lowering<LoadScalesOp> {
     ColumnsType columns = op.getScales().getType();
     int64_t size = columns.getSize();
     if (columns.getTogether() == 1)
-      return Results{loadEach(emit, memory, stored, batch, head, first, size)};
+      return Results{loadEach(op, emit, memory, stored, batch, head, first)};
     // A tile has keys of two scales at most.
     Values scales{stored.at(first)};
     if (columns.getTogether() == size)
@@ -62,8 +62,9 @@ struct LowerLoadScales : Lowering<LoadScalesOp> {
   }
 
 private:
-  Values loadEach(Emitter &emit, const Memory &memory, const StoredScales &stored, Value batch,
-                  Value head, Value first, int64_t size) const {
+  Values loadEach(LoadScalesOp op, Emitter &emit, const Memory &memory, const StoredScales &stored,
+                  Value batch, Value head, Value first) const {
+    int64_t size = op.getScales().getType().getSize();
     Value mine = emit.add(first, emit.toI64(emit.mul(function.place->t, 2)));
     auto forEach = [&](function_ref<Value(int64_t)> scaleOf) {
       Values scales;
@@ -72,9 +73,14 @@ private:
           scales.push_back(scaleOf(column + next));
       return scales;
     };
+    auto oneByOne = [&] {
+      return forEach([&](int64_t column) { return stored.at(emit.add(mine, column)); });
+    };
+    // Rows of the memory are keys only where each key has a scale.
+    if (op.getSharedBy() != Scales::Token)
+      return oneByOne();
     // Addresses that differ by constants, where the rows are side by side and all there.
-    Value isWhole =
-        emit.compare(arith::CmpIPredicate::sle, emit.add(first, size), memory.rows);
+    Value isWhole = emit.compare(arith::CmpIPredicate::sle, emit.add(first, size), memory.rows);
     isWhole = emit.bitAnd(isWhole, emit.equal(memory.rowStride, emit.i64(1)));
     return emit.choose(
         isWhole,
@@ -84,9 +90,7 @@ private:
             return emit.load(emit.getF32Type(), emit.offset(start, 4 * column));
           });
         },
-        [&] {
-          return forEach([&](int64_t column) { return stored.at(emit.add(mine, column)); });
-        });
+        oneByOne);
   }
 };
 
@@ -101,8 +105,8 @@ struct LowerPrefetchScales : Lowering<PrefetchScalesOp> {
     row = emit.minSigned(row, emit.sub(memory.rows, 1));
     Value address =
         memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(), row);
-    // The NVPTX backend has this instruction for sm_90 and later only; there it is from sm_20 on (PTX
-    // ISA, "prefetch").
+    // The NVPTX backend has this instruction for sm_90 and later only; there it is from sm_20 on
+    // (PTX ISA, "prefetch").
     emit.make<LLVM::InlineAsmOp>(
         TypeRange(), address, "prefetch.global.L1 [$0];", "l", /*has_side_effects=*/true,
         /*is_align_stack=*/false, LLVM::TailCallKind::None,
@@ -131,8 +135,7 @@ struct LowerDequantize : Lowering<DequantizeOp> {
       Value left = emit.sub(keys[2], emit.mul(function.place->t, 2));
       for (int64_t column = 0; column < columns; column += 8)
         for (int64_t next : {0, 1})
-          scales.push_back(
-              emit.select(emit.less(emit.i32(column + next), left), keys[0], keys[1]));
+          scales.push_back(emit.select(emit.less(emit.i32(column + next), left), keys[0], keys[1]));
     }
     for (auto [i, integer] : llvm::enumerate(adaptor.getProduct())) {
       // Of 4 elements two are of each row, in the same columns.
@@ -148,6 +151,6 @@ struct LowerDequantize : Lowering<DequantizeOp> {
 
 void sfa::simt::populateScalePatterns(RewritePatternSet &patterns, const TypeConverter &types,
                                       const FunctionContext &function) {
-  patterns.add<LowerLoadRowScales, LowerLoadScales, LowerPrefetchScales, LowerDequantize>(types, patterns.getContext(),
-                                                                     function);
+  patterns.add<LowerLoadRowScales, LowerLoadScales, LowerPrefetchScales, LowerDequantize>(
+      types, patterns.getContext(), function);
 }

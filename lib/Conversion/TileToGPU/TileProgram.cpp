@@ -94,13 +94,9 @@ static FailureOr<TilePass> analyzePass(tile::KeyLoopOp loop, ArrayRef<Operation 
     pass.staged.push_back(load);
   }
   for (Operation *op : pass.before) {
-    if (auto codes = dyn_cast<tile::LoadCodesOp>(op)) {
-      if (codes.getScales())
-        return codes.emitOpError("reads 8-bit codes of queries, which a GPU supports with strategy "
-                                 "= dense only");
+    if (auto codes = dyn_cast<tile::LoadCodesOp>(op))
       if (llvm::any_of(codes->getUsers(), [&](Operation *user) { return loop->isAncestor(user); }))
         pass.codes.push_back(codes);
-    }
     if (auto split = dyn_cast<tile::SplitOp>(op))
       pass.splits.push_back(split);
     auto load = dyn_cast<tile::LoadOp>(op);
@@ -194,6 +190,22 @@ bool sfa::simt::pointsDiffer(tile::KeyLoopOp loop) {
   });
 }
 
+/// Diagnoses a strategy that GPUs do not have for the operands of `kernel`.
+static LogicalResult checkStrategy(tile::KernelOp kernel, Strategy strategy) {
+  auto refuse = [&] {
+    return kernel.emitOpError() << "has strategy = " << stringifyEnum(strategy);
+  };
+  WalkResult found = kernel.walk([](tile::LoadCodesOp codes) {
+    return codes.getScales() ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  if (found.wasInterrupted())
+    return refuse() << " and reads 8-bit codes; on a GPU they need strategy = dense, for which "
+                       "sfa-densify-operands writes them out as rows of integers";
+  if (strategy == Strategy::Scatter)
+    return refuse() << "; on a GPU only dense, gather and sparse_mma are there yet";
+  return success();
+}
+
 /// Diagnoses schedules that no GPU, or not `chip`, can honour.
 static LogicalResult checkSchedule(TileProgram &program, const Chip &chip) {
   auto refuse = [&] { return program.kernel.emitOpError(); };
@@ -227,9 +239,8 @@ FailureOr<TileProgram> sfa::simt::analyze(tile::KernelOp kernel, const Chip &chi
   program.kernel = kernel;
   tile::KeyLoopOp loop = *kernel.getBody().getOps<tile::KeyLoopOp>().begin();
   ResolvedSchedule schedule = resolve(kernel.getScheduleAttr());
-  if (schedule.strategy == Strategy::Scatter)
-    return kernel.emitOpError("has strategy = scatter; on a GPU only dense, gather and sparse_mma "
-                              "are there yet");
+  if (failed(checkStrategy(kernel, schedule.strategy)))
+    return failure();
   FailureOr<TilePass> main = analyzePass(loop, operationsBefore(loop));
   if (failed(main))
     return failure();

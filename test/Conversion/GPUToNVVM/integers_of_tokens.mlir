@@ -46,3 +46,20 @@ func.func @sequences(%q: !query, %k: !key, %v: !value, %c: !offsets) -> !value {
     : !query, !key, !value -> !value
   return %o : !value
 }
+
+// Tiles of more keys than share a scale: the scale of a key is that of its 128 keys, wherever it is in the memory.
+// BOTH: llvm.func @attention_dense_online{{[_0-9]+}}(
+// BOTH-DAG: %[[TOKENS:.*]] = llvm.mlir.constant(128 : i64) : i64
+// CHECK: wgmma.wait_group.sync.aligned 0;", "=r,
+// WARPS: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 32>}
+// BOTH-NOT: llvm.getelementptr %{{.*}}[4] : (!llvm.ptr<1>)
+// BOTH: %[[PLACE:.*]] = llvm.udiv %{{.*}}, %[[TOKENS]] : i64
+// BOTH-NEXT: llvm.icmp "slt" %[[PLACE]]
+// BOTH-NOT: llvm.getelementptr %{{.*}}[4] : (!llvm.ptr<1>)
+// BOTH: %[[NUMBER:.*]] = llvm.sitofp %{{.*}} : i32 to f32
+// BOTH-NEXT: llvm.fmul %[[NUMBER]], %{{.*}} : f32
+func.func @long_tile(%q: !query, %k: !key, %v: !value) -> !value {
+  %o = sfa.attention %q, %k, %v schedule <strategy = dense, softmax = online, q_tile = 64, consumers = 1, k_tile = 192>
+    : !query, !key, !value -> !value
+  return %o : !value
+}

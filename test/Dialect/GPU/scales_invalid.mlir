@@ -50,6 +50,31 @@ func.func @granularity(%m: memref<1x8x?xf32>, %i: index) {
 
 // -----
 
+func.func @shared_by_token(%m: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{'sfa_gpu.load_scales' op gives '!sfa_gpu.columns<64xf32, together 64>' of scales shared by token; only those of a head, and those of tiles of at most 128 keys, may have fewer numbers than columns}}
+  %c = sfa_gpu.load_scales %m[%i, %i, %i] shared_by token : memref<1x8x?xf32> -> !sfa_gpu.columns<64xf32, together 64>
+  return
+}
+
+// -----
+
+// Such a tile may have keys of three scales.
+func.func @three(%m: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{gives '!sfa_gpu.columns<192xf32, two>' of scales shared by tile; only those of a head}}
+  %c = sfa_gpu.load_scales %m[%i, %i, %i] shared_by tile : memref<1x8x?xf32> -> !sfa_gpu.columns<192xf32, two>
+  return
+}
+
+// -----
+
+func.func @across(%m: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{gives '!sfa_gpu.columns<96xf32, together 48>' of scales shared by tile}}
+  %c = sfa_gpu.load_scales %m[%i, %i, %i] shared_by tile : memref<1x8x?xf32> -> !sfa_gpu.columns<96xf32, together 48>
+  return
+}
+
+// -----
+
 // Columns of one scale leave integers, one factor for each of them.
 func.func @together(%p: !sfa_tile.tile<128x64xi32>, %r: !sfa_tile.tile<128xf32>, %k: !sfa_gpu.columns<64xf32, together 64>) {
   // expected-error @+1 {{'sfa_gpu.dequantize' op makes '!sfa_tile.tile<128x64xi32, scaled>' of a product of i32, given are '!sfa_tile.tile<128x64xi32>' and '!sfa_tile.tile<128x64xf32, scaled>'}}

@@ -1,4 +1,4 @@
-"""Compiles attention in its default schedules and sparsify for a chip and assembles them: no spills, no warnings.
+"""Compiles attention in its default schedules, sparsify and quantize for a chip and assembles them: no spills, no warnings.
 
     assemble.py SFA_COMPILE PTXAS CHIP [--full] [--cuobjdump CUOBJDUMP]
 

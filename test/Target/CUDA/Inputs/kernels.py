@@ -1,4 +1,4 @@
-"""Modules of attention in its default schedules and of sparsify: what has to assemble for every chip."""
+"""Modules of attention in its default schedules, of sparsify and of quantize: what has to assemble for every chip."""
 
 import itertools
 import re
@@ -29,6 +29,23 @@ def sparse_mma(dtype, d, dv, k, form, mask, softmax, splits=1, packed_heads=1):
             f"    : {q}, {k}, {v} -> {o}, {lse}\n  return %o, %l : {o}, {lse}\n}}\n")
 
 
+def integers(dtype, d, scales, mask, softmax, has_sequences, splits, packed_heads, has_lse):
+    """Attention on 8-bit codes: each query has a scale, and keys share theirs as `scales` says."""
+    b = "1" if has_sequences else "?"
+    heads = 2 * max(packed_heads, 2)
+
+    def codes(heads, scales):
+        return f"tensor<{b}x{heads}x?x{d}x{dtype}, #sfa.codes<k = 8, values = i8, scales = {scales}>>"
+
+    q, k, v = codes(heads, "token"), codes(2, scales), f"tensor<{b}x2x?x{d}x{dtype}>"
+    o, lse, c = f"tensor<{b}x{heads}x?x{d}x{dtype}>", f"tensor<{b}x{heads}x?xf32>", "tensor<?xi32>"
+    offsets, sequences = (f", %c: {c}", f"sequences(%c, %c : {c}, {c})") if has_sequences else ("", "")
+    results, types = ("%o, %l", f"{o}, {lse}") if has_lse else ("%o", o)
+    return (f"func.func @f(%q: {q}, %k: {k}, %v: {v}{offsets}) -> ({types}) {{\n"
+            f"  {results} = sfa.attention %q, %k, %v {sequences} {MASKS[mask]} schedule <softmax = {softmax}, splits = {splits}, packed_heads = {packed_heads}>\n"
+            f"    : {q}, {k}, {v} -> {types}\n  return {results} : {types}\n}}\n")
+
+
 def gather(dtype, d, dv, k, keys, mask, schedule):
     packed_heads = int(*re.findall(r"packed_heads = (\d+)", schedule) or "1")
     heads = 2 * max(packed_heads, 2)
@@ -45,6 +62,13 @@ def sparsify(d, k, form, results="%codes"):
     types = {"%codes": codes, "%dense": x, "%codes, %dense": f"{codes}, {x}"}[results]
     return (f"func.func @f(%x: {x}) -> ({types}) {{\n  %codes, %dense = sfa.sparsify %x : {x} -> {codes}, {x}\n"
             f"  return {results} : {types}\n}}\n")
+
+
+def quantize(d, k, scales):
+    x, ordinary, codes = (f"tensor<?x4x?x{d}xbf16{encoding}>" for encoding in (
+        "", f", #sfa.codes<k = {k}>", f", #sfa.codes<k = {k}, values = i8, scales = {scales}>"))
+    return (f"func.func @f(%x: {x}) -> {codes} {{\n  %codes = sfa.sparsify %x : {x} -> {ordinary}\n"
+            f"  %rounded = sfa.quantize %codes : {ordinary} -> {codes}\n  return %rounded : {codes}\n}}\n")
 
 
 def modules(chip):
@@ -94,6 +118,18 @@ def modules(chip):
         splits, packed_heads = ((1, 1), (4, 1), (1, 4), (3, 5))[number // 3 % 4]
         name = f"{'f16' if number % 5 == 4 else 'bf16'} d={d} dv={dv} k={k}{form} {mask} sparse_mma {softmax} {packed_heads} packed heads {splits} splits"
         modules[name] = sparse_mma(name.split()[0], d, dv, k, form, mask, softmax, splits, packed_heads)
+    # 8-bit codes whose keys share a scale, or have one each; the chosen tiles of keys are others for each of these.
+    for number, ((d, _), scales, mask) in enumerate(itertools.product(widths[:3], ["tile", "token"], MASKS)):
+        has_lse = number % 2 == 0
+        name = f"bf16 d={d} dv={d} 8 bits {scales} {mask} lazy{' lse' * has_lse}"
+        modules[name] = integers("bf16", d, scales, mask, "lazy", False, 1, 1, has_lse)
+    for d, _ in widths[:3]:
+        modules[f"f16 d={d} dv={d} 8 bits tile causal online"] = integers("f16", d, "tile", "causal", "online", False, 1, 1, False)
+        # Tiles of sequences have keys of two scales.
+        modules[f"bf16 d={d} dv={d} 8 bits tile causal lazy 4 packed heads of sequences lse"] = integers(
+            "bf16", d, "tile", "causal", "lazy", True, 1, 4, True)
+        modules[f"bf16 d={d} dv={d} 8 bits token causal lazy sequences"] = integers(
+            "bf16", d, "token", "causal", "lazy", True, 1, 1, False)
     for number, ((d, dv), k, softmax) in enumerate(itertools.product(
             [(64, 64), (128, 128), (256, 256), (80, 96), (256, 64)], [4, 8, 13, 32], ["online", "lazy"])):
         mask, dtype, keys = ("causal", "window", "none")[number % 3], ("bf16", "f16")[number // 2 % 2], ("rows", "codes")[number // 3 % 2]
@@ -105,6 +141,9 @@ def modules(chip):
     for d, k, form, results in [(64, 8, "", "%dense"), (128, 8, "", "%codes, %dense"),
                                 (256, 32, "", "%codes, %dense"), (256, 100, ", two_four", "%dense")]:
         modules[f"sparsify d={d} k={k}{form} {results}"] = sparsify(d, k, form, results)
+    # Up to 32 values of a token are in registers while its scale is searched for.
+    for d, k, scales in [(256, 32, "token"), (256, 33, "token"), (128, 8, "tile"), (128, 8, "head")]:
+        modules[f"quantize d={d} k={k} {scales}"] = quantize(d, k, scales)
     return modules
 
 
@@ -121,5 +160,5 @@ def in_ordinary_run(modules):
     for name in modules:
         if kind(name) not in widest or width(name) >= width(widest[kind(name)]):
             widest[kind(name)] = name
-    usual = re.compile(r"bf16 d=(128 dv=128 causal|24 dv=40 \w+|72 dv=200 \w+) \w+( lse)?$")
+    usual = re.compile(r"bf16 d=(128 dv=128 causal|24 dv=40 \w+|72 dv=200 \w+|(64|128) dv=\d+ 8 bits \w+ causal) \w+( lse)?$")
     return {name: text for name, text in modules.items() if name in widest.values() or usual.match(name)}

@@ -89,19 +89,26 @@ Softmax GpuChoice::chooseSoftmax() const {
 //===----------------------------------------------------------------------===//
 
 /// Of 8-bit integers. Tiles whose keys share a scale leave more registers than others, and have the
-/// keys of one scale, or half of them.
+/// keys of one scale, or half of them. Splits, windows and sequences have bounds to keep.
 GpuChoice::Tiles GpuChoice::tilesOfIntegers(bool isSplit) const {
-  bool shareScales = problem.keyScales != Scales::Token && !problem.hasSequences;
-  bool hasBoundsAndSums = hasWindow && (problem.hasLse || isSplit);
+  bool eachHasOne = problem.keyScales == Scales::Token;
+  bool shareScales = !eachHasOne && !problem.hasSequences;
   if (width <= 64) {
-    int64_t others = hasWindow ? 80 : 96;
-    return {192, shareScales && !hasBoundsAndSums ? 128 : others, 3};
+    if (eachHasOne && (isSplit || hasWindow))
+      return {192, 64, 3};
+    if (isSplit || !shareScales)
+      return {192, hasWindow ? 80 : 96, 3};
+    return {192, hasWindow && problem.hasLse ? 96 : 128, 3};
   }
   // What the accumulator of the values leaves.
-  bool eachHasOne = problem.keyScales == Scales::Token;
-  if (problem.valueFeatures <= 128)
-    return {128, eachHasOne ? 96 : 128, 2};
-  return {128, eachHasOne ? 48 : 64, 2};
+  if (problem.valueFeatures <= 128) {
+    if (!eachHasOne)
+      return {128, 128, 2};
+    return {128, problem.hasSequences ? 80 : 96, 2};
+  }
+  if (problem.keyScales == Scales::Head)
+    return {128, 48, 2};
+  return {128, eachHasOne ? 32 : 64, 2};
 }
 
 GpuChoice::Tiles GpuChoice::usualTiles(bool isSplit, int64_t packedHeads) const {

@@ -119,8 +119,8 @@ struct LowerExp2 : Lowering<tile::Exp2Op> {
       Value scaled = raise ? emit.fma(row, scale, raise) : emit.mul(row, scale);
       offsets.push_back(emit.negate(emit.select(unset, emit.f32(0.0f), scaled)));
     }
-    // The scale of each part of a row that has a factor; not 0, so that -inf stays what it is. A NaN
-    // stays one.
+    // The scale of each part of a row that has a factor; not 0, so that -inf stays what it is. A
+    // NaN stays one.
     Values scales;
     Value least = emit.f32(std::numeric_limits<float>::min());
     for (Value factor : tile.factors)
@@ -129,8 +129,8 @@ struct LowerExp2 : Lowering<tile::Exp2Op> {
     Values biased;
     if (tile.areIntegers && !op.getDifferenceFirst())
       for (auto [number, ofPart] : llvm::enumerate(scales))
-        biased.push_back(emit.fma(ofPart, emit.f32(-ScaledFragment::bias),
-                                  offsets[number / tile.factorsOfRow]));
+        biased.push_back(
+            emit.fma(ofPart, emit.f32(-ScaledFragment::bias), offsets[number / tile.factorsOfRow]));
     auto power = [&](Value element, size_t row, int64_t part) {
       size_t number = row * tile.factorsOfRow + part;
       element = tile.toBiased(emit, element);

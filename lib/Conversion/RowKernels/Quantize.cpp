@@ -157,15 +157,15 @@ Value QuantizeKernel::searchScale(Value row, Value largest) {
     return emit.make<arith::DivFOp>(sum, emit.mul(steps, steps));
   };
   Value best = emit.f32(127.0f);
-  Values found = emit.loop(
-      emit.i32(0), emit.i32(numCandidates), emit.i32(1), {best, infinity},
-      [&](Value candidate, ValueRange in) -> Values {
-        Value steps =
-            emit.make<arith::SIToFPOp>(emit.getF32Type(), emit.sub(emit.i32(127), candidate));
-        Value error = errorOf(steps);
-        Value isLess = emit.compare(arith::CmpFPredicate::OLT, error, in[1]);
-        return {emit.select(isLess, steps, in[0]), emit.select(isLess, error, in[1])};
-      });
+  Values found =
+      emit.loop(emit.i32(0), emit.i32(numCandidates), emit.i32(1), {best, infinity},
+                [&](Value candidate, ValueRange in) -> Values {
+                  Value steps = emit.make<arith::SIToFPOp>(emit.getF32Type(),
+                                                           emit.sub(emit.i32(127), candidate));
+                  Value error = errorOf(steps);
+                  Value isLess = emit.compare(arith::CmpFPredicate::OLT, error, in[1]);
+                  return {emit.select(isLess, steps, in[0]), emit.select(isLess, error, in[1])};
+                });
   return scaleFor(largest, found.front());
 }
 

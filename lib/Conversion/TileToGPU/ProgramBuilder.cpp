@@ -154,8 +154,8 @@ void ProgramBuilder::cloneStageNumbers(const TilePass &pass, Value key) {
 static ColumnsType getKeyScales(tile::DequantizeOp scores, tile::LoadScalesOp load) {
   tile::TileType type = scores.getScores().getType();
   int64_t together = type.getColumnsOfFactor();
-  // Integers stay what they are only where columns share a scale. Sequences begin anywhere: a tile of
-  // theirs has the keys of two scales.
+  // Integers stay what they are only where columns share a scale. Sequences begin anywhere: a tile
+  // of theirs has the keys of two scales.
   if (type.getElementType().isF32())
     together = load.getSharedBy() == Scales::Tile && type.getColumns() <= tokensOfScale
                    ? ColumnsType::twoNumbers

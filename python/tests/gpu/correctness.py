@@ -491,23 +491,32 @@ STRATEGIES = ("sparse_mma", "gather")
 CODES = ("codes", "topk", "codes of q")
 
 
-@group("strategies")
-def strategies(run):
-    """Strategies that use the sparsity: all numbers of features, supports that are not uniform."""
-    configurations = list(_configurations_of_strategies())
+def check_strategy(run, strategy):
+    """All numbers of features, supports that are not uniform."""
+    configurations = list(_configurations_of(strategy))
     run.compile_ahead([lambda options=options: _compile(**options) for options in configurations])
     for options in configurations:
         run.case(_name(options), check_sizes, SIZES, **options)
-    for strategy, d, softmax_form in itertools.product(STRATEGIES, (64, 128, 256), ("online", "lazy")):
+    for d, softmax_form in itertools.product((64, 128, 256), ("online", "lazy")):
         schedule = f"strategy = {strategy}, softmax = {softmax_form}"
         run.case(f"supports, d {d}, {schedule}", _check_supports, d, schedule)
         run.case(f"two_four, d {d}, {schedule}", _check_two_four, d, schedule)
 
 
-def _configurations_of_strategies():
-    product = itertools.product(STRATEGIES, (64, 128, 256, 16, 80, 112, 192), (torch.bfloat16, torch.float16),
+@group("strategies")
+def strategies(run):
+    check_strategy(run, "sparse_mma")
+
+
+@group("gather")
+def gather(run):
+    check_strategy(run, "gather")
+
+
+def _configurations_of(strategy):
+    product = itertools.product((64, 128, 256, 16, 80, 112, 192), (torch.bfloat16, torch.float16),
                                 ("online", "lazy"), (1, 2, 4, 8, 13, 32))
-    for number, (strategy, d, dtype, softmax_form, features) in enumerate(product):
+    for number, (d, dtype, softmax_form, features) in enumerate(product):
         dv = (64, 128, 256, 96)[(number + number // 5) % 4]
         heads = HEADS[(number + number // 3) % 3]
         more = ("", "splits = 3", "packed_heads = 2" if heads[0] // heads[1] % 2 == 0 else "", "grid = tiles")[number // 2 % 4]

@@ -29,8 +29,8 @@ struct Dense : ScoreStrategy {
       return DotOp::create(builder, context.loc, type, query[0], key[0]);
     auto integers = TileType::get(type.getContext(), type.getShape(), builder.getI32Type());
     Value product = DotOp::create(builder, context.loc, integers, query[0], key[0]);
-    // Where many keys share a scale, integers stay what they are. Where the scales of keys differ from
-    // one to the next, a target multiplies by them, and one factor is left for a row.
+    // Where many keys share a scale, integers stay what they are. Where the scales of keys differ
+    // from one to the next, a target multiplies by them, and one factor is left for a row.
     constexpr int64_t leastTogether = 16;
     int64_t together = keysOfScale(key[1]);
     TileType scores = together >= leastTogether ? integers.withFactors(together)

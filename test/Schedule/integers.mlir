@@ -39,7 +39,7 @@ func.func @token_64(%q: !q64, %k: !q64, %v: !x64) -> !x64 {
 
 // A window has two bounds to compare with.
 // CHECK-LABEL: @token_window_64(
-// CHECK: schedule <strategy = dense, softmax = lazy, q_tile = 192, k_tile = 80, stages = 2, consumers = 3, lookahead = 1, turns = ping_pong, queries = shared, grid = persistent>
+// CHECK: schedule <strategy = dense, softmax = lazy, q_tile = 192, k_tile = 64, stages = 2, consumers = 3, lookahead = 1, turns = ping_pong, queries = shared, grid = persistent>
 // WARPS-LABEL: @token_window_64(
 // WARPS: schedule <strategy = dense, softmax = lazy, q_tile = 128, k_tile = 64, stages = 2, consumers = 1>
 func.func @token_window_64(%q: !q64, %k: !q64, %v: !x64) -> !x64 {
@@ -57,7 +57,7 @@ func.func @tile_window_64(%q: !q64, %k: !tile64, %v: !x64) -> !x64 {
 }
 
 // CHECK-LABEL: @tile_window_lse_64(
-// CHECK: schedule <strategy = dense, softmax = lazy, q_tile = 192, k_tile = 80, stages = 2, consumers = 3, lookahead = 1, turns = ping_pong, queries = shared, grid = persistent>
+// CHECK: schedule <strategy = dense, softmax = lazy, q_tile = 192, k_tile = 96, stages = 2, consumers = 3, lookahead = 1, turns = ping_pong, queries = shared, grid = persistent>
 // WARPS-LABEL: @tile_window_lse_64(
 // WARPS: schedule <strategy = dense, softmax = lazy, q_tile = 128, k_tile = 64, stages = 2, consumers = 1>
 func.func @tile_window_lse_64(%q: !q64, %k: !tile64, %v: !x64) -> (!x64, tensor<1x8x?xf32>) {
@@ -132,7 +132,7 @@ func.func @tile_256(%q: !q256, %k: !tile256, %v: !x256) -> !x256 {
 }
 
 // CHECK-LABEL: @token_256(
-// CHECK: schedule <strategy = dense, softmax = lazy, q_tile = 128, k_tile = 48, stages = 2, consumers = 2, lookahead = 1, turns = free, queries = shared, grid = persistent>
+// CHECK: schedule <strategy = dense, softmax = lazy, q_tile = 128, k_tile = 32, stages = 2, consumers = 2, lookahead = 1, turns = free, queries = shared, grid = persistent>
 // WARPS-LABEL: @token_256(
 // WARPS: schedule <strategy = dense, softmax = lazy, q_tile = 64, k_tile = 32, stages = 2, consumers = 1>
 func.func @token_256(%q: !q256, %k: !q256, %v: !x256) -> !x256 {

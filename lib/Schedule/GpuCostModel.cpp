@@ -106,9 +106,7 @@ GpuChoice::Tiles GpuChoice::tilesOfIntegers(bool isSplit) const {
       return {128, 128, 2};
     return {128, problem.hasSequences ? 80 : 96, 2};
   }
-  if (problem.keyScales == Scales::Head)
-    return {128, 48, 2};
-  return {128, eachHasOne ? 32 : 64, 2};
+  return {128, eachHasOne && problem.hasLse ? 32 : 64, 2};
 }
 
 GpuChoice::Tiles GpuChoice::usualTiles(bool isSplit, int64_t packedHeads) const {
@@ -354,11 +352,8 @@ ResolvedSchedule GpuChoice::run() {
     bool isShort = width <= 64 || (softmax == Softmax::Online && width > 128);
     bool looksAhead = given.lookahead.value_or(chosen.lookahead) != 0;
     chosen.turns = tiles.consumers > 1 && looksAhead && isShort ? Turns::PingPong : Turns::Free;
-    // Beside the surplus and the columns of sums of a lazy softmax there are too few. Integers of many
-    // features were slower from registers: 1.87 ms, 1.32 from shared memory (d = 256, causal).
-    constexpr int64_t manyFeatures = 128;
-    bool areScarce = (strategy == Strategy::SparseMma && softmax == Softmax::Lazy) ||
-                     (problem.keyScales && problem.features > manyFeatures);
+    // Beside the surplus and the columns of sums of a lazy softmax there are too few.
+    bool areScarce = strategy == Strategy::SparseMma && softmax == Softmax::Lazy;
     bool fit = strategy == Strategy::Gather ? codesFitInRegisters(tiles)
                                             : fitInRegisters(tiles) && !areScarce;
     chosen.queries = fit ? Queries::Registers : Queries::Shared;

@@ -132,7 +132,7 @@ func.func @tile_256(%q: !q256, %k: !tile256, %v: !x256) -> !x256 {
 }
 
 // CHECK-LABEL: @token_256(
-// CHECK: schedule <strategy = dense, softmax = lazy, q_tile = 128, k_tile = 32, stages = 2, consumers = 2, lookahead = 1, turns = free, queries = shared, grid = persistent>
+// CHECK: schedule <strategy = dense, softmax = lazy, q_tile = 128, k_tile = 64, stages = 2, consumers = 2, lookahead = 1, turns = free, queries = shared, grid = persistent>
 // WARPS-LABEL: @token_256(
 // WARPS: schedule <strategy = dense, softmax = lazy, q_tile = 64, k_tile = 32, stages = 2, consumers = 1>
 func.func @token_256(%q: !q256, %k: !q256, %v: !x256) -> !x256 {

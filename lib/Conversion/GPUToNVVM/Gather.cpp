@@ -93,9 +93,7 @@ private:
     auto rowOf = [&](const Memory &memory) {
       Value base =
           memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(), first);
-      Value element = emit.mul(rowOfHead, memory.rowStride);
-      if (head)
-        element = emit.add(element, emit.mul(emit.toI64(head), memory.headStride));
+      Value element = memory.elementsTo(emit, rowOfHead, head);
       return emit.offset(base, emit.select(exists, element, emit.i64(0)),
                          memory.type.getElementType());
     };

@@ -63,16 +63,13 @@ inline SharedTile tileAt(mlir::Value base, SharedType type) {
 /// row together.
 ///
 /// Integers become f32 where they are used: biased, an addition to their bits makes them the number
-/// `bias` more. That is exact up to 2^22. The bias is subtracted with the reference of a row, as
+/// `integerBias` more. That is exact up to 2^22. The bias is subtracted with the reference of a row, as
 /// one rounded number for all elements of a tile: an error of less than the step of an integer, of
 /// which rounding to 8 bits has cost many.
 struct ScaledFragment {
   mlir::ValueRange elements, factors;
   bool areIntegers;
   int64_t columns, factorsOfRow, columnsOfFactor;
-
-  static constexpr float bias = 12582912.0f; // 1.5 * 2^23
-  static constexpr int32_t bitsOfBias = 0x4B400000;
 
   ScaledFragment(tile::TileType type, mlir::ValueRange registers)
       : elements(registers), areIntegers(type.isScaled() && type.getElementType().isInteger(32)),
@@ -85,17 +82,17 @@ struct ScaledFragment {
     elements = registers.drop_back(numFactors);
     factors = registers.take_back(numFactors);
   }
-  /// `element` as f32, which is `bias` more for integers.
+  /// `element` as f32, which is `integerBias` more for integers.
   mlir::Value toBiased(Emitter &emit, mlir::Value element) const {
     if (!areIntegers)
       return element;
-    return emit.bitcast(emit.getF32Type(), emit.add(element, bitsOfBias));
+    return emit.bitcast(emit.getF32Type(), emit.add(element, bitsOfIntegerBias));
   }
   /// The element that becomes `number`, an infinity or a NaN.
   mlir::Value elementFor(Emitter &emit, float number) const {
     if (!areIntegers)
       return emit.f32(number);
-    return emit.i32(llvm::bit_cast<int32_t>(llvm::bit_cast<uint32_t>(number) - bitsOfBias));
+    return emit.i32(llvm::bit_cast<int32_t>(llvm::bit_cast<uint32_t>(number) - bitsOfIntegerBias));
   }
   /// Which factor, of those of its row, element number `element` has; 0 where there are none.
   int64_t factorNumber(size_t element) const {

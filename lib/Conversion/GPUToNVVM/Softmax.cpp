@@ -70,7 +70,7 @@ struct LowerRowMax : Lowering<tile::RowMaxOp> {
     auto largestOf = [&](size_t part) {
       Value largest = tile.toBiased(emit, larger(best[2 * part], best[2 * part + 1]));
       if (tile.areIntegers)
-        largest = emit.sub(largest, emit.f32(ScaledFragment::bias));
+        largest = emit.sub(largest, emit.f32(integerBias));
       return tile.factors.empty() ? largest : emit.mul(largest, tile.factors[part]);
     };
     for (size_t row = 0; row < max.size(); ++row) {
@@ -130,7 +130,7 @@ struct LowerExp2 : Lowering<tile::Exp2Op> {
     if (tile.areIntegers && !op.getDifferenceFirst())
       for (auto [number, ofPart] : llvm::enumerate(scales))
         biased.push_back(
-            emit.fma(ofPart, emit.f32(-ScaledFragment::bias), offsets[number / tile.factorsOfRow]));
+            emit.fma(ofPart, emit.f32(-integerBias), offsets[number / tile.factorsOfRow]));
     auto power = [&](Value element, size_t row, int64_t part) {
       size_t number = row * tile.factorsOfRow + part;
       element = tile.toBiased(emit, element);
@@ -138,7 +138,7 @@ struct LowerExp2 : Lowering<tile::Exp2Op> {
         return emit.exp2(emit.fma(element, scales.empty() ? scale : scales[number],
                                   biased.empty() ? offsets[row] : biased[number]));
       if (tile.areIntegers)
-        element = emit.sub(element, emit.f32(ScaledFragment::bias));
+        element = emit.sub(element, emit.f32(integerBias));
       Value unset = isUnset(emit, reference[row]);
       Value base = emit.select(unset, emit.f32(0.0f), reference[row]);
       Value difference = scales.empty()

@@ -111,10 +111,7 @@ void Storing<Op>::store(Emitter &emit, tile::TileType tile, ValueRange elements,
     if (ofHead)
       exists = emit.bitAnd(exists, emit.less(ofHead, emit.i32(target.heads)));
     emit.when(exists, [&] {
-      Value place = emit.mul(row, memory.rowStride);
-      if (ofHead)
-        place = emit.add(place, emit.mul(emit.toI64(ofHead), memory.headStride));
-      store(emit.offset(base, place, element));
+      store(emit.offset(base, memory.elementsTo(emit, row, ofHead), element));
     });
   };
   size_t numRows = 2 * static_cast<size_t>(function.repeatsOf(tile.getRows()));

@@ -114,10 +114,8 @@ private:
       auto rowOf = [&](const Memory &memory) {
         Value base =
             memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(), first);
-        Value element = emit.mul(rowOfHead, memory.rowStride);
-        if (head)
-          element = emit.add(element, emit.mul(emit.toI64(head), memory.headStride));
-        return emit.offset(base, element, memory.type.getElementType());
+        return emit.offset(base, memory.elementsTo(emit, rowOfHead, head),
+                           memory.type.getElementType());
       };
       Value valueRow = rowOf(values), featureRow = rowOf(features);
       // Loads of several pairs are under way at once.

@@ -141,9 +141,8 @@ Value QuantizeKernel::searchScale(Value row, Value largest) {
     for (int64_t number = 0; number < k; ++number)
       units.push_back(emit.mul(loadValue(row, emit.i32(number)), unit));
   auto addError = [&](Value ofValue, Value steps, Value sum) {
-    // Half an integer is rounded away by an addition.
-    Value exact = emit.mul(ofValue, steps), magic = emit.f32(12582912.0f);
-    Value difference = emit.sub(exact, emit.sub(emit.add(exact, magic), magic));
+    Value exact = emit.mul(ofValue, steps), bias = emit.f32(integerBias);
+    Value difference = emit.sub(exact, emit.sub(emit.add(exact, bias), bias));
     return emit.fma(difference, difference, sum);
   };
   auto errorOf = [&](Value steps) {

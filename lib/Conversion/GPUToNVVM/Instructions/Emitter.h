@@ -17,6 +17,11 @@
 
 namespace sfa::simt {
 
+/// 1.5 * 2^23: an f32 of magnitude 2^22 at most plus this is rounded to an integer, which is in the
+/// low bits of the sum; and an integer plus `bitsOfIntegerBias` has the bits of such a sum.
+inline constexpr float integerBias = 12582912.0f;
+inline constexpr int32_t bitsOfIntegerBias = 0x4B400000;
+
 /// NVVM::..., LLVM::... and arith operations on scalars of one thread. Offsets inside a tile are
 /// i32, those in memory i64.
 class Emitter : public mlir::ImplicitLocOpBuilder {

@@ -33,6 +33,13 @@ Value Memory::address(Emitter &emit, Value batch, Value head, Value row) const {
   return emit.offset(pointer, element, type.getElementType());
 }
 
+Value Memory::elementsTo(Emitter &emit, Value row, Value headsBehind) const {
+  Value element = emit.mul(row, rowStride);
+  if (headsBehind)
+    element = emit.add(element, emit.mul(emit.toI64(headsBehind), headStride));
+  return element;
+}
+
 Value Memory::rowsLeft(Emitter &emit, Value row, Value limit) const {
   Value end = rows;
   if (limit)

@@ -30,6 +30,9 @@ struct Memory {
 
   /// Where the row `row` of `[batch, head]` starts.
   mlir::Value address(Emitter &emit, mlir::Value batch, mlir::Value head, mlir::Value row) const;
+  /// By how many elements the row `row` (i64) of the head `headsBehind` (i32, null for none) after
+  /// another is behind the first row of that one.
+  mlir::Value elementsTo(Emitter &emit, mlir::Value row, mlir::Value headsBehind) const;
   /// How many rows there are from `row` on, of those before `limit` where that is not null; i64.
   mlir::Value rowsLeft(Emitter &emit, mlir::Value row, mlir::Value limit) const;
 };

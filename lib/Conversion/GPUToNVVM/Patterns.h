@@ -63,9 +63,9 @@ inline SharedTile tileAt(mlir::Value base, SharedType type) {
 /// row together.
 ///
 /// Integers become f32 where they are used: biased, an addition to their bits makes them the number
-/// `integerBias` more. That is exact up to 2^22. The bias is subtracted with the reference of a row, as
-/// one rounded number for all elements of a tile: an error of less than the step of an integer, of
-/// which rounding to 8 bits has cost many.
+/// `integerBias` more. That is exact up to 2^22. The bias is subtracted with the reference of a
+/// row, as one rounded number for all elements of a tile: an error of less than the step of an
+/// integer, of which rounding to 8 bits has cost many.
 struct ScaledFragment {
   mlir::ValueRange elements, factors;
   bool areIntegers;

@@ -110,9 +110,8 @@ void Storing<Op>::store(Emitter &emit, tile::TileType tile, ValueRange elements,
     // Rows behind those of the last head are not stored.
     if (ofHead)
       exists = emit.bitAnd(exists, emit.less(ofHead, emit.i32(target.heads)));
-    emit.when(exists, [&] {
-      store(emit.offset(base, memory.elementsTo(emit, row, ofHead), element));
-    });
+    emit.when(exists,
+              [&] { store(emit.offset(base, memory.elementsTo(emit, row, ofHead), element)); });
   };
   size_t numRows = 2 * static_cast<size_t>(function.repeatsOf(tile.getRows()));
   if (tile.isRowVector()) {

@@ -25,8 +25,7 @@ Value StoredScales::at(Value row, Value headsBehind) const {
     place = emit.div(row, tokensOfScale);
   Value exists = emit.less(place, memory.rows);
   // A row that does not exist reads none: its place is that of the first one.
-  Value element =
-      memory.elementsTo(emit, emit.select(exists, place, emit.i64(0)), headsBehind);
+  Value element = memory.elementsTo(emit, emit.select(exists, place, emit.i64(0)), headsBehind);
   Type f32 = emit.getF32Type();
   return emit
       .choose(

@@ -20,9 +20,9 @@ deviceTests=$build/device-tests/test/unittests/Runtime/SFARuntimeDeviceTests
 maxBytes=30000000
 maxGlibc=2.28 # scripts/old-glibc.sh
 platform=manylinux_${maxGlibc/./_}_x86_64
-tools=(sfa-opt sfa-compile sfa-run sfa-bench sfa-lsp-server)
+tools=(sfa-opt sfa-compile sfa-run sfa-bench sfa-tune sfa-lsp-server)
 # Debian's packages of what is linked into the libraries; their licences go along.
-inside=(libmlir-22-dev libfmt-dev nlohmann-json3-dev libxxhash-dev zlib1g-dev libzstd-dev libstdc++-12-dev)
+inside=(libmlir-22-dev libfmt-dev nlohmann-json3-dev libxxhash-dev libeigen3-dev zlib1g-dev libzstd-dev libstdc++-12-dev)
 
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT

@@ -23,6 +23,7 @@ packages=(
   libfmt-dev libgtest-dev      # formatted messages; unit tests
   nlohmann-json3-dev           # JSON of the runtime; headers only
   libxxhash-dev                # checksums of the runtime; headers only
+  libeigen3-dev                # least squares of the tuner; headers only
   python3                      # runs lit
 )
 

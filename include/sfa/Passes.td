@@ -14,8 +14,9 @@ include "mlir/Pass/PassBase.td"
 def SFAAssignSchedulePass : Pass<"sfa-assign-schedule"> {
   let summary = "Choose the parameters that schedules leave open";
   let description = [{
-    Gives every `sfa.attention` a complete `#sfa.schedule`. Parameters that are given stay; the others come from the cost
-    model. For a GPU it gives `splits` where sizes are known and query tiles would leave half of the GPU idle, and
+    Gives every `sfa.attention` a complete `#sfa.schedule`. Parameters that are given stay, by the operation or by the
+    environment variable `SFA_SCHEDULE`; the others come from the database of tuned schedules, or where nothing like the
+    problem was measured from the cost model. `explain` says which, in a remark. For a GPU it gives `splits` where sizes are known and query tiles would leave half of the GPU idle, and
     `packed_heads` where the queries of several heads of a group fit into one tile. Does not change what is computed;
     another strategy, or another number of splits, rounds differently.
 
@@ -25,6 +26,7 @@ def SFAAssignSchedulePass : Pass<"sfa-assign-schedule"> {
   let options = [
     Option<"chip", "chip", "std::string", /*default=*/"\"\"",
            "The GPU to choose for, such as sm_90a; empty is the CPU">,
+    Option<"explain", "explain", "bool", /*default=*/"false", "Say in a remark why a schedule was chosen">,
     ListOption<"shapes", "shapes", "std::string",
                "Shapes of the arguments of every function, as hints: 1x32x1x128,1x8x4096x128,1x8x4096x128; codes are two">,
   ];

@@ -8,9 +8,9 @@
 
 #include "sfa/jit.h"
 
-#include "BuildId.h"
 #include "LastError.h"
 #include "Module.h"
+#include "sfa/Support/BuildId.h"
 #include "sfa/Support/Knobs.h"
 #include "sfa/Target/CPU/Executable.h"
 #include "sfa/Target/CPU/ParallelFor.h"
@@ -242,6 +242,7 @@ sfa_status describeDevice(int32_t device, Chip *chip, Device *description) {
   if (sfa_status status = parseChip(wanted->value_or(*best), chip))
     return status;
   *description = Device::of(*chip);
+  description->name = properties.name;
   description->multiprocessors = properties.multiprocessors;
   description->sharedBytesOfMultiprocessor =
       properties.max_shared_bytes_per_block + Device::sharedBytesOfSystem;
@@ -281,7 +282,7 @@ sfa_status makeProgram(const std::string &key, int32_t device,
                        sfa_program **result) {
   sfa_cache *opened = nullptr;
   // Without a build id the cache would serve what other compilers have made: a bound of 0 is none.
-  if (sfa_status status = sfa_cache_open(nullptr, jit::getBuildId().empty() ? 0 : -1, &opened))
+  if (sfa_status status = sfa_cache_open(nullptr, getBuildId().empty() ? 0 : -1, &opened))
     return status;
   std::unique_ptr<sfa_cache, decltype(&sfa_cache_close)> cache(opened, sfa_cache_close);
   OwnedProgram program = readCache(opened, key);
@@ -420,7 +421,7 @@ sfa_status sfa_jit_program(const char *module, size_t size, const char *entry, i
   if (sfa_status status = describeSchedules(source, shapes, description, &schedules))
     return status;
   // All that changes the code.
-  static const std::string buildId = jit::getBuildId();
+  static const std::string buildId = getBuildId();
   std::string key =
       fmt::format("flashsfa {} build {} llvm {} chip {} schedules {}\n{}", SFA_VERSION, buildId,
                   SFA_LLVM_VERSION, chip.name, schedules, source.key());

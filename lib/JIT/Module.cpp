@@ -75,7 +75,9 @@ llvm::Error Module::assignSchedules(Shapes shapes, const Device &device) {
     llvm::Expected<Problem> problem = ProblemOfCalls(op).at(shapes);
     if (!problem)
       return problem.takeError();
-    assignSchedule(op, *problem, device);
+    llvm::Expected<Choice> choice = assignSchedule(op, *problem, device);
+    if (!choice)
+      return choice.takeError();
   }
   return llvm::Error::success();
 }
@@ -93,7 +95,11 @@ llvm::Expected<Choices> Choices::of(Module module) {
   return std::move(choices);
 }
 
-llvm::Expected<std::string> Choices::describe(Shapes shapes, const Device &device) const {
+llvm::Expected<std::string> Choices::describe(Shapes shapes, const Device &device,
+                                              bool explain) const {
+  llvm::Expected<const TuningDatabase *> database = getTuningDatabase();
+  if (!database)
+    return database.takeError();
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvm::ListSeparator separator("; ");
@@ -101,8 +107,13 @@ llvm::Expected<std::string> Choices::describe(Shapes shapes, const Device &devic
     llvm::Expected<Problem> problem = calls.at(shapes);
     if (!problem)
       return problem.takeError();
-    stream << StringRef(separator)
-           << withoutDefaults(choose(*problem, device, given), device);
+    llvm::Expected<Schedule> fixed = givenSchedule(given);
+    if (!fixed)
+      return fixed.takeError();
+    Choice choice = choose(*problem, device, *fixed, **database);
+    stream << StringRef(separator) << withoutDefaults(choice.schedule, device);
+    if (explain)
+      stream << ": " << choice.reason;
   }
   return text;
 }

@@ -46,8 +46,9 @@ public:
   static llvm::Expected<Choices> of(Module module);
 
   /// The schedules of a call, in the order of the operations, with "; " between them. Calls with
-  /// the same text are served by one program.
-  llvm::Expected<std::string> describe(Shapes shapes, const Device &device) const;
+  /// the same text are served by one program. With `explain` each is followed by why it was chosen.
+  llvm::Expected<std::string> describe(Shapes shapes, const Device &device,
+                                       bool explain = false) const;
 
 private:
   struct Attention {

@@ -29,7 +29,7 @@ static void addTileStages(OpPassManager &manager, const std::string &chip = "") 
     manager.addNestedPass<func::FuncOp>(sfa::createSFAUnrollLoopsPass());
     manager.addPass(createCanonicalizerPass());
   }
-  manager.addPass(sfa::createSFAAssignSchedulePass({chip, /*shapes=*/{}}));
+  manager.addPass(sfa::createSFAAssignSchedulePass({chip, /*explain=*/false, /*shapes=*/{}}));
   if (!chip.empty())
     manager.addPass(sfa::createSFADensifyOperandsPass());
   manager.addPass(sfa::createConvertSFAToTilePass());

@@ -47,18 +47,23 @@ struct AssignSchedule : sfa::impl::SFAAssignSchedulePassBase<AssignSchedule> {
         getOperation()->emitError() << "shape '" << text << "' is not one such as '1x32x4096x128'";
         return signalPassFailure();
       }
+    auto assign = [&](AttentionOp op, const Problem &problem) -> WalkResult {
+      llvm::Expected<Choice> choice = assignSchedule(op, problem, device);
+      if (!choice)
+        return op.emitOpError() << llvm::toString(choice.takeError());
+      if (explain)
+        op.emitRemark() << "schedule " << op.getScheduleAttr() << ": " << choice->reason;
+      return WalkResult::advance();
+    };
     WalkResult result = getOperation()->walk([&](AttentionOp op) -> WalkResult {
-      if (sizes.empty()) {
-        assignSchedule(op, Problem::of(op), device);
-        return WalkResult::advance();
-      }
+      if (sizes.empty())
+        return assign(op, Problem::of(op));
       ProblemOfCalls calls(op);
       SmallVector<ArrayRef<int64_t>> ofCall(sizes.begin(), sizes.end());
       llvm::Expected<Problem> problem = calls.at(ofCall);
       if (!problem)
         return op.emitOpError() << "cannot use the shapes: " << llvm::toString(problem.takeError());
-      assignSchedule(op, *problem, device);
-      return WalkResult::advance();
+      return assign(op, *problem);
     });
     if (result.wasInterrupted())
       signalPassFailure();

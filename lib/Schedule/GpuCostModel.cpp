@@ -81,7 +81,7 @@ Strategy GpuChoice::chooseStrategy() const {
 /// are what takes long, but those of 8-bit integers take half as long.
 Softmax GpuChoice::chooseSoftmax() const {
   bool isFaster = !device.hasWarpgroups || width <= 128 || problem.keyScales;
-  return problem.isBF16 && isFaster ? Softmax::Lazy : Softmax::Online;
+  return problem.isBF16() && isFaster ? Softmax::Lazy : Softmax::Online;
 }
 
 //===----------------------------------------------------------------------===//

@@ -30,6 +30,12 @@ static std::optional<int64_t> keptFeatures(RankedTensorType type) {
   return std::min(codes.getK(), type.getDimSize(3));
 }
 
+static ElementType elementOf(Type type) {
+  if (type.isF32())
+    return ElementType::F32;
+  return type.isBF16() ? ElementType::BF16 : ElementType::F16;
+}
+
 Problem Problem::of(AttentionOp op) {
   auto query = cast<RankedTensorType>(op.getQuery().getType());
   auto key = cast<RankedTensorType>(op.getKey().getType());
@@ -43,7 +49,9 @@ Problem Problem::of(AttentionOp op) {
   problem.queryCodes = keptFeatures(query);
   problem.keyCodes = keptFeatures(key);
   problem.keyScales = getScales(key);
-  problem.isBF16 = value.getElementType().isBF16();
+  CodesAttr codes = getCodes(query);
+  problem.isTwoFour = codes && codes.getTwoFour();
+  problem.element = elementOf(value.getElementType());
   problem.hasLse = static_cast<bool>(op.getLse());
   problem.hasSequences = op.hasSequences();
   problem.leftBound = mask.leftBound();

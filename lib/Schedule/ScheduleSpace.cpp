@@ -11,9 +11,11 @@
 #include "sfa/Swizzle.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/TargetParser/Host.h"
 
 #include <fmt/format.h>
 #include <functional>
+#include <thread>
 
 using namespace mlir;
 using namespace sfa;
@@ -24,13 +26,28 @@ static constexpr int64_t consumerRows = 64, warpsOfConsumer = 4, threadsOfWarp =
 /// Rows and columns that a matrix unit of a GPU takes at least; of the vectors of a CPU.
 static constexpr int64_t leastWarpRows = 16, keyGranule = 16, cpuQueryGranule = 8;
 
+Device Device::cpu() {
+  static const Device host = [] {
+    Device device;
+    device.name = llvm::sys::getHostCPUName().str();
+    device.multiprocessors = std::thread::hardware_concurrency();
+    return device;
+  }();
+  return host;
+}
+
 Device Device::of(const Chip &chip) {
   Device device;
   device.isGpu = true;
+  device.chip = chip.name;
+  device.name = chip.product.str();
   device.hasWarpgroups = chip.hasWarpgroups;
   device.maxSharedBytes = chip.maxSharedBytes;
   device.sharedBytesOfMultiprocessor = chip.maxSharedBytes + Device::sharedBytesOfSystem;
   device.multiprocessors = chip.multiprocessors;
+  device.productsOfClock = chip.productsOfClock;
+  device.clockGHz = chip.clockGHz;
+  device.bandwidthGBs = chip.bandwidthGBs;
   return device;
 }
 

@@ -15,14 +15,14 @@ using namespace sfa;
 static constexpr int64_t kibibyte = 1024;
 
 static const std::array<Chip, 8> chips = {{
-    {"sm_80", 80, false, 163 * kibibyte, 108}, // A100
-    {"sm_86", 86, false, 99 * kibibyte, 84},   // A40
-    {"sm_87", 87, false, 163 * kibibyte, 16},  // Orin
-    {"sm_89", 89, false, 99 * kibibyte, 142},  // L40S
-    {"sm_90", 90, false, 227 * kibibyte, 132}, // H100, H200
-    {"sm_90a", 90, true, 227 * kibibyte, 132},
-    {"sm_100", 100, false, 227 * kibibyte, 148}, // B200
-    {"sm_120", 120, false, 99 * kibibyte, 170},  // RTX 5090
+    {"sm_80", 80, false, 163 * kibibyte, 108, "NVIDIA A100-SXM4-80GB", 1024, 1.41, 2039},
+    {"sm_86", 86, false, 99 * kibibyte, 84, "NVIDIA A40", 512, 1.74, 696},
+    {"sm_87", 87, false, 163 * kibibyte, 16, "Orin", 512, 1.3, 204},
+    {"sm_89", 89, false, 99 * kibibyte, 142, "NVIDIA L40S", 512, 2.52, 864},
+    {"sm_90", 90, false, 227 * kibibyte, 132, "NVIDIA H100 80GB HBM3", 1024, 1.755, 3350},
+    {"sm_90a", 90, true, 227 * kibibyte, 132, "NVIDIA H100 80GB HBM3", 2048, 1.755, 3350},
+    {"sm_100", 100, false, 227 * kibibyte, 148, "NVIDIA B200", 1024, 1.85, 8000},
+    {"sm_120", 120, false, 99 * kibibyte, 170, "NVIDIA GeForce RTX 5090", 256, 2.41, 1792},
 }};
 
 llvm::StringRef Chip::ptxFeature() const {

@@ -9,6 +9,7 @@
 #include "sfa/Support/Knobs.h"
 
 #include "sfa/Support/Chip.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <algorithm>
@@ -64,6 +65,19 @@ Expected<std::optional<std::string>> sfa::knobs::chip() {
   if (!chip)
     return createStringError("the environment variable SFA_CHIP: " + toString(chip.takeError()));
   return chip->name;
+}
+
+std::vector<std::string> sfa::knobs::tuningDatabases() {
+  std::vector<std::string> paths;
+  for (StringRef path : llvm::split(read("SFA_TUNING_DATABASE").value_or(""), ':'))
+    if (!path.empty())
+      paths.push_back(path.str());
+  return paths;
+}
+
+std::optional<std::string> sfa::knobs::schedule() {
+  std::optional<StringRef> text = read("SFA_SCHEDULE");
+  return text ? std::optional(text->str()) : std::nullopt;
 }
 
 Expected<unsigned> sfa::knobs::maxPrograms() {

@@ -14,8 +14,8 @@
 #include "sfa/Target/CPU/Executable.h"
 #include "sfa/Target/CPU/ParallelFor.h"
 #include "tools/Common/CommandLine.h"
+#include "tools/Common/Progress.h"
 #include "tools/Common/Timing.h"
-#include "llvm/Support/Process.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -102,33 +102,6 @@ struct Candidate {
   std::unique_ptr<cpu::Executable> executable;
   std::optional<cpu::Call> call;
   std::vector<double> times;
-};
-
-/// One line about the work under way: on a terminal the same line again and again.
-class Progress {
-public:
-  ~Progress() { clear(); }
-
-  void show(const std::string &text) {
-    if (isTerminal) {
-      errs() << "\r\x1b[K" << text;
-      errs().flush();
-    }
-  }
-
-  /// Something that the output of a program shall show, too.
-  void note(const std::string &text) {
-    clear();
-    errs() << text << '\n';
-  }
-
-  void clear() {
-    if (isTerminal)
-      errs() << "\r\x1b[K";
-  }
-
-private:
-  bool isTerminal = sys::Process::StandardErrIsDisplayed();
 };
 
 } // namespace
@@ -266,7 +239,9 @@ compileCandidate(MLIRContext *context, const Workload &problem, std::optional<St
     given.softmax = softmax;
     op.setScheduleAttr(ScheduleAttr::get(context, given));
   }
-  assignSchedule(op, Problem::of(op), Device::cpu());
+  llvm::Expected<Choice> choice = assignSchedule(op, Problem::of(op), Device::cpu());
+  if (!choice)
+    return choice.takeError();
   ScheduleAttr schedule = op.getScheduleAttr();
 
   Candidate candidate;

@@ -196,7 +196,7 @@ static llvm::Error printSchedules(ModuleOp module, const std::string &chip) {
   OwningOpRef<ModuleOp> copy = module.clone();
   PassManager manager(copy->getContext());
   manager.addPass(createCanonicalizerPass());
-  manager.addPass(createSFAAssignSchedulePass({chip, /*shapes=*/{}}));
+  manager.addPass(createSFAAssignSchedulePass({chip, /*explain=*/false, /*shapes=*/{}}));
   if (failed(manager.run(*copy)))
     return createStringError("cannot choose the schedules");
   SmallVector<AttentionOp> attentions;

@@ -10,6 +10,7 @@
 #define SFA_SCHEDULE_PROBLEM_H
 
 #include "dialects/SFA/SFA.h"
+#include "sfa/Support/Npy.h"
 #include "llvm/Support/Error.h"
 
 namespace sfa {
@@ -23,8 +24,10 @@ struct Problem {
   std::optional<int64_t> queryCodes, keyCodes;
   /// Which keys share a scale where queries and keys are integers of 8 bits; absent for others.
   std::optional<Scales> keyScales;
-  /// Whether operands are bf16, whose exponents leave references of a softmax room.
-  bool isBF16 = false;
+  /// Whether codes satisfy 2:4 by their type.
+  bool isTwoFour = false;
+  /// Of operands and results.
+  ElementType element = ElementType::F16;
   bool hasLse = false, hasSequences = false;
   /// How many keys before and after its own a query sees; unbounded where absent.
   std::optional<int64_t> leftBound, rightBound;
@@ -37,6 +40,8 @@ struct Problem {
   /// The sizes are those that the types give.
   static Problem of(AttentionOp op);
 
+  /// Exponents of bf16 leave references of a softmax room.
+  bool isBF16() const { return element == ElementType::BF16; }
   int64_t width() const { return std::max(features, valueFeatures); }
   int64_t headsOfGroup() const { return queryHeads / keyHeads; }
   /// Queries, and keys, of a head; of sequences the mean, since nobody looks at their lengths.

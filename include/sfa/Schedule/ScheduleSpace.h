@@ -20,6 +20,8 @@ namespace sfa {
 /// What a schedule is chosen for: this CPU, or a GPU.
 struct Device {
   bool isGpu = false;
+  /// The code path: that of Chip, or "cpu"; and the name of the product.
+  std::string chip = "cpu", name = "cpu";
   /// Whether it has warpgroup products; see Chip.
   bool hasWarpgroups = false;
   /// The most shared memory of a block.
@@ -28,8 +30,10 @@ struct Device {
   int64_t sharedBytesOfMultiprocessor = 0;
   static constexpr int64_t sharedBytesOfSystem = 1024;
   int64_t multiprocessors = 0;
+  /// Peaks; see Chip.
+  double productsOfClock = 0, clockGHz = 0, bandwidthGBs = 0;
 
-  static Device cpu() { return {}; }
+  static Device cpu();
   /// The product that is most in use of those with this chip; who knows the device says how many
   /// multiprocessors it has and how much shared memory one has.
   static Device of(const Chip &chip);

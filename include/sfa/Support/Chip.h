@@ -29,9 +29,13 @@ struct Chip {
   /// The most shared memory of one block, in bytes (CUDA C++ Programming Guide, "Technical
   /// Specifications per Compute Capability").
   int64_t maxSharedBytes;
-  /// Multiprocessors of the product of this architecture that is most in use, for what has to be
-  /// chosen before the device is known.
+  /// Multiprocessors of the product of this architecture that is most in use, and its name in the
+  /// driver, for what has to be chosen before the device is known.
   int64_t multiprocessors;
+  llvm::StringRef product;
+  /// Its peaks, of the code that this compiler emits: multiply-adds of 16-bit matrices a clock of a
+  /// multiprocessor, the clock, and the memory (data sheets of the products).
+  double productsOfClock, clockGHz, bandwidthGBs;
 
   /// The version of the PTX ISA to emit, as a feature of the backend: "+ptx80".
   llvm::StringRef ptxFeature() const;

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace sfa::knobs {
 
@@ -35,6 +36,14 @@ llvm::Expected<std::optional<unsigned>> numThreads();
 /// SFA_CHIP: the chip that the JIT compiles for, one that `Chip::parse` knows. Where it is not set,
 /// that of the device.
 llvm::Expected<std::optional<std::string>> chip();
+
+/// SFA_TUNING_DATABASE: files of tuned schedules, with ':' between them, that count before those
+/// that come with the compiler; the first one most.
+std::vector<std::string> tuningDatabases();
+
+/// SFA_SCHEDULE: parameters that every schedule has, such as "softmax = lazy, k_tile = 96"; what an
+/// operation says itself counts before. Who chooses schedules reads the text.
+std::optional<std::string> schedule();
 
 constexpr unsigned maxMaxPrograms = 1000000, defaultMaxPrograms = 256;
 

@@ -20,7 +20,7 @@ Problem makeProblem(int64_t d, int64_t queries, int64_t keys) {
   problem.queryHeads = 16;
   problem.keyHeads = 2;
   problem.features = problem.valueFeatures = d;
-  problem.isBF16 = true;
+  problem.element = ElementType::BF16;
   problem.batch = 1;
   problem.queryTokens = queries;
   problem.keyTokens = keys;
@@ -41,13 +41,13 @@ TEST(Choose, IsWhatTheDeviceCanRun) {
         for (int64_t keys : {0, 1000, 100000})
           for (int choice = 0; choice < 16; ++choice) {
             Problem problem = makeProblem(d, queries, keys);
-            problem.isBF16 = choice & 1;
+            problem.element = choice & 1 ? ElementType::BF16 : ElementType::F16;
             problem.hasLse = choice & 2;
             if (choice & 4)
               problem.rightBound = 0;
             if (choice & 8)
               problem.leftBound = 500;
-            ResolvedSchedule schedule = choose(problem, device);
+            ResolvedSchedule schedule = estimate(problem, device);
             EXPECT_EQ(ScheduleSpace(problem, device).whyNot(schedule), "")
                 << chip << " d = " << d << ", " << queries << " queries, " << keys
                 << " keys: " << textOf(schedule.toSchedule());
@@ -60,7 +60,7 @@ TEST(Choose, KeepsWhatIsGiven) {
   Schedule given;
   given.kTile = 96;
   given.grid = Grid::Tiles;
-  ResolvedSchedule schedule = choose(makeProblem(128, 1, 65536), device, given);
+  ResolvedSchedule schedule = estimate(makeProblem(128, 1, 65536), device, given);
   EXPECT_EQ(schedule.kTile, 96);
   EXPECT_EQ(schedule.grid, Grid::Tiles);
   EXPECT_EQ(schedule.packedHeads, 8);
@@ -69,14 +69,14 @@ TEST(Choose, KeepsWhatIsGiven) {
 TEST(Choose, SplitsByHintsArePowersOfTwo) {
   Device device = Device::of(llvm::cantFail(Chip::parse("sm_90a")));
   Problem problem = makeProblem(128, 1, 65536);
-  EXPECT_EQ(choose(problem, device).splits, 66);
+  EXPECT_EQ(estimate(problem, device).splits, 66);
   problem.sizesAreHints = true;
-  EXPECT_EQ(choose(problem, device).splits, 64);
+  EXPECT_EQ(estimate(problem, device).splits, 64);
   // A larger device has work for more.
   device.multiprocessors = 400;
-  EXPECT_EQ(choose(problem, device).splits, 128);
+  EXPECT_EQ(estimate(problem, device).splits, 128);
   problem.keyTokens = std::nullopt;
-  EXPECT_EQ(choose(problem, device).splits, 1);
+  EXPECT_EQ(estimate(problem, device).splits, 1);
 }
 
 TEST(Choose, WritesDownWhatTheDeviceUses) {

@@ -30,7 +30,7 @@ Problem makeProblem(int64_t features, int64_t valueFeatures, int64_t group = 1) 
   problem.keyHeads = 2;
   problem.features = features;
   problem.valueFeatures = valueFeatures;
-  problem.isBF16 = true;
+  problem.element = ElementType::BF16;
   return problem;
 }
 

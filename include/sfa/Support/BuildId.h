@@ -6,18 +6,18 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SFA_JIT_BUILDID_H
-#define SFA_JIT_BUILDID_H
+#ifndef SFA_SUPPORT_BUILDID_H
+#define SFA_SUPPORT_BUILDID_H
 
 #include <string>
 
-namespace sfa::jit {
+namespace sfa {
 
 /// The build id that the linker has put into the library or program with this code, in hexadecimal:
 /// a hash of its contents, so that the same sources built twice have the same. Empty where it was
 /// linked without.
 std::string getBuildId();
 
-} // namespace sfa::jit
+} // namespace sfa
 
-#endif // SFA_JIT_BUILDID_H
+#endif // SFA_SUPPORT_BUILDID_H

@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "BuildId.h"
+#include "sfa/Support/BuildId.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringExtras.h"
@@ -55,7 +55,7 @@ static int visit(dl_phdr_info *object, size_t, void *data) {
   return 1;
 }
 
-std::string sfa::jit::getBuildId() {
+std::string sfa::getBuildId() {
   Search search{reinterpret_cast<uintptr_t>(&getBuildId), {}};
   dl_iterate_phdr(visit, &search);
   return llvm::toHex(search.found, /*LowerCase=*/true);

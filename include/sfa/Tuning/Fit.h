@@ -1,0 +1,36 @@
+//===- Fit.h - The factors of the time model, from measured times -*- C++ -*-===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SFA_TUNING_FIT_H
+#define SFA_TUNING_FIT_H
+
+#include "sfa/Schedule/TimeModel.h"
+#include "sfa/Schedule/TuningDatabase.h"
+
+namespace sfa::tuning {
+
+/// The problem that an entry has measured, and its device.
+Problem problemOf(const TuningEntry &entry);
+llvm::Expected<Device> deviceOf(const TuningEntry &entry);
+
+/// Of the times of a database, all schedules of all entries: how far a model is from them.
+struct Residuals {
+  size_t count = 0;
+  /// Of the ratio of a time to what the model says: in the root mean square, and how much longer the
+  /// schedule takes that the model puts first than the best one, at most and in 90% of entries.
+  double error = 0, worstGap = 0, usualGap = 0;
+};
+Residuals judge(const TimeModel &model, const TuningDatabase &database, llvm::StringRef chip);
+
+/// The factors that fit best, in the least squares of logarithms; those of traits that few entries
+/// have stay near 1 (ridge regression).
+llvm::Expected<TimeModel> fit(const TuningDatabase &database);
+
+} // namespace sfa::tuning
+
+#endif // SFA_TUNING_FIT_H

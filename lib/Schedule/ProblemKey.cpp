@@ -1,0 +1,249 @@
+//===- ProblemKey.cpp - What a tuned schedule is for ----------------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "sfa/Schedule/ProblemKey.h"
+
+#include "llvm/Support/MathExtras.h"
+
+#include <fmt/format.h>
+
+using namespace sfa;
+namespace json = llvm::json;
+
+//===----------------------------------------------------------------------===//
+// Keys
+//===----------------------------------------------------------------------===//
+
+static int64_t bucketOf(int64_t size) { return static_cast<int64_t>(llvm::PowerOf2Ceil(size)); }
+
+static std::string formOf(const Problem &problem) {
+  if (problem.keyScales)
+    return "int8 " + stringifyEnum(*problem.keyScales).str();
+  if (!problem.queryCodes || !problem.keyCodes)
+    return "dense";
+  return problem.isTwoFour ? "codes 2:4" : "codes";
+}
+
+std::optional<ProblemKey> ProblemKey::of(const Problem &problem) {
+  std::optional<int64_t> queries = problem.numQueries(), keys = problem.numKeys();
+  if (!queries || !keys || !problem.batch || *queries == 0 || *keys == 0 || *problem.batch == 0)
+    return std::nullopt;
+  ProblemKey key;
+  key.dtype = name(problem.element).str();
+  key.form = formOf(problem);
+  key.features = problem.features;
+  key.valueFeatures = problem.valueFeatures;
+  if (problem.queryCodes && problem.keyCodes)
+    key.codes = *problem.queryCodes;
+  if (problem.leftBound && problem.rightBound) {
+    key.mask = "window";
+    key.window = bucketOf(*problem.leftBound + *problem.rightBound + 1);
+  } else if (!problem.leftBound && problem.rightBound == 0) {
+    key.mask = "causal";
+  } else if (problem.leftBound || problem.rightBound) {
+    return std::nullopt;
+  }
+  key.group = problem.headsOfGroup();
+  key.queries = bucketOf(*queries);
+  key.keys = bucketOf(*keys);
+  key.batchHeads = bucketOf(*problem.batch * *problem.numSequences * problem.queryHeads);
+  key.lse = problem.hasLse;
+  key.sequences = problem.hasSequences;
+  return key;
+}
+
+std::optional<int64_t> ProblemKey::distance(const ProblemKey &other) const {
+  ProblemKey same = other;
+  std::tie(same.queries, same.keys, same.batchHeads, same.window) =
+      std::tie(queries, keys, batchHeads, window);
+  if (!(same == *this) || (window == 0) != (other.window == 0))
+    return std::nullopt;
+  auto factors = [](int64_t a, int64_t b) {
+    return std::abs(static_cast<int64_t>(llvm::Log2_64(a)) -
+                    static_cast<int64_t>(llvm::Log2_64(b)));
+  };
+  return factors(queries, other.queries) + factors(keys, other.keys) +
+         factors(batchHeads, other.batchHeads) +
+         (window ? factors(window, other.window) : 0);
+}
+
+std::string ProblemKey::describe() const {
+  std::string text = fmt::format("{} {}", dtype, form);
+  if (codes)
+    text += fmt::format(" k={}", codes);
+  text += fmt::format(" d={} dv={} {}", features, valueFeatures, mask);
+  if (window)
+    text += fmt::format("<={}", window);
+  if (lse)
+    text += " lse";
+  if (sequences)
+    text += " sequences";
+  if (group > 1)
+    text += fmt::format(" group={}", group);
+  if (data != "any")
+    text += fmt::format(" data={}", data);
+  return text + fmt::format(" queries<={} keys<={} batch*heads<={}", queries, keys, batchHeads);
+}
+
+DeviceKey DeviceKey::of(const Device &device) {
+  return {device.chip, device.name, device.multiprocessors, /*watts=*/0};
+}
+
+std::optional<int64_t> DeviceKey::distance(const DeviceKey &other) const {
+  if (chip != other.chip || multiprocessors != other.multiprocessors)
+    return std::nullopt;
+  return name == other.name ? 0 : 1;
+}
+
+//===----------------------------------------------------------------------===//
+// JSON
+//===----------------------------------------------------------------------===//
+
+static bool check(bool isRight, json::Path path, llvm::StringLiteral problem) {
+  if (!isRight)
+    path.report(problem);
+  return isRight;
+}
+
+static bool isPowerOfTwo(int64_t number) { return number > 0 && llvm::isPowerOf2_64(number); }
+
+json::Value sfa::toJSON(const ProblemKey &key) {
+  return json::Object{{"operation", key.operation},
+                      {"dtype", key.dtype},
+                      {"form", key.form},
+                      {"mask", key.mask},
+                      {"data", key.data},
+                      {"d", key.features},
+                      {"dv", key.valueFeatures},
+                      {"k", key.codes},
+                      {"window", key.window},
+                      {"group", key.group},
+                      {"queries", key.queries},
+                      {"keys", key.keys},
+                      {"batch_heads", key.batchHeads},
+                      {"lse", key.lse},
+                      {"sequences", key.sequences}};
+}
+
+static constexpr llvm::StringLiteral dtypes[] = {"f16", "bf16", "f32"},
+                                     masks[] = {"none", "causal", "window"},
+                                     classes[] = {"any", "uniform", "concentrated"},
+                                     forms[] = {"dense",     "codes",      "codes 2:4",
+                                                "int8 tile", "int8 token", "int8 head"};
+
+bool sfa::fromJSON(const json::Value &value, ProblemKey &key, json::Path path) {
+  json::ObjectMapper map(value, path);
+  if (!map || !map.map("operation", key.operation) || !map.map("dtype", key.dtype) ||
+      !map.map("form", key.form) || !map.map("mask", key.mask) || !map.map("data", key.data) ||
+      !map.map("d", key.features) || !map.map("dv", key.valueFeatures) ||
+      !map.map("k", key.codes) || !map.map("window", key.window) || !map.map("group", key.group) ||
+      !map.map("queries", key.queries) || !map.map("keys", key.keys) ||
+      !map.map("batch_heads", key.batchHeads) || !map.map("lse", key.lse) ||
+      !map.map("sequences", key.sequences))
+    return false;
+  return check(key.operation == "attention", path.field("operation"), "has to be 'attention'") &&
+         check(llvm::is_contained(dtypes, key.dtype), path.field("dtype"),
+               "has to be 'f16', 'bf16' or 'f32'") &&
+         check(llvm::is_contained(forms, key.form), path.field("form"),
+               "has to be 'dense', 'codes', 'codes 2:4', 'int8 tile', 'int8 token' or "
+               "'int8 head'") &&
+         check(llvm::is_contained(masks, key.mask), path.field("mask"),
+               "has to be 'none', 'causal' or 'window'") &&
+         check(llvm::is_contained(classes, key.data), path.field("data"),
+               "has to be 'any', 'uniform' or 'concentrated'") &&
+         check(key.features > 0, path.field("d"), "has to be positive") &&
+         check(key.valueFeatures > 0, path.field("dv"), "has to be positive") &&
+         check(key.codes >= 0 && key.codes <= key.features, path.field("k"),
+               "has to be 0 to d") &&
+         check(key.mask == "window" ? isPowerOfTwo(key.window) : key.window == 0,
+               path.field("window"), "has to be a power of two with a window, else 0") &&
+         check(key.group > 0, path.field("group"), "has to be positive") &&
+         check(isPowerOfTwo(key.queries), path.field("queries"), "has to be a power of two") &&
+         check(isPowerOfTwo(key.keys), path.field("keys"), "has to be a power of two") &&
+         check(isPowerOfTwo(key.batchHeads), path.field("batch_heads"),
+               "has to be a power of two");
+}
+
+json::Value sfa::toJSON(const DeviceKey &key) {
+  return json::Object{{"chip", key.chip},
+                      {"name", key.name},
+                      {"multiprocessors", key.multiprocessors},
+                      {"watts", key.watts}};
+}
+
+bool sfa::fromJSON(const json::Value &value, DeviceKey &key, json::Path path) {
+  json::ObjectMapper map(value, path);
+  if (!map || !map.map("chip", key.chip) || !map.map("name", key.name) ||
+      !map.map("multiprocessors", key.multiprocessors) || !map.map("watts", key.watts))
+    return false;
+  return check(!key.chip.empty(), path.field("chip"), "is empty") &&
+         check(!key.name.empty(), path.field("name"), "is empty") &&
+         check(key.multiprocessors > 0, path.field("multiprocessors"), "has to be positive") &&
+         check(key.watts >= 0, path.field("watts"), "is negative");
+}
+
+json::Value sfa::toJSON(const Schedule &schedule) {
+  json::Object object;
+  forEachScheduleParameter([&](auto parameter) {
+    const auto &value = schedule.*parameter.given;
+    if (!value)
+      return;
+    if constexpr (std::is_same_v<decltype(parameter), ScheduleNumber>)
+      object[parameter.keyword] = *value;
+    else
+      object[parameter.keyword] = stringifyEnum(*value);
+  });
+  return object;
+}
+
+namespace {
+/// Sets the parameter with the keyword `name` of a schedule.
+struct SetParameter {
+  Schedule &schedule;
+  llvm::StringRef name;
+  const json::Value &value;
+  json::Path path;
+  bool isKnown = false, isRight = false;
+
+  template <class Enum>
+  void operator()(ScheduleChoice<Enum> parameter) {
+    if (parameter.keyword != name)
+      return;
+    isKnown = true;
+    std::optional<llvm::StringRef> text = value.getAsString();
+    std::optional<Enum> found = text ? symbolizeEnum<Enum>(*text) : std::nullopt;
+    isRight = check(found.has_value(), path, "is no value of this parameter");
+    schedule.*parameter.given = found;
+  }
+  void operator()(ScheduleNumber parameter) {
+    if (parameter.keyword != name)
+      return;
+    isKnown = true;
+    std::optional<int64_t> number = value.getAsInteger();
+    isRight = check(number && *number >= parameter.least && *number <= parameter.most, path,
+                    "is no number that this parameter allows");
+    schedule.*parameter.given = number;
+  }
+};
+} // namespace
+
+bool sfa::fromJSON(const json::Value &value, Schedule &schedule, json::Path path) {
+  const json::Object *object = value.getAsObject();
+  if (!object)
+    return check(false, path, "expected object");
+  schedule = Schedule();
+  for (const auto &[name, parameter] : *object) {
+    SetParameter set{schedule, name, parameter, path.field(name)};
+    forEachScheduleParameter([&](auto each) { set(each); });
+    if (!set.isKnown)
+      return check(false, path.field(name), "is no parameter of a schedule");
+    if (!set.isRight)
+      return false;
+  }
+  return true;
+}

@@ -1,0 +1,435 @@
+//===- Tuner.cpp - Search for the fastest schedule of a case --------------===//
+//
+// Part of FlashSFA, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "sfa/Tuning/Tuner.h"
+
+#include "sfa/Schedule/Choose.h"
+#include "sfa/Schedule/TimeModel.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/LineIterator.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+#include <cmath>
+#include <fmt/format.h>
+#include <map>
+
+using namespace sfa;
+using namespace sfa::tuning;
+namespace json = llvm::json;
+
+//===----------------------------------------------------------------------===//
+// Journal
+//===----------------------------------------------------------------------===//
+
+static std::string nameOf(const Case &problem, const Schedule &schedule) {
+  return llvm::formatv("{0} {1}", toJSON(problem), toJSON(schedule)).str();
+}
+
+llvm::Expected<Journal> Journal::open(llvm::StringRef path, const DeviceKey &device,
+                                      llvm::StringRef compiler) {
+  auto refuse = [&](const std::string &what) {
+    return llvm::createStringError(
+        fmt::format("{} {}; remove it to start again", path.str(), what));
+  };
+  Journal journal;
+  json::Value head = json::Object{
+      {"format", "sfa-tuning-journal"}, {"device", toJSON(device)}, {"compiler", compiler}};
+  uint64_t whole = 0;
+  if (auto buffer = llvm::MemoryBuffer::getFile(path); buffer && (*buffer)->getBufferSize() > 0) {
+    llvm::StringRef text = (*buffer)->getBuffer();
+    // What stands behind the last end of a line was not written to its end.
+    whole = text.rfind('\n') + 1;
+    text = text.take_front(whole);
+    bool isFirst = true;
+    for (llvm::StringRef line : llvm::split(text, '\n')) {
+      if (line.empty())
+        continue;
+      llvm::Expected<json::Value> value = json::parse(line);
+      if (!value) {
+        llvm::consumeError(value.takeError());
+        return refuse("is no journal of a sweep");
+      }
+      if (std::exchange(isFirst, false)) {
+        if (*value != head)
+          return refuse("is of another device or another build of the compiler");
+        continue;
+      }
+      const json::Object *object = value->getAsObject();
+      std::optional<llvm::StringRef> name = object ? object->getString("of") : std::nullopt;
+      if (!name)
+        return refuse("is no journal of a sweep");
+      Record &record = journal.records[*name];
+      if (std::optional<double> time = object->getNumber("ms"))
+        record.samples.push_back(*time);
+      else
+        record.error = object->getString("error").value_or("unknown error").str();
+    }
+  }
+  auto fail = [&](std::error_code code) {
+    return llvm::createStringError(
+        fmt::format("cannot write {}: {}", path.str(), code.message()));
+  };
+  int descriptor = -1;
+  if (std::error_code code = llvm::sys::fs::openFileForReadWrite(
+          path, descriptor, llvm::sys::fs::CD_OpenAlways, llvm::sys::fs::OF_None))
+    return fail(code);
+  journal.file = std::make_unique<llvm::raw_fd_ostream>(descriptor, /*shouldClose=*/true);
+  if (std::error_code code = llvm::sys::fs::resize_file(descriptor, whole))
+    return fail(code);
+  journal.file->seek(whole);
+  if (whole == 0)
+    journal.write(std::move(*head.getAsObject()));
+  return std::move(journal);
+}
+
+void Journal::write(json::Object line) {
+  if (!file)
+    return;
+  *file << json::Value(std::move(line)) << '\n';
+  file->flush();
+}
+
+Journal::Record Journal::find(const Case &problem, const Schedule &schedule) const {
+  return records.lookup(nameOf(problem, schedule));
+}
+
+void Journal::add(const Case &problem, const Schedule &schedule, double milliseconds) {
+  write(json::Object{{"of", nameOf(problem, schedule)}, {"ms", milliseconds}});
+}
+
+void Journal::addError(const Case &problem, const Schedule &schedule, llvm::StringRef error) {
+  write(json::Object{{"of", nameOf(problem, schedule)}, {"error", error}});
+}
+
+//===----------------------------------------------------------------------===//
+// Ranking
+//===----------------------------------------------------------------------===//
+
+using Ranked = std::vector<std::pair<ResolvedSchedule, double>>;
+
+/// What two schedules have in common that are likely to be about as fast.
+static auto familyOf(const ResolvedSchedule &schedule) {
+  return std::tuple(schedule.strategy, schedule.softmax, schedule.consumers, schedule.kTile,
+                    schedule.splits, schedule.packedHeads);
+}
+
+Ranked tuning::rankSchedules(const Problem &problem, const Device &device, size_t count) {
+  Ranked all;
+  const TimeModel &model = TimeModel::ofBuild();
+  ScheduleSpace(problem, device).forEach([&](const ResolvedSchedule &schedule) {
+    all.emplace_back(schedule, model.milliseconds(problem, device, schedule));
+  });
+  llvm::sort(all, [](const auto &a, const auto &b) { return a.second < b.second; });
+  // A few of each family: the model is not sure which family is best, and neighbors come later.
+  constexpr int mostOfFamily = 1;
+  std::map<decltype(familyOf(all.front().first)), int> taken;
+  Ranked chosen;
+  for (const auto &each : all) {
+    if (chosen.size() == count)
+      break;
+    if (taken[familyOf(each.first)]++ < mostOfFamily)
+      chosen.push_back(each);
+  }
+  return chosen;
+}
+
+//===----------------------------------------------------------------------===//
+// Search
+//===----------------------------------------------------------------------===//
+
+Tuner::Tuner(Workbench &bench, Journal &journal, const TunerOptions &options, const Case &problem)
+    : bench(bench), journal(journal), options(options), problem(problem),
+      sizes(problem.problem()) {
+  model = written(estimate(sizes, bench.device()));
+}
+
+Tuner::~Tuner() = default;
+
+Schedule Tuner::written(const ResolvedSchedule &schedule) const {
+  return withoutDefaults(schedule, bench.device());
+}
+
+bool Tuner::isKnown(const Schedule &schedule) const {
+  return llvm::any_of(entrants,
+                      [&](const Entrant &entrant) { return entrant.schedule == schedule; });
+}
+
+std::vector<Schedule> Tuner::firstSchedules() {
+  // Ties go to the first: the cost model's choice, then what databases say.
+  std::vector<Schedule> schedules{model};
+  auto add = [&](const Schedule &schedule) {
+    if (!llvm::is_contained(schedules, schedule))
+      schedules.push_back(schedule);
+  };
+  if (llvm::Expected<const TuningDatabase *> database = getTuningDatabase())
+    add(written(choose(sizes, bench.device(), {}, **database).schedule));
+  else
+    llvm::consumeError(database.takeError());
+  for (const auto &[schedule, time] : rankSchedules(sizes, bench.device(), options.seeds))
+    add(written(schedule));
+  return schedules;
+}
+
+std::vector<Schedule> Tuner::promising(std::vector<ResolvedSchedule> schedules, size_t count) {
+  const TimeModel &times = TimeModel::ofBuild();
+  llvm::sort(schedules, [&](const ResolvedSchedule &a, const ResolvedSchedule &b) {
+    return times.milliseconds(sizes, bench.device(), a) <
+           times.milliseconds(sizes, bench.device(), b);
+  });
+  std::vector<Schedule> chosen;
+  for (const ResolvedSchedule &schedule : schedules) {
+    Schedule text = written(schedule);
+    if (chosen.size() < count && !isKnown(text) && !llvm::is_contained(chosen, text))
+      chosen.push_back(text);
+  }
+  return chosen;
+}
+
+std::vector<Schedule> Tuner::neighborsOf(const ResolvedSchedule &best) {
+  ScheduleSpace space(sizes, bench.device());
+  std::vector<ResolvedSchedule> neighbors;
+  auto add = [&](auto change) {
+    ResolvedSchedule other = best;
+    change(other);
+    if (space.whyNot(other).empty())
+      neighbors.push_back(other);
+  };
+  bool isGpu = bench.device().isGpu, hasWarpgroups = bench.device().hasWarpgroups;
+  for (int64_t step : {-32, -16, 16, 32})
+    add([&](ResolvedSchedule &s) { s.kTile += isGpu ? step : step * 4; });
+  for (int64_t step : {-1, 1}) {
+    if (isGpu)
+      add([&](ResolvedSchedule &s) { s.stages += step; });
+    add([&](ResolvedSchedule &s) {
+      s.qTile = isGpu ? s.qTile + 64 * step : step < 0 ? s.qTile / 2 : s.qTile * 2;
+      if (hasWarpgroups)
+        s.consumers += step;
+    });
+    if (isGpu && !hasWarpgroups)
+      add([&](ResolvedSchedule &s) { s.consumers += step; });
+    add([&](ResolvedSchedule &s) { s.splits = step < 0 ? s.splits / 2 : s.splits * 2; });
+  }
+  add([](ResolvedSchedule &s) {
+    s.softmax = s.softmax == Softmax::Lazy ? Softmax::Online : Softmax::Lazy;
+  });
+  for (Strategy strategy : space.strategies())
+    add([&](ResolvedSchedule &s) { s.strategy = strategy; });
+  for (int64_t heads : space.packedHeads())
+    add([&](ResolvedSchedule &s) { s.packedHeads = heads; });
+  if (hasWarpgroups) {
+    add([](ResolvedSchedule &s) {
+      s.lookahead = 1 - s.lookahead;
+      s.turns = Turns::Free;
+    });
+    add([](ResolvedSchedule &s) {
+      s.turns = s.turns == Turns::Free ? Turns::PingPong : Turns::Free;
+    });
+    add([](ResolvedSchedule &s) {
+      s.queries = s.queries == Queries::Shared ? Queries::Registers : Queries::Shared;
+    });
+    add([](ResolvedSchedule &s) {
+      s.grid = s.grid == Grid::Tiles ? Grid::Persistent : Grid::Tiles;
+    });
+  }
+  return promising(std::move(neighbors), options.neighbors);
+}
+
+//===----------------------------------------------------------------------===//
+// Measuring
+//===----------------------------------------------------------------------===//
+
+llvm::Error Tuner::measure(llvm::ArrayRef<Schedule> schedules, llvm::function_ref<bool()> isOver) {
+  // New ones, and those from before that are still in the race.
+  size_t firstNew = entrants.size();
+  for (const Schedule &schedule : schedules)
+    entrants.push_back({schedule, nullptr, journal.find(problem, schedule)});
+  std::vector<Schedule> missing;
+  std::vector<size_t> places;
+  auto inRace = [&](size_t number) {
+    const Entrant &entrant = entrants[number];
+    if (!entrant.record.error.empty())
+      return false;
+    return number >= firstNew || entrant.candidate != nullptr;
+  };
+  for (size_t number = 0; number < entrants.size(); ++number)
+    if (inRace(number) && !entrants[number].candidate) {
+      missing.push_back(entrants[number].schedule);
+      places.push_back(number);
+    }
+  if (isOver())
+    return llvm::Error::success();
+  std::vector<Workbench::Compiled> compiled = bench.compile(missing);
+  for (auto [number, candidate] : llvm::zip_equal(places, compiled)) {
+    Entrant &entrant = entrants[number];
+    if (candidate) {
+      entrant.candidate = std::move(*candidate);
+      continue;
+    }
+    entrant.record.error = llvm::toString(candidate.takeError());
+    journal.addError(problem, entrant.schedule, entrant.record.error);
+  }
+
+  Race race(options.rules);
+  std::vector<size_t> runners;
+  for (size_t number = 0; number < entrants.size(); ++number) {
+    Entrant &entrant = entrants[number];
+    if (!entrant.candidate || !entrant.record.error.empty())
+      continue;
+    runners.push_back(number);
+    race.add(
+        [&entrant, this]() -> llvm::Expected<double> {
+          llvm::Expected<double> sample = entrant.candidate->sample();
+          if (sample)
+            journal.add(problem, entrant.schedule, *sample);
+          return sample;
+        },
+        entrant.record.samples);
+  }
+  race.run(isOver);
+  for (auto [number, runner] : llvm::zip_equal(runners, race.getRunners())) {
+    Entrant &entrant = entrants[number];
+    entrant.record.samples = runner.samples;
+    entrant.record.error = runner.error;
+    if (!runner.error.empty())
+      journal.addError(problem, entrant.schedule, runner.error);
+    if (runner.isDropped)
+      entrant.candidate.reset();
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error Tuner::start(llvm::function_ref<bool()> isOver) {
+  if (llvm::Error error = bench.start(problem))
+    return error;
+  return measure(firstSchedules(), isOver);
+}
+
+std::vector<const Tuner::Entrant *> Tuner::ranked() const {
+  std::vector<const Entrant *> right;
+  for (const Entrant &entrant : entrants)
+    if (entrant.record.error.empty() && !entrant.record.samples.empty())
+      right.push_back(&entrant);
+  llvm::sort(right, [](const Entrant *a, const Entrant *b) {
+    return medianOf(a->record.samples) < medianOf(b->record.samples);
+  });
+  return right;
+}
+
+llvm::Expected<bool> Tuner::improve(llvm::function_ref<bool()> isOver) {
+  std::vector<const Entrant *> best = ranked();
+  if (best.empty())
+    return false;
+  ResolvedSchedule schedule(best.front()->schedule, ResolvedSchedule());
+  double bound = boundMilliseconds(sizes, bench.device(), schedule);
+  if (bench.device().isGpu &&
+      medianOf(best.front()->record.samples) <= bound * (1 + options.nearBound))
+    return false;
+  std::vector<Schedule> neighbors = neighborsOf(schedule);
+  if (neighbors.empty())
+    return false;
+  Schedule before = best.front()->schedule;
+  if (llvm::Error error = measure(neighbors, isOver))
+    return std::move(error);
+  return ranked().front()->schedule != before;
+}
+
+double Tuner::gain() const {
+  std::vector<const Entrant *> best = ranked();
+  for (const Entrant *entrant : best)
+    if (entrant->schedule == model)
+      return medianOf(best.front()->record.samples) / medianOf(entrant->record.samples);
+  return 1;
+}
+
+size_t Tuner::numMeasured() const {
+  return llvm::count_if(entrants,
+                        [](const Entrant &entrant) { return !entrant.record.samples.empty(); });
+}
+
+void Tuner::suspend() {
+  for (Entrant &entrant : entrants)
+    entrant.candidate.reset();
+}
+
+llvm::Error Tuner::resume() { return bench.start(problem); }
+
+llvm::Expected<TuningEntry> Tuner::finish() {
+  std::vector<const Entrant *> all = ranked();
+  if (all.empty()) {
+    std::string reason = entrants.empty() ? "there is none" : entrants.front().record.error;
+    return llvm::createStringError(
+        fmt::format("{}: no schedule could be measured: {}", problem.describe(), reason));
+  }
+  double fastest = medianOf(all.front()->record.samples);
+  auto isTie = [&](const Entrant &entrant) {
+    return medianOf(entrant.record.samples) <= fastest * (1 + options.rules.tie);
+  };
+
+  // In the order of preference the first that is right; who is not is out.
+  Entrant *winner = nullptr;
+  std::string reasons;
+  auto tryToWin = [&](Entrant &entrant) {
+    if (winner || !entrant.record.error.empty() || entrant.record.samples.empty())
+      return;
+    if (!entrant.candidate) {
+      Schedule schedules[] = {entrant.schedule};
+      std::vector<Workbench::Compiled> compiled = bench.compile(schedules);
+      if (!compiled.front()) {
+        entrant.record.error = llvm::toString(compiled.front().takeError());
+        return;
+      }
+      entrant.candidate = std::move(*compiled.front());
+    }
+    if (llvm::Error error = entrant.candidate->check()) {
+      entrant.record.error = llvm::toString(std::move(error));
+      reasons += "\n  " + entrant.record.error;
+      journal.addError(problem, entrant.schedule, entrant.record.error);
+      return;
+    }
+    winner = &entrant;
+  };
+  for (Entrant &entrant : entrants)
+    if (entrant.record.error.empty() && !entrant.record.samples.empty() && isTie(entrant))
+      tryToWin(entrant);
+  for (const Entrant *entrant : all)
+    tryToWin(const_cast<Entrant &>(*entrant));
+  if (!winner)
+    return llvm::createStringError(
+        fmt::format("{}: no schedule gives right results:{}", problem.describe(), reasons));
+
+  TuningEntry entry;
+  entry.key = problem.key();
+  entry.device = bench.deviceKey();
+  entry.batch = problem.batch;
+  entry.queryHeads = problem.queryHeads;
+  entry.queries = problem.queries;
+  entry.keys = problem.keys;
+  entry.compiler = options.compiler;
+  entry.driver = bench.driver();
+  entry.date = options.date;
+  Conditions conditions = bench.conditions();
+  entry.clock = conditions.clock;
+  entry.throttle = conditions.throttle;
+  auto measured = [](const Entrant &entrant) {
+    return MeasuredSchedule{entrant.schedule, entrant.record.samples};
+  };
+  entry.winner = measured(*winner);
+  entry.model = entry.winner;
+  constexpr size_t mostOthers = 12;
+  for (const Entrant *entrant : ranked()) {
+    if (entrant->schedule == model)
+      entry.model = measured(*entrant);
+    if (entrant == winner || entry.others.size() == mostOthers)
+      continue;
+    entry.others.push_back(measured(*entrant));
+    entry.ties += isTie(*entrant);
+  }
+  return entry;
+}

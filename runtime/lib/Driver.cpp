@@ -149,8 +149,9 @@ void Driver::failCall(cu::Result result, const char *call, std::string_view what
   std::string message =
       fmt::format("{}: {} failed with {} ({}): {}", what, call, name, result, text);
   if (result >= cu::firstOfCapture && result <= cu::lastOfCapture)
-    message += "; while a stream is captured into a graph the driver refuses this: call "
-               "sfa_program_prepare before the capture begins";
+    message +=
+        "; while a stream is captured into a graph the driver refuses this: do it outside of "
+        "captures, and for a launch call sfa_program_prepare before the capture begins";
   else if (result >= cu::illegalAddress && result <= cu::launchFailed)
     message +=
         "; kernels run asynchronously, so this may come from work that was put into a stream "

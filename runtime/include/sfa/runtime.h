@@ -263,6 +263,44 @@ SFA_RUNTIME_API sfa_status sfa_program_launch(sfa_program *program, int32_t devi
 SFA_RUNTIME_API sfa_status sfa_assemble(const sfa_program *program, int32_t device,
                                         sfa_program **assembled);
 
+/*===--- Timers ---------------------------------------------------------===*/
+
+/** One call of a program, captured into a graph to be run and timed again and again. */
+typedef struct sfa_timer sfa_timer;
+
+/** Captures a call; the parameters are those of sfa_program_launch, and are checked as there. Loads
+    the program where it is not loaded, and launches nothing.
+
+    The graph holds the addresses, sizes and numbers of this call. The program, the memory of all
+    tensors and the workspace have to live until the timer is destroyed. The caller owns *timer. On
+    failure nothing is left behind. */
+SFA_RUNTIME_API sfa_status sfa_timer_create(sfa_program *program, int32_t device,
+                                            const sfa_tensor *arguments, int32_t num_arguments,
+                                            const sfa_tensor *results, int32_t num_results,
+                                            void *workspace, size_t workspace_bytes,
+                                            sfa_timer **timer);
+
+/** Runs the call and waits for it. *milliseconds is the time between an event before its first
+    kernel and one after its last.
+
+    \param scratch          memory of the device that is overwritten before, so that nothing of
+                            earlier work is left in the second-level cache: take several times as
+                            much as that holds. NULL where scratch_bytes is 0; the caches are then
+                            as the work before has left them, and the time includes what the host
+                            takes to launch.
+
+    It runs on a stream of the timer, which does not wait for other streams: synchronise them first.
+    Samples of one timer wait for each other; those of several timers of a device may run at once
+    and disturb each other. The calling thread's current context is the same afterwards. Not while
+    this thread captures a stream into a graph. The first sample takes longer: the driver makes the
+    graph ready. */
+SFA_RUNTIME_API sfa_status sfa_timer_sample(sfa_timer *timer, void *scratch, size_t scratch_bytes,
+                                            float *milliseconds);
+
+/** Frees a timer. NULL is fine. Its call may not be running any more: after a sample that has
+    succeeded it is not; after one that has failed, call sfa_synchronize first. */
+SFA_RUNTIME_API void sfa_timer_destroy(sfa_timer *timer);
+
 /*===--- Cache ----------------------------------------------------------===*/
 
 /** A directory of files, one for each key, that several processes share. Entries are checked when

@@ -153,6 +153,13 @@ inline Result<sfa_device_properties> deviceInfo(int32_t device) {
   return properties;
 }
 
+inline Result<sfa_device_state_info> deviceState(int32_t device) {
+  sfa_device_state_info state;
+  if (sfa_status status = sfa_device_state(device, &state))
+    return Error::last(status);
+  return state;
+}
+
 /// A compiled program.
 class Program {
 public:

@@ -145,6 +145,13 @@ ENTRY cuDeviceGetName(char *name, int size, cu::Device device) {
   return cu::success;
 }
 
+ENTRY cuDeviceGetPCIBusId(char *id, int size, cu::Device device) {
+  ENTER("cuDeviceGetPCIBusId");
+  // Device 0 is not the first of the bus.
+  snprintf(id, static_cast<size_t>(size), "0000:%02x:00.0", 0x90 - 0x10 * device);
+  return cu::success;
+}
+
 /// Memory of a fake device is memory of the host.
 ENTRY cuMemAlloc_v2(cu::Address *address, size_t bytes) {
   ENTER("cuMemAlloc");

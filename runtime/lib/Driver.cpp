@@ -9,9 +9,9 @@
 #include "Driver.h"
 
 #include "Knobs.h"
+#include "Library.h"
 
 #include <atomic>
-#include <dlfcn.h>
 #include <memory>
 #include <mutex>
 #include <pthread.h>
@@ -70,39 +70,14 @@ std::string Driver::versionName(int version) {
   return fmt::format("CUDA {}.{}", version / 1000, version % 1000 / 10);
 }
 
-namespace {
-
-/// A library that is closed again unless it turns out to be the driver.
-class Library {
-public:
-  explicit Library(const std::string &path) : handle(dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) {}
-  ~Library() {
-    if (handle)
-      dlclose(handle);
-  }
-  Library(const Library &) = delete;
-  Library &operator=(const Library &) = delete;
-
-  explicit operator bool() const { return handle; }
-  void *find(const char *symbol) const { return dlsym(handle, symbol); }
-  void keep() { handle = nullptr; }
-
-private:
-  void *handle;
-};
-
-} // namespace
-
 void Driver::open() {
   std::string path = knobs::cudaDriver();
   Library library(path);
-  if (!library) {
-    const char *why = dlerror();
+  if (!library)
     fail(SFA_ERROR_NO_DRIVER,
          "cannot open the CUDA driver '{}': {}; install the NVIDIA driver (in a container: make it "
          "visible there), or set SFA_CUDA_DRIVER to the path of its libcuda.so.1",
-         path, why ? why : "unknown error");
-  }
+         path, library.error());
 
   // The names with a version are exported by all drivers so far; cuGetProcAddress is the documented
   // way for one that would not.
@@ -149,8 +124,9 @@ void Driver::failCall(cu::Result result, const char *call, std::string_view what
   std::string message =
       fmt::format("{}: {} failed with {} ({}): {}", what, call, name, result, text);
   if (result >= cu::firstOfCapture && result <= cu::lastOfCapture)
-    message += "; while a stream is captured into a graph the driver refuses this: call "
-               "sfa_program_prepare before the capture begins";
+    message +=
+        "; while a stream is captured into a graph the driver refuses this: do it outside of "
+        "captures, and for a launch call sfa_program_prepare before the capture begins";
   else if (result >= cu::illegalAddress && result <= cu::launchFailed)
     message +=
         "; kernels run asynchronously, so this may come from work that was put into a stream "

@@ -27,6 +27,14 @@ using Module = void *;    // CUmodule
 using Function = void *;  // CUfunction
 using Stream = void *;    // CUstream
 using LinkState = void *; // CUlinkState
+using Event = void *;     // CUevent
+using Graph = void *;     // CUgraph
+using GraphExec = void *; // CUgraphExec
+
+/// The address of the device that a pointer of the C interface holds.
+inline Address toAddress(const void *pointer) {
+  return static_cast<Address>(reinterpret_cast<uintptr_t>(pointer));
+}
 
 constexpr Result success = 0;          // CUDA_SUCCESS
 constexpr Result invalidValue = 1;     // CUDA_ERROR_INVALID_VALUE
@@ -59,7 +67,11 @@ enum JitInputType : int32_t { // CU_JIT_INPUT_*
   ptx = 1,
 };
 
+constexpr uint32_t nonBlockingStream = 1; // CU_STREAM_NON_BLOCKING
+constexpr uint32_t defaultEvent = 0;      // CU_EVENT_DEFAULT, which records its time
+
 enum CaptureMode : int32_t { // CU_STREAM_CAPTURE_MODE_*
+  threadLocal = 1,
   relaxed = 2,
 };
 

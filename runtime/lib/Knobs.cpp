@@ -26,6 +26,11 @@ std::string knobs::cudaDriver() {
   return library.empty() ? "libcuda.so.1" : library;
 }
 
+std::string knobs::nvml() {
+  std::string library = read("SFA_NVML");
+  return library.empty() ? "libnvidia-ml.so.1" : library;
+}
+
 std::string knobs::cacheDirectory() {
   if (std::string directory = read("SFA_CACHE_DIR"); !directory.empty())
     return directory;

@@ -24,6 +24,10 @@ namespace sfa::runtime::impl::knobs {
 /// libcuda.so.1.
 std::string cudaDriver();
 
+/// SFA_NVML: the library that is opened as NVML, the NVIDIA Management Library; where it is not
+/// set, libnvidia-ml.so.1.
+std::string nvml();
+
 /// SFA_CACHE_DIR: the directory of the cache; where it is not set, flashsfa in XDG_CACHE_HOME, or
 /// in .cache of the home directory. Empty where there is none of all these.
 std::string cacheDirectory();

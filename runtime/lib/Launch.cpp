@@ -10,8 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Bindings.h"
-#include "LoadedProgram.h"
+#include "Launch.h"
 
 #include <algorithm>
 #include <cmath>
@@ -285,6 +284,21 @@ static void launchKernel(const Driver &driver, const ParsedProgram &program,
         "");
 }
 
+Call::Call(const ParsedProgram &program, const sfa_tensor *arguments, int32_t numArguments,
+           const sfa_tensor *results, int32_t numResults, void *workspace, size_t workspaceBytes)
+    : program(program), bindings(program) {
+  bindings.bindArguments(arguments, numArguments);
+  bindings.bindResults(results, numResults);
+  bindings.bindTemporaries(workspace, workspaceBytes);
+  for (const Launch &launch : program.launches)
+    checkLaunch(program, launch, bindings);
+}
+
+void Call::launch(const Driver &driver, const LoadedProgram &loaded, cu::Stream stream) const {
+  for (size_t index = 0; index < program.launches.size(); ++index)
+    launchKernel(driver, program, loaded, index, bindings, stream);
+}
+
 sfa_status sfa_program_launch(sfa_program *handle, int32_t device, void *stream,
                               const sfa_tensor *arguments, int32_t numArguments,
                               const sfa_tensor *results, int32_t numResults, void *workspace,
@@ -292,18 +306,10 @@ sfa_status sfa_program_launch(sfa_program *handle, int32_t device, void *stream,
   return guarded([=] {
     requireNotNull(handle, "sfa_program_launch", "program");
     const ParsedProgram &program = handle->program;
-    Bindings bindings(program);
-    bindings.bindArguments(arguments, numArguments);
-    bindings.bindResults(results, numResults);
-    bindings.bindTemporaries(workspace, workspaceBytes);
-    // All of them before the first is launched: a call that is refused leaves nothing behind.
-    for (const Launch &launch : program.launches)
-      checkLaunch(program, launch, bindings);
-
+    Call call(program, arguments, numArguments, results, numResults, workspace, workspaceBytes);
     const Driver &driver = Driver::get();
     const LoadedProgram &loaded = handle->loaded.get(driver, program, device);
     ScopedContext scope(driver, loaded.context());
-    for (size_t index = 0; index < program.launches.size(); ++index)
-      launchKernel(driver, program, loaded, index, bindings, stream);
+    call.launch(driver, loaded, stream);
   });
 }

@@ -27,10 +27,6 @@ static cu::Context holdContext(const Driver &driver, int32_t ordinal) {
   return context->get();
 }
 
-static cu::Address toAddress(const void *pointer) {
-  return static_cast<cu::Address>(reinterpret_cast<uintptr_t>(pointer));
-}
-
 sfa_status sfa_memory_allocate(int32_t device, size_t bytes, void **address) {
   return guarded([=] {
     requireNotNull(address, "sfa_memory_allocate", "address");
@@ -54,7 +50,7 @@ sfa_status sfa_memory_free(int32_t device, void *address) {
       return;
     const Driver &driver = Driver::get();
     ScopedContext scope(driver, holdContext(driver, device));
-    driver.check(driver.memoryFree(toAddress(address)), "cuMemFree", "cannot free memory");
+    driver.check(driver.memoryFree(cu::toAddress(address)), "cuMemFree", "cannot free memory");
   });
 }
 
@@ -66,7 +62,7 @@ sfa_status sfa_memory_copy(int32_t device, void *to, const void *from, size_t by
     requireNotNull(from, "sfa_memory_copy", "from");
     const Driver &driver = Driver::get();
     ScopedContext scope(driver, holdContext(driver, device));
-    driver.check(driver.memoryCopy(toAddress(to), toAddress(from), bytes), "cuMemcpy",
+    driver.check(driver.memoryCopy(cu::toAddress(to), cu::toAddress(from), bytes), "cuMemcpy",
                  fmt::format("cannot copy {} bytes", bytes));
   });
 }

@@ -46,7 +46,8 @@ typedef enum sfa_status {
   SFA_ERROR_INVALID_ARGUMENT = 1,
   /** The bytes are no valid program. */
   SFA_ERROR_INVALID_PROGRAM = 2,
-  /** The CUDA driver library cannot be opened, is too old, or is no driver. */
+  /** The CUDA driver library, or for sfa_device_state that of NVML, cannot be opened, is too old,
+      or is another library. */
   SFA_ERROR_NO_DRIVER = 3,
   /** There is a driver, but no device, or none of that number. */
   SFA_ERROR_NO_DEVICE = 4,
@@ -143,6 +144,44 @@ typedef struct sfa_device_properties {
 
 /** The properties of device `device`, counted from 0 in the order of CUDA. */
 SFA_RUNTIME_API sfa_status sfa_device_info(int32_t device, sfa_device_properties *properties);
+
+/** The bits of sfa_device_state_info.clock_reasons: what keeps clocks below their maxima. They are
+    those of NVML, which has more. */
+typedef enum sfa_clock_reason {
+  /** Nothing runs. */
+  SFA_CLOCK_REASON_IDLE = 0x1,
+  /** Someone has set the clocks that applications get. */
+  SFA_CLOCK_REASON_APPLICATION_SETTING = 0x2,
+  /** More would take more power than the limit. */
+  SFA_CLOCK_REASON_POWER_CAP = 0x4,
+  /** The hardware has halved the clocks, or worse: for its temperature, or by the power brake. */
+  SFA_CLOCK_REASON_HARDWARE_SLOWDOWN = 0x8,
+  /** The driver keeps the device below a temperature. */
+  SFA_CLOCK_REASON_SOFTWARE_THERMAL = 0x20,
+  SFA_CLOCK_REASON_HARDWARE_THERMAL = 0x40,
+  /** The power supply demands it. */
+  SFA_CLOCK_REASON_POWER_BRAKE = 0x80
+} sfa_clock_reason;
+
+/** How a device fares now. What it does not tell is -1. */
+typedef struct sfa_device_state_info {
+  /** In MHz; the maxima are those of the device, whatever is set. */
+  int32_t multiprocessor_clock_mhz;
+  int32_t max_multiprocessor_clock_mhz;
+  int32_t memory_clock_mhz;
+  int32_t max_memory_clock_mhz;
+  double power_watts;
+  /** The limit in force. */
+  double power_limit_watts;
+  /** Bits of sfa_clock_reason; look at the sign first. */
+  int64_t clock_reasons;
+  int32_t temperature_celsius;
+} sfa_device_state_info;
+
+/** The state of device `device`, by NVML, the NVIDIA Management Library, which is opened at the
+    first call. Fails with SFA_ERROR_NO_DRIVER where it is not there, which concerns no other
+    function; the message says what is missing. */
+SFA_RUNTIME_API sfa_status sfa_device_state(int32_t device, sfa_device_state_info *state);
 
 /** Memory of a device for callers that have no allocator of their own. These four functions use the
     primary context of the device and retain it for the rest of the process. `address` is NULL for 0
@@ -262,6 +301,44 @@ SFA_RUNTIME_API sfa_status sfa_program_launch(sfa_program *program, int32_t devi
     program is machine code already. */
 SFA_RUNTIME_API sfa_status sfa_assemble(const sfa_program *program, int32_t device,
                                         sfa_program **assembled);
+
+/*===--- Timers ---------------------------------------------------------===*/
+
+/** One call of a program, captured into a graph to be run and timed again and again. */
+typedef struct sfa_timer sfa_timer;
+
+/** Captures a call; the parameters are those of sfa_program_launch, and are checked as there. Loads
+    the program where it is not loaded, and launches nothing.
+
+    The graph holds the addresses, sizes and numbers of this call. The program, the memory of all
+    tensors and the workspace have to live until the timer is destroyed. The caller owns *timer. On
+    failure nothing is left behind. */
+SFA_RUNTIME_API sfa_status sfa_timer_create(sfa_program *program, int32_t device,
+                                            const sfa_tensor *arguments, int32_t num_arguments,
+                                            const sfa_tensor *results, int32_t num_results,
+                                            void *workspace, size_t workspace_bytes,
+                                            sfa_timer **timer);
+
+/** Runs the call and waits for it. *milliseconds is the time between an event before its first
+    kernel and one after its last.
+
+    \param scratch          memory of the device that is overwritten before, so that nothing of
+                            earlier work is left in the second-level cache: take several times as
+                            much as that holds. NULL where scratch_bytes is 0; the caches are then
+                            as the work before has left them, and the time includes what the host
+                            takes to launch.
+
+    It runs on a stream of the timer, which does not wait for other streams: synchronise them first.
+    Samples of one timer wait for each other; those of several timers of a device may run at once
+    and disturb each other. The calling thread's current context is the same afterwards. Not while
+    this thread captures a stream into a graph. The first sample takes longer: the driver makes the
+    graph ready. */
+SFA_RUNTIME_API sfa_status sfa_timer_sample(sfa_timer *timer, void *scratch, size_t scratch_bytes,
+                                            float *milliseconds);
+
+/** Frees a timer. NULL is fine. Its call may not be running any more: after a sample that has
+    succeeded it is not; after one that has failed, call sfa_synchronize first. */
+SFA_RUNTIME_API void sfa_timer_destroy(sfa_timer *timer);
 
 /*===--- Cache ----------------------------------------------------------===*/
 

@@ -153,6 +153,13 @@ inline Result<sfa_device_properties> deviceInfo(int32_t device) {
   return properties;
 }
 
+inline Result<sfa_device_state_info> deviceState(int32_t device) {
+  sfa_device_state_info state;
+  if (sfa_status status = sfa_device_state(device, &state))
+    return Error::last(status);
+  return state;
+}
+
 /// A compiled program.
 class Program {
 public:
@@ -247,6 +254,42 @@ private:
   }
 
   std::unique_ptr<sfa_program, Destroy> handle;
+};
+
+/// A call of a program that is run and timed again and again.
+class Timer {
+public:
+  /// The program, the memory of the tensors and the workspace have to outlive the timer.
+  static Result<Timer> create(const Program &program, int32_t device, Tensors arguments,
+                              Tensors results, void *workspace = nullptr,
+                              size_t workspaceBytes = 0) {
+    sfa_timer *timer;
+    if (sfa_status status =
+            sfa_timer_create(program.get(), device, arguments.data(), arguments.size(),
+                             results.data(), results.size(), workspace, workspaceBytes, &timer))
+      return Error::last(status);
+    return Timer(timer);
+  }
+
+  /// In milliseconds. Memory of the device that is not NULL is overwritten before, to clear the
+  /// second-level cache.
+  Result<float> sample(void *scratch = nullptr, size_t scratchBytes = 0) const {
+    float milliseconds;
+    if (sfa_status status = sfa_timer_sample(get(), scratch, scratchBytes, &milliseconds))
+      return Error::last(status);
+    return milliseconds;
+  }
+
+  sfa_timer *get() const { return handle.get(); }
+
+private:
+  struct Destroy {
+    void operator()(sfa_timer *timer) const { sfa_timer_destroy(timer); }
+  };
+
+  explicit Timer(sfa_timer *timer) : handle(timer) {}
+
+  std::unique_ptr<sfa_timer, Destroy> handle;
 };
 
 /// Bytes kept from one process to the next.

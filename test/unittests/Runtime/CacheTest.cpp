@@ -420,8 +420,8 @@ protected:
       before.count(name) ? setenv(name, before[name].c_str(), 1) : unsetenv(name);
   }
 
-  const char *names[5] = {"SFA_CACHE_DIR", "SFA_CACHE_SIZE_MB", "SFA_CUDA_DRIVER", "XDG_CACHE_HOME",
-                          "HOME"};
+  const char *names[6] = {"SFA_CACHE_DIR", "SFA_CACHE_SIZE_MB", "SFA_CUDA_DRIVER",
+                          "SFA_NVML",      "XDG_CACHE_HOME",    "HOME"};
   std::map<std::string, std::string> before;
 };
 
@@ -439,6 +439,12 @@ TEST_F(Knobs, SayWhereTheCacheIs) {
   EXPECT_EQ(knobs::cacheDirectory(), "/xdg/flashsfa");
   setenv("SFA_CACHE_DIR", "there", 1);
   EXPECT_EQ(knobs::cacheDirectory(), "there");
+}
+
+TEST_F(Knobs, SayWhichNvml) {
+  EXPECT_EQ(knobs::nvml(), "libnvidia-ml.so.1");
+  setenv("SFA_NVML", "/some/libnvidia-ml.so", 1);
+  EXPECT_EQ(knobs::nvml(), "/some/libnvidia-ml.so");
 }
 
 TEST_F(Knobs, SayWhichDriver) {

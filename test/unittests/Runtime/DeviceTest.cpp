@@ -349,6 +349,36 @@ TEST_F(Device, RunsPTX) {
   EXPECT_EQ(read(), expected(0));
 }
 
+TEST_F(Device, TimesLaunches) {
+  runtime::Program program = load(makeCopy());
+  runtime::Tensor from(at(input), SFA_DTYPE_F32, {1000}), to(at(output), SFA_DTYPE_F32, {1000});
+  auto timer = runtime::Timer::create(program, 0, {from.tensor()}, {to.tensor()});
+  ASSERT_TRUE(bool(timer)) << timer.error().message;
+  EXPECT_EQ(read(), expected(0)) << "the capture ran something";
+  constexpr size_t scratchBytes = size_t(256) << 20;
+  uint64_t scratch = 0;
+  ASSERT_EQ(caller.allocate(&scratch, scratchBytes), 0);
+  for (int index = 0; index < 3; ++index) {
+    auto milliseconds = timer->sample(at(scratch), scratchBytes);
+    ASSERT_TRUE(bool(milliseconds)) << milliseconds.error().message;
+    EXPECT_GT(*milliseconds, 0);
+    // The first has more to do. To overwrite the memory takes longer by itself.
+    EXPECT_LT(*milliseconds, index == 0 ? 1000 : 0.05);
+  }
+  EXPECT_EQ(read(), expected(4000));
+  EXPECT_EQ(caller.free(scratch), 0);
+}
+
+TEST_F(Device, TellsItsState) {
+  auto state = runtime::deviceState(0);
+  if (!state && state.error().status == SFA_ERROR_NO_DRIVER)
+    GTEST_SKIP() << state.error().message;
+  ASSERT_TRUE(bool(state)) << state.error().message;
+  EXPECT_GT(state->multiprocessor_clock_mhz, 0);
+  EXPECT_LE(state->multiprocessor_clock_mhz, state->max_multiprocessor_clock_mhz);
+  EXPECT_LE(state->memory_clock_mhz, state->max_memory_clock_mhz);
+}
+
 TEST_F(Device, RunsMachineCode) {
   auto assembled = load(makeCopy()).assemble(0);
   ASSERT_TRUE(bool(assembled)) << assembled.error().message;

@@ -124,6 +124,12 @@ void forkAndUseDriver() {
   runtime::Program program = load(document);
   if (runtime::Status status = program.prepare(0); !status)
     std::cerr << "parent: " << status.error().message << '\n';
+  runtime::Tensor queries(at(0x10000), SFA_DTYPE_BF16, {2, 3, 1000, 64});
+  runtime::Tensor sums(at(0x20000), SFA_DTYPE_F32, {2, 3, 1000});
+  auto timer = runtime::Timer::create(program, 0, {queries.tensor(), queries.tensor()},
+                                      {queries.tensor(), sums.tensor()}, at(0x30000), 1 << 16);
+  if (!timer)
+    std::cerr << "parent: " << timer.error().message << '\n';
   pid_t child = fork();
   if (child == 0) {
     int32_t count = 0;
@@ -131,8 +137,11 @@ void forkAndUseDriver() {
     std::cerr << sfa_last_error() << '\n';
     runtime::Status status = program.prepare(0);
     std::cerr << (status ? "prepared" : sfa_status_name(status.error().status)) << '\n';
+    auto milliseconds = timer->sample();
+    std::cerr << (milliseconds ? "timed" : sfa_status_name(milliseconds.error().status)) << '\n';
     {
       runtime::Program destroyed = std::move(program);
+      runtime::Timer destroyedFirst = std::move(*timer);
     }
     // What needs no driver works.
     std::cerr << load(document).arguments().size() << " arguments\n";
@@ -152,8 +161,8 @@ TEST_F(DriverDeathTest, IsLostByFork) {
       testing::ExitedWithCode(0),
       "^this process was forked by one that has used CUDA, and the CUDA driver does not work in "
       "such a child; start processes afresh, with the start method 'spawn' of Python's "
-      "multiprocessing, or fork before the first use of CUDA\nSFA_ERROR_DRIVER\n2 arguments\n"
-      "child: 0, parent: prepared$");
+      "multiprocessing, or fork before the first use of CUDA\nSFA_ERROR_DRIVER\n"
+      "SFA_ERROR_DRIVER\n2 arguments\nchild: 0, parent: prepared$");
 }
 
 /// A try that failed is not the last one.

@@ -12,6 +12,8 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <set>
 
 using namespace sfa::runtime::impl;
 using namespace sfa::test;
@@ -33,6 +35,34 @@ struct Module {
 struct LinkState {
   std::string cubin;
 };
+
+/// A stream by its handle. Time passes in it as work is put into it, and for the host as it waits.
+struct Stream {
+  std::optional<FakeGraph> captured;
+  double milliseconds = 0;
+  double millisecondsOfHost = 0;
+};
+
+struct Event {
+  Stream *stream = nullptr;
+  double milliseconds = 0;
+};
+
+/// How long it takes to overwrite memory: a test sees it in times that should not have it.
+constexpr double millisecondsOfMemset = 1000;
+
+constexpr cu::Result notReady = 600;       // CUDA_ERROR_NOT_READY
+constexpr cu::Result invalidContext = 201; // CUDA_ERROR_INVALID_CONTEXT
+constexpr cu::Result invalidHandle = 400;  // CUDA_ERROR_INVALID_HANDLE
+constexpr cu::Result isCapturing = 900;    // CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
+
+/// The streams that were made here. Launches take other addresses, too.
+std::set<void *> streams;
+
+/// Under the lock.
+Stream *findStream(cu::Stream handle) {
+  return streams.count(handle) ? static_cast<Stream *>(handle) : nullptr;
+}
 
 /// The contexts of devices are their numbers and this, so that none is null.
 constexpr uintptr_t firstContext = 0x1000;
@@ -58,9 +88,14 @@ static cu::Result enter(const char *call) {
   if (!fake.isRecording.load(std::memory_order_relaxed))
     return cu::success;
   std::lock_guard<std::mutex> lock(fake.mutex);
-  ++fake.numCalls[call];
+  fake.calls.push_back(call);
+  int numCalls = ++fake.numCalls[call];
   auto failure = fake.failures.find(call);
-  return failure == fake.failures.end() ? cu::success : failure->second;
+  if (failure == fake.failures.end())
+    return cu::success;
+  auto before = fake.numCallsBeforeFailure.find(call);
+  return before != fake.numCallsBeforeFailure.end() && numCalls <= before->second ? cu::success
+                                                                                  : failure->second;
 }
 
 #define ENTER(call)                                                                                \
@@ -107,6 +142,13 @@ ENTRY cuDeviceGet(cu::Device *device, int ordinal) {
 ENTRY cuDeviceGetName(char *name, int size, cu::Device device) {
   ENTER("cuDeviceGetName");
   snprintf(name, static_cast<size_t>(size), "Fake GPU %d", device);
+  return cu::success;
+}
+
+ENTRY cuDeviceGetPCIBusId(char *id, int size, cu::Device device) {
+  ENTER("cuDeviceGetPCIBusId");
+  // Device 0 is not the first of the bus.
+  snprintf(id, static_cast<size_t>(size), "0000:%02x:00.0", 0x90 - 0x10 * device);
   return cu::success;
 }
 
@@ -201,6 +243,153 @@ ENTRY cuThreadExchangeStreamCaptureMode(cu::CaptureMode *mode) {
   return cu::success;
 }
 
+ENTRY cuStreamCreate(cu::Stream *stream, unsigned flags) {
+  ENTER("cuStreamCreate");
+  if (contexts.empty())
+    return invalidContext;
+  if (flags != cu::nonBlockingStream)
+    return cu::invalidValue;
+  *stream = new Stream;
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  streams.insert(*stream);
+  ++fake.numStreams;
+  return cu::success;
+}
+
+ENTRY cuStreamDestroy_v2(cu::Stream stream) {
+  ENTER("cuStreamDestroy");
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  if (!streams.erase(stream))
+    return invalidHandle;
+  delete static_cast<Stream *>(stream);
+  --fake.numStreams;
+  return cu::success;
+}
+
+ENTRY cuStreamBeginCapture_v2(cu::Stream handle, cu::CaptureMode mode) {
+  ENTER("cuStreamBeginCapture");
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  Stream *stream = findStream(handle);
+  if (!stream || stream->captured)
+    return cu::invalidValue;
+  stream->captured.emplace();
+  fake.captureMode = mode;
+  return cu::success;
+}
+
+ENTRY cuStreamEndCapture(cu::Stream handle, cu::Graph *graph) {
+  ENTER("cuStreamEndCapture");
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  Stream *stream = findStream(handle);
+  if (!stream || !stream->captured)
+    return cu::invalidValue;
+  *graph = new FakeGraph(std::move(*stream->captured));
+  stream->captured.reset();
+  ++fake.numGraphs;
+  return cu::success;
+}
+
+ENTRY cuGraphInstantiateWithFlags(cu::GraphExec *executable, cu::Graph graph,
+                                  unsigned long long flags) {
+  ENTER("cuGraphInstantiate");
+  if (!graph || flags)
+    return cu::invalidValue;
+  *executable = new FakeGraph(*static_cast<FakeGraph *>(graph));
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  ++fake.numGraphExecs;
+  return cu::success;
+}
+
+ENTRY cuGraphLaunch(cu::GraphExec executable, cu::Stream handle) {
+  ENTER("cuGraphLaunch");
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  Stream *stream = findStream(handle);
+  if (!stream)
+    return invalidHandle;
+  if (stream->captured)
+    return isCapturing;
+  const auto &graph = *static_cast<FakeGraph *>(executable);
+  fake.launches.insert(fake.launches.end(), graph.begin(), graph.end());
+  stream->milliseconds += fake.timeOfGraph(graph);
+  return cu::success;
+}
+
+ENTRY cuGraphDestroy(cu::Graph graph) {
+  ENTER("cuGraphDestroy");
+  delete static_cast<FakeGraph *>(graph);
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  --fake.numGraphs;
+  return cu::success;
+}
+
+ENTRY cuGraphExecDestroy(cu::GraphExec executable) {
+  ENTER("cuGraphExecDestroy");
+  delete static_cast<FakeGraph *>(executable);
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  --fake.numGraphExecs;
+  return cu::success;
+}
+
+ENTRY cuMemsetD8Async(cu::Address address, uint8_t value, size_t bytes, cu::Stream handle) {
+  ENTER("cuMemsetD8Async");
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  if (Stream *stream = findStream(handle))
+    stream->milliseconds += millisecondsOfMemset;
+  fake.memsets.push_back({address, bytes, value, handle});
+  return cu::success;
+}
+
+ENTRY cuEventCreate(cu::Event *event, unsigned flags) {
+  ENTER("cuEventCreate");
+  if (contexts.empty())
+    return invalidContext;
+  if (flags != cu::defaultEvent)
+    return cu::invalidValue;
+  *event = new Event;
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  ++fake.numEvents;
+  return cu::success;
+}
+
+ENTRY cuEventDestroy_v2(cu::Event event) {
+  ENTER("cuEventDestroy");
+  delete static_cast<Event *>(event);
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  --fake.numEvents;
+  return cu::success;
+}
+
+ENTRY cuEventRecord(cu::Event event, cu::Stream handle) {
+  ENTER("cuEventRecord");
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  Stream *stream = findStream(handle);
+  if (!stream)
+    return invalidHandle;
+  *static_cast<Event *>(event) = {stream, stream->milliseconds};
+  return cu::success;
+}
+
+ENTRY cuEventSynchronize(cu::Event handle) {
+  ENTER("cuEventSynchronize");
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  auto *event = static_cast<Event *>(handle);
+  if (event->stream)
+    event->stream->millisecondsOfHost = event->milliseconds;
+  return cu::success;
+}
+
+ENTRY cuEventElapsedTime(float *milliseconds, cu::Event first, cu::Event second) {
+  ENTER("cuEventElapsedTime");
+  std::lock_guard<std::mutex> lock(fake.mutex);
+  const auto &from = *static_cast<Event *>(first), &to = *static_cast<Event *>(second);
+  if (!from.stream || from.stream != to.stream)
+    return invalidHandle;
+  if (to.milliseconds > to.stream->millisecondsOfHost)
+    return notReady;
+  *milliseconds = static_cast<float>(to.milliseconds - from.milliseconds);
+  return cu::success;
+}
+
 static void writeLog(unsigned numOptions, const cu::JitOption *options, void **values) {
   for (unsigned index = 0; index + 1 < numOptions; ++index)
     if (options[index] == cu::errorLogBuffer && options[index + 1] == cu::errorLogBufferSizeBytes)
@@ -213,7 +402,7 @@ ENTRY cuModuleLoadDataEx(cu::Module *module, const void *image, unsigned numOpti
   writeLog(numOptions, options, optionValues);
   ENTER("cuModuleLoadDataEx");
   if (contexts.empty())
-    return 201; // CUDA_ERROR_INVALID_CONTEXT
+    return invalidContext;
   const char *text = static_cast<const char *>(image);
   // The fake cubin of cuLinkComplete has the PTX behind its first line.
   if (std::strncmp(text,
@@ -388,7 +577,9 @@ static cu::Result launch(const cu::LaunchConfig *config, cu::Function handle, vo
     launch.parameters.insert(launch.parameters.end(), bytes, bytes + size);
   }
   std::lock_guard<std::mutex> lock(fake.mutex);
-  fake.launches.push_back(std::move(launch));
+  Stream *stream = findStream(config->stream);
+  FakeGraph &target = stream && stream->captured ? *stream->captured : fake.launches;
+  target.push_back(std::move(launch));
   return cu::success;
 }
 

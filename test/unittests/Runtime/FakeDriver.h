@@ -17,6 +17,7 @@
 #include "DriverTypes.h"
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -50,11 +51,26 @@ struct FakeTensorMap {
   int32_t interleave, swizzle, l2Promotion, fill;
 };
 
+/// Memory of a device that was overwritten.
+struct FakeMemset {
+  uint64_t address;
+  size_t bytes;
+  uint8_t value;
+  void *stream;
+};
+
+/// The kernels of a graph that was captured.
+using FakeGraph = std::vector<FakeLaunch>;
+
 struct FakeDriver {
   // What the machine is. The runtime asks for the number of devices only once.
   std::vector<FakeDevice> devices = std::vector<FakeDevice>(3);
   /// The results of calls that are to fail, by their names.
   std::map<std::string, int> failures;
+  /// How many of these calls succeed first; 0 where there is no entry.
+  std::map<std::string, int> numCallsBeforeFailure;
+  /// How long a graph runs, in milliseconds: one for each kernel, unless a test says otherwise.
+  std::function<float(const FakeGraph &)> timeOfGraph = numKernels;
   /// What the assembler writes into its log.
   std::string jitLog;
   /// Off for measuring.
@@ -62,16 +78,28 @@ struct FakeDriver {
 
   // What happened.
   std::map<std::string, int> numCalls;
+  /// The names of all calls, in their order.
+  std::vector<std::string> calls;
+  /// Kernels that ran: those of graphs each time that the graph ran.
   std::vector<FakeLaunch> launches;
+  std::vector<FakeMemset> memsets;
   std::vector<FakeTensorMap> tensorMaps;
   /// By kernel, in bytes.
   std::map<std::string, int> sharedBytes;
   int numModules = 0;
   int numLinkers = 0;
+  int numStreams = 0;
+  int numEvents = 0;
+  int numGraphs = 0;
+  int numGraphExecs = 0;
   /// The capture mode of the thread at the last load.
   int captureModeAtLoad = -1;
+  /// The mode of the last capture.
+  int captureMode = -1;
 
   std::mutex mutex;
+
+  static float numKernels(const FakeGraph &graph) { return static_cast<float>(graph.size()); }
 
   /// A pattern that tells tensor map `index` apart.
   static uint64_t mapWord(size_t index, size_t word) { return 0xABCD0000 + 256 * index + word; }
@@ -80,13 +108,17 @@ struct FakeDriver {
     std::lock_guard<std::mutex> lock(mutex);
     devices.assign(3, {});
     failures.clear();
+    numCallsBeforeFailure.clear();
+    timeOfGraph = numKernels;
     jitLog.clear();
     isRecording = true;
     numCalls.clear();
+    calls.clear();
     launches.clear();
+    memsets.clear();
     tensorMaps.clear();
     sharedBytes.clear();
-    captureModeAtLoad = -1;
+    captureModeAtLoad = captureMode = -1;
   }
 };
 

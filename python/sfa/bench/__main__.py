@@ -190,6 +190,10 @@ def _run_overhead(_options):
     return [dict(op="overhead", rows=rows)]
 
 
+def _data(options):
+    return "values N(0, d / k)" if options.op == "strategies" else "N(0, 1)"
+
+
 def _run_gpu(options, save):
     """The tables of an operation, or None without a GPU."""
     try:
@@ -202,7 +206,7 @@ def _run_gpu(options, save):
         return None
     from . import gpu
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, flashsfa {__version__}; median of "
-          f"{options.repeats} interleaved samples, N(0, 1), seed {options.seed}")
+          f"{options.repeats} interleaved samples, {_data(options)}, seed {options.seed}")
     if options.op == "strategies":
         return _run_strategies(options, save)
     measure, columns = {"attention": (gpu.attention, ATTENTION_COLUMNS),
@@ -232,7 +236,7 @@ def _run_cpu(options, save):
     from . import cpu
     from sfa.info import processor
     print(f"{processor()}, torch {torch.__version__} with {torch.get_num_threads()} threads, flashsfa {__version__}; median of "
-          f"{options.repeats} interleaved samples, N(0, 1), seed {options.seed}")
+          f"{options.repeats} interleaved samples, {_data(options)}, seed {options.seed}")
     if options.op == "strategies":
         return _run_strategies(options, save)
     columns, results = CPU_COLUMNS + (() if options.values is None else (QUANTIZATION_COLUMN,)), []

@@ -78,6 +78,7 @@ def _flashinfer(q, k, v, causal):
     return lambda: function(q, k, v, causal=causal).transpose(0, 1).unsqueeze(0)
 
 
+# FA3 is the package fa3-fwd, FA4 the package flash-attn-4.
 PEERS = {
     "FA2 (torch)": _sdpa("FLASH_ATTENTION"),
     "cuDNN (torch)": _sdpa("CUDNN_ATTENTION"),

@@ -38,7 +38,7 @@ def read(files):
         with open(file, encoding="utf-8") as stream:
             document = json.load(stream)
         found = document.get("results") if isinstance(document, dict) else None
-        tables = [table for table in found or [] if table.get("op") == "strategies"]
+        tables = [table for table in found or [] if isinstance(table, dict) and table.get("op") == "strategies"]
         if not tables:
             raise ValueError(f"{file} has no tables of strategies; it has to come from --op strategies --json FILE")
         results += tables
@@ -88,7 +88,8 @@ def times_by_data(tables, strategy):
     for table in tables:
         for row in _measured(table):
             if row["strategy"] == strategy:
-                found.setdefault(table["data"], {})[table["k"]] = row["ms"]
+                name = table["data"] + row["label"].removeprefix(strategy)
+                found.setdefault(name, {})[table["k"]] = row["ms"]
     return found
 
 
@@ -103,6 +104,13 @@ def _draw_curves(axis, curves, colors):
         axis.set_xscale("log", base=2)
         axis.set_xticks(ks, [str(k) for k in ks])
     axis.set_xlabel("features kept, k")
+
+
+def _finish(axis, title, unit):
+    """The axis begins at 0: how far curves are from each other is what counts."""
+    axis.set(title=title, ylabel=unit)
+    if axis.has_data():
+        axis.set_ylim(0, 1.08 * axis.dataLim.ymax)
 
 
 def _figure(pyplot, rows, columns):
@@ -138,7 +146,7 @@ def draw(results, folder):
                     _draw_curves(axis, curves, colors)
                     for (peer, ms), style in zip(peers.items(), ("--", "-.", ":", (0, (5, 1)))):
                         axis.axhline(ms, color="black", linestyle=style, label=peer)
-                    axis.set(title=f"d = {d}", ylim=(0, None), ylabel="ms")
+                    _finish(axis, f"d = {d}", "ms")
                 _save(pyplot, figure, axes, files[-1], f"time, {kind} supports, {name}")
                 seen = dict.fromkeys(peer for d in sizes for table in by_data[kind, d] for peer in times([table])[1])
                 peers_shown = [peer for peer in PEERS if peer in seen] or list(seen)
@@ -150,7 +158,7 @@ def draw(results, folder):
                         for axis, d in zip(line, sizes):
                             _draw_curves(axis, ratios(by_data[kind, d], peer), colors)
                             axis.axhline(1, color="black", linewidth=0.8)
-                            axis.set(title=f"d = {d}", ylim=(0, None), ylabel=f"x {peer}")
+                            _finish(axis, f"d = {d}", f"x {peer}")
                     _save(pyplot, figure, axes, files[-1], f"speed against peers, {kind} supports, {name}")
             files.append(folder / f"data-{name}.png")
             figure, axes = _figure(pyplot, len(BY_DATA), len(sizes))
@@ -158,6 +166,6 @@ def draw(results, folder):
             for line, strategy in zip(axes, BY_DATA):
                 for axis, d in zip(line, sizes):
                     _draw_curves(axis, times_by_data([table for table in tables if table["d"] == d], strategy), colors)
-                    axis.set(title=f"{strategy}, d = {d}", ylim=(0, None), ylabel="ms")
+                    _finish(axis, f"{strategy}, d = {d}", "ms")
             _save(pyplot, figure, axes, files[-1], f"time by supports, {name}")
     return files

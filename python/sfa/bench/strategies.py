@@ -61,6 +61,8 @@ STRATEGIES = {
     "scatter": Strategy("codes", "strategy = scatter", None, _INSIDE),
     "auto": Strategy("codes", None, None, _INSIDE),
 }
+CHOICES = ("dense", "sparse_mma", "gather", "scatter")
+"""What the compiler chooses from: the strategies on the codes as they are."""
 
 
 def sampled_rows(n, generator):
@@ -268,7 +270,8 @@ def _row(about, contestant, prepared, errors):
     if prepared_reason is not None:
         row["prepared_note"] = f"{prepared_status}: {prepared_reason}"
     if prepared_status != OK and status == OK:
-        row["remark"] = f"prepared: {prepared_status}" + (f": {prepared_reason}" if prepared_reason else f", error {error}")
+        why = prepared_reason or ("error NaN" if error is None else f"error {error:.1e}")
+        row["remark"] = f"prepared: {prepared_status}: {why}"
     return row
 
 

@@ -19,8 +19,8 @@ KINDS = {
 
 
 def rankings(kind, shape, generator):
-    """Numbers for queries and for keys, [batch, heads, tokens, d]: the features of a token are those with the largest. They are f16,
-    where few of N(0, 1) are equal."""
+    """Numbers for queries and for keys, [batch, heads, tokens, d]: the features of a token are those with the largest. They
+    are f16, where few of N(0, 1) are equal."""
     device = generator.device
     normal = lambda *sizes: torch.randn(sizes, generator=generator, device=device).to(torch.float16)
     if kind == "same":
@@ -48,8 +48,8 @@ def codes_of_rankings(ranking, k, dtype, generator, two_four=False):
 
 def real_rows(folder, shape, dtype, device):
     """Queries, keys and values, [batch, heads, tokens, d], of the files *_q.npy, *_k.npy and *_v.npy of a folder, each [heads,
-    tokens, features] in f16. The heads of all files count; heads and tokens are repeated or cropped. Features beyond those of a head
-    are those of the next head, so that no feature is there twice."""
+    tokens, features] in f16. The heads of all files count; heads and tokens are repeated or cropped. Features beyond those
+    of a head are those of the next head, so that no feature is there twice."""
     import numpy
     batch, heads, tokens, d = shape
     found = []

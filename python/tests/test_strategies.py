@@ -23,6 +23,13 @@ SMALL = ["--op", "strategies", "--device", "cpu", "--n", "48", "--d", "16", "--h
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
 
 
+def setUpModule():
+    """Problems are so small that waiting for threads would take most of the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    unittest.addModuleCleanup(torch.set_num_threads, threads)
+
+
 def _run(*arguments):
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
@@ -245,6 +252,30 @@ class SweepTest(unittest.TestCase):
             status, text = _run("--data", "uniform", "same", "--strategies", "dense")
         self.assertEqual(status, 0, text)
         self.assertEqual((text.count("cannot import some_peer"), text.count("n/a (as above)")), (1, 1))
+
+    def test_what_a_gpu_prints(self):
+        """Without one: its tensors are on the CPU, whose times are taken, and the kernels are the CPU's."""
+        generator, measure = torch.Generator, timing.measure
+        with (mock.patch.object(torch.cuda, "is_available", return_value=True),
+              mock.patch.object(torch.cuda, "get_device_name", return_value="a GPU"),
+              mock.patch.object(torch.cuda, "get_device_capability", return_value=(9, 0)),
+              mock.patch.object(torch, "Generator", lambda device=None: generator("cpu")),
+              mock.patch.object(strategies, "measure", lambda who, repeats, on_cpu: measure(who, repeats, on_cpu=True)),
+              mock.patch.dict(peers.PEERS, {"FA3": peers.CPU_PEERS[peers.SDPA]})):
+            status, text, document = _tables("--device", "cuda", "--d", "64", "--heads-total", "128", "--data", "uniform", "same",
+                                             "--dtype", "bf16", "--strategies", "dense", "auto", "--chip", "sm_90a", "sm_80")
+        self.assertEqual(status, 0, text)
+        self.assertIn("a GPU, torch", text)
+        self.assertRegex(text, "ms +prepared +x cuDNN +x FA3 +x best peer +error\n")
+        rows = _rows(document["results"][0])
+        self.assertEqual(list(rows), ["dense, sm_90a", "auto, sm_90a", "dense, sm_80", "auto, sm_80", *strategies.GPU_PEERS])
+        self.assertEqual((rows["FA3"]["fa3"], rows["FA3"]["status"], rows["FA4"]["status"]), (1, "ok", "n/a"))
+        self.assertEqual(rows["auto, sm_90a"]["name"], "auto, sm_90a (dense)")
+        for name in list(rows)[:4]:
+            self.assertEqual(rows[name]["status"], "ok")
+            self.assertAlmostEqual(rows[name]["fa3"], rows["FA3"]["ms"] / rows[name]["ms"])
+        # Why a peer is not there is said for the first problem only.
+        self.assertEqual(text.count("cannot import flash_attn.cute"), 1)
 
     def test_real(self):
         import numpy

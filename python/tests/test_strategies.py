@@ -106,9 +106,15 @@ class SupportsTest(unittest.TestCase):
                     filled = (codes.dense() != 0).unflatten(-1, (-1, 4)).sum(-1)
                     self.assertEqual((filled.max(), filled.flatten(0, 2).sum(-1).unique().tolist()), (2, [8]))
 
-    def test_values_make_rows_as_long_as_dense_ones(self):
-        for codes in self._codes("uniform"):
-            self.assertAlmostEqual(codes.values.square().sum(-1).mean().item(), 32, delta=3)
+    def test_scores_are_moderate(self):
+        for kind in supports.SYNTHETIC:
+            for k in (2, 8):
+                with self.subTest(kind=kind, k=k):
+                    q, keys = (codes.dense() for codes in self._codes(kind, k))
+                    scores = q @ keys.transpose(-1, -2) * 32 ** -0.5
+                    common = ((q != 0).float() @ (keys != 0).float().transpose(-1, -2)).mean()
+                    self.assertAlmostEqual((scores.square().mean() / common).item(), 1, delta=0.1)
+                    self.assertLess(scores.abs().max(), 40)
 
     def test_real(self):
         import numpy

@@ -191,7 +191,7 @@ def _run_overhead(_options):
 
 
 def _data(options):
-    return "values N(0, d / k)" if options.op == "strategies" else "N(0, 1)"
+    return "values N(0, sqrt(d))" if options.op == "strategies" else "N(0, 1)"
 
 
 def _run_gpu(options, save):

@@ -37,11 +37,10 @@ def rankings(kind, shape, generator):
 
 
 def codes_of_rankings(ranking, k, dtype, generator, two_four=False):
-    """Codes of the k features that rank highest. Their values are N(0, d / k): then rows are as long as dense rows of N(0, 1), and
-    scores large enough for errors to show."""
-    d = ranking.shape[3]
+    """Codes of the k features that rank highest. Their values are N(0, sqrt(d)): then a feature in common adds the product of two
+    numbers of N(0, 1) to a score. That is enough for errors to show, and not so much that a lazy softmax has to rescale."""
     indices = sfa.sparsify(ranking.contiguous(), k, two_four).indices.to(torch.int64)
-    values = torch.randn(indices.shape, generator=generator, device=indices.device) * (d / indices.shape[3]) ** 0.5
+    values = torch.randn(indices.shape, generator=generator, device=indices.device) * ranking.shape[3] ** 0.25
     rows = torch.zeros(ranking.shape, dtype=dtype, device=indices.device).scatter_(-1, indices, values.to(dtype))
     return sfa.sparsify(rows, k, two_four)
 

@@ -15,7 +15,7 @@ import time
 
 from gpu_bench_studies import Studies, build_studies
 
-PARTS = ("forward", "long", "guard", "short", "flash2", "integers", "sparsify")
+PARTS = ("forward", "long", "guard", "short", "flash2", "integers", "strategies", "sparsify")
 PART_SECONDS = {part: 240 if part == "long" else 110 for part in PARTS}
 """A part starts no further measurement after this; what is left is skipped."""
 REPEATS = 9
@@ -40,6 +40,10 @@ FLASH2 = 1.0
 GUARD = 0.9
 # Codes of 8 bits, with what makes dense rows of them: against cuDNN and FlashAttention-3 on the same codes, by d and mask.
 INTEGERS = {(64, True): (1.31, 1.05), (128, True): (1.36, 1.09), (128, False): (1.24, 1.05), (256, True): (1.63, 1.22)}
+# What the compiler chooses for bf16 codes: against cuDNN on the same codes, and against the fastest strategy on them.
+STRATEGIES_K = 8
+AUTO_CUDNN = {64: 1.15, 128: 1.2, 256: 1.25}
+AUTO_BEST = 0.95
 # Part of the bandwidth of a copy, by d and k.
 SPARSIFY = {(64, 8): 0.7, (128, 8): 0.8, (256, 8): 0.7,
             **{(d, k): 0.6 for d in (64, 128, 256) for k in (16, 32)}}
@@ -76,6 +80,25 @@ class Gate:
         self.checks.append(dict(part=self.part, name=name, ratio=None, target=None, result="FAIL", detail="",
                                 reason=reason))
         print(f"{self.part:9} {name:58} {'-':>7} {'-':>7}  {'FAIL':8}{reason}", flush=True)
+
+    def compare_strategies(self, name, rows, target):
+        """Rows of a table of `python -m sfa.bench --op strategies`: none may be wrong, and `auto` is compared with cuDNN and
+        with the fastest of the strategies that take the same codes."""
+        from sfa.bench.strategies import CHOICES, OK, REFUSED, is_bad
+        for row in rows:
+            if is_bad(row):
+                self.fail(f"{name}, {row['name']}", f"{row['remark'] or row['status']}: {row['reason'] or row['error']}")
+            elif row["status"] == REFUSED and row["strategy"] != "auto":
+                self.add(f"{name}, {row['name']}", None, AUTO_BEST, reason=f"refused: {row['reason']}")
+        auto = next(row for row in rows if row["strategy"] == "auto")
+        if auto["ms"] is None:
+            self.fail(f"{name}, auto", f"ours cannot be measured: {auto['reason']}")
+            return
+        cudnn, choices = auto["cudnn"], [row for row in rows if row["strategy"] in CHOICES and row["status"] == OK]
+        self.add(f"{name}, {auto['name']} / cuDNN", cudnn, target, f"{auto['ms']:.3f} ms", reason="cuDNN cannot be measured")
+        best = min(choices, key=lambda row: row["ms"], default=None)
+        self.add(f"{name}, {auto['name']} / best", best and best["ms"] / auto["ms"], AUTO_BEST,
+                 best and f"{auto['ms']:.3f} ms, {best['name']} {best['ms']:.3f} ms", reason="no strategy can be measured")
 
     def compare(self, name, ours, other, target):
         """Times of two contestants; either may be a (milliseconds, reason)."""
@@ -125,11 +148,13 @@ class Kernels:
 
     def problem(self, n, d, data, heads=None, batch=1):
         """Queries, keys and values: "randn"; "sfa", codes of 8 features, written out, with the scores of the studies;
-        "int8", codes of 8 features in 8 bits; or "growing" scores, which trip the guard of a lazy softmax in every
+        "codes" of 8 features; "int8", the same in 8 bits; or "growing" scores, which trip the guard of a lazy softmax in every
         tile."""
         q, k, v = (self.normal(batch, heads or 2048 // d, n, d) for _ in range(3))
         if data == "sfa":
             q, k = (2 * self.sfa.sparsify(x, 8).dense() for x in (q, k))
+        if data == "codes":
+            q, k = (self.sfa.sparsify(x, 8) for x in (q, k))
         if data == "int8":
             q, k = (self.sfa.sparsify(x, 8, values="int8", scales=s) for x, s in ((q, "token"), (k, "tile")))
         if data == "growing":
@@ -139,8 +164,9 @@ class Kernels:
             k[..., 0] = growth * self.torch.arange(n, device="cuda") / n
         return q, k, v
 
-    def attention(self, q, k, v, causal, softmax=None, chip=None):
-        schedule = softmax and f"softmax = {softmax}"
+    def attention(self, q, k, v, causal, softmax=None, chip=None, strategy=None):
+        given = (("softmax", softmax), ("strategy", strategy))
+        schedule = ", ".join(f"{name} = {value}" for name, value in given if value) or None
         return self.chips[chip or self.native].bound(
             lambda: self.sfa.attention(q, k, v, causal=causal, schedule=schedule))
 
@@ -236,6 +262,23 @@ def run_parts(options):
             for (name, other), target in zip(peers.items(), targets):
                 gate.compare(words(n, d, causal, "codes of 8 bits /", name.split()[0]), outcome(us), outcome(other), target)
 
+    def strategies():
+        from sfa.bench.__main__ import parse
+        from sfa.bench.strategies import sweep
+        for d, target in AUTO_CUDNN.items():
+            for data in ("uniform", "same"):
+                name = words(16384, d, True, f"k={STRATEGIES_K}", data)
+                if gate.is_late():
+                    gate.add(name, None, target, reason="the time of the part is over")
+                    continue
+                small = parse(["--op", "strategies", "--d", str(d), "--k", str(STRATEGIES_K), "--data", data, "--repeats",
+                               str(REPEATS)])
+                for _, _, rows, failure in sweep(small):
+                    if failure is None:
+                        gate.compare_strategies(name, rows, target)
+                    else:
+                        gate.fail(name, failure)
+
     def sparsify():
         rows = 2**20
         for d in (64, 128, 256):
@@ -254,7 +297,7 @@ def run_parts(options):
                              outcome(contestant), (scaled, copy.reason), SPARSIFY[d, k])
 
     parts = {"forward": lambda: forward([16384]), "long": lambda: forward([65536]), "guard": guard, "short": short,
-             "flash2": flash2, "integers": integers, "sparsify": sparsify}
+             "flash2": flash2, "integers": integers, "strategies": strategies, "sparsify": sparsify}
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, flashsfa {sfa.__version__}; medians of "
           f"{REPEATS} interleaved samples, bf16\n")
     print(f"{'part':9} {'check':58} {'ratio':>7} {'target':>7}  result")
@@ -292,6 +335,10 @@ def rows_of(part):
     elif part == "integers":
         for d, causal in INTEGERS:
             yield words(16384, d, causal, "codes of 8 bits"), dict(n=16384, d=d, causal=causal, data="int8")
+    elif part == "strategies":
+        for d, strategy in itertools.product((64, 128, 256), (None, "sparse_mma", "gather")):
+            yield words(16384, d, True, "codes,", strategy or "auto"), dict(n=16384, d=d, causal=True, data="codes",
+                                                                            strategy=strategy)
     elif part == "sparsify":
         for d, return_dense, k in itertools.product((64, 128, 256), (False, True), (8, 16, 32)):
             yield f"d={d} k={k} 1M rows{', written out too' * return_dense}", dict(d=d, k=k, return_dense=return_dense)
@@ -305,13 +352,14 @@ class Builder:
         self.flush = self.kernels.torch.empty(2**27, dtype=self.kernels.torch.uint8, device="cuda")
 
     def make(self, d, n=None, causal=False, data="randn", softmax=None, heads=None, batch=1, chip=None, k=None,
-             return_dense=False, rest=0.0):
+             return_dense=False, rest=0.0, strategy=None):
         self.kernels.generator.manual_seed(1)
         self.rest = rest
         if k is not None:
             self.function = self.kernels.sparsify(self.kernels.normal(1, 16, 2**16, d), k, return_dense)
         else:
-            self.function = self.kernels.attention(*self.kernels.problem(n, d, data, heads, batch), causal, softmax, chip)
+            self.function = self.kernels.attention(*self.kernels.problem(n, d, data, heads, batch), causal, softmax, chip,
+                                                   strategy)
         for self.calls in (1, 2):
             once = self.elapsed()
         self.calls = max(1, round(SAMPLE_MS / max(once, 1e-3)))

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes the Python environment that the tests of the Python package run in: numpy, and torch for CPUs.
+# Makes the Python environment that the tests of the Python package run in: numpy, torch for CPUs, mypy and matplotlib.
 #
 #   scripts/python-tests.sh          prints the path of its interpreter
 #   scripts/python-tests.sh --run    runs those tests on the library of build/, or of SFA_LIBRARY
 #
 # The environment is ${XDG_CACHE_HOME:-$HOME/.cache}/flashsfa-tests, outside of the checkout, so that all checkouts share
-# it: 1.4 GB, made in a minute or two, and again where scripts/python-tests.txt has changed. It needs a network connection
+# it: 1.6 GB, made in a minute or two, and again where scripts/python-tests.txt has changed. It needs a network connection
 # then, Python 3.11 or later with its module venv, and a C compiler. Exit status: 0, or 1 with a line that says why there
 # is none.
 set -euo pipefail

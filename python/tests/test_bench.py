@@ -75,7 +75,7 @@ class CpuBenchTest(unittest.TestCase):
         self.assertIn("1 of 8 could not be measured or are wrong", text)
 
     def test_arguments(self):
-        for part, arguments in (("--op attention only, not decode", ["--device", "cpu", "--op", "decode"]),
+        for part, arguments in (("--op attention and strategies only, not decode", ["--device", "cpu", "--op", "decode"]),
                                 ("f32 is for --device cpu", ["--dtype", "f32"]),
                                 ("--op attention only, not decode", ["--op", "decode", "--values", "int8"]),
                                 ("give --values int8 as well", ["--scales", "head"])):

@@ -2,12 +2,12 @@
 
 import torch
 
+from .peers import CPU_PEERS
 from .problem import Problem
 from .timing import Contestant, measure
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 STRATEGIES = ("dense", "gather", "scatter", "sparse_mma")
-SDPA = "torch SDPA, dense"
 
 
 def attention(options):
@@ -38,9 +38,8 @@ def _table(options, heads, n, d, causal):
         add(f"{codes}, {strategy}", codes, f"strategy = {strategy}")
     for form in problem.forms:
         add(f"{form}, as chosen", form)
-    contestants.append(Contestant(
-        SDPA, lambda: lambda: torch.nn.functional.scaled_dot_product_attention(problem.q, problem.k, problem.v, is_causal=causal),
-        problem.check(SDPA)))
+    for name, make in CPU_PEERS.items():
+        contestants.append(Contestant(name, lambda m=make: m(problem.q, problem.k, problem.v, causal), problem.check(name)))
     measure(contestants, options.repeats, on_cpu=True)
     flops = 4 * options.batch * heads * n * n * d / (2 if causal else 1)
     peer = contestants[-1].milliseconds

@@ -2,6 +2,7 @@
 and causal, and returns what to call; it raises where the implementation is not there."""
 
 import importlib
+import importlib.metadata
 from typing import Any
 
 import torch
@@ -77,6 +78,7 @@ def _flashinfer(q, k, v, causal):
     return lambda: function(q, k, v, causal=causal).transpose(0, 1).unsqueeze(0)
 
 
+# FA3 is the package fa3-fwd, FA4 the package flash-attn-4.
 PEERS = {
     "FA2 (torch)": _sdpa("FLASH_ATTENTION"),
     "cuDNN (torch)": _sdpa("CUDNN_ATTENTION"),
@@ -86,3 +88,25 @@ PEERS = {
     "FlashInfer": _flashinfer,
 }
 CUDNN = "cuDNN (torch)"
+
+
+def _sdpa_of_cpu(q, k, v, causal):
+    return lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+
+
+SDPA = "torch SDPA, dense"
+CPU_PEERS = {SDPA: _sdpa_of_cpu}
+
+_DISTRIBUTIONS = ("torch", "flash-attn", "fa3-fwd", "flash-attn-3", "flash-attn-4", "nvidia-cutlass-dsl", "nvidia-cudnn-cu12",
+                  "nvidia-cudnn-cu13", "flashinfer-python")
+
+
+def versions():
+    """The versions of what is installed of the peers."""
+    found = {}
+    for name in _DISTRIBUTIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -5,9 +5,10 @@ from typing import Any
 import torch
 
 import sfa
+from sfa.codes import Granularity
 from .timing import last_rows, make_check, relative_error
 
-QUERY_SCALES = "token"
+QUERY_SCALES: Granularity = "token"
 """Of 8-bit queries; `--scales` are those of keys."""
 
 

@@ -203,7 +203,23 @@ SmallVector<int64_t> ScheduleSpace::packedHeads() const {
   return divisors;
 }
 
+/// Names the first number that is not in the range of its parameter; empty where there is none.
+static std::string findOutOfRange(const ResolvedSchedule &schedule) {
+  std::string found;
+  forEachScheduleParameter([&](auto parameter) {
+    if constexpr (std::is_same_v<decltype(parameter), ScheduleNumber>) {
+      int64_t number = schedule.*parameter.value;
+      if (found.empty() && (number < parameter.least || number > parameter.most))
+        found = fmt::format("{} = {}; {} to {} are allowed", parameter.keyword.str(), number,
+                            parameter.least, parameter.most);
+    }
+  });
+  return found;
+}
+
 std::string ScheduleSpace::whyNot(const ResolvedSchedule &schedule) const {
+  if (std::string number = findOutOfRange(schedule); !number.empty())
+    return number;
   if (!llvm::is_contained(strategies(), schedule.strategy))
     return "the operands or the device do not have this strategy";
   if (!llvm::is_contained(packedHeads(), schedule.packedHeads))

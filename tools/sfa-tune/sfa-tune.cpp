@@ -368,7 +368,7 @@ llvm::Error Sweep::run() {
     for (size_t number = 0; number < cases.size(); ++number)
       if (entries[number])
         order.push_back(number);
-    llvm::stable_sort(order, [&](size_t a, size_t b) {
+    llvm::sort(order, [&](size_t a, size_t b) {
       auto gain = [&](size_t number) {
         return entries[number]->winner.median() / entries[number]->model.median();
       };
@@ -386,7 +386,7 @@ llvm::Error Sweep::run() {
 }
 
 /// What the time model says, without a device.
-static llvm::Error rank(const std::vector<Case> &cases) {
+static llvm::Error printRanks(const std::vector<Case> &cases) {
   Device device = Device::cpu();
   if (target == "cuda") {
     llvm::Expected<Chip> chip = Chip::parse(chipName.empty() ? StringRef("sm_90a") : chipName);
@@ -425,7 +425,7 @@ static llvm::Error sweep() {
   if (!cases)
     return cases.takeError();
   if (dryRun)
-    return rank(*cases);
+    return printRanks(*cases);
   if (databasePath.empty())
     return createStringError("--database is missing: it says where results go");
   // What cannot be written is found before anything is measured.
@@ -596,7 +596,7 @@ static llvm::Error verify() {
     }
     if (failure.empty()) {
       race.run([] { return false; });
-      ArrayRef<size_t> ties = race.getTies();
+      SmallVector<size_t> ties = race.getTies();
       if (!llvm::is_contained(ties, size_t(0)))
         failure = "the cost model's choice is faster";
       else if (llvm::Error error = (*compiled.front())->check())
@@ -609,7 +609,6 @@ static llvm::Error verify() {
                                             entry.winner.median(), now / entry.winner.median())
                               : "does not hold: " + failure);
     wrong += !failure.empty();
-    llvm::consumeError(llvm::Error::success());
   }
   if (wrong)
     return createStringError(

@@ -18,6 +18,8 @@
 #include "sfa/Target/CUDA/Executable.h"
 #include "sfa/Version.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
 
 #include <atomic>
 #include <cstdlib>
@@ -175,15 +177,11 @@ struct Source {
   std::string key() const { return fmt::format("entry {}\n{}", entry ? entry : "", text.str()); }
 };
 
-/// Where sizes are known: what the schedules of a call are. Empty without sizes.
-sfa_status describeSchedules(const Source &source, const HintedShapes &shapes, const Device &device,
-                             std::string *schedules) {
-  if (shapes.empty())
-    return SFA_SUCCESS;
+/// What there is to choose in a module, read once.
+sfa_status findChoices(const Source &source, std::shared_ptr<Choices> *choices) {
   llvm::Expected<unsigned> bound = knobs::maxPrograms();
   if (!bound)
     return report(SFA_ERROR_INVALID_KNOB, bound.takeError());
-  std::shared_ptr<Choices> choices;
   auto make = [&](std::shared_ptr<Choices> *made) {
     llvm::Expected<Module> module = Module::parse(source.text, source.entry);
     if (!module)
@@ -194,12 +192,33 @@ sfa_status describeSchedules(const Source &source, const HintedShapes &shapes, c
     *made = std::make_shared<Choices>(std::move(*found));
     return SFA_SUCCESS;
   };
-  if (sfa_status status = getTable<Choices>(*bound).get(source.key(), &choices, make))
+  return getTable<Choices>(*bound).get(source.key(), choices, make);
+}
+
+/// Where sizes are known: what the schedules of a call are. Empty without sizes.
+sfa_status describeSchedules(const Source &source, const HintedShapes &shapes, const Device &device,
+                             std::string *schedules) {
+  if (shapes.empty())
+    return SFA_SUCCESS;
+  std::shared_ptr<Choices> choices;
+  if (sfa_status status = findChoices(source, &choices))
     return status;
   llvm::Expected<std::string> text = choices->describe(shapes, device);
   if (!text)
     return report(SFA_ERROR_INVALID_ARGUMENT, text.takeError());
   *schedules = std::move(*text);
+  return SFA_SUCCESS;
+}
+
+/// Writes down what the call asks for, where a knob says so.
+sfa_status recordProblems(const Source &source, const HintedShapes &shapes) {
+  if (shapes.empty() || !knobs::recordProblems())
+    return SFA_SUCCESS;
+  std::shared_ptr<Choices> choices;
+  if (sfa_status status = findChoices(source, &choices))
+    return status;
+  if (llvm::Error error = choices->record(shapes))
+    return report(SFA_ERROR_INVALID_KNOB, std::move(error));
   return SFA_SUCCESS;
 }
 
@@ -356,6 +375,15 @@ static void *copyForCaller(llvm::StringRef bytes) {
   return copy;
 }
 
+/// With its zero.
+static sfa_status giveText(const std::string &text, char **result) {
+  void *copy = copyForCaller({text.c_str(), text.size() + 1});
+  if (!copy)
+    return SFA_ERROR_OUT_OF_MEMORY;
+  *result = static_cast<char *>(copy);
+  return SFA_SUCCESS;
+}
+
 sfa_status sfa_jit_compile(const char *module, size_t size, const char *entry, const char *chip,
                            const sfa_tensor *arguments, int32_t num_arguments, void **bytes,
                            size_t *num_bytes) {
@@ -396,12 +424,42 @@ sfa_status sfa_jit_schedules(const char *module, size_t size, const char *entry,
     return status;
   if (sfa_status status = describeSchedules({{module, size}, entry}, shapes, device, &text))
     return status;
-  // With its zero.
-  void *copy = copyForCaller({text.c_str(), text.size() + 1});
-  if (!copy)
-    return SFA_ERROR_OUT_OF_MEMORY;
-  *schedules = static_cast<char *>(copy);
-  return SFA_SUCCESS;
+  return giveText(text, schedules);
+}
+
+sfa_status sfa_jit_explain(const char *module, size_t size, const char *entry, const char *chip,
+                           int32_t device, const sfa_tensor *arguments, int32_t num_arguments,
+                           char **choices) {
+  if (sfa_status status = requirePointers({module, arguments, choices}))
+    return status;
+  Device description = Device::cpu();
+  Chip target;
+  if (device >= 0) {
+    if (sfa_status status = describeDevice(device, &target, &description))
+      return status;
+  } else if (chip) {
+    if (sfa_status status = parseChip(chip, &target))
+      return status;
+    description = Device::of(target);
+  }
+  HintedShapes shapes;
+  if (sfa_status status = shapes.read(arguments, num_arguments))
+    return status;
+  std::shared_ptr<Choices> found;
+  if (sfa_status status = findChoices({{module, size}, entry}, &found))
+    return status;
+  llvm::Expected<std::vector<Choice>> chosen = found->choose(shapes, description);
+  if (!chosen)
+    return report(SFA_ERROR_INVALID_ARGUMENT, chosen.takeError());
+  llvm::json::Array list;
+  for (const Choice &choice : *chosen) {
+    std::string schedule;
+    llvm::raw_string_ostream(schedule) << withoutDefaults(choice.schedule, description);
+    list.push_back(llvm::json::Object{{"schedule", schedule},
+                                      {"ground", stringify(choice.ground)},
+                                      {"reason", choice.reason}});
+  }
+  return giveText(llvm::formatv("{0}", llvm::json::Value(std::move(list))).str(), choices);
 }
 
 sfa_status sfa_jit_program(const char *module, size_t size, const char *entry, int32_t device,
@@ -419,6 +477,8 @@ sfa_status sfa_jit_program(const char *module, size_t size, const char *entry, i
   if (sfa_status status = shapes.read(arguments, num_arguments))
     return status;
   if (sfa_status status = describeSchedules(source, shapes, description, &schedules))
+    return status;
+  if (sfa_status status = recordProblems(source, shapes))
     return status;
   // All that changes the code.
   static const std::string buildId = getBuildId();

@@ -12,7 +12,9 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 #include "sfa/Passes.h"
+#include "sfa/Support/Knobs.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
 
 #include <fmt/format.h>
 
@@ -95,25 +97,57 @@ llvm::Expected<Choices> Choices::of(Module module) {
   return std::move(choices);
 }
 
-llvm::Expected<std::string> Choices::describe(Shapes shapes, const Device &device,
-                                              bool explain) const {
+llvm::Expected<std::vector<Choice>> Choices::choose(Shapes shapes, const Device &device) const {
   llvm::Expected<const TuningDatabase *> database = getTuningDatabase();
   if (!database)
     return database.takeError();
+  std::vector<Choice> choices;
+  for (const auto &[calls, ofOperation] : attentions) {
+    llvm::Expected<Problem> problem = calls.at(shapes);
+    if (!problem)
+      return problem.takeError();
+    llvm::Expected<Schedule> given = givenSchedule(ofOperation);
+    if (!given)
+      return given.takeError();
+    choices.push_back(sfa::choose(*problem, device, *given, **database));
+  }
+  return choices;
+}
+
+llvm::Expected<std::string> Choices::describe(Shapes shapes, const Device &device) const {
+  llvm::Expected<std::vector<Choice>> choices = choose(shapes, device);
+  if (!choices)
+    return choices.takeError();
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvm::ListSeparator separator("; ");
+  for (const Choice &choice : *choices)
+    stream << StringRef(separator) << withoutDefaults(choice.schedule, device);
+  return text;
+}
+
+llvm::Error Choices::record(Shapes shapes) const {
+  std::optional<std::string> path = knobs::recordProblems();
+  if (!path)
+    return llvm::Error::success();
+  std::string lines;
+  llvm::raw_string_ostream stream(lines);
   for (const auto &[calls, given] : attentions) {
     llvm::Expected<Problem> problem = calls.at(shapes);
     if (!problem)
       return problem.takeError();
-    llvm::Expected<Schedule> fixed = givenSchedule(given);
-    if (!fixed)
-      return fixed.takeError();
-    Choice choice = choose(*problem, device, *fixed, **database);
-    stream << StringRef(separator) << withoutDefaults(choice.schedule, device);
-    if (explain)
-      stream << ": " << choice.reason;
+    std::optional<ProblemKey> key = ProblemKey::of(*problem);
+    if (key && !problem->hasSequences)
+      stream << llvm::json::Value(describeCase(*problem, *key)) << '\n';
   }
-  return text;
+  // Of several processes each adds whole lines.
+  std::error_code code;
+  llvm::raw_fd_ostream file(*path, code, llvm::sys::fs::CD_OpenAlways, llvm::sys::fs::FA_Write,
+                            llvm::sys::fs::OF_Append);
+  if (code)
+    return llvm::createStringError(
+        fmt::format("the environment variable SFA_RECORD_PROBLEMS: cannot write {}: {}", *path,
+                    code.message()));
+  file << lines;
+  return llvm::Error::success();
 }

@@ -46,9 +46,15 @@ public:
   static llvm::Expected<Choices> of(Module module);
 
   /// The schedules of a call, in the order of the operations, with "; " between them. Calls with
-  /// the same text are served by one program. With `explain` each is followed by why it was chosen.
-  llvm::Expected<std::string> describe(Shapes shapes, const Device &device,
-                                       bool explain = false) const;
+  /// the same text are served by one program.
+  llvm::Expected<std::string> describe(Shapes shapes, const Device &device) const;
+
+  /// The choices of a call, in the same order.
+  llvm::Expected<std::vector<Choice>> choose(Shapes shapes, const Device &device) const;
+
+  /// Adds a line for each attention of a call to the file of the knob SFA_RECORD_PROBLEMS. Problems
+  /// that sfa-tune cannot take, such as those with sequences, are left out.
+  llvm::Error record(Shapes shapes) const;
 
 private:
   struct Attention {

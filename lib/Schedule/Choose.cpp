@@ -16,6 +16,18 @@
 
 using namespace sfa;
 
+llvm::StringRef sfa::stringify(Ground ground) {
+  switch (ground) {
+  case Ground::Measured:
+    return "measured";
+  case Ground::Nearby:
+    return "nearby";
+  case Ground::Estimated:
+    return "estimated";
+  }
+  llvm_unreachable("a ground without a case");
+}
+
 ResolvedSchedule sfa::estimate(const Problem &problem, const Device &device,
                                const Schedule &given) {
   return device.isGpu ? chooseForGpu(problem, device, given) : chooseForCpu(problem, given);

@@ -112,6 +112,26 @@ static bool check(bool isRight, json::Path path, llvm::StringLiteral problem) {
 
 static bool isPowerOfTwo(int64_t number) { return number > 0 && llvm::isPowerOf2_64(number); }
 
+json::Object sfa::describeCase(const Problem &problem, const ProblemKey &key) {
+  json::Object object{{"batch", *problem.batch},
+                      {"query_heads", problem.queryHeads},
+                      {"key_heads", problem.keyHeads},
+                      {"queries", *problem.numQueries()},
+                      {"keys", *problem.numKeys()},
+                      {"d", key.features},
+                      {"dv", key.valueFeatures},
+                      {"dtype", key.dtype},
+                      {"form", key.form},
+                      {"k", key.codes},
+                      {"mask", key.mask},
+                      {"lse", key.lse}};
+  if (key.mask == "window") {
+    object["left"] = *problem.leftBound;
+    object["right"] = *problem.rightBound;
+  }
+  return object;
+}
+
 json::Value sfa::toJSON(const ProblemKey &key) {
   return json::Object{{"operation", key.operation},
                       {"dtype", key.dtype},

@@ -75,10 +75,14 @@ std::vector<std::string> sfa::knobs::tuningDatabases() {
   return paths;
 }
 
-std::optional<std::string> sfa::knobs::schedule() {
-  std::optional<StringRef> text = read("SFA_SCHEDULE");
+static std::optional<std::string> readText(const char *name) {
+  std::optional<StringRef> text = read(name);
   return text ? std::optional(text->str()) : std::nullopt;
 }
+
+std::optional<std::string> sfa::knobs::recordProblems() { return readText("SFA_RECORD_PROBLEMS"); }
+
+std::optional<std::string> sfa::knobs::schedule() { return readText("SFA_SCHEDULE"); }
 
 Expected<unsigned> sfa::knobs::maxPrograms() {
   Expected<std::optional<unsigned>> number = readCount("SFA_MAX_PROGRAMS", maxMaxPrograms);

@@ -378,23 +378,8 @@ llvm::Error Case::check(llvm::ArrayRef<NpyArray> arguments, const NpyArray &outp
 //===----------------------------------------------------------------------===//
 
 json::Value tuning::toJSON(const Case &value) {
-  json::Object object{{"batch", value.batch},
-                      {"query_heads", value.queryHeads},
-                      {"key_heads", value.keyHeads},
-                      {"queries", value.queries},
-                      {"keys", value.keys},
-                      {"d", value.features},
-                      {"dv", value.valueFeatures},
-                      {"dtype", name(value.element)},
-                      {"form", value.form},
-                      {"k", value.codes},
-                      {"mask", value.mask},
-                      {"lse", value.lse},
-                      {"data", value.data}};
-  if (value.mask == "window") {
-    object["left"] = value.left;
-    object["right"] = value.right;
-  }
+  json::Object object = describeCase(value.problem(), value.key());
+  object["data"] = value.data;
   return object;
 }
 

@@ -24,6 +24,9 @@ enum class Ground {
   Estimated,
 };
 
+/// "measured", "nearby" or "estimated".
+llvm::StringRef stringify(Ground ground);
+
 /// A schedule, and why it is this one.
 struct Choice {
   ResolvedSchedule schedule;

@@ -87,6 +87,10 @@ struct DeviceKey {
   std::optional<int64_t> distance(const DeviceKey &other) const;
 };
 
+/// The sizes of `problem`, which are known, as sfa-tune takes them: {"batch": 1, "query_heads": 16, ...}.
+/// The form, the mask and the type are those of its key.
+llvm::json::Object describeCase(const Problem &problem, const ProblemKey &key);
+
 llvm::json::Value toJSON(const ProblemKey &key);
 bool fromJSON(const llvm::json::Value &value, ProblemKey &key, llvm::json::Path path);
 llvm::json::Value toJSON(const DeviceKey &key);

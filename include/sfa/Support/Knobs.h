@@ -41,6 +41,10 @@ llvm::Expected<std::optional<std::string>> chip();
 /// that come with the compiler; the first one most.
 std::vector<std::string> tuningDatabases();
 
+/// SFA_RECORD_PROBLEMS: a file to which the JIT adds a line for each attention on a GPU that it
+/// chooses a schedule for; sfa-tune reads it.
+std::optional<std::string> recordProblems();
+
 /// SFA_SCHEDULE: parameters that every schedule has, such as "softmax = lazy, k_tile = 96"; what an
 /// operation says itself counts before. Who chooses schedules reads the text.
 std::optional<std::string> schedule();

@@ -20,7 +20,7 @@ deviceTests=$build/device-tests/test/unittests/Runtime/SFARuntimeDeviceTests
 maxBytes=30000000
 maxGlibc=2.28 # scripts/old-glibc.sh
 platform=manylinux_${maxGlibc/./_}_x86_64
-tools=(sfa-opt sfa-compile sfa-run sfa-bench sfa-tune sfa-lsp-server)
+tools=(sfa-opt sfa-compile sfa-run sfa-bench sfa-tune sfa-layout sfa-lsp-server)
 # Debian's packages of what is linked into the libraries; their licences go along.
 inside=(libmlir-22-dev libfmt-dev nlohmann-json3-dev libxxhash-dev libeigen3-dev zlib1g-dev libzstd-dev libstdc++-12-dev)
 
@@ -148,6 +148,7 @@ checkArchive() {
     -v share/flashsfa/data/layer1_v.npy --topk 8 --mask causal --compare "$work/o.npy" --compare-lse "$work/lse.npy") ||
     fail "bin/sfa-oracle does not find right what bin/sfa-run computes"
   env -i "$dir/bin/sfa-bench" -n 256 --repeats 1 >"$work/bench" || fail "bin/sfa-bench failed"
+  env -i "$dir/bin/sfa-layout" swizzle >"$work/picture" || fail "bin/sfa-layout failed"
   # Without a GPU all but the tests of their documents are skipped.
   env -i "$dir/libexec/flashsfa/SFARuntimeDeviceTests" >"$work/tests" 2>&1 ||
     fail "libexec/flashsfa/SFARuntimeDeviceTests failed" "$(cat "$work/tests")"

@@ -34,7 +34,7 @@ config.substitutions.append(("%compilers", config.sfa_compilers))
 llvm_config.use_default_substitutions()
 
 # A tool that this build does not have is a feature that its tests require.
-tools = ["sfa-opt", "sfa-compile", "sfa-run", "sfa-bench", "sfa-oracle", "sfa-lsp-server", "sfa-reduce"]
+tools = ["sfa-opt", "sfa-compile", "sfa-run", "sfa-bench", "sfa-layout", "sfa-oracle", "sfa-lsp-server", "sfa-reduce"]
 for tool in tools:
     if os.path.exists(os.path.join(config.sfa_tools_dir, tool)):
         config.available_features.add(tool)

@@ -35,6 +35,9 @@ CodesAttr getCodes(mlir::Type type);
 std::optional<Scales> getScales(mlir::Type type);
 /// Tokens that share a scale of 8-bit integers with scales = tile.
 inline constexpr int64_t tokensOfScale = 128;
+/// How many tokens, from a multiple of that number on, share a scale; nothing where all of a head
+/// do.
+std::optional<int64_t> getTokensOfScale(Scales scales);
 
 /// The encoding of tiles of keys, feature by feature; null for any other type.
 FeatureMajorAttr getFeatureMajor(mlir::Type type);

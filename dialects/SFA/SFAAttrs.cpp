@@ -118,14 +118,27 @@ std::optional<Scales> sfa::getScales(Type type) {
   return std::nullopt;
 }
 
+std::optional<int64_t> sfa::getTokensOfScale(Scales scales) {
+  switch (scales) {
+  case Scales::Tile:
+    return tokensOfScale;
+  case Scales::Token:
+    return 1;
+  case Scales::Head:
+    return std::nullopt;
+  }
+  llvm_unreachable("a granularity of scales that nobody has heard of");
+}
+
 /// The tensor of the scales of `tensor`.
 static RankedTensorType getTensorOfScales(RankedTensorType tensor, Scales scales) {
   SmallVector<int64_t> shape(tensor.getShape().drop_back());
   int64_t &tokens = shape.back();
-  if (scales == Scales::Head)
+  std::optional<int64_t> tokensEach = getTokensOfScale(scales);
+  if (!tokensEach)
     tokens = 1;
-  else if (scales == Scales::Tile && !ShapedType::isDynamic(tokens))
-    tokens = llvm::divideCeil(tokens, tokensOfScale);
+  else if (!ShapedType::isDynamic(tokens))
+    tokens = llvm::divideCeil(tokens, *tokensEach);
   return RankedTensorType::get(shape, Float32Type::get(tensor.getContext()));
 }
 

@@ -131,8 +131,13 @@ def SFA_FeatureMajorAttr
     static constexpr int64_t tokensOfPattern = 32, granule = 64;
     /// The most elements of a tile, and non-zeros of a query, with which a GPU has the strategy `gather`.
     static constexpr int64_t mostElements = 32768, mostCodes = 32;
-    /// Where token `token` of a pattern is in it.
-    static constexpr int64_t placeOf(int64_t token) { return token % 8 / 2 * 8 + token / 8 * 2 + token % 2; }
+    /// Where token `token` of a tile is among those of a feature. dialects/GPU/Layouts.h says what `Int` may be.
+    template <class Int>
+    static Int placeOf(Int token) {
+      Int number = token % tokensOfPattern;
+      Int place = number % 8 / 2 * 8 + number / 8 * 2 + number % 2;
+      return token - number + place;
+    }
   }];
 }
 

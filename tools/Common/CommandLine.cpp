@@ -74,6 +74,11 @@ Expected<sfa::Softmax> sfa::parseSoftmax(StringRef name) {
                             getMaxEnumValForSoftmax());
 }
 
+Expected<sfa::Scales> sfa::parseScales(StringRef name) {
+  return parseEnum<Scales>("shared-by", name, symbolizeScales, stringifyScales,
+                           getMaxEnumValForScales());
+}
+
 Expected<int64_t> sfa::parseNumber(StringRef flag, StringRef text, int64_t min, int64_t max) {
   int64_t number;
   if (text.getAsInteger(10, number) || number < min || number > max)

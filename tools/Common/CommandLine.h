@@ -31,6 +31,8 @@ llvm::Error checkTarget(llvm::StringRef target, llvm::ArrayRef<llvm::StringRef> 
 /// The value of the flag --strategy or --softmax; the error lists the names that are allowed.
 llvm::Expected<Strategy> parseStrategy(llvm::StringRef name);
 llvm::Expected<Softmax> parseSoftmax(llvm::StringRef name);
+/// That of --shared-by.
+llvm::Expected<Scales> parseScales(llvm::StringRef name);
 
 /// The whole of `text` as a number from `min` to `max`, for the flag `flag`.
 llvm::Expected<int64_t> parseNumber(llvm::StringRef flag, llvm::StringRef text, int64_t min,

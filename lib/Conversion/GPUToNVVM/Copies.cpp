@@ -183,7 +183,8 @@ struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
   static Value chunkAddress(Emitter &emit, const SharedTile &tile, Value row, Value chunk) {
     // A panel has 8 chunks in a row.
     Value panel = emit.shiftRight(chunk, 3);
-    Value swizzled = emit.bitXor(emit.bitAnd(chunk, 7), emit.bitAnd(row, 7));
+    Value swizzled =
+        swizzle::placeOfChunk(Emitted(emit, emit.bitAnd(chunk, 7)), Emitted(emit, row));
     Value offset = emit.add(emit.mul(panel, tile.panelBytes()),
                             emit.add(emit.mul(row, SharedTile::rowBytes), emit.mul(swizzled, 16)));
     return emit.offset(tile.base, offset, emit.getI8Type());

@@ -64,10 +64,6 @@ FunctionContext::RowOfHead FunctionContext::rowOfLane(Emitter &emit, Value g, si
   return {emit.add(place.head, emit.div(row, ofHead)), emit.rem(row, ofHead)};
 }
 
-int64_t sfa::simt::rowOffset(size_t number) {
-  return static_cast<int64_t>(number / 2 * 16 + number % 2 * 8);
-}
-
 //===----------------------------------------------------------------------===//
 // Types
 //===----------------------------------------------------------------------===//

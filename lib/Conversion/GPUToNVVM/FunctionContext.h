@@ -15,9 +15,10 @@
 #ifndef SFA_CONVERSION_GPUTONVVM_FUNCTIONCONTEXT_H
 #define SFA_CONVERSION_GPUTONVVM_FUNCTIONCONTEXT_H
 
+#include "Emitted.h"
 #include "KernelFunction.h"
 #include "SharedTile.h"
-#include "dialects/GPU/GPU.h"
+#include "dialects/GPU/Layouts.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "sfa/Support/Chip.h"
 
@@ -25,12 +26,12 @@ namespace sfa::simt {
 
 using Values = Emitter::Values;
 
-/// The lane's place in its quads of lanes: lane / 4 and lane % 4.
+/// The lane's quad and its place there, of which Layouts.h speaks.
 struct LanePlace {
   mlir::Value g, t;
 
   LanePlace(Emitter &emit, mlir::Value lane)
-      : g(emit.shiftRight(lane, 2)), t(emit.bitAnd(lane, 3)) {}
+      : g(quadOfLane(Emitted(emit, lane))), t(placeInQuad(Emitted(emit, lane))) {}
 };
 
 /// What the operations of a kernel have in common.
@@ -110,19 +111,12 @@ public:
   }
 };
 
-/// By how many rows the row `number` of a lane is behind its first one.
-int64_t rowOffset(size_t number);
-/// Which row, among those of a lane, holds an element of a fragment of `columns` columns.
-inline size_t rowOfElement(size_t element, int64_t columns) {
-  return element / (columns / 2) * 2 + element % 4 / 2;
-}
-
 /// What types become:
 ///
 /// | type | registers |
 /// |---|---|
 /// | memref | address, rows, strides of batch, head and row |
-/// | tile of f32 or i32, pending tile | elements of a lane (Fragments.h) |
+/// | tile of f32 or i32, pending tile | elements of a lane (Layouts.h) |
 /// | tile with factors | elements, then the factors as those of a row vector |
 /// | row vector | two for each block of 16 rows |
 /// | columns | two for each block of 8 columns, or all numbers there are (Scales.cpp) |

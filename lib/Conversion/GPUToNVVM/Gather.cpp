@@ -23,7 +23,8 @@ using namespace sfa;
 using namespace sfa::simt;
 
 /// Keys of a group, and the bytes that four lanes load of them.
-static constexpr int64_t groupKeys = FeatureMajorAttr::tokensOfPattern, groupBytes = 2 * groupKeys;
+static constexpr int64_t groupKeys = FeatureMajorAttr::tokensOfPattern,
+                         groupBytes = GatherLayout::patternBytes;
 
 /// Bytes of a word of codes in shared memory.
 static constexpr int64_t wordBytes = 4;
@@ -136,13 +137,12 @@ struct LowerGatherDot : Lowering<GatherDotOp> {
   FailureOr<Results> lower(GatherDotOp op, Adaptor adaptor, Emitter &emit) const override {
     CodesType type = op.getCodes().getType();
     Value tile = adaptor.getKeys().front();
-    auto [g, t] = std::tie(function.place->g, function.place->t);
-    Value isOdd = emit.bitAnd(g, 1);
-    Value first = emit.add(emit.mul(t, 16), emit.mul(isOdd, groupBytes));
+    Emitted g(emit, function.place->g), t(emit, function.place->t);
+    Value isOdd = g & 1;
     // Where the lane's chunks of two groups are, of feature 0.
     std::array<Value, 2> bases = {
-        emit.offset(tile, first, emit.getI8Type()),
-        emit.offset(tile, emit.bitXor(first, groupBytes), emit.getI8Type())};
+        emit.offset(tile, GatherLayout::firstByte(g, t), emit.getI8Type()),
+        emit.offset(tile, GatherLayout::secondByte(g, t), emit.getI8Type())};
     int64_t numRows = 2 * function.repeatsOf(type.getRows()), k = type.getK();
     ValueRange codes = adaptor.getCodes();
     Value firstOfLane;

@@ -54,8 +54,8 @@ struct LowerMask : Lowering<tile::MaskOp> {
             emit.minSigned(emit.maxSigned(bound, emit.i64(-farAway)), emit.i64(farAway)));
       };
       bool isShared = function.sharesWarp(rows, heads);
-      Value twoT = emit.mul(lane.t, 2), keysLeft = emit.sub(inTile(numKeys), twoT);
-      Value ofLane = isShared ? emit.sub(emit.i32(0), twoT) : emit.sub(lane.g, twoT);
+      Value first = firstColumn(Emitted(emit, lane.t)), keysLeft = emit.sub(inTile(numKeys), first);
+      Value ofLane = isShared ? emit.sub(emit.i32(0), first) : emit.sub(lane.g, first);
       Value lastVisible = right ? emit.add(inTile(emit.add(aligned, *right + 1)), ofLane) : Value();
       Value firstVisible = left ? emit.add(inTile(emit.sub(aligned, *left)), ofLane) : Value();
       // From the bound of the lane's first row, or of the first row of its head.
@@ -74,7 +74,7 @@ struct LowerMask : Lowering<tile::MaskOp> {
             nan = tile.elementFor(emit, std::numeric_limits<float>::quiet_NaN());
       for (auto [i, element] : llvm::enumerate(scores)) {
         size_t row = rowOfElement(i, columns);
-        auto offset = static_cast<int64_t>(i % (columns / 2) / 4 * 8 + i % 2);
+        int64_t offset = columnOffset(i, columns);
         Value rowEnd = keysLeft;
         if (right)
           rowEnd = emit.minSigned(keysLeft, ofRow(lastVisible, row));

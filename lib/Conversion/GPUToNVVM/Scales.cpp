@@ -65,7 +65,7 @@ private:
   Values loadEach(LoadScalesOp op, Emitter &emit, const Memory &memory, const StoredScales &stored,
                   Value batch, Value head, Value first) const {
     int64_t size = op.getScales().getType().getSize();
-    Value mine = emit.add(first, emit.toI64(emit.mul(function.place->t, 2)));
+    Value mine = emit.add(first, emit.toI64(firstColumn(Emitted(emit, function.place->t))));
     auto forEach = [&](function_ref<Value(int64_t)> scaleOf) {
       Values scales;
       for (int64_t column = 0; column < size; column += 8)
@@ -132,7 +132,7 @@ struct LowerDequantize : Lowering<DequantizeOp> {
     Values scales(keys);
     if (type.isTwo()) {
       scales.clear();
-      Value left = emit.sub(keys[2], emit.mul(function.place->t, 2));
+      Value left = emit.sub(keys[2], firstColumn(Emitted(emit, function.place->t)));
       for (int64_t column = 0; column < columns; column += 8)
         for (int64_t next : {0, 1})
           scales.push_back(emit.select(emit.less(emit.i32(column + next), left), keys[0], keys[1]));

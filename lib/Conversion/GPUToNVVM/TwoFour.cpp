@@ -43,13 +43,10 @@ static Value laneAgain(Emitter &emit, const FunctionContext &function) {
   return lane;
 }
 
-/// Where byte `byte` of row `row` of `tile` is; a row has 128 bytes in each panel. Those behind it in
-/// the same 16 bytes follow it.
+/// Where byte `byte` of row `row` of `tile` is.
 static Value addressInRow(Emitter &emit, const SharedTile &tile, Value row, Value byte) {
-  Value panel = emit.shiftRight(byte, 7), inPanel = emit.bitAnd(byte, SharedTile::rowBytes - 1);
-  Value swizzled = emit.bitXor(inPanel, emit.shiftLeft(emit.bitAnd(row, 7), 4));
-  Value offset = emit.add(emit.mul(panel, tile.panelBytes()), emit.mul(row, SharedTile::rowBytes));
-  return emit.offset(tile.base, emit.add(offset, swizzled), emit.getI8Type());
+  Value offset = swizzle::offsetOf(Emitted(emit, row), Emitted(emit, byte), tile.panelBytes());
+  return emit.offset(tile.base, offset, emit.getI8Type());
 }
 
 namespace {
@@ -178,25 +175,25 @@ struct LowerSplitTwoFour : Lowering<SplitTwoFourOp> {
       SmallVector<Pair> parts, surpluses;
       for (int64_t slice = 0; slice < numSlices; ++slice) {
         SmallVector<Pair, 4> part, surplus;
-        for (int64_t half : {0, 1})
-          for (int64_t eight : {0, 8}) {
-            Value byte = emit.add(emit.mul(t, 8), slice * TwoFour::sliceBytes + half * 32);
-            Value address = addressInRow(emit, tile, emit.add(row, eight), byte);
-            auto type = VectorType::get(2, emit.getI32Type());
-            Value loaded = emit.load(type, address, 8);
-            std::array<Value, 2> group;
-            for (int64_t i : {0, 1})
-              group[i] = emit.make<LLVM::ExtractElementOp>(loaded, emit.i32(i));
-            part.push_back(takeTwo(group, emit));
-            if (hasSurplus)
-              surplus.push_back(takeTwo(group, emit));
-          }
+        for (int64_t number = 0; number < TwoFourLayout::numPairs; ++number) {
+          int64_t half = TwoFourLayout::halfOfPair(number);
+          Value byte = TwoFourLayout::byteOfGroup(Emitted(emit, t), slice, half);
+          Value pairRow = emit.add(row, TwoFourLayout::rowOfPair(number));
+          auto type = VectorType::get(2, emit.getI32Type());
+          Value loaded = emit.load(type, addressInRow(emit, tile, pairRow, byte), 8);
+          std::array<Value, 2> group;
+          for (int64_t i : {0, 1})
+            group[i] = emit.make<LLVM::ExtractElementOp>(loaded, emit.i32(i));
+          part.push_back(takeTwo(group, emit));
+          if (hasSurplus)
+            surplus.push_back(takeTwo(group, emit));
+        }
         // The four lanes of a row have read the slice before any writes to it.
         emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
         if (!inRegisters)
-          store(tile, row, t, part, slice * TwoFour::sliceBytes, emit);
+          store(tile, row, t, part, slice, /*isSurplus=*/false, emit);
         if (hasSurplus)
-          store(tile, row, t, surplus, slice * TwoFour::sliceBytes + TwoFour::partBytes, emit);
+          store(tile, row, t, surplus, slice, /*isSurplus=*/true, emit);
         if (inRegisters)
           for (const Pair &pair : part)
             elements.push_back(pair.elements);
@@ -237,14 +234,8 @@ private:
       Value word = emit.bitAnd(group[column / 2], column % 2 ? 0x7FFF0000 : 0x7FFF);
       return emit.compare(arith::CmpIPredicate::ne, word, zero);
     };
-    // Where there are fewer than two, columns that hold zeros fill up, in ascending order.
-    Value set0 = isSet(0), set1 = isSet(1), set2 = isSet(2);
-    Value one = emit.i32(1), two = emit.i32(2), three = emit.i32(3);
-    Value behind0 = emit.select(set1, one, emit.select(set2, two, three));
-    Value behind1 = emit.select(set2, two, three);
-    Value without0 = emit.select(set1, one, emit.select(set2, two, zero));
-    Value i = emit.select(set0, zero, without0);
-    Value j = emit.select(set0, behind0, emit.select(set1, behind1, three));
+    Emitted set0(emit, isSet(0)), set1(emit, isSet(1)), set2(emit, isSet(2));
+    auto [i, j] = TwoFourLayout::firstTwo(set0, set1, set2);
     // Bytes 2 i, 2 i + 1, 2 j, 2 j + 1 of the eight.
     Value selector = emit.add(emit.add(emit.mul(i, 0x22), emit.mul(j, 0x2200)), 0x1010);
     Value elements = emit.make<NVVM::PermuteOp>(emit.getI32Type(), group[0], group[1], selector,
@@ -254,24 +245,27 @@ private:
       Value rest = emit.bitAnd(group[column / 2], column % 2 ? 0xFFFF : int64_t(0xFFFF0000));
       group[column / 2] = emit.select(isTaken, rest, group[column / 2]);
     }
-    return {elements, emit.add(i, emit.mul(j, 4))};
+    return {elements, TwoFourLayout::placesOf(i, j)};
   }
 
-  /// The pairs of a slice to 16 columns of their rows, from byte `first` on.
-  static void store(const SharedTile &tile, Value row, Value t, ArrayRef<Pair> pairs, int64_t first,
-                    Emitter &emit) {
+  /// The pairs of a slice to their rows.
+  static void store(const SharedTile &tile, Value row, Value t, ArrayRef<Pair> pairs, int64_t slice,
+                    bool isSurplus, Emitter &emit) {
     for (auto [number, pair] : llvm::enumerate(pairs)) {
-      auto half = static_cast<int64_t>(number / 2), eight = static_cast<int64_t>(number % 2 * 8);
-      Value byte = emit.add(emit.mul(t, 4), first + half * 16);
-      emit.store(pair.elements, addressInRow(emit, tile, emit.add(row, eight), byte), 4);
+      auto ofLane = static_cast<int64_t>(number);
+      Value byte = TwoFourLayout::byteOfPair(Emitted(emit, t), slice,
+                                             TwoFourLayout::halfOfPair(ofLane), isSurplus);
+      Value pairRow = emit.add(row, TwoFourLayout::rowOfPair(ofLane));
+      emit.store(pair.elements, addressInRow(emit, tile, pairRow, byte), 4);
     }
   }
 
   /// The registers of places of a block of rows.
   static Values gatherPlaces(ArrayRef<Pair> pairs, Value t, Emitter &emit) {
-    Value isOdd = emit.equal(emit.shiftRight(t, 1), emit.i32(1)),
-          isSecondHalf = emit.equal(emit.bitAnd(t, 1), emit.i32(1));
-    Value shift = emit.mul(t, 4);
+    Emitted lane(emit, t);
+    Value isOdd = emit.equal(TwoFourLayout::sliceOfPlaces(lane), emit.i32(1)),
+          isSecondHalf = emit.equal(TwoFourLayout::halfOfPlaces(lane), emit.i32(1));
+    Value shift = TwoFourLayout::shiftOfGroup(lane);
     Values ofSlices;
     for (size_t slice = 0; slice < pairs.size() / 4; ++slice) {
       std::array<Value, 2> halves;
@@ -279,7 +273,7 @@ private:
         // Rows g and g + 8 of the lane's group, at its place; the four lanes of a row together.
         Value low = pairs[4 * slice + 2 * half].places,
               high = pairs[4 * slice + 2 * half + 1].places;
-        Value places = emit.bitOr(low, emit.shiftLeft(high, 16));
+        Value places = emit.bitOr(low, emit.shiftLeft(high, TwoFourLayout::shiftOfSecondRow));
         places = emit.make<arith::ShLIOp>(places, shift);
         for (int64_t distance : {1, 2})
           places = emit.bitOr(places, emit.shuffleXor(places, distance));

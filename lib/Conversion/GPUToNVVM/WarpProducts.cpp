@@ -177,8 +177,8 @@ private:
           std::array<Value, 4> right = {low[2 * half], low[2 * half + 1], high[2 * half],
                                         high[2 * half + 1]};
           multiplySparse(emit, elements.slice(repeat * key.rows / 2 + (row / 8 + half) * 4, 4),
-                         operands[repeat], left.places(repeat, slice), TwoFour::selector(slice),
-                         right, element);
+                         operands[repeat], left.places(repeat, slice),
+                         TwoFourLayout::selector(slice), right, element);
         }
     }
   }

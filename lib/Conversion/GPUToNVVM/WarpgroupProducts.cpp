@@ -68,7 +68,7 @@ struct LowerIssueDot : Lowering<IssueDotOp> {
       scores.assign(key.rows / 2, emit.f32(0.0f));
     // Two slices of 64 bytes in a panel.
     auto offset = [](const SharedTile &tile, int64_t slice) {
-      return slice / 2 * tile.panelBytes() + slice % 2 * TwoFour::sliceBytes;
+      return slice / 2 * tile.panelBytes() + slice % 2 * TwoFourLayout::sliceBytes;
     };
     SharedTile rows{Value(), partType.getRows(), partType.getColumns()};
     auto multiply = [&](const TwoFour &left, Value stored, int64_t slice, Value condition) {
@@ -76,12 +76,12 @@ struct LowerIssueDot : Lowering<IssueDotOp> {
       if (left.isInRegisters())
         llvm::append_range(operands, left.elements(/*repeat=*/0, slice));
       else
-        operands.push_back(
-            advance(emit, stored, offset(rows, slice) + (condition ? TwoFour::partBytes : 0)));
+        operands.push_back(advance(
+            emit, stored, offset(rows, slice) + (condition ? TwoFourLayout::partBytes : 0)));
       Value keys = advance(emit, right, offset(key, slice));
       bool accumulates = slice > 0 || condition;
-      emitSparseWgmma(emit, scores, operands, left.places(0, slice), TwoFour::selector(slice), keys,
-                      element, accumulates, condition);
+      emitSparseWgmma(emit, scores, operands, left.places(0, slice), TwoFourLayout::selector(slice),
+                      keys, element, accumulates, condition);
     };
     auto describe = [&](const TwoFour &left) -> Value {
       if (left.isInRegisters())

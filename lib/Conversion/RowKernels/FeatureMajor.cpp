@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../GPUToNVVM/Instructions/Emitted.h"
 #include "RowFunction.h"
 
 using namespace mlir;
@@ -146,13 +147,7 @@ LogicalResult FeatureMajorKernel::run(StoreFeatureMajorOp store) {
   Value row = kernel.scalar(store.getRow());
   const Memory &rows = kernel.memory(load ? load.getMemory() : codes.getValues());
   emit.loop(firstKey, emit.i32(keys), emit.i32(keysAtOnce), {}, [&](Value key, ValueRange) {
-    constexpr int64_t pattern = FeatureMajorAttr::tokensOfPattern;
-    Value token = emit.rem(key, pattern);
-    // FeatureMajorAttr::placeOf
-    Value inPattern = emit.mul(emit.div(emit.rem(token, 8), 2), 8);
-    inPattern = emit.add(inPattern, emit.mul(emit.div(token, 8), 2));
-    inPattern = emit.add(inPattern, emit.rem(token, 2));
-    placeOfKey = emit.add(emit.sub(key, token), inPattern);
+    placeOfKey = FeatureMajorAttr::placeOf(Emitted(emit, key));
     Value source = emit.add(emit.toI64(row), emit.toI64(key));
     emit.when(emit.less(emit.i64(0), kernel.rowsLeft(rows, source, Value())), [&] {
       if (load)

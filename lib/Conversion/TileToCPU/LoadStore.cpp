@@ -147,15 +147,11 @@ void KernelLowering::lower(FillOp op) {
 //===----------------------------------------------------------------------===//
 
 Value KernelLowering::placeOfScale(Scales sharedBy, Value token) {
-  switch (sharedBy) {
-  case Scales::Token:
-    return token;
-  case Scales::Tile:
-    return emit.make<arith::DivUIOp>(token, emit.index(tokensOfScale));
-  case Scales::Head:
+  std::optional<int64_t> tokensEach = getTokensOfScale(sharedBy);
+  if (!tokensEach)
     return emit.index(0);
-  }
-  llvm_unreachable("a granularity of scales that nobody has heard of");
+  return *tokensEach == 1 ? token
+                          : emit.make<arith::DivUIOp>(token, emit.index(*tokensEach)).getResult();
 }
 
 Value KernelLowering::codeValue(const CodesView &codes, Value row, Value t) {

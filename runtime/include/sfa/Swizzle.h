@@ -27,6 +27,27 @@ inline constexpr int64_t panelColumns = rowBytes / 2;
 /// In bytes: the pattern repeats after eight rows, and panels begin where it does.
 inline constexpr int64_t alignment = 8 * rowBytes;
 
+// Where things are in a swizzled tile. dialects/GPU/Layouts.h says what `Int` may be.
+
+/// What the numbers of the chunks of row `row` are XORed with.
+template <class Int>
+Int patternOf(Int row) {
+  return row & 7;
+}
+/// The place of chunk `chunk` among the eight of row `row` of a panel.
+template <class Int>
+Int placeOfChunk(Int chunk, Int row) {
+  return chunk ^ patternOf(row);
+}
+/// Where byte `byte` of row `row` is in a tile whose panels have `panelBytes`. Those behind it in
+/// the same chunk follow it.
+template <class Int>
+Int offsetOf(Int row, Int byte, int64_t panelBytes) {
+  Int panel = byte >> 7, inPanel = byte & (rowBytes - 1);
+  Int swizzled = inPanel ^ (patternOf(row) << 4);
+  return panel * panelBytes + row * rowBytes + swizzled;
+}
+
 } // namespace sfa::swizzle
 
 #endif // SFA_SWIZZLE_H

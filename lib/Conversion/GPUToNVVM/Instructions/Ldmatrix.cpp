@@ -8,6 +8,8 @@
 
 #include "Ldmatrix.h"
 
+#include "Emitted.h"
+#include "dialects/GPU/Layouts.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 using namespace mlir;
@@ -15,7 +17,7 @@ using namespace sfa::simt;
 
 Value sfa::simt::matrixAddress(Emitter &emit, const SharedTile &tile, Value laneRow,
                                Value laneChunk, int64_t firstRow, int64_t firstChunk) {
-  Value swizzled = emit.bitXor(laneChunk, emit.bitAnd(laneRow, 7));
+  Value swizzled = sfa::swizzle::placeOfChunk(Emitted(emit, laneChunk), Emitted(emit, laneRow));
   Value offset = emit.add(emit.mul(laneRow, SharedTile::rowBytes), emit.mul(swizzled, 16));
   offset = emit.bitXor(offset, firstChunk % 8 * 16);
   return emit.offset(emit.offset(tile.base, offset, emit.getI8Type()),
@@ -39,9 +41,8 @@ std::array<Value, 4> sfa::simt::loadMatrices(Emitter &emit, Value address, bool 
 
 std::array<Value, 4> sfa::simt::loadLeft(Emitter &emit, const SharedTile &tile, Value lane,
                                          Value firstRow, int64_t step) {
-  // Matrices: rows 0 to 7 and 8 to 15 of the first chunk, then of the second.
-  Value row = emit.add(firstRow, emit.bitAnd(lane, 15));
-  Value chunk = emit.shiftRight(lane, 4);
+  Value row = emit.add(firstRow, rowOfLeft(Emitted(emit, lane)));
+  Value chunk = chunkOfLeft(Emitted(emit, lane));
   return loadMatrices(emit, matrixAddress(emit, tile, row, chunk, 0, 2 * step),
                       /*transpose=*/false);
 }

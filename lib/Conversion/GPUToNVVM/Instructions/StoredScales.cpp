@@ -19,10 +19,8 @@ StoredScales::StoredScales(Emitter &emit, const Memory &memory, Value batch, Val
 
 Value StoredScales::at(Value row, Value headsBehind) const {
   Value place = emit.i64(0);
-  if (sharedBy == Scales::Token)
-    place = row;
-  else if (sharedBy == Scales::Tile)
-    place = emit.div(row, tokensOfScale);
+  if (std::optional<int64_t> tokensEach = getTokensOfScale(sharedBy))
+    place = *tokensEach == 1 ? row : emit.div(row, *tokensEach);
   Value exists = emit.less(place, memory.rows);
   // A row that does not exist reads none: its place is that of the first one.
   Value element = memory.elementsTo(emit, emit.select(exists, place, emit.i64(0)), headsBehind);

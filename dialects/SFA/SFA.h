@@ -36,6 +36,10 @@ std::optional<Scales> getScales(mlir::Type type);
 /// Tokens that share a scale of 8-bit integers with scales = tile.
 inline constexpr int64_t tokensOfScale = 128;
 
+/// What codes of type `codes` are written out as: dense rows, of 8-bit integers where their values
+/// are.
+mlir::RankedTensorType getWrittenOut(mlir::RankedTensorType codes);
+
 /// The encoding of tiles of keys, feature by feature; null for any other type.
 FeatureMajorAttr getFeatureMajor(mlir::Type type);
 

@@ -71,6 +71,14 @@ def quantize(d, k, scales):
             f"  %rounded = sfa.quantize %codes : {ordinary} -> {codes}\n  return %rounded : {codes}\n}}\n")
 
 
+def sparsify_and_round(d, k, form, scales, results):
+    x, codes, rows = (f"tensor<?x4x?x{d}xbf16{encoding}>" for encoding in (
+        "", f", #sfa.codes<k = {k}{form}, values = i8, scales = {scales}>", f", #sfa.dense<values = i8, scales = {scales}>"))
+    types = {"%codes": codes, "%rows": rows, "%codes, %rows": f"{codes}, {rows}"}[results]
+    return (f"func.func @f(%x: {x}) -> ({types}) {{\n  %codes, %rows = sfa.sparsify %x : {x} -> {codes}, {rows}\n"
+            f"  return {results} : {types}\n}}\n")
+
+
 def modules(chip):
     """Name to text of each module for a chip."""
     modules = {}
@@ -141,6 +149,9 @@ def modules(chip):
     for d, k, form, results in [(64, 8, "", "%dense"), (128, 8, "", "%codes, %dense"),
                                 (256, 32, "", "%codes, %dense"), (256, 100, ", two_four", "%dense")]:
         modules[f"sparsify d={d} k={k}{form} {results}"] = sparsify(d, k, form, results)
+    for d, k, form, scales, results in [(128, 8, "", "token", "%rows"), (128, 8, "", "tile", "%rows"), (40, 8, "", "tile", "%codes"),
+                                        (256, 32, "", "token", "%codes, %rows"), (256, 32, ", two_four", "tile", "%codes, %rows")]:
+        modules[f"sparsify d={d} k={k}{form} 8 bits {scales} {results}"] = sparsify_and_round(d, k, form, scales, results)
     # Up to 32 values of a token are in registers while its scale is searched for.
     for d, k, scales in [(256, 32, "token"), (256, 33, "token"), (128, 8, "tile"), (128, 8, "head")]:
         modules[f"quantize d={d} k={k} {scales}"] = quantize(d, k, scales)

@@ -22,6 +22,10 @@ uint32_t read_ctaid_y(void) { return block[1]; }
 uint32_t read_ctaid_z(void) { return block[2]; }
 
 void cp_async(void *target, const void *source) { memcpy(target, source, 16); }
+void cp_async_s(void *target, const void *source, uint32_t bytes) {
+  memset(target, 0, 16);
+  memcpy(target, source, bytes);
+}
 void cp_async_commit(void) {}
 void cp_async_wait(uint32_t groups) { (void)groups; }
 static void yield(void) { swapcontext(&threads[thread], &scheduler); }

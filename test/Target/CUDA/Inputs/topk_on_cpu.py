@@ -27,6 +27,7 @@ RESULTS = (("%codes", "%dense"), ("%codes",), ("%dense",))
 REPLACED = [
     (r" addrspace\(\d\)", ""), (r"ptx_kernel void @\w+", "void @kernel"), (r"(?m)^target .*$", ""),
     (r"llvm\.nvvm\.read\.ptx\.sreg\.(\w+)\.(\w)", r"read_\1_\2"),
+    (r"llvm\.nvvm\.cp\.async\.cg\.shared\.global\.16\.s", "cp_async_s"),
     (r"llvm\.nvvm\.cp\.async\.cg\.shared\.global\.16", "cp_async"),
     (r"llvm\.nvvm\.cp\.async\.commit\.group", "cp_async_commit"),
     (r"llvm\.nvvm\.cp\.async\.wait\.group", "cp_async_wait"), (r"(@cp_async_wait\(i32) immarg", r"\1"),

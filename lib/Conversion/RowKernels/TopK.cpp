@@ -108,10 +108,7 @@ LogicalResult TopkKernel::lower(TopkOp op) {
   for (auto [kept, higher] : llvm::zip_equal(masks, above))
     nonZero.push_back(emit.select(reachesZero, higher, kept));
   chosen = op.getCodes();
-  // Of lists of masks with their first features, or of masks alone.
-  Region &body = kernel.kernel.getBody();
-  bool isListed = !body.getOps<StoreCodesOp>().empty() || !body.getOps<QuantizeCodesOp>().empty();
-  int64_t bytesOfScratch = rowsOfWarp * (isListed ? 2 : 1) * features / 8;
+  int64_t bytesOfScratch = rowsOfWarp * features / 8;
   scratch = emit.offset(kernel.allocateShared(rowKernelThreads / rowsOfWarp * bytesOfScratch),
                         emit.mul(kernel.warp, bytesOfScratch), emit.getI8Type());
   return success();

@@ -99,10 +99,11 @@ private:
   struct Codes {
     Values bits, numbers;
   };
-  /// The list of the masks that have bits, in `scratch`.
-  void listMasks();
-  /// The next `count` codes of the list; `state` is what is left of a mask, its first feature and
-  /// where in the list the next one is, at first three times 0.
+  /// Leaves the masks in `scratch`, each lane's for itself. Returns the state of who has seen no
+  /// code: what is left of a mask, its first feature, and the numbers of the masks with bits that
+  /// follow.
+  Values listMasks();
+  /// The next `count` codes, in order; `state` goes on.
   Codes nextCodes(int64_t count, Values &state);
   /// Each thread the codes of its row.
   void storeOwnCodes(tile::StoreCodesOp op);

@@ -21,8 +21,8 @@ using Values = Emitter::Values;
 /// Up to so many codes of a row a warp stores together: they are unrolled, and every row of
 /// features has room for them. Of more features than this selecting takes longer than storing.
 static constexpr int64_t maxTogether = 32, maxFeaturesTogether = 128;
-/// Of the list of masks: a mask and its first feature, for each lane.
-static constexpr int64_t bytesOfEntry = 8, bytesOfEntries = 32 * bytesOfEntry;
+/// A mask of each lane, and the bits of its number among those of a row.
+static constexpr int64_t bytesOfMask = 4, bytesOfWarpsMasks = 32 * bytesOfMask, bitsOfNumber = 4;
 
 //===----------------------------------------------------------------------===//
 // Rows
@@ -222,46 +222,40 @@ void TopkKernel::storeIntegers(StoreOp op) {
 
 LogicalResult TopkKernel::lower(StoreCodesOp op) {
   codesAreStored = true;
-  if (integers) {
-    storeOwnCodes(op);
-    return success();
-  }
-  listMasks();
   // Values and features both in whole pieces of 16 bytes.
-  if (k % bytesOfChunk == 0 && k <= maxTogether && features <= maxFeaturesTogether)
+  if (!integers && k % bytesOfChunk == 0 && k <= maxTogether && features <= maxFeaturesTogether)
     storeCodesTogether(op);
   else
     storeOwnCodes(op);
   return success();
 }
 
-void TopkKernel::listMasks() {
-  // Each with its first feature: the next one is found in one step, however many have no bits.
-  Value list = emit.offset(scratch, emit.mul(kernel.lane, bytesOfEntry), emit.getI8Type());
-  Value end = emit.i32(0), zero = emit.i32(0);
-  for (auto [word, mask] : llvm::enumerate(masks)) {
-    emit.store(vectorOf({mask, emit.i32(word * featuresOfMask)}),
-               emit.offset(list, end, emit.getI8Type()), bytesOfEntry);
-    Value isEmpty = emit.equal(mask, zero);
-    end = emit.select(isEmpty, end, emit.add(end, bytesOfEntries));
+Values TopkKernel::listMasks() {
+  // Without those that have no bits the next one is found in one step.
+  Value mine = emit.offset(scratch, emit.mul(kernel.lane, bytesOfMask), emit.getI8Type());
+  Value zero = emit.i32(0), numbers = zero, shift = zero;
+  for (auto [number, mask] : llvm::enumerate(masks)) {
+    emit.store(mask, emit.offset(mine, number * bytesOfWarpsMasks), bytesOfMask);
+    Value isEmpty = emit.equal(mask, zero),
+          listed = emit.make<arith::ShLIOp>(emit.i32(number), shift);
+    numbers = emit.bitOr(numbers, emit.select(isEmpty, zero, listed));
+    shift = emit.select(isEmpty, shift, emit.add(shift, bitsOfNumber));
   }
+  return {zero, zero, numbers};
 }
 
 TopkKernel::Codes TopkKernel::nextCodes(int64_t count, Values &state) {
-  Type i16 = emit.getI16Type(), i32 = emit.getI32Type();
-  Type entry = VectorType::get(2, i32);
-  Value list = emit.offset(scratch, emit.mul(kernel.lane, bytesOfEntry), emit.getI8Type());
-  Value zero = emit.i32(0);
+  Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i32 = emit.getI32Type();
+  Value mine = emit.offset(scratch, emit.mul(kernel.lane, bytesOfMask), i8), zero = emit.i32(0);
   Codes codes;
   for (int64_t i = 0; i < count; ++i) {
     state = emit.choose(
         emit.equal(state[0], zero),
         [&]() -> Values {
-          Value words =
-              emit.load(entry, emit.offset(list, state[2], emit.getI8Type()), bytesOfEntry);
-          return {emit.make<LLVM::ExtractElementOp>(words, zero),
-                  emit.make<LLVM::ExtractElementOp>(words, emit.i32(1)),
-                  emit.add(state[2], bytesOfEntries)};
+          Value number = emit.bitAnd(state[2], (1 << bitsOfNumber) - 1);
+          Value mask = emit.load(i32, emit.offset(mine, emit.mul(number, bytesOfWarpsMasks), i8),
+                                 bytesOfMask);
+          return {mask, emit.mul(number, featuresOfMask), emit.shiftRight(state[2], bitsOfNumber)};
         },
         [&]() -> Values { return state; });
     Value place = emit.make<LLVM::CountLeadingZerosOp>(i32, state[0], /*is_zero_poison=*/false);
@@ -327,13 +321,13 @@ void TopkKernel::storeOwnCodes(StoreCodesOp op) {
                    ArrayRef(rounded.numbers).slice(start, atOnce));
       return;
     }
-    Values init(3, emit.i32(0));
-    emit.loop(emit.i32(0), emit.i32(k), emit.i32(atOnce), init, [&](Value start, ValueRange in) {
-      Values state(in);
-      Codes codes = nextCodes(atOnce, state);
-      storePiece(start, codes.bits, codes.numbers);
-      return state;
-    });
+    emit.loop(emit.i32(0), emit.i32(k), emit.i32(atOnce), listMasks(),
+              [&](Value start, ValueRange in) {
+                Values state(in);
+                Codes codes = nextCodes(atOnce, state);
+                storePiece(start, codes.bits, codes.numbers);
+                return state;
+              });
   });
 }
 
@@ -344,7 +338,7 @@ void TopkKernel::storeCodesTogether(StoreCodesOp op) {
   int64_t bytesOfValues = k * bytesOfElement;
   // They take the place of the row: values behind the features that are read, which come in order;
   // the numbers of features after them, once all are read.
-  Values state(3, emit.i32(0)), numbers;
+  Values state = listMasks(), numbers;
   for (int64_t start = 0; start < k; start += atOnce) {
     Codes codes = nextCodes(atOnce, state);
     emit.store(vectorOf(codes.bits), emit.offset(rowInShared, start * bytesOfElement),
@@ -407,8 +401,7 @@ LogicalResult TopkKernel::lower(QuantizeCodesOp op) {
     return op.emitOpError() << "rounds " << k << " values of a row; a GPU rounds at most "
                             << SparsifyOp::mostRounded
                             << " where it selects them: use sfa.quantize after sfa.sparsify";
-  listMasks();
-  Values state(3, emit.i32(0));
+  Values state = listMasks();
   rounded = nextCodes(k, state);
   Rounding rounding(kernel);
   Type element = op.getCodes().getType().getElementType();

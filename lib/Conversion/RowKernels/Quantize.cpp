@@ -100,7 +100,7 @@ Value QuantizeKernel::searchScale(Value row) {
   if (k <= mostInRegisters)
     for (int64_t number = 0; number < k; ++number)
       inRegisters.push_back(loadValue(row, emit.i32(number)));
-  return rounding.searchScale(largest, [&](Rounding::ValueOfRow add) {
+  return rounding.searchScale(largest, [&](Rounding::AddError add) {
     if (inRegisters.empty())
       return forEachValue(
                  row, zero,

@@ -40,7 +40,7 @@ Value Rounding::scaleFor(Value largest, Value steps) {
   return emit.select(emit.less(largest, emit.i32(infinity)), scale, numberOf(emit.i32(nan)));
 }
 
-Value Rounding::searchScale(Value largest, function_ref<Value(ValueOfRow)> sumOf) {
+Value Rounding::searchScale(Value largest, function_ref<Value(AddError)> sumOf) {
   // Errors are those of values in units of the largest one, so that no square is 0.
   Value one = emit.f32(1.0f), bias = emit.f32(integerBias), minusOne = emit.f32(-1.0f);
   Value unit = emit.make<arith::DivFOp>(one, scaleFor(largest, one));

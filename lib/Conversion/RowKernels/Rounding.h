@@ -22,7 +22,8 @@ class Rounding {
 public:
   using Value = mlir::Value;
   using Values = Emitter::Values;
-  using ValueOfRow = llvm::function_ref<Value(Value value, Value sum)>;
+  /// Adds the error of a value to a sum.
+  using AddError = llvm::function_ref<Value(Value value, Value sum)>;
 
   explicit Rounding(RowFunction &kernel) : kernel(kernel), emit(kernel.emit) {}
 
@@ -33,9 +34,9 @@ public:
   Value largestOfBlock(Value mine);
   /// The scale with which all values that share it become integers up to 127.
   Value scaleFor(Value largest) { return scaleFor(largest, emit.f32(127.0f)); }
-  /// Of the candidates for a token the scale with the least squared error. `sumOf` calls what it is
-  /// given for each value of the token, with 0 and then with what the call before gave.
-  Value searchScale(Value largest, llvm::function_ref<Value(ValueOfRow)> sumOf);
+  /// Of the candidates for a token the scale with the least squared error. `sumOf` adds up the
+  /// errors of the token's values, from 0 on.
+  Value searchScale(Value largest, llvm::function_ref<Value(AddError)> sumOf);
   /// The integer (i8) for `value`; 0 where the scale is a NaN.
   Value round(Value value, Value scale);
 

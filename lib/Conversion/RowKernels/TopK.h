@@ -178,7 +178,7 @@ private:
   Value scratch;                  // shared memory of the warp for masks
   Value loaded, chosen, expanded; // the tile in shared memory, the codes of `masks`, their rows
   bool codesAreStored = false;    // over the tile in shared memory
-  /// The thread's codes of 8 bits, their scale, and what these are in the program.
+  /// The thread's codes of 8 bits and their scale, and what the program calls these.
   Codes rounded;
   Value scale, integers, scales;
 };

@@ -285,9 +285,9 @@ void TopkKernel::storeOwnCodes(StoreCodesOp op) {
   const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
   Type i8 = emit.getI8Type(), i64 = emit.getI64Type();
   Value row = emit.add(emit.toI64(kernel.scalar(op.getRow())), emit.toI64(kernel.thread));
-  int64_t atOnce = std::gcd<int64_t>(k, 8);
   Type value = emit.getIntegerType(values.type.getElementTypeBitWidth());
   int64_t bytesOfValue = value.getIntOrFloatBitWidth() / 8;
+  int64_t atOnce = std::gcd(k, bytesOfChunk / bytesOfValue);
   emit.when(emit.less(row, values.rows), [&] {
     Value batch = kernel.scalar(op.getBatch()), head = kernel.scalar(op.getHead());
     Value valueRow = kernel.address(values, batch, head, row);
@@ -412,7 +412,7 @@ LogicalResult TopkKernel::lower(QuantizeCodesOp op) {
     largest = rounding.larger(largest, values.back());
   }
   if (op.getSharedBy() == Scales::Token)
-    scale = rounding.searchScale(largest, [&](Rounding::ValueOfRow add) {
+    scale = rounding.searchScale(largest, [&](Rounding::AddError add) {
       Value sum = emit.f32(0.0f);
       for (Value value : values)
         sum = add(value, sum);

@@ -14,6 +14,15 @@
 // CHECK-LABEL: func.func @by_head(
 // CHECK: gpu.launch_func @sfa_kernels::@quantize_head blocks in (%c1{{.*}}, %c2, %c1{{.*}}) threads in (%c128
 
+// Attention that selects and rounds has a kernel for each operand, and one of its own.
+// CHECK-LABEL: func.func @attention(
+// CHECK: gpu.launch_func @sfa_kernels::@sparsify_integers
+// CHECK: gpu.launch_func @sfa_kernels::@sparsify_integers
+// CHECK-NOT: gpu.launch_func
+// CHECK: gpu.launch_func @sfa_kernels::@attention
+// CHECK-NOT: gpu.launch_func
+// CHECK: return
+
 // A thread tries 32 scales for its token, with 8 values in registers: 127 steps to the largest one, then one less each. Divisions
 // are exact: their results are those of a CPU. A sum with 1.5 * 2^23 has the integer in its low bits.
 // CHECK: llvm.func @quantize_token(
@@ -101,4 +110,14 @@ func.func @codes(%x: tensor<1x2x?x40xbf16>) -> !tile {
   %0 = sfa.sparsify %x : tensor<1x2x?x40xbf16> -> !codes
   %1 = sfa.quantize %0 : !codes -> !tile
   return %1 : !tile
+}
+
+func.func @attention(%q: tensor<1x2x?x64xbf16>, %k: tensor<1x2x?x64xbf16>) -> tensor<1x2x?x64xbf16> {
+  %qs = sfa.sparsify %q : tensor<1x2x?x64xbf16> -> tensor<1x2x?x64xbf16, #sfa.codes<k = 8>>
+  %qi = sfa.quantize %qs : tensor<1x2x?x64xbf16, #sfa.codes<k = 8>> -> tensor<1x2x?x64xbf16, #sfa.codes<k = 8, values = i8, scales = token>>
+  %ks = sfa.sparsify %k : tensor<1x2x?x64xbf16> -> tensor<1x2x?x64xbf16, #sfa.codes<k = 8>>
+  %ki = sfa.quantize %ks : tensor<1x2x?x64xbf16, #sfa.codes<k = 8>> -> tensor<1x2x?x64xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
+  %o = sfa.attention %qi, %ki, %k : tensor<1x2x?x64xbf16, #sfa.codes<k = 8, values = i8, scales = token>>,
+    tensor<1x2x?x64xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>, tensor<1x2x?x64xbf16> -> tensor<1x2x?x64xbf16>
+  return %o : tensor<1x2x?x64xbf16>
 }

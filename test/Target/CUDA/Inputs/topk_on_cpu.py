@@ -22,7 +22,7 @@ CONFIGURATIONS = [  # dtype, d, k, two_four, chip; what is written takes turns
     ("bf16", 128, 3, False, "sm_80"), ("bf16", 64, 1, False, "sm_90a"), ("f16", 64, 33, False, "sm_90a"),
     ("bf16", 128, 128, False, "sm_90a"), ("bf16", 128, 8, True, "sm_90a"), ("f16", 64, 32, True, "sm_90a"),
     ("f16", 256, 40, True, "sm_90a"), ("bf16", 64, 32, False, "sm_90a"), ("bf16", 128, 4, False, "sm_90a"),
-    ("f16", 64, 16, False, "sm_80")]
+    ("f16", 64, 16, False, "sm_80"), ("bf16", 40, 8, False, "sm_90a"), ("f16", 200, 16, False, "sm_90a")]
 RESULTS = (("%codes", "%dense"), ("%codes",), ("%dense",))
 REPLACED = [
     (r" addrspace\(\d\)", ""), (r"ptx_kernel void @\w+", "void @kernel"), (r"(?m)^target .*$", ""),

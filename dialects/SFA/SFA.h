@@ -39,6 +39,10 @@ inline constexpr int64_t tokensOfScale = 128;
 /// do.
 std::optional<int64_t> getTokensOfScale(Scales scales);
 
+/// What codes of type `codes` are written out as: dense rows, of 8-bit integers where their values
+/// are.
+mlir::RankedTensorType getWrittenOut(mlir::RankedTensorType codes);
+
 /// The encoding of tiles of keys, feature by feature; null for any other type.
 FeatureMajorAttr getFeatureMajor(mlir::Type type);
 

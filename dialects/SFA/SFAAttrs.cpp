@@ -102,6 +102,12 @@ LogicalResult FeatureMajorAttr::verifyEncoding(ArrayRef<int64_t> shape, Type ele
   return success();
 }
 
+RankedTensorType sfa::getWrittenOut(RankedTensorType codes) {
+  Attribute encoding;
+  if (std::optional<Scales> scales = getScales(codes))
+    encoding = DenseRowsAttr::get(codes.getContext(), *scales);
+  return RankedTensorType::get(codes.getShape(), codes.getElementType(), encoding);
+}
 FeatureMajorAttr sfa::getFeatureMajor(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   return tensor ? dyn_cast_or_null<FeatureMajorAttr>(tensor.getEncoding()) : nullptr;

@@ -12,18 +12,21 @@
 using namespace mlir;
 using namespace sfa;
 
-/// True when every row keeps all of its features.
+/// True when every row keeps all of its features as they are.
 static bool keepsAll(RankedTensorType codes) {
-  return getCodes(codes).getK() >= codes.getDimSize(3);
+  return getCodes(codes).getK() >= codes.getDimSize(3) && !getScales(codes);
 }
 
-/// The codes that `dense` is written out from; null where it is not.
+/// The codes that `dense` is written out from, of values that are not rounded; null where it is
+/// not.
 static Value findCodes(Value dense) {
-  if (auto densify = dense.getDefiningOp<DensifyOp>();
-      densify && !getScales(densify.getCodes().getType()))
-    return densify.getCodes();
-  auto sparsify = dense.getDefiningOp<SparsifyOp>();
-  return sparsify && dense == sparsify.getDense() ? sparsify.getCodes() : Value();
+  Value codes;
+  if (auto densify = dense.getDefiningOp<DensifyOp>())
+    codes = densify.getCodes();
+  else if (auto sparsify = dense.getDefiningOp<SparsifyOp>();
+           sparsify && dense == sparsify.getDense())
+    codes = sparsify.getCodes();
+  return codes && !getScales(codes.getType()) ? codes : Value();
 }
 
 //===----------------------------------------------------------------------===//
@@ -53,7 +56,8 @@ OpFoldResult DensifyOp::fold(FoldAdaptor) {
   if (keepsAll(sparsify.getCodes().getType()) && sparsify.getSource().getType() == getType() &&
       sparsify.getSource() != getResult())
     return sparsify.getSource();
-  if (sparsify.getDense())
+  // Of 8-bit codes those are 8-bit rows.
+  if (sparsify.getDense() && sparsify.getDense().getType() == getType())
     return sparsify.getDense();
   return {};
 }

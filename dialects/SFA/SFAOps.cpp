@@ -103,10 +103,10 @@ LogicalResult SparsifyOp::verify() {
   for (int64_t dim = 0; dim < 4; ++dim)
     if (failed(checkDim(*this, "result", codes, dim, source.getDimSize(dim), "the source")))
       return failure();
-  if (getScales(codes))
-    return emitOpError() << "keeps the values as they are, given is " << codes
-                         << "; use sfa.quantize for 8-bit values";
-  auto expected = RankedTensorType::get(codes.getShape(), codes.getElementType());
+  if (getScales(codes) == Scales::Head)
+    return emitOpError() << "rounds values with scales = tile or token, given is " << codes
+                         << "; use sfa.quantize for scales = head, which needs all rows before";
+  RankedTensorType expected = getWrittenOut(codes);
   if (getDense() && getDense().getType() != expected)
     return emitOpError() << "dense result has type " << getDense().getType() << ", expected is "
                          << expected << ", as the codes written out";
@@ -157,11 +157,9 @@ LogicalResult DensifyOp::inferReturnTypes(MLIRContext *, std::optional<Location>
   auto codes = dyn_cast<RankedTensorType>(adaptor.getCodes().getType());
   if (!codes)
     return failure();
-  Attribute encoding;
-  if (adaptor.getQuantized())
-    if (std::optional<Scales> scales = getScales(codes))
-      encoding = DenseRowsAttr::get(codes.getContext(), *scales);
-  results.push_back(RankedTensorType::get(codes.getShape(), codes.getElementType(), encoding));
+  results.push_back(adaptor.getQuantized()
+                        ? getWrittenOut(codes)
+                        : RankedTensorType::get(codes.getShape(), codes.getElementType()));
   return success();
 }
 

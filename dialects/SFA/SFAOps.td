@@ -50,6 +50,10 @@ def SFA_SparsifyOp : SFA_Op<"sparsify", [Pure, SFA_Shape]> {
     Optionally also the codes written out, what `sfa.densify` makes of them: one pass over the source gives both.
     Codes that nobody uses then are not written.
 
+    Where the result has 8-bit values they are rounded in the same pass: it is what `sfa.quantize` makes of the codes, with
+    the scales of 128 tokens (`tile`) or of a token. Written out these are 8-bit rows, `#sfa.dense`, as `sfa.densify` with
+    `quantized` gives them. A GPU rounds up to 32 values of a row so.
+
     Example:
 
     ```mlir
@@ -57,11 +61,18 @@ def SFA_SparsifyOp : SFA_Op<"sparsify", [Pure, SFA_Shape]> {
     %sparse = sfa.sparsify %q : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8, two_four>>
     %both, %dense = sfa.sparsify %q
       : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x16x?x128xbf16>
+    %small, %rows = sfa.sparsify %q
+      : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8, values = i8, scales = token>>,
+        tensor<1x16x?x128xbf16, #sfa.dense<values = i8, scales = token>>
     ```
   }];
   let arguments = (ins SFA_DenseTensor:$source);
-  let results = (outs SFA_CodesTensor:$codes, Optional<SFA_DenseTensor>:$dense);
+  let results = (outs SFA_CodesTensor:$codes, Optional<AnyTypeOf<[SFA_DenseTensor, SFA_QuantizedTensor]>>:$dense);
   let assemblyFormat = "$source attr-dict `:` type($source) `->` type($codes) (`,` type($dense)^)?";
+  let extraClassDeclaration = [{
+    /// The most values of a row that a GPU rounds to 8 bits in the pass that selects them.
+    static constexpr int64_t mostRounded = 32;
+  }];
   let hasVerifier = 1;
   let hasFolder = 1;
   let hasCanonicalizer = 1;

@@ -121,6 +121,51 @@ def Tile_QuantizeOp : Tile_Op<"quantize", [MemoryEffects<[MemRead, MemWrite]>]> 
   let hasVerifier = 1;
 }
 
+def Tile_QuantizeCodesOp : Tile_Op<"quantize_codes", [Pure]> {
+  let summary = "codes with their values rounded to 8-bit integers, and the scales";
+  let description = [{
+    Does what `sfa.quantize` says for the rows of a tile, each of which has its scale in the second result. With `shared_by tile`
+    these are the 128 rows that share one; a head is more than a tile.
+
+    The integers may belong to more features than the codes have, as `#sfa.dense` has more columns. No code names those.
+
+    Example:
+
+    ```mlir
+    %integers, %scales = sfa_tile.quantize_codes %codes shared_by token
+      : !sfa_tile.codes<128x64xbf16, k = 8> -> !sfa_tile.codes<128x64xi8, k = 8>, !sfa_tile.tile<128xf32>
+    ```
+  }];
+  let arguments = (ins Tile_CodesType:$codes, SFA_ScalesAttr:$sharedBy);
+  let results = (outs Tile_CodesType:$integers, Tile_RowVector:$scales);
+  let assemblyFormat = [{
+    $codes `shared_by` `` $sharedBy attr-dict
+    `:` qualified(type($codes)) `->` qualified(type($integers)) `,` qualified(type($scales))
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_StoreScalesOp : Tile_Op<"store_scales", [MemoryEffects<[MemWrite]>]> {
+  let summary = "write the scales of rows of 8-bit integers";
+  let description = [{
+    Writes the scales of the rows `[row, row + rows)`, of which `shared_by` says which share one. With `shared_by tile`
+    these are 128 rows, from a multiple of 128 on, which have the same scale. Rows beyond the last scale are dropped.
+
+    Example:
+
+    ```mlir
+    sfa_tile.store_scales %f, %scales[%b, %h, %row] shared_by tile : !sfa_tile.tile<128xf32>, memref<1x8x?xf32>
+    ```
+  }];
+  let arguments = (ins
+    Tile_RowVector:$scales, Tile_ScalesMemory:$memory, Index:$batch, Index:$head, Index:$row, SFA_ScalesAttr:$sharedBy);
+  let assemblyFormat = [{
+    $scales `,` $memory `[` $batch `,` $head `,` $row `]` `shared_by` `` $sharedBy attr-dict
+    `:` qualified(type($scales)) `,` type($memory)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_StoreOp : Tile_Op<"store", [MemoryEffects<[MemWrite]>]> {
   let summary = "write a tile of rows";
   let description = [{

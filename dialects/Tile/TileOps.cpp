@@ -120,6 +120,40 @@ LogicalResult QuantizeOp::verify() {
   return checkMemory(*this, integers, values.getDimSize(3), IntegerType::get(getContext(), 8));
 }
 
+/// Rows of a tile that share scales by `sharedBy`: a tile's are 128, a head's are more than a tile.
+static LogicalResult checkSharing(Operation *op, sfa::Scales sharedBy, TileType scales) {
+  if (!scales.getElementType().isF32())
+    return op->emitOpError() << "has scales of f32, given is " << scales;
+  if (sharedBy == sfa::Scales::Head)
+    return op->emitOpError("has scales of rows that share them by token or tile, given is head, "
+                           "whose rows are more than a tile; use sfa_tile.quantize");
+  if (sharedBy == sfa::Scales::Tile && scales.getRows() != sfa::tokensOfScale)
+    return op->emitOpError() << "is shared_by tile with " << scales.getRows()
+                             << " rows; those that share a scale are " << sfa::tokensOfScale;
+  return success();
+}
+
+LogicalResult QuantizeCodesOp::verify() {
+  CodesType codes = getCodes().getType(), integers = getIntegers().getType();
+  if (!integers.getElementType().isInteger(8) || isa<IntegerType>(codes.getElementType()))
+    return emitOpError() << "rounds values of f32, f16 or bf16 to i8, given are " << codes
+                         << " and " << integers;
+  if (failed(checkEqual(*this, "the number of rows", codes.getRows(), "that of the result",
+                        integers.getRows())) ||
+      failed(checkEqual(*this, "the number of rows", codes.getRows(), "that of the scales",
+                        getScales().getType().getRows())) ||
+      failed(checkEqual(*this, "k", codes.getK(), "that of the result", integers.getK())))
+    return failure();
+  if (integers.getFeatures() < codes.getFeatures())
+    return emitOpError() << "has codes of " << codes.getFeatures() << " features but integers of "
+                         << integers.getFeatures() << "; they need as many or more";
+  return checkSharing(*this, getSharedBy(), getScales().getType());
+}
+
+LogicalResult StoreScalesOp::verify() {
+  return checkSharing(*this, getSharedBy(), getScales().getType());
+}
+
 LogicalResult FillOp::verify() {
   auto tile = cast<TileType>(getTile().getType());
   if (tile.isFlags())

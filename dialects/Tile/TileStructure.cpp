@@ -144,6 +144,8 @@ static std::string getParameterName(BlockArgument argument) {
       return "scale_log2e";
     if (isa<LseOp>(user))
       return "scale";
+    if (isa<StoreScalesOp>(user))
+      return "output_scales";
     if (isa<StoreCodesOp>(user))
       return use.getOperandNumber() == 1 ? "output_values" : "output_indices";
   }

@@ -17,11 +17,30 @@ namespace sfa {
 using namespace mlir;
 using namespace sfa;
 
+/// Rounds values in the pass of the sfa.sparsify that selects them, where one can and nobody else
+/// needs what that gives.
+static void roundWhereSelected(QuantizeOp op) {
+  auto sparsify = op.getCodes().getDefiningOp<SparsifyOp>();
+  RankedTensorType type = op.getQuantized().getType();
+  int64_t k = std::min(getCodes(type).getK(), type.getDimSize(3));
+  if (!sparsify || k > SparsifyOp::mostRounded || getScales(type) == Scales::Head ||
+      !llvm::all_of(sparsify->getUsers(), llvm::IsaPred<QuantizeOp>))
+    return;
+  OpBuilder builder(op);
+  auto rounded =
+      SparsifyOp::create(builder, op.getLoc(), type, /*dense=*/Type(), sparsify.getSource());
+  rounded->setDiscardableAttrs(sparsify->getDiscardableAttrDictionary());
+  op.replaceAllUsesWith(rounded.getCodes());
+  op.erase();
+  if (sparsify->use_empty())
+    sparsify.erase();
+}
+
 /// `codes` written out before `op`: by the sfa.sparsify that makes them, or by an sfa.densify.
 /// 8-bit values stay 8-bit integers.
 static Value densify(Operation *op, Value codes) {
   auto type = cast<RankedTensorType>(codes.getType());
-  auto dense = RankedTensorType::get(type.getShape(), type.getElementType());
+  RankedTensorType dense = getWrittenOut(type);
   auto sparsify = codes.getDefiningOp<SparsifyOp>();
   if (!sparsify) {
     OpBuilder builder(op);
@@ -77,6 +96,10 @@ static LogicalResult checkGather(AttentionOp op) {
 namespace {
 struct DensifyOperands : sfa::impl::SFADensifyOperandsPassBase<DensifyOperands> {
   void runOnOperation() override {
+    SmallVector<QuantizeOp> quantized;
+    getOperation()->walk([&](QuantizeOp op) { quantized.push_back(op); });
+    for (QuantizeOp op : quantized)
+      roundWhereSelected(op);
     // In a graph region the sfa.sparsify that is replaced may be next.
     SmallVector<AttentionOp> attentions;
     getOperation()->walk([&](AttentionOp op) { attentions.push_back(op); });

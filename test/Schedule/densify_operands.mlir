@@ -61,16 +61,56 @@ func.func @integers(%q: !integers, %k: !shared, %v: !dense) -> !dense {
   return %o : !dense
 }
 
-// Rows of the sparsify before are not those of its rounded values.
+// One pass selects, rounds and writes out. What nobody else uses is left out of it.
 // CHECK-LABEL: @quantized(
-// CHECK: %[[CODES:.*]] = sfa.sparsify %{{.*}} -> tensor<1x2x?x128xf16, #sfa.codes<k = 8>>{{$}}
-// CHECK: %[[ROUNDED:.*]] = sfa.quantize %[[CODES]]
-// CHECK: sfa.densify %[[ROUNDED]] quantized
-func.func @quantized(%x: !dense) -> !dense {
+// CHECK-NEXT: %[[Q:.*]], %[[QUERY:.*]] = sfa.sparsify %{{.*}} {note = 1 : i64} : tensor<1x2x?x128xf16> -> tensor<1x2x?x128xf16, #sfa.codes<k = 8, values = i8, scales = token>>, tensor<1x2x?x128xf16, #sfa.dense<values = i8, scales = token>>
+// CHECK-NEXT: %[[K:.*]], %[[KEY:.*]] = sfa.sparsify {{.*}} scales = tile>>, tensor<1x2x?x128xf16, #sfa.dense<values = i8, scales = tile>>
+// CHECK-NEXT: sfa.attention %[[QUERY]], %[[KEY]]
+// CHECK-NEXT: return %{{.*}}, %[[K]]
+func.func @quantized(%x: !dense) -> (!dense, !shared) {
+  %c = sfa.sparsify %x {note = 1 : i64} : !dense -> !codes
+  %q = sfa.quantize %c : !codes -> !integers
+  %k = sfa.quantize %c : !codes -> !shared
+  %o = sfa.attention %q, %k, %x schedule <strategy = dense> : !integers, !shared, !dense -> !dense
+  return %o, %k : !dense, !shared
+}
+
+// Values are rounded with those that share their scale: of a head these are not known in a pass. Neither are more than 32 of a row
+// in registers, and codes that somebody else reads exist already.
+
+!many = tensor<1x2x?x128xf16, #sfa.codes<k = 33>>
+!many_integers = tensor<1x2x?x128xf16, #sfa.codes<k = 33, values = i8, scales = token>>
+!of_head = tensor<1x2x?x128xf16, #sfa.codes<k = 8, values = i8, scales = head>>
+
+// CHECK-LABEL: @rounded_alone(
+// CHECK-NEXT: %[[CODES:.*]] = sfa.sparsify %{{.*}} -> tensor<1x2x?x128xf16, #sfa.codes<k = 33>>{{$}}
+// CHECK-NEXT: %[[MANY:.*]] = sfa.quantize %[[CODES]]
+// CHECK-NEXT: %[[FEW:.*]] = sfa.sparsify
+// CHECK-NEXT: %[[HEAD:.*]] = sfa.quantize %[[FEW]]
+// CHECK-NEXT: %[[USED:.*]] = sfa.sparsify
+// CHECK-NEXT: %[[ROUNDED:.*]] = sfa.quantize %[[USED]]
+// CHECK-NEXT: %[[ROWS:.*]] = sfa.densify %[[MANY]] quantized
+func.func @rounded_alone(%x: !dense) -> (!dense, !of_head, !codes, !shared) {
+  %m = sfa.sparsify %x : !dense -> !many
+  %r = sfa.quantize %m : !many -> !many_integers
   %c = sfa.sparsify %x : !dense -> !codes
-  %r = sfa.quantize %c : !codes -> !integers
-  %o = sfa.attention %r, %r, %x schedule <strategy = dense> : !integers, !integers, !dense -> !dense
-  return %o : !dense
+  %h = sfa.quantize %c : !codes -> !of_head
+  %d = sfa.sparsify %x : !dense -> !codes
+  %k = sfa.quantize %d : !codes -> !shared
+  %o = sfa.attention %r, %r, %x schedule <strategy = dense> : !many_integers, !many_integers, !dense -> !dense
+  return %o, %h, %d, %k : !dense, !of_head, !codes, !shared
+}
+
+// Codes that no attention reads are rounded where they are selected, too; k is that of the features there are.
+!all = tensor<1x2x?x24xf16, #sfa.codes<k = 100>>
+!all_integers = tensor<1x2x?x24xf16, #sfa.codes<k = 100, values = i8, scales = tile>>
+// CHECK-LABEL: @rounded_codes(
+// CHECK-NEXT: %[[CODES:.*]] = sfa.sparsify %{{.*}} -> tensor<1x2x?x24xf16, #sfa.codes<k = 100, values = i8, scales = tile>>{{$}}
+// CHECK-NEXT: return %[[CODES]]
+func.func @rounded_codes(%x: tensor<1x2x?x24xf16>) -> !all_integers {
+  %c = sfa.sparsify %x : tensor<1x2x?x24xf16> -> !all
+  %k = sfa.quantize %c : !all -> !all_integers
+  return %k : !all_integers
 }
 
 // Where queries stay codes, keys do, too: rows of integers would meet queries that are none.

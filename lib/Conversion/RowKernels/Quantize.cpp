@@ -11,8 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "RowFunction.h"
-#include <limits>
+#include "Rounding.h"
 
 using namespace mlir;
 using namespace sfa::simt;
@@ -26,14 +25,14 @@ public:
   using Values = Emitter::Values;
 
   QuantizeKernel(RowFunction &kernel, QuantizeOp op)
-      : kernel(kernel), emit(kernel.emit), op(op), values(kernel.memory(op.getValues())),
-        k(values.type.getDimSize(3)) {}
+      : kernel(kernel), emit(kernel.emit), rounding(kernel), op(op),
+        values(kernel.memory(op.getValues())), k(values.type.getDimSize(3)) {}
 
   LogicalResult run();
 
 private:
-  /// Candidates for the scale of a token, and for how many values they are tried in registers.
-  static constexpr int64_t numCandidates = 32, mostInRegisters = 32;
+  /// For how many values of a token the scale is searched in registers.
+  static constexpr int64_t mostInRegisters = 32;
 
   /// Calls `body` for the rows of the thread (i64) with what it has returned for the one before.
   Values forEachRow(ValueRange init, function_ref<Values(Value, ValueRange)> body);
@@ -42,30 +41,19 @@ private:
                       function_ref<Values(Value, Value, ValueRange)> body);
   /// Value `number` (i32) of a row, f32.
   Value loadValue(Value row, Value number);
-  /// The bits of the largest magnitude of a row and of `init`: as those of a larger number are
-  /// larger, and those of an infinity and of a NaN are the largest.
+  /// The bits of the largest magnitude of a row and of `init`.
   Value largestOf(Value row, Value init);
-  /// The largest of what the threads of the block have.
-  Value largestOfBlock(Value mine);
-  /// The scale that makes the largest magnitude `steps` (f32).
-  Value scaleFor(Value largest, Value steps);
-  /// Of the candidates the one with the least squared error for the row.
-  Value searchScale(Value row, Value largest);
-  /// The integer (f32) for `value`.
-  Value round(Value value, Value scale) {
-    return emit.make<LLVM::RoundEvenOp>(emit.make<arith::DivFOp>(value, scale));
-  }
+  /// The scale of a row of its own.
+  Value searchScale(Value row);
   void storeRow(Value row, Value scale);
   /// Writes the scale number `place` (i64) of the head.
   void storeScale(Value place, Value scale);
 
   Value scalar(Value value) { return kernel.scalar(value); }
-  Value bitsOf(Value number) { return emit.bitcast(emit.getI32Type(), number); }
-  Value numberOf(Value bits) { return emit.bitcast(emit.getF32Type(), bits); }
-  Value isNaN(Value number) { return emit.compare(arith::CmpFPredicate::UNO, number, number); }
 
   RowFunction &kernel;
   Emitter &emit;
+  Rounding rounding;
   QuantizeOp op;
   const Memory &values;
   int64_t k;
@@ -101,81 +89,36 @@ Value QuantizeKernel::loadValue(Value row, Value number) {
 Value QuantizeKernel::largestOf(Value row, Value init) {
   return forEachValue(row, init,
                       [&](Value, Value value, ValueRange in) -> Values {
-                        Value magnitude = emit.bitAnd(bitsOf(value), 0x7FFFFFFF);
-                        return {emit.maxSigned(in[0], magnitude)};
+                        return {rounding.larger(in[0], value)};
                       })
       .front();
 }
 
-Value QuantizeKernel::largestOfBlock(Value mine) {
-  constexpr int64_t numWarps = rowKernelThreads / 32;
-  Value shared = kernel.allocateShared(4 * numWarps);
-  Value ofWarp = emit.reduceWarp(mine, [&](Value a, Value b) { return emit.maxSigned(a, b); });
-  Type i32 = emit.getI32Type();
-  emit.store(ofWarp, emit.offset(shared, kernel.warp, i32));
-  emit.make<NVVM::BarrierOp>();
-  Value largest;
-  for (int64_t warp = 0; warp < numWarps; ++warp) {
-    Value other = emit.load(i32, emit.offset(shared, 4 * warp));
-    largest = largest ? emit.maxSigned(largest, other) : other;
-  }
-  return largest;
-}
-
-Value QuantizeKernel::scaleFor(Value largest, Value steps) {
-  constexpr int64_t infinity = 0x7F800000, leastNormal = 0x00800000, nan = 0x7FC00000;
-  Value scale = emit.make<arith::DivFOp>(numberOf(largest), steps);
-  // Bits of positive numbers are ordered as these are.
-  Value bits = emit.maxSigned(bitsOf(scale), emit.i32(leastNormal));
-  scale = numberOf(bits);
-  scale = emit.select(emit.equal(largest, emit.i32(0)), emit.f32(1.0f), scale);
-  return emit.select(emit.less(largest, emit.i32(infinity)), scale, numberOf(emit.i32(nan)));
-}
-
-Value QuantizeKernel::searchScale(Value row, Value largest) {
-  // Errors are those of values in units of the largest one, so that no square is 0.
-  Value zero = emit.f32(0.0f), infinity = emit.f32(std::numeric_limits<float>::infinity());
-  Value unit = emit.make<arith::DivFOp>(emit.f32(1.0f), scaleFor(largest, emit.f32(1.0f)));
-  Values units;
+Value QuantizeKernel::searchScale(Value row) {
+  Value largest = largestOf(row, emit.i32(0)), zero = emit.f32(0.0f);
+  Values inRegisters;
   if (k <= mostInRegisters)
     for (int64_t number = 0; number < k; ++number)
-      units.push_back(emit.mul(loadValue(row, emit.i32(number)), unit));
-  auto addError = [&](Value ofValue, Value steps, Value sum) {
-    Value exact = emit.mul(ofValue, steps), bias = emit.f32(integerBias);
-    Value difference = emit.sub(exact, emit.sub(emit.add(exact, bias), bias));
-    return emit.fma(difference, difference, sum);
-  };
-  auto errorOf = [&](Value steps) {
+      inRegisters.push_back(loadValue(row, emit.i32(number)));
+  return rounding.searchScale(largest, [&](Rounding::AddError add) {
+    if (inRegisters.empty())
+      return forEachValue(
+                 row, zero,
+                 [&](Value, Value value, ValueRange in) -> Values { return {add(value, in[0])}; })
+          .front();
     Value sum = zero;
-    for (Value ofValue : units)
-      sum = addError(ofValue, steps, sum);
-    if (units.empty())
-      sum = forEachValue(row, sum, [&](Value, Value value, ValueRange in) -> Values {
-              return {addError(emit.mul(value, unit), steps, in[0])};
-            }).front();
-    return emit.make<arith::DivFOp>(sum, emit.mul(steps, steps));
-  };
-  Value best = emit.f32(127.0f);
-  Values found =
-      emit.loop(emit.i32(0), emit.i32(numCandidates), emit.i32(1), {best, infinity},
-                [&](Value candidate, ValueRange in) -> Values {
-                  Value steps = emit.make<arith::SIToFPOp>(emit.getF32Type(),
-                                                           emit.sub(emit.i32(127), candidate));
-                  Value error = errorOf(steps);
-                  Value isLess = emit.compare(arith::CmpFPredicate::OLT, error, in[1]);
-                  return {emit.select(isLess, steps, in[0]), emit.select(isLess, error, in[1])};
-                });
-  return scaleFor(largest, found.front());
+    for (Value value : inRegisters)
+      sum = add(value, sum);
+    return sum;
+  });
 }
 
 void QuantizeKernel::storeRow(Value row, Value scale) {
   const Memory &integers = kernel.memory(op.getIntegers());
   Value start = kernel.address(integers, scalar(op.getBatch()), scalar(op.getHead()), row);
-  Type i8 = emit.getI8Type(), i32 = emit.getI32Type();
+  Type i8 = emit.getI8Type();
   forEachValue(row, {}, [&](Value number, Value value, ValueRange) {
-    Value integer = emit.make<arith::FPToSIOp>(i32, round(value, scale));
-    integer = emit.select(isNaN(scale), emit.i32(0), integer);
-    emit.store(emit.make<arith::TruncIOp>(i8, integer), emit.offset(start, number, i8));
+    emit.store(rounding.round(value, scale), emit.offset(start, number, i8));
     return Values();
   });
 }
@@ -189,20 +132,19 @@ LogicalResult QuantizeKernel::run() {
   if (values.type.getElementType().getIntOrFloatBitWidth() != 16)
     return op.emitOpError() << "rounds values of " << values.type.getElementType()
                             << "; a GPU needs f16 or bf16";
-  Value none = emit.i32(0);
   if (op.getSharedBy() == Scales::Token) {
     forEachRow({}, [&](Value row, ValueRange) {
-      Value scale = searchScale(row, largestOf(row, none));
+      Value scale = searchScale(row);
       storeScale(row, scale);
       storeRow(row, scale);
       return Values();
     });
     return success();
   }
-  Value largest = forEachRow(none, [&](Value row, ValueRange in) -> Values {
+  Value largest = forEachRow(emit.i32(0), [&](Value row, ValueRange in) -> Values {
                     return {largestOf(row, in[0])};
                   }).front();
-  Value scale = scaleFor(largestOfBlock(largest), emit.f32(127.0f));
+  Value scale = rounding.scaleFor(rounding.largestOfBlock(largest));
   emit.when(emit.equal(kernel.thread, emit.i32(0)),
             [&] { storeScale(emit.toI64(scalar(op.getTile())), scale); });
   forEachRow({}, [&](Value row, ValueRange) {

@@ -36,17 +36,21 @@ LogicalResult TopkKernel::lower(Operation *op) {
   auto lowerIf = [&](bool isInOrder, auto tileOp) -> LogicalResult {
     if (!isInOrder)
       return op->emitOpError("is not supported here on a GPU: a kernel that selects features loads "
-                             "rows once, selects from them and stores the codes written out, the "
-                             "codes, or both in this order");
+                             "rows once, selects from them, may round the values, and stores the "
+                             "codes written out, the codes, or both in this order");
     return lower(tileOp);
   };
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](LoadOp load) { return lowerIf(!loaded, load); })
       .Case([&](TopkOp topk) { return lowerIf(topk.getTile() == loaded, topk); })
-      .Case([&](StoreCodesOp store) {
-        return lowerIf(store.getCodes() == chosen && !codesAreStored, store);
+      .Case([&](QuantizeCodesOp quantize) {
+        return lowerIf(quantize.getCodes() == chosen && !codesAreStored && !expanded, quantize);
       })
-      .Case([&](ExpandOp expand) { return lowerIf(expand.getCodes() == chosen, expand); })
+      .Case([&](StoreCodesOp store) {
+        return lowerIf(store.getCodes() == codesToStore() && !codesAreStored, store);
+      })
+      .Case([&](StoreScalesOp store) { return lowerIf(store.getScales() == scales, store); })
+      .Case([&](ExpandOp expand) { return lowerIf(expand.getCodes() == codesToStore(), expand); })
       .Case([&](StoreOp store) {
         return lowerIf(store.getTile() == expanded && !codesAreStored, store);
       })
@@ -104,9 +108,7 @@ LogicalResult TopkKernel::lower(TopkOp op) {
   for (auto [kept, higher] : llvm::zip_equal(masks, above))
     nonZero.push_back(emit.select(reachesZero, higher, kept));
   chosen = op.getCodes();
-  // Of lists of masks with their first features, or of masks alone.
-  bool isListed = !kernel.kernel.getBody().getOps<StoreCodesOp>().empty();
-  int64_t bytesOfScratch = rowsOfWarp * (isListed ? 2 : 1) * features / 8;
+  int64_t bytesOfScratch = rowsOfWarp * features / 8;
   scratch = emit.offset(kernel.allocateShared(rowKernelThreads / rowsOfWarp * bytesOfScratch),
                         emit.mul(kernel.warp, bytesOfScratch), emit.getI8Type());
   return success();

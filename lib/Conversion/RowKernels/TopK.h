@@ -9,7 +9,7 @@
 //
 // A thread owns a row, so that no step of the selection crosses lanes; the rows come through shared
 // memory, so that accesses to global memory are coalesced. What counts is the number of
-// instructions. In order, 1 to 3 in TopK.cpp, 4 and 5 in TopKRows.cpp:
+// instructions. In order, 1 to 3 in TopK.cpp, 4 to 6 in TopKRows.cpp:
 //
 //  1. Keys: magnitudes, two to a register, as unsigned 16-bit integers with the highest bit set.
 //  2. The threshold, which is the k-th largest key: sorting networks over pairs (max.u16x2,
@@ -22,6 +22,9 @@
 //  5. The set bits in order are the features; their values are read from shared memory. A row of 16
 //     codes or more is put together there and goes to memory as dense rows do: stores of each
 //     thread for its own row would write parts of sectors.
+//  6. Codes of 8 bits: a thread has the values of its row in registers, and rounds them. For dense
+//     rows it clears its row in shared memory, which nobody needs any more, and puts the integers
+//     there; they go to memory as other rows do.
 //
 //===----------------------------------------------------------------------===//
 
@@ -52,6 +55,8 @@ private:
   mlir::LogicalResult lower(tile::StoreCodesOp op);
   mlir::LogicalResult lower(tile::ExpandOp op);
   mlir::LogicalResult lower(tile::StoreOp op);
+  mlir::LogicalResult lower(tile::QuantizeCodesOp op);
+  mlir::LogicalResult lower(tile::StoreScalesOp op);
 
   //===--- Rows between memory and shared memory ----------------------------===//
 
@@ -78,23 +83,32 @@ private:
   /// `limit`.
   void storeChunks(const Turns &turns, int64_t count, const Memory &memory, Value batch, Value head,
                    Value firstRow, Value limit, llvm::function_ref<Value(Value)> chunk);
+  /// The rows of the codes written out; `storeIntegers` those of integers of 8 bits.
+  void storeRows(tile::StoreOp op);
+  void storeIntegers(tile::StoreOp op);
   /// Leaves the masks of each row in shared memory, row after row of the warp, for all of its
   /// lanes.
   void shareMasks();
 
+  /// The codes that the kernel stores: rounded ones where there are some.
+  Value codesToStore() { return integers ? integers : chosen; }
+
   //===--- Codes ------------------------------------------------------------===//
 
-  /// Codes of the thread's row that follow one another: values and features.
+  /// Codes of the thread's row that follow one another: values, and features, i32.
   struct Codes {
     Values bits, numbers;
   };
-  /// The list of the masks that have bits, in `scratch`.
-  void listMasks();
-  /// The next `count` codes of the list; `state` is what is left of a mask, its first feature and
-  /// where in the list the next one is, at first three times 0.
+  /// Leaves the masks in `scratch`, each lane's for itself. Returns the state of who has seen no
+  /// code: what is left of a mask, its first feature, and the numbers of the masks with bits that
+  /// follow.
+  Values listMasks();
+  /// The next `count` codes, in order; `state` goes on.
   Codes nextCodes(int64_t count, Values &state);
   /// Each thread the codes of its row.
   void storeOwnCodes(tile::StoreCodesOp op);
+  /// The low bytes of words.
+  Value bytesOf(llvm::ArrayRef<Value> numbers);
   /// The warp those of its rows, in shared memory first.
   void storeCodesTogether(tile::StoreCodesOp op);
 
@@ -164,6 +178,9 @@ private:
   Value scratch;                  // shared memory of the warp for masks
   Value loaded, chosen, expanded; // the tile in shared memory, the codes of `masks`, their rows
   bool codesAreStored = false;    // over the tile in shared memory
+  /// The thread's codes of 8 bits and their scale, and what the program calls these.
+  Codes rounded;
+  Value scale, integers, scales;
 };
 
 } // namespace sfa::simt

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Rounding.h"
 #include "TopK.h"
 
 #include <numeric>
@@ -13,14 +14,15 @@
 using namespace mlir;
 using namespace sfa::tile;
 using namespace sfa::simt;
+using sfa::Scales, sfa::SparsifyOp, sfa::tokensOfScale;
 
 using Values = Emitter::Values;
 
 /// Up to so many codes of a row a warp stores together: they are unrolled, and every row of
 /// features has room for them. Of more features than this selecting takes longer than storing.
 static constexpr int64_t maxTogether = 32, maxFeaturesTogether = 128;
-/// Of the list of masks: a mask and its first feature, for each lane.
-static constexpr int64_t bytesOfEntry = 8, bytesOfEntries = 32 * bytesOfEntry;
+/// A mask of each lane, and the bits of its number among those of a row.
+static constexpr int64_t bytesOfMask = 4, bytesOfWarpsMasks = 32 * bytesOfMask, bitsOfNumber = 4;
 
 //===----------------------------------------------------------------------===//
 // Rows
@@ -171,6 +173,16 @@ void TopkKernel::shareMasks() {
 }
 
 LogicalResult TopkKernel::lower(StoreOp op) {
+  if (integers)
+    storeIntegers(op);
+  else
+    storeRows(op);
+  // What is in shared memory has been read.
+  emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
+  return success();
+}
+
+void TopkKernel::storeRows(StoreOp op) {
   shareMasks();
   Type i8 = emit.getI8Type(), i32 = emit.getI32Type();
   int64_t bytesOfMasks = features / 8;
@@ -185,9 +197,23 @@ LogicalResult TopkKernel::lower(StoreOp op) {
                     emit.load(VectorType::get(4, i32), chunkInShared(turns, row, 0), bytesOfChunk);
                 return clearUnset(words, emit.make<arith::ExtUIOp>(i32, mask));
               });
-  // What is in shared memory has been read.
+}
+
+void TopkKernel::storeIntegers(StoreOp op) {
+  // The values of the row are in registers, and nobody but its thread has read them.
+  Type words = VectorType::get(4, emit.getI32Type());
+  Value none = emit.make<arith::ConstantOp>(cast<TypedAttr>(emit.getZeroAttr(words)));
+  int64_t bytes = op.getTile().getType().getColumns();
+  for (int64_t byte = 0; byte < bytes; byte += bytesOfChunk)
+    emit.store(none, emit.offset(rowInShared, byte), bytesOfChunk);
+  for (auto [integer, feature] : llvm::zip_equal(rounded.bits, rounded.numbers))
+    emit.store(integer, emit.offset(rowInShared, feature, emit.getI8Type()), 1);
   emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
-  return success();
+  Turns turns = takeTurns(features);
+  storeChunks(turns, bytes / bytesOfChunk, kernel.memory(op.getMemory()), op.getBatch(),
+              op.getHead(), op.getRow(), op.getLimit(), [&](Value row) {
+                return emit.load(words, chunkInShared(turns, row, 0), bytesOfChunk);
+              });
 }
 
 //===----------------------------------------------------------------------===//
@@ -196,47 +222,47 @@ LogicalResult TopkKernel::lower(StoreOp op) {
 
 LogicalResult TopkKernel::lower(StoreCodesOp op) {
   codesAreStored = true;
-  listMasks();
   // Values and features both in whole pieces of 16 bytes.
-  if (k % bytesOfChunk == 0 && k <= maxTogether && features <= maxFeaturesTogether)
+  if (!integers && k % bytesOfChunk == 0 && k <= maxTogether && features <= maxFeaturesTogether)
     storeCodesTogether(op);
   else
     storeOwnCodes(op);
   return success();
 }
 
-void TopkKernel::listMasks() {
-  // Each with its first feature: the next one is found in one step, however many have no bits.
-  Value list = emit.offset(scratch, emit.mul(kernel.lane, bytesOfEntry), emit.getI8Type());
-  Value end = emit.i32(0), zero = emit.i32(0);
-  for (auto [word, mask] : llvm::enumerate(masks)) {
-    emit.store(vectorOf({mask, emit.i32(word * featuresOfMask)}),
-               emit.offset(list, end, emit.getI8Type()), bytesOfEntry);
-    Value isEmpty = emit.equal(mask, zero);
-    end = emit.select(isEmpty, end, emit.add(end, bytesOfEntries));
+Values TopkKernel::listMasks() {
+  // Without those that have no bits the next one is found in one step.
+  Value mine = emit.offset(scratch, emit.mul(kernel.lane, bytesOfMask), emit.getI8Type());
+  Value zero = emit.i32(0), numbers = zero, shift = zero;
+  for (auto [number, mask] : llvm::enumerate(masks)) {
+    emit.store(mask, emit.offset(mine, number * bytesOfWarpsMasks), bytesOfMask);
+    Value isEmpty = emit.equal(mask, zero),
+          listed = emit.make<arith::ShLIOp>(emit.i32(number), shift);
+    numbers = emit.bitOr(numbers, emit.select(isEmpty, zero, listed));
+    shift = emit.select(isEmpty, shift, emit.add(shift, bitsOfNumber));
   }
+  return {zero, zero, numbers};
 }
 
 TopkKernel::Codes TopkKernel::nextCodes(int64_t count, Values &state) {
   Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i32 = emit.getI32Type();
-  Type entry = VectorType::get(2, i32);
-  Value list = emit.offset(scratch, emit.mul(kernel.lane, bytesOfEntry), i8), zero = emit.i32(0);
+  Value mine = emit.offset(scratch, emit.mul(kernel.lane, bytesOfMask), i8), zero = emit.i32(0);
   Codes codes;
   for (int64_t i = 0; i < count; ++i) {
     state = emit.choose(
         emit.equal(state[0], zero),
         [&]() -> Values {
-          Value words = emit.load(entry, emit.offset(list, state[2], i8), bytesOfEntry);
-          return {emit.make<LLVM::ExtractElementOp>(words, zero),
-                  emit.make<LLVM::ExtractElementOp>(words, emit.i32(1)),
-                  emit.add(state[2], bytesOfEntries)};
+          Value number = emit.bitAnd(state[2], (1 << bitsOfNumber) - 1);
+          Value mask = emit.load(i32, emit.offset(mine, emit.mul(number, bytesOfWarpsMasks), i8),
+                                 bytesOfMask);
+          return {mask, emit.mul(number, featuresOfMask), emit.shiftRight(state[2], bitsOfNumber)};
         },
         [&]() -> Values { return state; });
     Value place = emit.make<LLVM::CountLeadingZerosOp>(i32, state[0], /*is_zero_poison=*/false);
     state[0] = emit.bitAnd(state[0], shiftRight(emit.i32(0x7FFFFFFF), place));
     Value feature = emit.add(state[1], place);
     codes.bits.push_back(emit.load(i16, emit.offset(rowInShared, feature, i16)));
-    codes.numbers.push_back(emit.make<arith::TruncIOp>(i8, feature));
+    codes.numbers.push_back(feature);
   }
   return codes;
 }
@@ -249,41 +275,59 @@ static Value areMultiples(Emitter &emit, ArrayRef<Value> numbers, int64_t unit) 
   return emit.equal(bits, emit.i64(0));
 }
 
+Value TopkKernel::bytesOf(ArrayRef<Value> numbers) {
+  return vectorOf(llvm::map_to_vector(numbers, [&](Value number) -> Value {
+    return emit.make<arith::TruncIOp>(emit.getI8Type(), number);
+  }));
+}
+
 void TopkKernel::storeOwnCodes(StoreCodesOp op) {
   const Memory &values = kernel.memory(op.getValues()), &indices = kernel.memory(op.getIndices());
-  Type i8 = emit.getI8Type(), i16 = emit.getI16Type(), i64 = emit.getI64Type();
+  Type i8 = emit.getI8Type(), i64 = emit.getI64Type();
   Value row = emit.add(emit.toI64(kernel.scalar(op.getRow())), emit.toI64(kernel.thread));
-  int64_t atOnce = std::gcd<int64_t>(k, 8);
+  Type value = emit.getIntegerType(values.type.getElementTypeBitWidth());
+  int64_t bytesOfValue = value.getIntOrFloatBitWidth() / 8;
+  int64_t atOnce = std::gcd(k, bytesOfChunk / bytesOfValue);
   emit.when(emit.less(row, values.rows), [&] {
     Value batch = kernel.scalar(op.getBatch()), head = kernel.scalar(op.getHead());
     Value valueRow = kernel.address(values, batch, head, row);
     Value indexRow = kernel.address(indices, batch, head, row);
     // Rows of codes may start anywhere.
     Value isAligned = emit.make<arith::AndIOp>(
-        areMultiples(emit, emit.make<LLVM::PtrToIntOp>(i64, valueRow).getResult(), 2 * atOnce),
+        areMultiples(emit, emit.make<LLVM::PtrToIntOp>(i64, valueRow).getResult(),
+                     bytesOfValue * atOnce),
         areMultiples(emit, emit.make<LLVM::PtrToIntOp>(i64, indexRow).getResult(), atOnce));
-    Values init(3, emit.i32(0));
-    emit.loop(emit.i32(0), emit.i32(k), emit.i32(atOnce), init, [&](Value start, ValueRange in) {
-      Values state(in);
-      Codes codes = nextCodes(atOnce, state);
-      Value valueStart = emit.offset(valueRow, start, i16);
+    auto storePiece = [&](Value start, ArrayRef<Value> bits, ArrayRef<Value> numbers) {
+      Value valueStart = emit.offset(valueRow, start, value);
       Value indexStart = emit.offset(indexRow, start, i8);
       emit.choose(
           isAligned,
           [&]() -> Values {
-            emit.store(vectorOf(codes.bits), valueStart, 2 * atOnce);
-            emit.store(vectorOf(codes.numbers), indexStart, atOnce);
+            emit.store(vectorOf(bits), valueStart, bytesOfValue * atOnce);
+            emit.store(bytesOf(numbers), indexStart, atOnce);
             return {};
           },
           [&]() -> Values {
             for (int64_t i = 0; i < atOnce; ++i) {
-              emit.store(codes.bits[i], emit.offset(valueStart, 2 * i), 2);
-              emit.store(codes.numbers[i], emit.offset(indexStart, i), 1);
+              emit.store(bits[i], emit.offset(valueStart, bytesOfValue * i), bytesOfValue);
+              emit.store(emit.make<arith::TruncIOp>(i8, numbers[i]), emit.offset(indexStart, i), 1);
             }
             return {};
           });
-      return state;
-    });
+    };
+    if (integers) {
+      for (int64_t start = 0; start < k; start += atOnce)
+        storePiece(emit.i32(start), ArrayRef(rounded.bits).slice(start, atOnce),
+                   ArrayRef(rounded.numbers).slice(start, atOnce));
+      return;
+    }
+    emit.loop(emit.i32(0), emit.i32(k), emit.i32(atOnce), listMasks(),
+              [&](Value start, ValueRange in) {
+                Values state(in);
+                Codes codes = nextCodes(atOnce, state);
+                storePiece(start, codes.bits, codes.numbers);
+                return state;
+              });
   });
 }
 
@@ -294,12 +338,12 @@ void TopkKernel::storeCodesTogether(StoreCodesOp op) {
   int64_t bytesOfValues = k * bytesOfElement;
   // They take the place of the row: values behind the features that are read, which come in order;
   // the numbers of features after them, once all are read.
-  Values state(3, emit.i32(0)), numbers;
+  Values state = listMasks(), numbers;
   for (int64_t start = 0; start < k; start += atOnce) {
     Codes codes = nextCodes(atOnce, state);
     emit.store(vectorOf(codes.bits), emit.offset(rowInShared, start * bytesOfElement),
                atOnce * bytesOfElement);
-    numbers.push_back(vectorOf(codes.numbers));
+    numbers.push_back(bytesOf(codes.numbers));
   }
   for (auto [i, eight] : llvm::enumerate(numbers))
     emit.store(eight, emit.offset(rowInShared, bytesOfValues + atOnce * i), atOnce);
@@ -346,4 +390,56 @@ void TopkKernel::storeCodesTogether(StoreCodesOp op) {
         });
         return {};
       });
+}
+
+//===----------------------------------------------------------------------===//
+// Integers of 8 bits
+//===----------------------------------------------------------------------===//
+
+LogicalResult TopkKernel::lower(QuantizeCodesOp op) {
+  if (k > SparsifyOp::mostRounded)
+    return op.emitOpError() << "rounds " << k << " values of a row; a GPU rounds at most "
+                            << SparsifyOp::mostRounded
+                            << " where it selects them: use sfa.quantize after sfa.sparsify";
+  Values state = listMasks();
+  rounded = nextCodes(k, state);
+  Rounding rounding(kernel);
+  Type element = op.getCodes().getType().getElementType();
+  Value largest = emit.i32(0);
+  Values values;
+  for (Value bits : rounded.bits) {
+    values.push_back(emit.make<arith::ExtFOp>(emit.getF32Type(), emit.bitcast(element, bits)));
+    largest = rounding.larger(largest, values.back());
+  }
+  if (op.getSharedBy() == Scales::Token)
+    scale = rounding.searchScale(largest, [&](Rounding::AddError add) {
+      Value sum = emit.f32(0.0f);
+      for (Value value : values)
+        sum = add(value, sum);
+      return sum;
+    });
+  else
+    scale = rounding.scaleFor(rounding.largestOfBlock(largest));
+  for (auto [bits, value] : llvm::zip_equal(rounded.bits, values))
+    bits = rounding.round(value, scale);
+  integers = op.getIntegers();
+  scales = op.getScales();
+  return success();
+}
+
+LogicalResult TopkKernel::lower(StoreScalesOp op) {
+  const Memory &memory = kernel.memory(op.getMemory());
+  auto storeAt = [&](Value place) {
+    emit.store(scale, kernel.address(memory, kernel.scalar(op.getBatch()),
+                                     kernel.scalar(op.getHead()), place));
+  };
+  Value row = emit.toI64(kernel.scalar(op.getRow()));
+  if (op.getSharedBy() == Scales::Tile) {
+    emit.when(emit.equal(kernel.thread, emit.i32(0)),
+              [&] { storeAt(emit.div(row, tokensOfScale)); });
+    return success();
+  }
+  row = emit.add(row, emit.toI64(kernel.thread));
+  emit.when(emit.less(row, memory.rows), [&] { storeAt(row); });
+  return success();
 }

@@ -34,6 +34,8 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
 
   LogicalResult matchAndRewrite(SparsifyOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
+    if (getScales(op.getCodes().getType()))
+      return writeIntegers(op, adaptor.getSource(), rewriter);
     // Codes that nobody uses are not written.
     bool writesCodes = !op.getDense() || !op.getCodes().use_empty();
     TypeRange results = op->getResultTypes();
@@ -42,15 +44,12 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
     KernelOp kernel = builder.start("sparsify", /*schedule=*/nullptr, rowsPerTile);
     KernelContext context = atCoordinates(rewriter, kernel);
     Value row = getFirstRow(context, kernel);
-    Value tile = context.loadDense(builder.operand(0), rowsPerTile, row);
-    RankedTensorType codes = op.getCodes().getType();
-    CodesAttr encoding = ::sfa::getCodes(codes);
-    int64_t features = codes.getDimSize(3);
-    auto type = CodesType::get(op.getContext(), rowsPerTile, features, codes.getElementType(),
-                               std::min(encoding.getK(), features));
-    Value selected = TopkOp::create(rewriter, op.getLoc(), type, tile, encoding.getTwoFour());
+    Value selected = select(op, context, builder.operand(0), row);
     if (op.getDense()) {
-      Value rows = ExpandOp::create(rewriter, op.getLoc(), tile.getType(), selected);
+      auto type = cast<CodesType>(selected.getType());
+      auto tile =
+          TileType::get(op.getContext(), {rowsPerTile, type.getFeatures()}, type.getElementType());
+      Value rows = ExpandOp::create(rewriter, op.getLoc(), tile, selected);
       StoreOp::create(rewriter, op.getLoc(), rows, builder.result(writesCodes ? 1 : 0).memories[0],
                       context.batch, context.head, row, /*limit=*/Value());
     }
@@ -63,6 +62,74 @@ struct SparsifyToTile : OpConversionPattern<SparsifyOp> {
     if (!writesCodes)
       values.insert(values.begin(), SmallVector<Value>());
     rewriter.replaceOpWithMultiple(op, std::move(values));
+    return success();
+  }
+
+private:
+  /// The codes of the rows from `row` on, with their values as they are.
+  static Value select(SparsifyOp op, const KernelContext &context, const Operand &source,
+                      Value row) {
+    Value tile = context.loadDense(source, rowsPerTile, row);
+    CodesAttr encoding = ::sfa::getCodes(op.getCodes().getType());
+    int64_t features = source.features();
+    auto type = CodesType::get(op.getContext(), rowsPerTile, features, source.type.getElementType(),
+                               std::min(encoding.getK(), features));
+    return TopkOp::create(context.builder, op.getLoc(), type, tile, encoding.getTwoFour());
+  }
+
+  /// Writes 8-bit integers and their scales. The codes and the rows share the latter.
+  LogicalResult writeIntegers(SparsifyOp op, ValueRange source,
+                              ConversionPatternRewriter &rewriter) const {
+    RankedTensorType codes = op.getCodes().getType();
+    bool writesCodes = !op.getDense() || !op.getCodes().use_empty();
+    SmallVector<RankedTensorType> ofCodes = getPhysicalTensors(codes),
+                                  ofRows = getPhysicalTensors(getWrittenOut(codes));
+    SmallVector<Type> written;
+    if (op.getDense())
+      written.push_back(ofRows.front());
+    if (writesCodes)
+      written.append({ofCodes[0], ofCodes[1]});
+    written.push_back(ofCodes.back());
+    KernelBuilder builder(rewriter, symbols, op, op->getOperandTypes(), source, written);
+    KernelOp kernel = builder.start("sparsify_integers", /*schedule=*/nullptr, rowsPerTile);
+    KernelContext context = atCoordinates(rewriter, kernel);
+    Value row = getFirstRow(context, kernel);
+    auto memory = [&](unsigned result) { return builder.result(result).memories[0]; };
+
+    auto selected = cast<TypedValue<CodesType>>(select(op, context, builder.operand(0), row));
+    MLIRContext *mlir = op.getContext();
+    Type i8 = rewriter.getI8Type();
+    int64_t columns = ofRows.front().getDimSize(3);
+    auto scales = ScalesAttr::get(mlir, *getScales(codes));
+    auto rounded = QuantizeCodesOp::create(
+        rewriter, op.getLoc(),
+        CodesType::get(mlir, rowsPerTile, columns, i8, selected.getType().getK()),
+        TileType::get(mlir, {rowsPerTile}, rewriter.getF32Type()), selected, scales);
+    unsigned number = 0;
+    if (op.getDense()) {
+      auto tile =
+          ExpandOp::create(rewriter, op.getLoc(), TileType::get(mlir, {rowsPerTile, columns}, i8),
+                           rounded.getIntegers());
+      StoreOp::create(rewriter, op.getLoc(), tile, memory(number++), context.batch, context.head,
+                      row, /*limit=*/Value());
+    }
+    if (writesCodes) {
+      StoreCodesOp::create(rewriter, op.getLoc(), rounded.getIntegers(), memory(number),
+                           memory(number + 1), context.batch, context.head, row);
+      number += 2;
+    }
+    StoreScalesOp::create(rewriter, op.getLoc(), rounded.getScales(), memory(number), context.batch,
+                          context.head, row, scales);
+
+    PhysicalValues launched = builder.launch(
+        /*offsets=*/Value(), scales.getValue() == Scales::Tile ? tokensOfScale : 1);
+    auto values = llvm::map_to_vector(launched, [](ValueRange each) { return each.front(); });
+    PhysicalValues results(1);
+    if (writesCodes)
+      results[0].assign(values.end() - 3, values.end());
+    if (op.getDense())
+      results.push_back({values.front(), values.back()});
+    rewriter.replaceOpWithMultiple(op, std::move(results));
     return success();
   }
 

@@ -182,14 +182,14 @@ LogicalResult KernelLowering::lower(Operation *op) {
   emit.setLoc(op->getLoc());
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case<LoadOp, LoadCodesOp, LoadScalesOp, StoreOp, StoreCodesOp, FillOp, ExpandOp, TopkOp,
-            tile::QuantizeOp, DotOp, DequantizeOp, GatherDotOp, PostingsOp, ScatterDotOp, SplitOp,
-            TwoFourDotOp, AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp,
-            MulOp, TotalOp, MapRowsOp, AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp,
-            IsDueOp, NormalizeOp, LseOp, CombineOp, SequenceTileOp, ProbeOp, FirstKeyOp>(
-          [&](auto tileOp) {
-            lower(tileOp);
-            return success();
-          })
+            tile::QuantizeOp, QuantizeCodesOp, StoreScalesOp, DotOp, DequantizeOp, GatherDotOp,
+            PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp, AccumulateOp, MaskOp, ScaleOp,
+            RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp, MapRowsOp, AnyOp, ScaleRowsOp,
+            RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp, NormalizeOp, LseOp, CombineOp,
+            SequenceTileOp, ProbeOp, FirstKeyOp>([&](auto tileOp) {
+        lower(tileOp);
+        return success();
+      })
       .Case([&](KeyLoopOp loop) { return lowerKeyLoop(loop); })
       .Case([&](scf::IfOp choice) { return lowerIf(choice); })
       .Case([&](RetryOp retry) { return lowerRetry(retry); })

@@ -170,7 +170,26 @@ private:
 
   //===--- Integers of 8 bits (Quantize.cpp) --------------------------------===//
 
+  /// Rows [lower, upper) that share a scale, and value `t` of one of them.
+  struct SharingRows {
+    Value lower, upper;
+    int64_t k;
+    llvm::function_ref<Value(Value row, Value t)> load;
+  };
+  struct Scale {
+    Value scale, isFinite;
+  };
   void lower(tile::QuantizeOp op);
+  void lower(tile::QuantizeCodesOp op);
+  void lower(tile::StoreScalesOp op);
+  Scale findScale(const SharingRows &rows, Scales sharedBy);
+  /// The bits of the largest magnitude; they order like the magnitudes, with NaNs above infinity.
+  Value findLargestBits(const SharingRows &rows);
+  /// The squared errors of the values of row `row` with a vector of scales, f64: squares of small
+  /// f32 are f64, and so are products of scales and integers.
+  Value findErrors(const SharingRows &rows, Value row, Value scales);
+  /// The integer for `value`, f32; 0 where the scale is not finite.
+  Value toInteger(Value value, const Scale &scale);
   /// The first one of the candidates for the scale of a token that has the least error; `errorsOf`
   /// gives those of a vector of scales, and `largest` is the largest magnitude of the token.
   Value searchScale(llvm::function_ref<Value(Value scales)> errorsOf, Value largest);

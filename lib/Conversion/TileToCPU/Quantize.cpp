@@ -24,24 +24,11 @@ static constexpr float largestInteger = 127.0f;
 
 static constexpr int32_t magnitudeBits = 0x7FFFFFFF, infinityBits = 0x7F800000;
 
-namespace {
-/// The rows [lower, upper) of `memory[batch, head]`, whose values share a scale.
-struct SharingRows {
-  Value memory, batch, head, lower, upper;
-  int64_t k;
-
-  Value load(Emitter &emit, Value row, Value t) const {
-    return emit.extend(emit.load(memory, {batch, head, row, t}));
-  }
-};
-} // namespace
-
-/// The bits of the largest magnitude; they order like the magnitudes, with NaNs above infinity.
-static Value findLargestBits(Emitter &emit, const SharingRows &rows) {
+Value KernelLowering::findLargestBits(const SharingRows &rows) {
   auto ofRow = [&](Value row, ValueRange largest) {
     return emit.loop(
         emit.index(0), emit.index(rows.k), 1, largest, [&](Value t, ValueRange largest) {
-          Value bits = emit.make<arith::BitcastOp>(emit.getI32Type(), rows.load(emit, row, t));
+          Value bits = emit.make<arith::BitcastOp>(emit.getI32Type(), rows.load(row, t));
           Value magnitude = emit.make<arith::AndIOp>(bits, emit.i32(magnitudeBits));
           return Emitter::Values{emit.make<arith::MaxSIOp>(magnitude, largest[0])};
         });
@@ -58,14 +45,12 @@ static Value divideAndRound(Emitter &emit, Value value, Value scale) {
   return emit.sub(emit.add(quotient, magic), magic);
 }
 
-/// The squared errors of the values of row `row` with a vector of scales, f64: squares of small f32
-/// are f64, and so are products of scales and integers.
-static Value findErrors(Emitter &emit, const SharingRows &rows, Value row, Value scales) {
+Value KernelLowering::findErrors(const SharingRows &rows, Value row, Value scales) {
   VectorType f64 = emit.vectorOf(emit.getF64Type());
   auto widen = [&](Value vector) -> Value { return emit.make<arith::ExtFOp>(f64, vector); };
   Value zero = emit.make<arith::ConstantOp>(emit.getZeroAttr(f64)), wide = widen(scales);
   return emit.loop(emit.index(0), emit.index(rows.k), 1, zero, [&](Value t, ValueRange sum) {
-    Value value = emit.broadcast(rows.load(emit, row, t));
+    Value value = emit.broadcast(rows.load(row, t));
     Value integer = divideAndRound(emit, value, scales);
     Value error = emit.sub(widen(value), emit.mul(widen(integer), wide));
     return Emitter::Values{emit.add(sum[0], emit.mul(error, error))};
@@ -97,34 +82,41 @@ Value KernelLowering::searchScale(function_ref<Value(Value)> errorsOf, Value lar
                    })[1];
 }
 
+KernelLowering::Scale KernelLowering::findScale(const SharingRows &rows, Scales sharedBy) {
+  Value bits = findLargestBits(rows);
+  Value largest = emit.make<arith::BitcastOp>(emit.getF32Type(), bits);
+  Value first = emit.make<arith::DivFOp>(largest, emit.f32(largestInteger));
+  auto errorsOf = [&](Value scales) { return findErrors(rows, rows.lower, scales); };
+  Value scale = sharedBy == Scales::Token ? searchScale(errorsOf, largest) : first;
+  Value leastNormal = emit.f32(std::numeric_limits<float>::min());
+  Value isSmall = emit.compare(arith::CmpFPredicate::OLT, first, leastNormal);
+  Value isZero = emit.compare(arith::CmpIPredicate::eq, bits, emit.i32(0));
+  Value isFinite = emit.compare(arith::CmpIPredicate::slt, bits, emit.i32(infinityBits));
+  scale = emit.select(isSmall, leastNormal, scale);
+  scale = emit.select(isZero, emit.f32(1.0f), scale);
+  return {emit.select(isFinite, scale, emit.f32(std::numeric_limits<float>::quiet_NaN())),
+          isFinite};
+}
+
+Value KernelLowering::toInteger(Value value, const Scale &scale) {
+  return emit.select(scale.isFinite, divideAndRound(emit, value, scale.scale), emit.f32(0.0f));
+}
+
 void KernelLowering::lower(tile::QuantizeOp op) {
   Value values = scalar(op.getValues()), integers = scalar(op.getIntegers()),
         scales = scalar(op.getScales()), batch = scalar(op.getBatch()), head = scalar(op.getHead()),
         tile = scalar(op.getTile());
   int64_t k = op.getValues().getType().getDimSize(3);
   Scales sharedBy = op.getSharedBy();
-
+  auto load = [&](Value row, Value t) {
+    return emit.extend(emit.load(values, {batch, head, row, t}));
+  };
   auto quantize = [&](Value lower, Value upper) {
-    SharingRows rows{values, batch, head, lower, upper, k};
-    Value bits = findLargestBits(emit, rows);
-    Value largest = emit.make<arith::BitcastOp>(emit.getF32Type(), bits);
-    Value first = emit.make<arith::DivFOp>(largest, emit.f32(largestInteger));
-    auto errorsOf = [&](Value scales) { return findErrors(emit, rows, lower, scales); };
-    Value scale = sharedBy == Scales::Token ? searchScale(errorsOf, largest) : first;
-    Value leastNormal = emit.f32(std::numeric_limits<float>::min());
-    Value isSmall = emit.compare(arith::CmpFPredicate::OLT, first, leastNormal);
-    Value isZero = emit.compare(arith::CmpIPredicate::eq, bits, emit.i32(0));
-    Value isFinite = emit.compare(arith::CmpIPredicate::slt, bits, emit.i32(infinityBits));
-    scale = emit.select(isSmall, leastNormal, scale);
-    scale = emit.select(isZero, emit.f32(1.0f), scale);
-    scale = emit.select(isFinite, scale, emit.f32(std::numeric_limits<float>::quiet_NaN()));
-    emit.store(scale, scales, {batch, head, placeOfScale(sharedBy, lower)});
-
-    Value none = emit.make<arith::ConstantIntOp>(emit.getI8Type(), 0);
+    Scale scale = findScale({lower, upper, k, load}, sharedBy);
+    emit.store(scale.scale, scales, {batch, head, placeOfScale(sharedBy, lower)});
     emit.loop(lower, upper, 1, [&](Value row) {
       emit.loop(0, k, 1, [&](Value t) {
-        Value integer = divideAndRound(emit, rows.load(emit, row, t), scale);
-        integer = emit.select(isFinite, emit.round(integer, emit.getI8Type()), none);
+        Value integer = emit.round(toInteger(load(row, t), scale), emit.getI8Type());
         emit.store(integer, integers, {batch, head, row, t});
       });
     });
@@ -138,6 +130,42 @@ void KernelLowering::lower(tile::QuantizeOp op) {
   if (sharedBy == Scales::Tile)
     return quantize(first, end);
   emit.loop(first, end, 1, [&](Value row) { quantize(row, emit.add(row, emit.index(1))); });
+}
+
+void KernelLowering::lower(QuantizeCodesOp op) {
+  CodesView given = codes.at(op.getCodes());
+  // Those in memory are copied: rows that do not exist are 0 there.
+  if (!given.leading.empty())
+    given = copyHeads(given, /*heads=*/1, given.rows);
+  int64_t numRows = given.rows, k = given.k;
+  Value values = allocate({numRows, k}, emit.getF32Type()),
+        scales = allocateRows(op.getScales().getType());
+  auto load = [&](Value row, Value t) { return codeValue(given, row, t); };
+  auto quantize = [&](Value lower, Value upper) {
+    Scale scale = findScale({lower, upper, k, load}, op.getSharedBy());
+    emit.loop(lower, upper, 1, [&](Value row) {
+      emit.store(scale.scale, scales, row);
+      emit.loop(0, k, 1,
+                [&](Value t) { emit.store(toInteger(load(row, t), scale), values, {row, t}); });
+    });
+  };
+  if (op.getSharedBy() == Scales::Tile)
+    quantize(emit.index(0), emit.index(numRows));
+  else
+    emit.loop(0, numRows, 1, [&](Value row) { quantize(row, emit.add(row, emit.index(1))); });
+  given.values = values;
+  codes[op.getIntegers()] = given;
+  rowVectors[op.getScales()] = scales;
+}
+
+void KernelLowering::lower(StoreScalesOp op) {
+  Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), head = scalar(op.getHead()),
+        first = scalar(op.getRow()), scales = rowVector(op.getScales());
+  int64_t rows = op.getSharedBy() == Scales::Tile ? 1 : op.getScales().getType().getRows();
+  Value place = placeOfScale(op.getSharedBy(), first);
+  emit.loop(emit.index(0), validRows(memory, place, rows), 1, [&](Value row) {
+    emit.store(emit.load(scales, row), memory, {batch, head, emit.add(place, row)});
+  });
 }
 
 //===----------------------------------------------------------------------===//

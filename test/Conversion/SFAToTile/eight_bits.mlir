@@ -72,6 +72,25 @@ func.func @choose(%flag: i1, %a: tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values 
   return %0 : tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
 }
 
+// CHECK-LABEL: func.func @sparsify_(
+// CHECK-SAME: %[[X:.*]]: tensor<1x2x?x40xbf16>)
+// CHECK: %[[COUNT:.*]] = arith.ceildivui
+// CHECK: %[[R:.*]]:2 = sfa_tile.launch @sparsify_integers grid({{.*}} ins(%[[X]] : {{.*}} outs(%{{.*}}, %{{.*}} : tensor<1x2x?x48xi8>, tensor<1x2x?xf32>)
+// CHECK: tensor.empty(%[[COUNT]]) : tensor<1x2x?xf32>
+// CHECK: %[[S:.*]]:4 = sfa_tile.launch @sparsify_integers_0 grid({{.*}} outs({{.*}} : tensor<1x2x?x48xi8>, tensor<1x2x?x8xi8>, tensor<1x2x?x8xi8>, tensor<1x2x?xf32>)
+// CHECK: %[[T:.*]]:3 = sfa_tile.launch @sparsify_integers_1
+// CHECK: return %[[R]]#0, %[[R]]#1, %[[S]]#1, %[[S]]#2, %[[S]]#3, %[[S]]#0, %[[S]]#3, %[[T]]#0, %[[T]]#1, %[[T]]#2
+!token_rows = tensor<1x2x?x40xbf16, #sfa.dense<values = i8, scales = token>>
+!token_codes = tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = token>>
+!tile_rows = tensor<1x2x?x40xbf16, #sfa.dense<values = i8, scales = tile>>
+!tile_codes = tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
+func.func @sparsify_(%x: tensor<1x2x?x40xbf16>) -> (!token_rows, !tile_codes, !tile_rows, !token_codes) {
+  %0, %rows = sfa.sparsify %x : tensor<1x2x?x40xbf16> -> !token_codes, !token_rows
+  %codes, %both = sfa.sparsify %x : tensor<1x2x?x40xbf16> -> !tile_codes, !tile_rows
+  %alone = sfa.sparsify %x : tensor<1x2x?x40xbf16> -> !token_codes
+  return %rows, %codes, %both, %alone : !token_rows, !tile_codes, !tile_rows, !token_codes
+}
+
 // CHECK-LABEL: sfa_tile.kernel @quantize_tile(
 // CHECK: sfa_tile.quantize %source_values[%batch, %head, %tile] to %output_values, %output_scales shared_by tile : {{.*}}
 // CHECK-LABEL: sfa_tile.kernel @quantize_token(
@@ -101,3 +120,21 @@ func.func @choose(%flag: i1, %a: tensor<1x2x?x40xbf16, #sfa.codes<k = 8, values 
 // CHECK: sfa_tile.dequantize %[[PRODUCT]] rows %[[QUERY_SCALES]] columns %{{.*}} -> !sfa_tile.tile<64x32xi32, scaled>
 // CHECK: sfa_tile.exp2 {{.*}} : !sfa_tile.tile<64x32xi32, scaled>
 // CHECK: sfa_tile.accumulate {{.*}} : !sfa_tile.tile<64x32xf32>,
+
+// Selected and rounded in one kernel. Codes that nobody uses are not written; codes and rows share the scales.
+// CHECK-LABEL: sfa_tile.kernel @sparsify_integers(
+// CHECK-SAME: %source: memref<1x2x?x40xbf16, {{[^%]*}} %output: memref<1x2x?x48xi8, {{[^%]*}} %output_scales: memref<1x2x?xf32,
+// CHECK: %[[SELECTED:.*]] = sfa_tile.topk
+// CHECK: %[[INTEGERS:.*]], %[[SCALES:.*]] = sfa_tile.quantize_codes %[[SELECTED]] shared_by token : !sfa_tile.codes<128x40xbf16, k = 8> -> !sfa_tile.codes<128x48xi8, k = 8>, !sfa_tile.tile<128xf32>
+// CHECK: %[[ROWS:.*]] = sfa_tile.expand %[[INTEGERS]]
+// CHECK: sfa_tile.store %[[ROWS]], %output[
+// CHECK-NOT: sfa_tile.store_codes
+// CHECK: sfa_tile.store_scales %[[SCALES]], %output_scales[{{.*}}] shared_by token
+// CHECK-LABEL: sfa_tile.kernel @sparsify_integers_0(
+// CHECK: sfa_tile.quantize_codes {{.*}} shared_by tile
+// CHECK: sfa_tile.expand
+// CHECK: sfa_tile.store_codes %{{.*}}, %output_values, %output_indices[
+// CHECK: sfa_tile.store_scales
+// CHECK-LABEL: sfa_tile.kernel @sparsify_integers_1(
+// CHECK-NOT: sfa_tile.expand
+// CHECK: sfa_tile.store_codes

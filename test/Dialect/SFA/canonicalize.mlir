@@ -308,3 +308,45 @@ func.func @constant_scale(%q: tensor<1x4x8x16xf32>) -> (tensor<1x4x8x16xf32>, te
     : tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32> -> tensor<1x4x8x16xf32>
   return %0, %1 : tensor<1x4x8x16xf32>, tensor<1x4x8x16xf32>
 }
+
+// Rounded values are not those of the source, whatever is kept.
+// CHECK-LABEL: @densify_of_rounded(
+// CHECK: %[[CODES:.*]] = sfa.sparsify
+// CHECK: %[[DENSE:.*]] = sfa.densify %[[CODES]] :
+// CHECK: %[[MORE:.*]], %[[ROWS:.*]] = sfa.sparsify
+// CHECK: %[[OTHER:.*]] = sfa.densify %[[MORE]] :
+// CHECK: return %[[DENSE]], %[[OTHER]], %[[ROWS]], %[[ROWS]]
+!rounded = tensor<1x1x?x64xf32, #sfa.dense<values = i8, scales = tile>>
+func.func @densify_of_rounded(%x: tensor<1x1x?x64xf32>) -> (tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, !rounded, !rounded) {
+  %0 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 64, values = i8, scales = tile>>
+  %1 = sfa.densify %0 : tensor<1x1x?x64xf32, #sfa.codes<k = 64, values = i8, scales = tile>>
+  %2, %3 = sfa.sparsify %x : tensor<1x1x?x64xf32>
+    -> tensor<1x1x?x64xf32, #sfa.codes<k = 8, values = i8, scales = tile>>, tensor<1x1x?x64xf32, #sfa.dense<values = i8, scales = tile>>
+  %4 = sfa.densify %2 : tensor<1x1x?x64xf32, #sfa.codes<k = 8, values = i8, scales = tile>>
+  %5 = sfa.densify %2 quantized : tensor<1x1x?x64xf32, #sfa.codes<k = 8, values = i8, scales = tile>>
+  return %1, %4, %3, %5 : tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32>, !rounded, !rounded
+}
+
+// CHECK-LABEL: @attention_of_rounded(
+// CHECK: %[[CODES:.*]], %[[ROWS:.*]] = sfa.sparsify
+// CHECK: %[[ALL:.*]] = sfa.sparsify
+// CHECK: sfa.attention %[[ROWS]], %[[ALL]]
+func.func @attention_of_rounded(%x: tensor<1x1x?x64xf32>) -> (tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32, #sfa.codes<k = 8, values = i8, scales = tile>>) {
+  %0, %1 = sfa.sparsify %x : tensor<1x1x?x64xf32>
+    -> tensor<1x1x?x64xf32, #sfa.codes<k = 8, values = i8, scales = tile>>, tensor<1x1x?x64xf32, #sfa.dense<values = i8, scales = tile>>
+  %2 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 64, values = i8, scales = tile>>
+  %3 = sfa.attention %1, %2, %x : tensor<1x1x?x64xf32, #sfa.dense<values = i8, scales = tile>>,
+    tensor<1x1x?x64xf32, #sfa.codes<k = 64, values = i8, scales = tile>>, tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32>
+  return %3, %0 : tensor<1x1x?x64xf32>, tensor<1x1x?x64xf32, #sfa.codes<k = 8, values = i8, scales = tile>>
+}
+
+// CHECK-LABEL: @repeated_sparsify_of_rounded(
+// CHECK-SAME: %[[X:.*]]: tensor<1x1x?x64xf32>)
+// CHECK-NEXT: %[[CODES:.*]] = sfa.sparsify %[[X]] : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 4, values = i8, scales = token>>
+// CHECK-NEXT: return %[[CODES]]
+func.func @repeated_sparsify_of_rounded(%x: tensor<1x1x?x64xf32>) -> tensor<1x1x?x64xf32, #sfa.codes<k = 4, values = i8, scales = token>> {
+  %0, %1 = sfa.sparsify %x : tensor<1x1x?x64xf32> -> tensor<1x1x?x64xf32, #sfa.codes<k = 8>>, tensor<1x1x?x64xf32>
+  %2, %3 = sfa.sparsify %1 : tensor<1x1x?x64xf32>
+    -> tensor<1x1x?x64xf32, #sfa.codes<k = 4, values = i8, scales = token>>, tensor<1x1x?x64xf32, #sfa.dense<values = i8, scales = token>>
+  return %2 : tensor<1x1x?x64xf32, #sfa.codes<k = 4, values = i8, scales = token>>
+}

@@ -29,3 +29,14 @@ func.func @with_dense_rows(%x: tensor<1x16x?x128xbf16>) -> (tensor<1x16x?x128xbf
   %codes, %dense = sfa.sparsify %x : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x16x?x128xbf16>
   return %codes, %dense : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>, tensor<1x16x?x128xbf16>
 }
+
+// CHECK-LABEL: @eight_bits(
+// CHECK: sfa.sparsify %{{.*}} : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>{{$}}
+// CHECK: %{{.*}}, %{{.*}} = sfa.sparsify %{{.*}} : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8, two_four, values = i8, scales = token>>, tensor<1x16x?x128xbf16, #sfa.dense<values = i8, scales = token>>
+func.func @eight_bits(%x: tensor<1x16x?x128xbf16>)
+    -> (tensor<1x16x?x128xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>, tensor<1x16x?x128xbf16, #sfa.dense<values = i8, scales = token>>) {
+  %codes = sfa.sparsify %x : tensor<1x16x?x128xbf16> -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>
+  %unused, %rows = sfa.sparsify %x : tensor<1x16x?x128xbf16>
+    -> tensor<1x16x?x128xbf16, #sfa.codes<k = 8, two_four, values = i8, scales = token>>, tensor<1x16x?x128xbf16, #sfa.dense<values = i8, scales = token>>
+  return %codes, %rows : tensor<1x16x?x128xbf16, #sfa.codes<k = 8, values = i8, scales = tile>>, tensor<1x16x?x128xbf16, #sfa.dense<values = i8, scales = token>>
+}

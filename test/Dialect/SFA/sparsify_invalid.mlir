@@ -152,8 +152,33 @@ func.func @dense_result_of_other_element_type(%x: tensor<1x1x4x8xf32>) {
 
 // -----
 
-func.func @result_of_integers(%x: tensor<1x1x4x8xf32>) {
-  // expected-error @+1 {{'sfa.sparsify' op keeps the values as they are, given is 'tensor<1x1x4x8xf32, #sfa.codes<k = 2, values = i8, scales = tile>>'; use sfa.quantize for 8-bit values}}
-  %0 = sfa.sparsify %x : tensor<1x1x4x8xf32> -> tensor<1x1x4x8xf32, #sfa.codes<k = 2, values = i8, scales = tile>>
+func.func @scales_of_heads(%x: tensor<1x1x4x8xf32>) {
+  // expected-error @+1 {{'sfa.sparsify' op rounds values with scales = tile or token, given is 'tensor<1x1x4x8xf32, #sfa.codes<k = 2, values = i8, scales = head>>'; use sfa.quantize for scales = head, which needs all rows before}}
+  %0 = sfa.sparsify %x : tensor<1x1x4x8xf32> -> tensor<1x1x4x8xf32, #sfa.codes<k = 2, values = i8, scales = head>>
+  return
+}
+
+// -----
+
+func.func @rows_of_numbers(%x: tensor<1x1x4x8xf32>) {
+  // expected-error @+1 {{'sfa.sparsify' op dense result has type 'tensor<1x1x4x8xf32>', expected is 'tensor<1x1x4x8xf32, #sfa.dense<values = i8, scales = tile>>', as the codes written out}}
+  %0, %1 = sfa.sparsify %x : tensor<1x1x4x8xf32> -> tensor<1x1x4x8xf32, #sfa.codes<k = 2, values = i8, scales = tile>>, tensor<1x1x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @rows_with_other_scales(%x: tensor<1x1x4x8xf32>) {
+  // expected-error @+1 {{'sfa.sparsify' op dense result has type 'tensor<1x1x4x8xf32, #sfa.dense<values = i8, scales = token>>', expected is 'tensor<1x1x4x8xf32, #sfa.dense<values = i8, scales = tile>>', as the codes written out}}
+  %0, %1 = sfa.sparsify %x : tensor<1x1x4x8xf32>
+    -> tensor<1x1x4x8xf32, #sfa.codes<k = 2, values = i8, scales = tile>>, tensor<1x1x4x8xf32, #sfa.dense<values = i8, scales = token>>
+  return
+}
+
+// -----
+
+func.func @integers_of_numbers(%x: tensor<1x1x4x8xf32>) {
+  // expected-error @+1 {{'sfa.sparsify' op dense result has type 'tensor<1x1x4x8xf32, #sfa.dense<values = i8, scales = tile>>', expected is 'tensor<1x1x4x8xf32>', as the codes written out}}
+  %0, %1 = sfa.sparsify %x : tensor<1x1x4x8xf32> -> tensor<1x1x4x8xf32, #sfa.codes<k = 2>>, tensor<1x1x4x8xf32, #sfa.dense<values = i8, scales = tile>>
   return
 }

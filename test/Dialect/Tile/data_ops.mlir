@@ -91,5 +91,14 @@ func.func @eight_bits(%values: memref<1x8x?x8xbf16>, %integers: memref<1x8x?x8xi
   // CHECK: sfa_tile.quantize %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] to %{{.*}}, %{{.*}} shared_by token : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8>, memref<1x8x?xf32>
   sfa_tile.quantize %values[%i, %i, %i] to %integers, %scales shared_by token
     : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8>, memref<1x8x?xf32>
+  %given = sfa_tile.load_codes %values, %integers[%i, %i, %i]
+    : memref<1x8x?x8xbf16>, memref<1x8x?x8xi8> -> !sfa_tile.codes<128x40xbf16, k = 8>
+  // CHECK: %[[INTEGERS:.*]], %[[SCALES:.*]] = sfa_tile.quantize_codes %{{.*}} shared_by tile : !sfa_tile.codes<128x40xbf16, k = 8> -> !sfa_tile.codes<128x48xi8, k = 8>, !sfa_tile.tile<128xf32>
+  %rounded, %factors = sfa_tile.quantize_codes %given shared_by tile
+    : !sfa_tile.codes<128x40xbf16, k = 8> -> !sfa_tile.codes<128x48xi8, k = 8>, !sfa_tile.tile<128xf32>
+  // CHECK: sfa_tile.expand %[[INTEGERS]] : !sfa_tile.codes<128x48xi8, k = 8> -> !sfa_tile.tile<128x48xi8>
+  %wide = sfa_tile.expand %rounded : !sfa_tile.codes<128x48xi8, k = 8> -> !sfa_tile.tile<128x48xi8>
+  // CHECK: sfa_tile.store_scales %[[SCALES]], %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] shared_by tile : !sfa_tile.tile<128xf32>, memref<1x8x?xf32>
+  sfa_tile.store_scales %factors, %scales[%i, %i, %i] shared_by tile : !sfa_tile.tile<128xf32>, memref<1x8x?xf32>
   return
 }

@@ -365,3 +365,75 @@ func.func @f(%v: memref<1x8x?x8xbf16>, %to: memref<1x8x?x8xbf16>, %s: memref<1x8
   sfa_tile.quantize %v[%i, %i, %i] to %to, %s shared_by tile : memref<1x8x?x8xbf16>, memref<1x8x?x8xbf16>, memref<1x8x?xf32>
   return
 }
+
+// -----
+
+func.func @f(%c: !sfa_tile.codes<64x128xi8, k = 8>) {
+  // expected-error @+1 {{rounds values of f32, f16 or bf16 to i8, given are '!sfa_tile.codes<64x128xi8, k = 8>' and '!sfa_tile.codes<64x128xi8, k = 8>'}}
+  %0, %1 = sfa_tile.quantize_codes %c shared_by token : !sfa_tile.codes<64x128xi8, k = 8> -> !sfa_tile.codes<64x128xi8, k = 8>, !sfa_tile.tile<64xf32>
+  return
+}
+
+// -----
+
+func.func @f(%c: !sfa_tile.codes<64x128xbf16, k = 8>) {
+  // expected-error @+1 {{rounds values of f32, f16 or bf16 to i8, given are '!sfa_tile.codes<64x128xbf16, k = 8>' and '!sfa_tile.codes<64x128xf32, k = 8>'}}
+  %0, %1 = sfa_tile.quantize_codes %c shared_by token : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.codes<64x128xf32, k = 8>, !sfa_tile.tile<64xf32>
+  return
+}
+
+// -----
+
+func.func @f(%c: !sfa_tile.codes<64x128xbf16, k = 8>) {
+  // expected-error @+1 {{the number of rows is 64 but that of the result is 32; they have to be equal}}
+  %0, %1 = sfa_tile.quantize_codes %c shared_by token : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.codes<32x128xi8, k = 8>, !sfa_tile.tile<64xf32>
+  return
+}
+
+// -----
+
+func.func @f(%c: !sfa_tile.codes<64x128xbf16, k = 8>) {
+  // expected-error @+1 {{the number of rows is 64 but that of the scales is 32; they have to be equal}}
+  %0, %1 = sfa_tile.quantize_codes %c shared_by token : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.codes<64x128xi8, k = 8>, !sfa_tile.tile<32xf32>
+  return
+}
+
+// -----
+
+func.func @f(%c: !sfa_tile.codes<64x128xbf16, k = 8>) {
+  // expected-error @+1 {{k is 8 but that of the result is 7; they have to be equal}}
+  %0, %1 = sfa_tile.quantize_codes %c shared_by token : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.codes<64x128xi8, k = 7>, !sfa_tile.tile<64xf32>
+  return
+}
+
+// -----
+
+func.func @f(%c: !sfa_tile.codes<64x128xbf16, k = 8>) {
+  // expected-error @+1 {{has codes of 128 features but integers of 112; they need as many or more}}
+  %0, %1 = sfa_tile.quantize_codes %c shared_by token : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.codes<64x112xi8, k = 8>, !sfa_tile.tile<64xf32>
+  return
+}
+
+// -----
+
+func.func @f(%c: !sfa_tile.codes<64x128xbf16, k = 8>) {
+  // expected-error @+1 {{has scales of f32, given is '!sfa_tile.tile<64xf16>'}}
+  %0, %1 = sfa_tile.quantize_codes %c shared_by token : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.codes<64x128xi8, k = 8>, !sfa_tile.tile<64xf16>
+  return
+}
+
+// -----
+
+func.func @f(%c: !sfa_tile.codes<64x128xbf16, k = 8>) {
+  // expected-error @+1 {{is shared_by tile with 64 rows; those that share a scale are 128}}
+  %0, %1 = sfa_tile.quantize_codes %c shared_by tile : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.codes<64x128xi8, k = 8>, !sfa_tile.tile<64xf32>
+  return
+}
+
+// -----
+
+func.func @f(%s: !sfa_tile.tile<64xf32>, %m: memref<1x8x?xf32>, %i: index) {
+  // expected-error @+1 {{has scales of rows that share them by token or tile, given is head, whose rows are more than a tile; use sfa_tile.quantize}}
+  sfa_tile.store_scales %s, %m[%i, %i, %i] shared_by head : !sfa_tile.tile<64xf32>, memref<1x8x?xf32>
+  return
+}

@@ -65,10 +65,19 @@ def sparsify(d, k, form, results="%codes"):
 
 
 def quantize(d, k, scales):
-    x, ordinary, codes = (f"tensor<?x4x?x{d}xbf16{encoding}>" for encoding in (
-        "", f", #sfa.codes<k = {k}>", f", #sfa.codes<k = {k}, values = i8, scales = {scales}>"))
-    return (f"func.func @f(%x: {x}) -> {codes} {{\n  %codes = sfa.sparsify %x : {x} -> {ordinary}\n"
-            f"  %rounded = sfa.quantize %codes : {ordinary} -> {codes}\n  return %rounded : {codes}\n}}\n")
+    """Rounds codes that are given, and writes them out: what gives codes back gives the indices that it was given."""
+    ordinary, codes, rows = (f"tensor<?x4x?x{d}xbf16, #sfa.{encoding}>" for encoding in (
+        f"codes<k = {k}>", f"codes<k = {k}, values = i8, scales = {scales}>", f"dense<values = i8, scales = {scales}>"))
+    return (f"func.func @f(%codes: {ordinary}) -> {rows} {{\n  %rounded = sfa.quantize %codes : {ordinary} -> {codes}\n"
+            f"  %rows = sfa.densify %rounded quantized : {codes}\n  return %rows : {rows}\n}}\n")
+
+
+def sparsify_and_round(d, k, form, scales, result):
+    x, codes, rows = (f"tensor<?x4x?x{d}xbf16{encoding}>" for encoding in (
+        "", f", #sfa.codes<k = {k}{form}, values = i8, scales = {scales}>", f", #sfa.dense<values = i8, scales = {scales}>"))
+    type = {"%codes": codes, "%rows": rows}[result]
+    return (f"func.func @f(%x: {x}) -> {type} {{\n  %codes, %rows = sfa.sparsify %x : {x} -> {codes}, {rows}\n"
+            f"  return {result} : {type}\n}}\n")
 
 
 def modules(chip):
@@ -141,6 +150,9 @@ def modules(chip):
     for d, k, form, results in [(64, 8, "", "%dense"), (128, 8, "", "%codes, %dense"),
                                 (256, 32, "", "%codes, %dense"), (256, 100, ", two_four", "%dense")]:
         modules[f"sparsify d={d} k={k}{form} {results}"] = sparsify(d, k, form, results)
+    for d, k, form, scales, result in [(128, 8, "", "token", "%rows"), (128, 8, "", "tile", "%rows"), (40, 8, "", "tile", "%codes"),
+                                       (256, 32, "", "token", "%rows"), (256, 32, ", two_four", "tile", "%codes")]:
+        modules[f"sparsify d={d} k={k}{form} 8 bits {scales} {result}"] = sparsify_and_round(d, k, form, scales, result)
     # Up to 32 values of a token are in registers while its scale is searched for.
     for d, k, scales in [(256, 32, "token"), (256, 33, "token"), (128, 8, "tile"), (128, 8, "head")]:
         modules[f"quantize d={d} k={k} {scales}"] = quantize(d, k, scales)

@@ -1,5 +1,5 @@
-// What a block of sfa.sparsify needs of a GPU, for a CPU: its threads take turns, each until the
-// next barrier.
+// What a block of sfa.sparsify or sfa.quantize needs of a GPU, for a CPU: its threads take turns,
+// each until the next barrier or shuffle.
 
 #define _GNU_SOURCE
 #include <stdbool.h>
@@ -22,11 +22,30 @@ uint32_t read_ctaid_y(void) { return block[1]; }
 uint32_t read_ctaid_z(void) { return block[2]; }
 
 void cp_async(void *target, const void *source) { memcpy(target, source, 16); }
+void cp_async_s(void *target, const void *source, uint32_t bytes) {
+  memset(target, 0, 16);
+  memcpy(target, source, bytes);
+}
 void cp_async_commit(void) {}
 void cp_async_wait(uint32_t groups) { (void)groups; }
+static void yield(void) { swapcontext(&threads[thread], &scheduler); }
 void bar_warp_sync(uint32_t lanes) {
   (void)lanes;
-  swapcontext(&threads[thread], &scheduler);
+  yield();
+}
+void barrier(uint32_t number) {
+  (void)number;
+  yield();
+}
+
+// What threads pass to others. One may be an exchange ahead of another one.
+static uint32_t passed[2][numThreads], count[numThreads];
+uint32_t shfl_bfly_i32(uint32_t mask, uint32_t value, uint32_t distance, uint32_t clamp) {
+  (void)mask, (void)clamp;
+  uint32_t *all = passed[count[thread]++ % 2];
+  all[thread] = value;
+  yield();
+  return all[thread ^ distance];
 }
 
 uint32_t prmt(uint32_t low, uint32_t high, uint32_t selector) {
@@ -61,14 +80,16 @@ static const Memory *memories;
 #define ARGUMENTS WORDS(0), WORDS(1)
 #elif NUM_MEMORIES == 3
 #define ARGUMENTS WORDS(0), WORDS(1), WORDS(2)
-#else
+#elif NUM_MEMORIES == 4
 #define ARGUMENTS WORDS(0), WORDS(1), WORDS(2), WORDS(3)
+#else
+#define ARGUMENTS WORDS(0), WORDS(1), WORDS(2), WORDS(3), WORDS(4)
 #endif
 
-void sparsify();
+void kernel();
 
 static void runThread(void) {
-  sparsify(ARGUMENTS);
+  kernel(ARGUMENTS);
   isDone[thread] = true;
 }
 

@@ -22,16 +22,18 @@ CONFIGURATIONS = [  # dtype, d, k, two_four, chip; what is written takes turns
     ("bf16", 128, 3, False, "sm_80"), ("bf16", 64, 1, False, "sm_90a"), ("f16", 64, 33, False, "sm_90a"),
     ("bf16", 128, 128, False, "sm_90a"), ("bf16", 128, 8, True, "sm_90a"), ("f16", 64, 32, True, "sm_90a"),
     ("f16", 256, 40, True, "sm_90a"), ("bf16", 64, 32, False, "sm_90a"), ("bf16", 128, 4, False, "sm_90a"),
-    ("f16", 64, 16, False, "sm_80")]
+    ("f16", 64, 16, False, "sm_80"), ("bf16", 40, 8, False, "sm_90a"), ("f16", 200, 16, False, "sm_90a")]
 RESULTS = (("%codes", "%dense"), ("%codes",), ("%dense",))
 REPLACED = [
-    (r" addrspace\(\d\)", ""), (r"ptx_kernel ", ""), (r"(?m)^target .*$", ""),
+    (r" addrspace\(\d\)", ""), (r"ptx_kernel void @\w+", "void @kernel"), (r"(?m)^target .*$", ""),
     (r"llvm\.nvvm\.read\.ptx\.sreg\.(\w+)\.(\w)", r"read_\1_\2"),
+    (r"llvm\.nvvm\.cp\.async\.cg\.shared\.global\.16\.s", "cp_async_s"),
     (r"llvm\.nvvm\.cp\.async\.cg\.shared\.global\.16", "cp_async"),
     (r"llvm\.nvvm\.cp\.async\.commit\.group", "cp_async_commit"),
     (r"llvm\.nvvm\.cp\.async\.wait\.group", "cp_async_wait"), (r"(@cp_async_wait\(i32) immarg", r"\1"),
     (r"llvm\.nvvm\.bar\.warp\.sync", "bar_warp_sync"), (r"llvm\.nvvm\.prmt", "prmt"),
-    (r"llvm\.nvvm\.idp4a\.s\.s", "dp4a")]
+    (r"llvm\.nvvm\.idp4a\.s\.s", "dp4a"), (r"llvm\.nvvm\.shfl\.sync\.bfly\.i32", "shfl_bfly_i32"),
+    (r"llvm\.nvvm\.barrier\.cta\.sync\.aligned\.all", "barrier")]
 
 
 class Memory(ctypes.Structure):
@@ -39,23 +41,28 @@ class Memory(ctypes.Structure):
         (name, ctypes.c_int64) for name in ("rows", "batch_stride", "head_stride", "row_stride")]
 
 
-def build(compiler, clang, folder, results, dtype, d, k, two_four, chip):
-    dense = f"tensor<?x2x?x{d}x{dtype}>"
-    codes = f"tensor<?x2x?x{d}x{dtype}, #sfa.codes<k = {k}{', two_four' if two_four else ''}>>"
+def assemble(compiler, clang, folder, module, chip, memories):
+    """The kernel of a module, with so many memories, as a function of this machine."""
     source, ir, library = (folder / f"f{len(list(folder.iterdir()))}{end}" for end in (".mlir", ".ll", ".so"))
-    types = ", ".join({"%codes": codes, "%dense": dense}[name] for name in results)
-    source.write_text(f"func.func @f(%x: {dense}) -> ({types}) {{\n"
-                      f"  %codes, %dense = sfa.sparsify %x : {dense} -> {codes}, {dense}\n"
-                      f"  return {', '.join(results)} : {types}\n}}\n")
+    source.write_text(module)
     text = subprocess.run([compiler, source, f"--chip={chip}", "--emit=llvm"], check=True, capture_output=True,
                           text=True).stdout
     for pattern, replacement in REPLACED:
         text = re.sub(pattern, replacement, text)
     ir.write_text(text)
-    memories = 1 + 2 * ("%codes" in results) + ("%dense" in results)
     subprocess.run([clang, "-O1", "-w", "-shared", "-fPIC", "-x", "ir", ir, "-x", "c", f"-DNUM_MEMORIES={memories}",
-                    Path(__file__).with_name("threads.c"), "-o", library], check=True)
+                    Path(__file__).with_name("threads.c"), "-lm", "-o", library], check=True)
     return ctypes.CDLL(str(library))
+
+
+def build(compiler, clang, folder, results, dtype, d, k, two_four, chip):
+    dense = f"tensor<?x2x?x{d}x{dtype}>"
+    codes = f"tensor<?x2x?x{d}x{dtype}, #sfa.codes<k = {k}{', two_four' if two_four else ''}>>"
+    types = ", ".join({"%codes": codes, "%dense": dense}[name] for name in results)
+    module = (f"func.func @f(%x: {dense}) -> ({types}) {{\n"
+              f"  %codes, %dense = sfa.sparsify %x : {dense} -> {codes}, {dense}\n"
+              f"  return {', '.join(results)} : {types}\n}}\n")
+    return assemble(compiler, clang, folder, module, chip, 1 + 2 * ("%codes" in results) + ("%dense" in results))
 
 
 def number(dtype, bits):

@@ -1,6 +1,6 @@
-"""Checks codes with 8-bit values on CPUs against numpy: `attention` (fp64), `quantize` and `densify`.
+"""Checks codes with 8-bit values on CPUs against numpy: `attention` (fp64), `quantize`, `sparsify` and `densify`.
 
-    eight_bits.py SFA_RUN FOLDER attention|quantize|densify [FLAG...]
+    eight_bits.py SFA_RUN FOLDER attention|quantize|sparsify|densify [FLAG...]
 
 The flags are those of sfa-run. Prints a line for each program, `right` or what is wrong, and ends with status 1 where
 one is wrong.
@@ -340,6 +340,35 @@ func.func @quantize(%codes: {codes}>>) -> {codes}, values = i8, scales = {shared
                problem or check_quantized("scale", values, shared_by, integers, scales))
 
 
+def sparsify():
+    """Selected and rounded in one pass, as by the three operations."""
+    for shared_by, element, d, k, form, n in [("tile", "f32", 64, 8, "", 300), ("token", "f32", 300, 7, "", 257),
+                                             ("token", "f16", 40, 16, ", two_four", 130), ("tile", "f16", 24, 100, "", 129)]:
+        x = random.standard_normal((2, 3, n, d)).astype(np.float32)
+        if element == "f32":
+            special_values(x)
+        x = x.astype({"f32": np.float32, "f16": np.float16}[element])
+        rows = f"tensor<2x3x?x{d}x{element}"
+        codes = f"{rows}, #sfa.codes<k = {k}{form}"
+        small, dense = f"{codes}, values = i8, scales = {shared_by}>>", f"{rows}, #sfa.dense<values = i8, scales = {shared_by}>>"
+        types = f"{small}, {dense}"
+        program = f"""
+func.func @sparsify(%x: {rows}>) -> ({types}, {types}, {dense}) {{
+  %codes, %rows = sfa.sparsify %x : {rows}> -> {types}
+  %unused, %alone = sfa.sparsify %x : {rows}> -> {types}
+  %selected = sfa.sparsify %x : {rows}> -> {codes}>>
+  %other = sfa.quantize %selected : {codes}>> -> {small}
+  %other_rows = sfa.densify %other quantized : {small}
+  return %codes, %rows, %other, %other_rows, %alone : {types}, {types}, {dense}
+}}
+"""
+        results = run(program, [x], 12)
+        same = all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(results, results[5:10]))
+        alone = all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(results[3:5], results[10:]))
+        report(f"sparsify, {shared_by}, {element}, d = {d}, k = {k}",
+               "other results than of the three operations" if not same else None if alone else "other rows without codes")
+
+
 #===----------------------------------------------------------------------===#
 # Densify
 #===----------------------------------------------------------------------===#
@@ -369,5 +398,5 @@ func.func @densify(%codes: {codes.type('f32')}) -> ({dense}, {rows}) {{
         report(f"densify, {shared_by}, d = {d}", problem)
 
 
-{"attention": attention, "quantize": quantize, "densify": densify}[what]()
+{"attention": attention, "quantize": quantize, "sparsify": sparsify, "densify": densify}[what]()
 sys.exit(wrong)

@@ -66,19 +66,27 @@ private:
   }
 
   /// Adds the products of a row and the keys of the lane to its scores.
-  static void walk(Value codesOfRow, Value listsOfLane, Value scoresOfLane, CodesType codes,
-                   Emitter &emit) {
+  void walk(Value codesOfRow, Value listsOfLane, Value scoresOfLane, CodesType codes,
+            Emitter &emit) const {
     Type i8 = emit.getI8Type(), i32 = emit.getI32Type(), element = codes.getElementType();
     constexpr int64_t entryBytes = PostingsAttr::entryBytes;
-    auto loadEntry = [&](Value at) { return emit.load(i32, emit.offset(listsOfLane, at, i8)); };
+    // Entries are counted from the beginning of shared memory, which the assembler knows, so that
+    // no addition gives their addresses.
+    Value shared = function.shared(emit, 0);
+    auto addressOf = [&](Value pointer) -> Value {
+      return emit.make<LLVM::PtrToIntOp>(i32, pointer);
+    };
+    Value lists = emit.sub(addressOf(listsOfLane), addressOf(shared));
+    auto loadEntry = [&](Value at) { return emit.load(i32, emit.offset(shared, at, i8)); };
     emit.loop(
         emit.i32(0), emit.i32(wordBytes * codes.getK()), emit.i32(wordBytes), {},
         [&](Value at, ValueRange) {
           Value code = emit.load(i32, emit.offset(codesOfRow, at, i8));
           Value value = emit.unpack(code, element).first;
           Value start = emit.offset(listsOfLane, emit.shiftRight(code, 16), i8);
-          auto loadStart = [&](Value address) -> Value {
-            return emit.make<arith::ExtUIOp>(i32, emit.load(emit.getI16Type(), address));
+          auto loadStart = [&](Value address) {
+            Value bytes = emit.load(emit.getI16Type(), address);
+            return emit.add(lists, emit.make<arith::ExtUIOp>(i32, bytes));
           };
           Value begin = loadStart(start),
                 end = loadStart(emit.offset(start, PostingsAttr::startBytes));

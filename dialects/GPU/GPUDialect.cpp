@@ -87,8 +87,9 @@ static FailureOr<SharedType> parseTile(AsmParser &parser) {
     return failure();
   std::optional<TileForm> form = symbolizeTileForm(keyword);
   if (!form)
-    return parser.emitError(formLoc) << "unknown form '" << keyword
-                                     << "' of a tile, allowed are swizzled, linear, feature_major, postings";
+    return parser.emitError(formLoc)
+           << "unknown form '" << keyword
+           << "' of a tile, allowed are swizzled, linear, feature_major, postings";
   auto type = parser.getChecked<SharedType>(loc, parser.getContext(), ArrayRef<int64_t>(shape),
                                             elementType, *form);
   if (!type)
@@ -299,8 +300,8 @@ LogicalResult CodesType::verify(function_ref<InFlightDiagnostic()> emitError, in
   constexpr int64_t mostBytes = 65536;
   if (step < 1 || columns * step > mostBytes)
     return emitError() << "codes of fragments are for tiles whose features take at most "
-                       << mostBytes << " bytes, given are " << columns << " features and step = "
-                       << step;
+                       << mostBytes << " bytes, given are " << columns
+                       << " features and step = " << step;
   return success();
 }
 

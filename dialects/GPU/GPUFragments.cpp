@@ -199,7 +199,8 @@ LogicalResult GatherDotOp::verify() {
     return success();
   return emitOpError() << "forms " << getResult().getType() << " of " << codes << " and " << keys
                        << "; codes go with a feature-major tile of as many features and of step / "
-                       << elementBytes << " keys, and give f32 for each of their rows and of these keys";
+                       << elementBytes
+                       << " keys, and give f32 for each of their rows and of these keys";
 }
 
 LogicalResult ScatterDotOp::verify() {

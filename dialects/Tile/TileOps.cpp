@@ -168,8 +168,8 @@ static LogicalResult checkPostings(Operation *op, MemRefType memory, PostingsTyp
       lists.getElementType().getIntOrFloatBitWidth() != 16)
     return op->emitOpError() << "is on " << lists << "; in memory " << PostingsAttr::description
                              << ", of f16 or bf16";
-  if (failed(checkMemory(op, memory, memory.getShape().back(),
-                         IntegerType::get(op->getContext(), 8))))
+  if (failed(
+          checkMemory(op, memory, memory.getShape().back(), IntegerType::get(op->getContext(), 8))))
     return failure();
   return checkEqual(op, "the last dimension of the memory", memory.getDimSize(3),
                     "the number of bytes of the posting lists",

@@ -58,8 +58,7 @@ static void makeKeyTiles(AttentionOp op, Strategy strategy) {
 static LogicalResult checkKeyTiles(AttentionOp op, Strategy strategy) {
   ScheduleAttr schedule = op.getScheduleAttr();
   auto refuse = [&] {
-    return op.emitOpError() << "has strategy = " << stringifyEnum(strategy)
-                            << ", which on a GPU ";
+    return op.emitOpError() << "has strategy = " << stringifyEnum(strategy) << ", which on a GPU ";
   };
   if (op.hasSequences())
     return refuse() << "has no sequences; choose strategy = dense or sparse_mma";

@@ -78,33 +78,33 @@ private:
     };
     Value lists = emit.sub(addressOf(listsOfLane), addressOf(shared));
     auto loadEntry = [&](Value at) { return emit.load(i32, emit.offset(shared, at, i8)); };
-    emit.loop(
-        emit.i32(0), emit.i32(wordBytes * codes.getK()), emit.i32(wordBytes), {},
-        [&](Value at, ValueRange) {
-          Value code = emit.load(i32, emit.offset(codesOfRow, at, i8));
-          Value value = emit.unpack(code, element).first;
-          Value start = emit.offset(listsOfLane, emit.shiftRight(code, 16), i8);
-          auto loadStart = [&](Value address) {
-            Value bytes = emit.load(emit.getI16Type(), address);
-            return emit.add(lists, emit.make<arith::ExtUIOp>(i32, bytes));
-          };
-          Value begin = loadStart(start),
-                end = loadStart(emit.offset(start, PostingsAttr::startBytes));
-          // A pair that only fills up the row is of no feature.
-          end = emit.select(emit.equal(code, emit.i32(0)), begin, end);
-          // The next entry is on its way while this one waits for its score. Behind the last list
-          // there is shared memory, too.
-          emit.loop(begin, end, emit.i32(entryBytes), loadEntry(begin),
-                    [&](Value at, ValueRange carried) {
-                      Value entry = carried.front();
-                      Value next = loadEntry(emit.add(at, entryBytes));
-                      Value place = emit.offset(scoresOfLane, emit.shiftRight(entry, 16), i8);
-                      Value score = emit.load(emit.getF32Type(), place);
-                      emit.store(emit.fma(value, emit.unpack(entry, element).first, score), place);
-                      return Values{next};
-                    });
-          return Values();
-        });
+    emit.loop(emit.i32(0), emit.i32(wordBytes * codes.getK()), emit.i32(wordBytes), {},
+              [&](Value at, ValueRange) {
+                Value code = emit.load(i32, emit.offset(codesOfRow, at, i8));
+                Value value = emit.unpack(code, element).first;
+                Value start = emit.offset(listsOfLane, emit.shiftRight(code, 16), i8);
+                auto loadStart = [&](Value address) {
+                  Value bytes = emit.load(emit.getI16Type(), address);
+                  return emit.add(lists, emit.make<arith::ExtUIOp>(i32, bytes));
+                };
+                Value begin = loadStart(start),
+                      end = loadStart(emit.offset(start, PostingsAttr::startBytes));
+                // A pair that only fills up the row is of no feature.
+                end = emit.select(emit.equal(code, emit.i32(0)), begin, end);
+                // The next entry is on its way while this one waits for its score. Behind the last
+                // list there is shared memory, too.
+                emit.loop(begin, end, emit.i32(entryBytes), loadEntry(begin),
+                          [&](Value at, ValueRange carried) {
+                            Value entry = carried.front();
+                            Value next = loadEntry(emit.add(at, entryBytes));
+                            Value place = emit.offset(scoresOfLane, emit.shiftRight(entry, 16), i8);
+                            Value score = emit.load(emit.getF32Type(), place);
+                            emit.store(emit.fma(value, emit.unpack(entry, element).first, score),
+                                       place);
+                            return Values{next};
+                          });
+                return Values();
+              });
     meet(emit);
   }
 
@@ -122,9 +122,7 @@ private:
       Value word = emit.add(g, emit.mul(emit.bitXor(t, turn), 8));
       first[turn] = emit.offset(column, emit.mul(word, wordBytes), emit.getI8Type());
     }
-    auto isSet = [&](int64_t bit) {
-      return emit.equal(emit.bitAnd(t, bit), emit.i32(bit));
-    };
+    auto isSet = [&](int64_t bit) { return emit.equal(emit.bitAnd(t, bit), emit.i32(bit)); };
     Value isOdd = isSet(1), isHigh = isSet(2);
     Values scores(halfKeys);
     for (int64_t key = 0; key < halfKeys; key += 8)

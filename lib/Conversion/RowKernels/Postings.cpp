@@ -93,8 +93,8 @@ Value PostingsKernel::forEachCode(Value init, function_ref<Value(Value, Value, V
             [&](Value token, ValueRange carried) {
               Value first = emit.mul(token, k);
               return emit.loop(zero, emit.i32(k), one, carried, [&](Value pair, ValueRange inner) {
-                Value word = emit.load(emit.getI32Type(),
-                                       emit.offset(codes, emit.add(first, pair), emit.getI32Type()));
+                Value word = emit.load(emit.getI32Type(), emit.offset(codes, emit.add(first, pair),
+                                                                      emit.getI32Type()));
                 return Values{body(token, word, inner.front())};
               });
             })
@@ -137,11 +137,10 @@ void PostingsKernel::loadCodes(Value first) {
 
 void PostingsKernel::formList(Value feature) {
   constexpr int64_t entryBytes = PostingsAttr::entryBytes;
-  Value begin = forEachCode(emit.i32(PostingsAttr::getHeaderBytes(features)),
-                            [&](Value, Value word, Value begin) {
-                              return emit.select(emit.less(featureOf(word), feature),
-                                                 emit.add(begin, entryBytes), begin);
-                            });
+  Value begin = forEachCode(
+      emit.i32(PostingsAttr::getHeaderBytes(features)), [&](Value, Value word, Value begin) {
+        return emit.select(emit.less(featureOf(word), feature), emit.add(begin, entryBytes), begin);
+      });
   storeStart(begin, feature);
   Value end = forEachCode(begin, [&](Value token, Value word, Value at) {
     Value isOfList = emit.equal(featureOf(word), feature);
@@ -169,9 +168,8 @@ LogicalResult PostingsKernel::run(StorePostingsOp store) {
   Value zeros = emit.make<LLVM::ConstantOp>(type, emit.getZeroAttr(type));
   emit.loop(emit.i32(0), emit.i32(2), emit.i32(1), {}, [&](Value ofTile, ValueRange) {
     loadCodes(emit.add(emit.toI64(row), emit.toI64(emit.mul(ofTile, tokens))));
-    forEachChunk([&](Value at) {
-      emit.store(zeros, emit.offset(half, at, emit.getI8Type()), chunkBytes);
-    });
+    forEachChunk(
+        [&](Value at) { emit.store(zeros, emit.offset(half, at, emit.getI8Type()), chunkBytes); });
     emit.barrier();
     emit.loop(kernel.thread, emit.i32(features), emit.i32(rowKernelThreads), {},
               [&](Value feature, ValueRange) {

@@ -55,8 +55,9 @@ LogicalResult KernelLowering::checkTiles() {
                            "sfa.feature_major: the CPU transposes tiles of rows");
   };
   auto refuseLists = [](Operation *op) -> LogicalResult {
-    return op->emitOpError("is on posting lists in memory, which only GPUs have; leave out "
-                           "sfa.postings: the CPU forms the lists of a tile when it loads its codes");
+    return op->emitOpError(
+        "is on posting lists in memory, which only GPUs have; leave out "
+        "sfa.postings: the CPU forms the lists of a tile when it loads its codes");
   };
   WalkResult result = kernel.walk([&](Operation *op) {
     LogicalResult checked =
@@ -187,14 +188,14 @@ LogicalResult KernelLowering::lower(Operation *op) {
   emit.setLoc(op->getLoc());
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case<LoadOp, LoadCodesOp, LoadScalesOp, StoreOp, StoreCodesOp, FillOp, ExpandOp, TopkOp,
-            tile::QuantizeOp, DotOp, DequantizeOp, GatherDotOp, tile::PostingsOp, ScatterDotOp, SplitOp,
-            TwoFourDotOp, AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp,
-            MulOp, TotalOp, MapRowsOp, AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp, NotFiniteOp,
-            IsDueOp, NormalizeOp, LseOp, CombineOp, SequenceTileOp, ProbeOp, FirstKeyOp>(
-          [&](auto tileOp) {
-            lower(tileOp);
-            return success();
-          })
+            tile::QuantizeOp, DotOp, DequantizeOp, GatherDotOp, tile::PostingsOp, ScatterDotOp,
+            SplitOp, TwoFourDotOp, AccumulateOp, MaskOp, ScaleOp, RowMaxOp, RowSumOp, Exp2Op, FmaOp,
+            AddOp, MulOp, TotalOp, MapRowsOp, AnyOp, ScaleRowsOp, RowSumsOfOp, SplitSumsOp,
+            NotFiniteOp, IsDueOp, NormalizeOp, LseOp, CombineOp, SequenceTileOp, ProbeOp,
+            FirstKeyOp>([&](auto tileOp) {
+        lower(tileOp);
+        return success();
+      })
       .Case([&](KeyLoopOp loop) { return lowerKeyLoop(loop); })
       .Case([&](scf::IfOp choice) { return lowerIf(choice); })
       .Case([&](RetryOp retry) { return lowerRetry(retry); })

@@ -215,9 +215,10 @@ static LogicalResult checkStrategy(tile::KernelOp kernel, Strategy strategy) {
     return codes.getScales() ? WalkResult::interrupt() : WalkResult::advance();
   });
   if (found.wasInterrupted())
-    return kernel.emitOpError() << "has strategy = " << stringifyEnum(strategy)
-                    << " and reads 8-bit codes; on a GPU they need strategy = dense, for which "
-                       "sfa-densify-operands writes them out as rows of integers";
+    return kernel.emitOpError()
+           << "has strategy = " << stringifyEnum(strategy)
+           << " and reads 8-bit codes; on a GPU they need strategy = dense, for which "
+              "sfa-densify-operands writes them out as rows of integers";
   return success();
 }
 
@@ -240,7 +241,8 @@ static LogicalResult checkSchedule(TileProgram &program, const Chip &chip) {
   if (qTile != 64 * consumers)
     return refuse() << "has q_tile = " << qTile << " and consumers = " << consumers << "; on "
                     << chip.name << " q_tile has to be 64 consumers";
-  if (program.hasQueriesInRegisters && program.main.staged.front().tile.getForm() == TileForm::Postings)
+  if (program.hasQueriesInRegisters &&
+      program.main.staged.front().tile.getForm() == TileForm::Postings)
     return refuse() << "has queries = registers and strategy = scatter, which has its codes in "
                        "shared memory: choose queries = shared";
   if (program.lookahead == 0 && program.takesTurns)

@@ -78,8 +78,7 @@ void Warpgroups::makeRings() {
   int64_t readers = 4 * program.consumers;
   const TilePass &pass = program.main;
   for (tile::LoadOp load : pass.residents)
-    residents.push_back(
-        b.makeRing(pass.copyOf(load).tile, /*stages=*/1, readers, /*ones=*/false));
+    residents.push_back(b.makeRing(pass.copyOf(load).tile, /*stages=*/1, readers, /*ones=*/false));
   if (program.again)
     for (RingOp ring : residents)
       residentsAgain.push_back(b.make<RingOp>(ring.getRing().getType(), ring.getWritersAttr(),
@@ -334,7 +333,8 @@ LogicalResult sfa::simt::specializeWarpgroups(TileProgram &program, OpBuilder &b
     copies.push_back(pass.copyOf(load));
   for (const TileCopy &copy : copies)
     if (copy.limit)
-      return copy.load->emitOpError("has a limit, which the warpgroup path supports for values only");
+      return copy.load->emitOpError(
+          "has a limit, which the warpgroup path supports for values only");
   Warpgroups(program, builder).run();
   return success();
 }

@@ -260,9 +260,10 @@ TEST(ScheduleSpace, SaysWhyNot) {
   EXPECT_EQ(whyNotScatter([](S &s) { s.queries = Queries::Registers; }),
             "queries = registers; the codes of the strategy scatter are in shared memory");
   problem.keyCodes = 200;
-  EXPECT_EQ(whyNotScatter([](S &s) { s.kTile = 256; }),
-            "k_tile = 256 with 256 features and k = 200; posting lists have 1 to 256 features and "
-            "tiles of a multiple of 16 tokens, at most 1024, whose halves have at most 65535 bytes");
+  EXPECT_EQ(
+      whyNotScatter([](S &s) { s.kTile = 256; }),
+      "k_tile = 256 with 256 features and k = 200; posting lists have 1 to 256 features and "
+      "tiles of a multiple of 16 tokens, at most 1024, whose halves have at most 65535 bytes");
   problem.keyCodes = 8;
   problem.hasSequences = true;
   EXPECT_EQ(whyNotScatter([](S &) {}), noStrategy);

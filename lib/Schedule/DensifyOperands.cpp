@@ -38,20 +38,19 @@ static Value densify(Operation *op, Value codes) {
 }
 
 /// The keys of `op` in tiles, made before it: in feature-major ones, or as posting lists.
-static void makeKeyTiles(AttentionOp op, Strategy strategy) {
+static Value makeKeyTiles(AttentionOp op, Strategy strategy) {
   OpBuilder builder(op);
   Value keys = op.getKey();
   auto type = cast<RankedTensorType>(keys.getType());
   int64_t tokens = *op.getScheduleAttr().getKTile();
-  auto make = [&](auto kind, Attribute encoding) {
-    using Op = decltype(kind);
-    auto tiles = RankedTensorType::get(type.getShape(), type.getElementType(), encoding);
-    op.getKeyMutable().set(Op::create(builder, op.getLoc(), tiles, keys));
+  auto withEncoding = [&](Attribute encoding) {
+    return RankedTensorType::get(type.getShape(), type.getElementType(), encoding);
   };
   if (strategy == Strategy::Gather)
-    make(FeatureMajorOp(), FeatureMajorAttr::get(op.getContext(), tokens));
-  else
-    make(PostingsOp(), PostingsAttr::get(op.getContext(), getCodes(type).getK(), tokens));
+    return FeatureMajorOp::create(
+        builder, op.getLoc(), withEncoding(FeatureMajorAttr::get(op.getContext(), tokens)), keys);
+  auto encoding = PostingsAttr::get(op.getContext(), getCodes(type).getK(), tokens);
+  return PostingsOp::create(builder, op.getLoc(), withEncoding(encoding), keys);
 }
 
 /// Diagnoses what `strategy`, `gather` or `scatter`, does not support on a GPU.
@@ -115,7 +114,7 @@ struct DensifyOperands : sfa::impl::SFADensifyOperandsPassBase<DensifyOperands> 
           break;
         if (failed(checkKeyTiles(op, *schedule.getStrategy())))
           return signalPassFailure();
-        makeKeyTiles(op, *schedule.getStrategy());
+        op.getKeyMutable().set(makeKeyTiles(op, *schedule.getStrategy()));
         break;
       case Strategy::SparseMma:
         // Integers would meet queries that are none.

@@ -372,7 +372,7 @@ ResolvedSchedule GpuChoice::run() {
     bool areScarce = strategy == Strategy::SparseMma && softmax == Softmax::Lazy;
     bool fit = strategy == Strategy::Gather ? codesFitInRegisters(tiles)
                                             : fitInRegisters(tiles) && !areScarce;
-    // Loops over codes cannot choose a register.
+    // A loop over codes cannot index registers.
     fit &= strategy != Strategy::Scatter;
     chosen.queries = fit ? Queries::Registers : Queries::Shared;
     // A block of its own for each tile lets the hardware balance sequences of any lengths; of

@@ -35,7 +35,7 @@ private:
   LogicalResult check(StorePostingsOp store);
   /// Calls `body` with where each 16 bytes of the thread begin in a half (i32).
   void forEachChunk(function_ref<void(Value)> body);
-  /// Calls `body` with each token of a half and each word of its codes, and carries a number.
+  /// Calls `body` with the number of each code of a half and its word, and carries a number.
   Value forEachCode(Value init, function_ref<Value(Value, Value, Value)> body);
   /// Brings the codes of the tokens from `first` (i64) on to shared memory.
   void loadCodes(Value first);
@@ -87,16 +87,18 @@ void PostingsKernel::forEachChunk(function_ref<void(Value)> body) {
 }
 
 Value PostingsKernel::forEachCode(Value init, function_ref<Value(Value, Value, Value)> body) {
-  Value zero = emit.i32(0), one = emit.i32(1);
+  Type i32 = emit.getI32Type();
+  constexpr int64_t atOnce = chunkBytes / wordBytes;
   return emit
-      .loop(zero, emit.i32(tokens), one, init,
-            [&](Value token, ValueRange carried) {
-              Value first = emit.mul(token, k);
-              return emit.loop(zero, emit.i32(k), one, carried, [&](Value pair, ValueRange inner) {
-                Value word = emit.load(emit.getI32Type(), emit.offset(codes, emit.add(first, pair),
-                                                                      emit.getI32Type()));
-                return Values{body(token, word, inner.front())};
-              });
+      .loop(emit.i32(0), emit.i32(tokens * k), emit.i32(atOnce), init,
+            [&](Value first, ValueRange carried) {
+              Value words = emit.load(VectorType::get(atOnce, i32), emit.offset(codes, first, i32),
+                                      chunkBytes);
+              Value result = carried.front();
+              for (int64_t i = 0; i < atOnce; ++i)
+                result = body(emit.add(first, i),
+                              emit.make<LLVM::ExtractElementOp>(words, emit.i32(i)), result);
+              return Values{result};
             })
       .front();
 }
@@ -142,11 +144,11 @@ void PostingsKernel::formList(Value feature) {
         return emit.select(emit.less(featureOf(word), feature), emit.add(begin, entryBytes), begin);
       });
   storeStart(begin, feature);
-  Value end = forEachCode(begin, [&](Value token, Value word, Value at) {
+  Value end = forEachCode(begin, [&](Value number, Value word, Value at) {
     Value isOfList = emit.equal(featureOf(word), feature);
     emit.when(isOfList, [&] {
-      Value place = emit.shiftLeft(emit.mul(token, PostingsAttr::scoreRowBytes), 16);
-      emit.store(emit.bitOr(place, emit.bitAnd(word, 0xFFFF)),
+      Value place = emit.mul(emit.div(number, k), PostingsAttr::scoreRowBytes);
+      emit.store(emit.bitOr(emit.shiftLeft(place, 16), emit.bitAnd(word, 0xFFFF)),
                  emit.offset(half, at, emit.getI8Type()));
     });
     return emit.select(isOfList, emit.add(at, entryBytes), at);

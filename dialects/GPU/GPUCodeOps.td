@@ -108,6 +108,32 @@ def GPU_GatherDotOp : GPU_Op<"gather_dot", [MemoryEffects<[MemRead]>]> {
   let hasVerifier = 1;
 }
 
+def GPU_ScatterDotOp : GPU_Op<"scatter_dot", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "scores of codes and of the posting lists of a tile of keys";
+  let description = [{
+    For each pair of a row the list of its feature is walked: the pair's value times that of an entry is added to the score of the
+    entry's key, in f32. Two lanes of a warp own a row, each with the keys of one half of the tile. The scores of a warp are in the room
+    meanwhile, where each lane has a bank of its own: element (key of the half, lane). All lanes of a warp have read the tile behind it.
+
+    Example:
+
+    ```mlir
+    %s = sfa_gpu.scatter_dot %q, %k, %room : !sfa_gpu.codes<128x64xbf16, k = 8, step = 2, shared>,
+      !sfa_gpu.shared<128x64x8xbf16, postings>, !sfa_gpu.shared<512x32xf32, linear> -> !sfa_tile.tile<128x128xf32>
+    ```
+  }];
+  let arguments = (ins GPU_CodesType:$codes, GPU_SharedType:$lists, GPU_SharedType:$room);
+  let results = (outs Tile_Matrix:$result);
+  let assemblyFormat =
+      "$codes `,` $lists `,` $room attr-dict `:` qualified(type($codes)) `,` qualified(type($lists)) `,` "
+      "qualified(type($room)) `->` qualified(type($result))";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The room that `warps` warps need for their scores of `lists`.
+    static SharedType getRoomFor(SharedType lists, int64_t warps);
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // Scales of 8-bit integers
 //===----------------------------------------------------------------------===//

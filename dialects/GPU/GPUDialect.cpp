@@ -44,7 +44,7 @@ void GPUDialect::registerTypes() {
 
 LogicalResult SharedType::verify(function_ref<InFlightDiagnostic()> emitError,
                                  ArrayRef<int64_t> shape, Type elementType, TileForm form) {
-  if (shape.empty() || shape.size() > 2)
+  if (form != TileForm::Postings && (shape.empty() || shape.size() > 2))
     return emitError() << "a tile in shared memory is a vector or a matrix, given are "
                        << shape.size() << " dimensions";
   for (int64_t size : shape)
@@ -58,6 +58,11 @@ LogicalResult SharedType::verify(function_ref<InFlightDiagnostic()> emitError,
        (!elementType.isF16() && !elementType.isBF16())))
     return emitError() << "a feature-major tile has a multiple of " << FeatureMajorAttr::granule
                        << " rows, the keys, of f16 or bf16";
+  if (form == TileForm::Postings &&
+      (shape.size() != 3 || !PostingsAttr::allow(shape[0], shape[1], shape[2]) ||
+       (!elementType.isF16() && !elementType.isBF16())))
+    return emitError() << PostingsAttr::description
+                       << "; their shape is tokens, features and k, of f16 or bf16";
   if (form != TileForm::Swizzled)
     return success();
   int64_t bytes = elementType.getIntOrFloatBitWidth() / 8;
@@ -82,8 +87,9 @@ static FailureOr<SharedType> parseTile(AsmParser &parser) {
     return failure();
   std::optional<TileForm> form = symbolizeTileForm(keyword);
   if (!form)
-    return parser.emitError(formLoc) << "unknown form '" << keyword
-                                     << "' of a tile, allowed are swizzled, linear, feature_major";
+    return parser.emitError(formLoc)
+           << "unknown form '" << keyword
+           << "' of a tile, allowed are swizzled, linear, feature_major, postings";
   auto type = parser.getChecked<SharedType>(loc, parser.getContext(), ArrayRef<int64_t>(shape),
                                             elementType, *form);
   if (!type)
@@ -278,35 +284,37 @@ void TwoFourType::print(AsmPrinter &printer) const {
 }
 
 LogicalResult CodesType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t rows,
-                                int64_t columns, Type elementType, int64_t k, int64_t keys, bool) {
+                                int64_t columns, Type elementType, int64_t k, int64_t step,
+                                bool inRegisters) {
   if (!elementType.isF16() && !elementType.isBF16())
     return emitError() << "codes of fragments hold f16 or bf16, given is " << elementType;
   if (rows < 16 || rows % 16 != 0 || columns < 1 || columns > 256)
     return emitError() << "codes of fragments have a multiple of 16 rows and 1 to 256 features, "
                           "given are "
                        << rows << " and " << columns;
-  if (k < 1 || k > FeatureMajorAttr::mostCodes)
-    return emitError() << "codes of fragments have 1 to " << FeatureMajorAttr::mostCodes
-                       << " pairs a row, given are k = " << k;
-  if (keys < 1 || keys % FeatureMajorAttr::granule != 0 ||
-      columns * keys > FeatureMajorAttr::mostElements)
-    return emitError() << "codes of fragments are for tiles of a multiple of "
-                       << FeatureMajorAttr::granule << " keys and of at most "
-                       << FeatureMajorAttr::mostElements << " elements, given are " << keys
-                       << " keys of " << columns << " features";
+  int64_t most = inRegisters ? FeatureMajorAttr::mostCodes : columns;
+  if (k < 1 || k > most)
+    return emitError() << "codes of fragments have 1 to " << most << " pairs a row "
+                       << (inRegisters ? "in registers" : "in shared memory")
+                       << ", given are k = " << k;
+  constexpr int64_t mostBytes = 65536;
+  if (step < 1 || columns * step > mostBytes)
+    return emitError() << "codes of fragments are for tiles whose features take at most "
+                       << mostBytes << " bytes, given are " << columns
+                       << " features and step = " << step;
   return success();
 }
 
-/// `<128x64xbf16, k = 8, keys = 128>`
+/// `<128x64xbf16, k = 8, step = 256, registers>`
 Type CodesType::parse(AsmParser &parser) {
   SMLoc loc = parser.getCurrentLocation();
   SmallVector<int64_t> shape;
   Type elementType;
-  int64_t k = 0, keys = 0;
+  int64_t k = 0, step = 0;
   if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
       parser.parseType(elementType) || parser.parseComma() || parser.parseKeyword("k") ||
       parser.parseEqual() || parser.parseInteger(k) || parser.parseComma() ||
-      parser.parseKeyword("keys") || parser.parseEqual() || parser.parseInteger(keys) ||
+      parser.parseKeyword("step") || parser.parseEqual() || parser.parseInteger(step) ||
       parser.parseComma())
     return {};
   FailureOr<bool> inRegisters = parsePlace(parser, "codes");
@@ -318,7 +326,7 @@ Type CodesType::parse(AsmParser &parser) {
     return {};
   }
   return parser.getChecked<CodesType>(loc, parser.getContext(), shape[0], shape[1], elementType, k,
-                                      keys, *inRegisters);
+                                      step, *inRegisters);
 }
 
 SharedType CodesType::getRoom() const {
@@ -328,7 +336,7 @@ SharedType CodesType::getRoom() const {
 
 void CodesType::print(AsmPrinter &printer) const {
   printer << "<" << getRows() << "x" << getColumns() << "x" << getElementType()
-          << ", k = " << getK() << ", keys = " << getKeys() << ", " << placeName(getInRegisters())
+          << ", k = " << getK() << ", step = " << getStep() << ", " << placeName(getInRegisters())
           << ">";
 }
 

@@ -68,16 +68,25 @@ def GPU_SharedType : GPU_Type<"Shared", "shared"> {
     | `swizzled` | panels of 64 columns of 16 bits, or of 128 columns of 8 bits, each row after row in 128 bytes, of which the 16-byte chunk c is at `c ^ (row % 8)`: the 128-byte swizzle of bulk tensor copies and of matrix units |
     | `linear` | row after row |
     | `feature_major` | column after column of 16-bit elements, the rows of each in the order that `#sfa.feature_major` says |
+    | `postings` | two halves of posting lists as `#sfa.postings` says; the dimensions are rows, which are keys, features and k |
 
-    Example: `!sfa_gpu.shared<128x64xbf16, swizzled>`, `!sfa_gpu.shared<128xf32, linear>`.
+    Example: `!sfa_gpu.shared<128x64xbf16, swizzled>`, `!sfa_gpu.shared<128xf32, linear>`, `!sfa_gpu.shared<128x64x8xbf16, postings>`.
   }];
   let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType, "TileForm":$form);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     int64_t getRows() const { return getShape()[0]; }
-    int64_t getColumns() const { return getShape().size() == 2 ? getShape()[1] : 1; }
+    int64_t getColumns() const { return getShape().size() >= 2 ? getShape()[1] : 1; }
+    /// Of one of the two halves of posting lists.
+    int64_t getHalfBytes() const { return PostingsAttr::getHalfBytes(getShape()[0], getShape()[1], getShape()[2]); }
+    /// Whether it is a tile of keys that some kernel has put in this form in memory, in one piece.
+    bool isOnePiece() const {
+      return getForm() == ::sfa::simt::TileForm::FeatureMajor || getForm() == ::sfa::simt::TileForm::Postings;
+    }
     int64_t getBytes() const {
+      if (getForm() == ::sfa::simt::TileForm::Postings)
+        return 2 * getHalfBytes();
       int64_t rowBytes = getColumns() * getElementType().getIntOrFloatBitWidth() / 8;
       // Swizzled rows take whole panels.
       if (getForm() == ::sfa::simt::TileForm::Swizzled)
@@ -182,13 +191,14 @@ def GPU_TwoFourType : GPU_Type<"TwoFour", "two_four"> {
 def GPU_CodesType : GPU_Type<"Codes", "codes"> {
   let summary = "codes of the rows of fragments";
   let description = [{
-    `!sfa_gpu.codes<128x64xbf16, k = 8, keys = 128, registers>`: k pairs of a value and a feature, of 64, for each of 128 rows, as words:
-    the value in the low half, and in the high half how many bytes the feature's elements are behind the first ones in a
-    feature-major tile of 128 keys, which so has at most 64 KiB. The pairs that only fill up a row are zeros. A thread has the words
-    of the rows of which it has elements; with `shared` in place of `registers` they are in shared memory.
+    `!sfa_gpu.codes<128x64xbf16, k = 8, step = 256, registers>`: k pairs of a value and a feature, of 64, for each of 128 rows, as words:
+    the value in the low half, and in the high half the feature times `step`. That is how many bytes there are from what a tile of keys
+    has of a feature to what it has of the next one: 256 in a feature-major tile of 128 keys, 2 in the starts of posting lists. All
+    features take at most 64 KiB. The pairs that only fill up a row are zeros. A thread has the words of the rows of which it has
+    elements; with `shared` in place of `registers` they are in shared memory.
   }];
   let parameters = (ins "int64_t":$rows, "int64_t":$columns, "::mlir::Type":$elementType,
-      "int64_t":$k, "int64_t":$keys, "bool":$inRegisters);
+      "int64_t":$k, "int64_t":$step, "bool":$inRegisters);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{

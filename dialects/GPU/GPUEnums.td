@@ -14,7 +14,8 @@ include "mlir/IR/EnumAttr.td"
 def GPU_TileForm : I32EnumAttr<"TileForm", "how a tile lies in shared memory", [
     I32EnumAttrCase<"Swizzled", 0, "swizzled">,
     I32EnumAttrCase<"Linear", 1, "linear">,
-    I32EnumAttrCase<"FeatureMajor", 2, "feature_major">
+    I32EnumAttrCase<"FeatureMajor", 2, "feature_major">,
+    I32EnumAttrCase<"Postings", 3, "postings">
   ]> {
   let cppNamespace = "::sfa::simt";
   let genSpecializedAttr = 0;

@@ -189,15 +189,44 @@ LogicalResult LoadCodesOp::verify() {
 
 LogicalResult GatherDotOp::verify() {
   CodesType codes = getCodes().getType();
-  auto keys = SharedType::get(getContext(), {codes.getKeys(), codes.getColumns()},
-                              codes.getElementType(), TileForm::FeatureMajor);
-  auto result = tile::TileType::get(getContext(), {codes.getRows(), codes.getKeys()},
+  SharedType keys = getKeys().getType();
+  auto result = tile::TileType::get(getContext(), {codes.getRows(), keys.getRows()},
                                     Float32Type::get(getContext()));
-  if (getKeys().getType() == keys && getResult().getType() == result)
+  constexpr int64_t elementBytes = 2;
+  if (keys.getForm() == TileForm::FeatureMajor && keys.getColumns() == codes.getColumns() &&
+      keys.getElementType() == codes.getElementType() &&
+      codes.getStep() == elementBytes * keys.getRows() && getResult().getType() == result)
     return success();
-  return emitOpError() << "forms " << getResult().getType() << " of " << codes << " and "
-                       << getKeys().getType() << "; the codes go with " << keys << " and give "
-                       << result;
+  return emitOpError() << "forms " << getResult().getType() << " of " << codes << " and " << keys
+                       << "; codes go with a feature-major tile of as many features and of step / "
+                       << elementBytes
+                       << " keys, and give f32 for each of their rows and of these keys";
+}
+
+LogicalResult ScatterDotOp::verify() {
+  CodesType codes = getCodes().getType();
+  SharedType lists = getLists().getType(), room = getRoom().getType();
+  auto result = tile::TileType::get(getContext(), {codes.getRows(), lists.getRows()},
+                                    Float32Type::get(getContext()));
+  if (lists.getForm() != TileForm::Postings || lists.getColumns() != codes.getColumns() ||
+      lists.getElementType() != codes.getElementType() ||
+      codes.getStep() != PostingsAttr::startBytes || codes.getInRegisters() ||
+      getResult().getType() != result)
+    return emitOpError() << "forms " << getResult().getType() << " of " << codes << " and " << lists
+                         << "; codes in shared memory, with step = " << PostingsAttr::startBytes
+                         << ", go with posting lists of as many features, and give f32 for each of "
+                            "their rows and of these keys";
+  int64_t warps = std::max<int64_t>(room.getRows() / (lists.getRows() / 2), 1);
+  if (room == getRoomFor(lists, warps))
+    return success();
+  return emitOpError() << "has the room " << room << "; for each warp it needs "
+                       << getRoomFor(lists, /*warps=*/1);
+}
+
+SharedType ScatterDotOp::getRoomFor(SharedType lists, int64_t warps) {
+  constexpr int64_t lanes = PostingsAttr::scoreRowBytes / 4;
+  return SharedType::get(lists.getContext(), {warps * lists.getRows() / 2, lanes},
+                         Float32Type::get(lists.getContext()), TileForm::Linear);
 }
 
 LogicalResult ExpandRowsOp::verify() {

@@ -30,7 +30,13 @@ def GPU_ScoreOpInterface : OpInterface<"ScoreOpInterface"> {
         return std::nullopt;
       }]>,
     InterfaceMethod<[{
-        Emits the scores, a tile of `type`, of `operands`: tiles in shared memory, or the left operand in registers. A product
+        The shared memory in which `warps` warps form the scores of tiles of keys, `keys`; null where they need none.
+      }], "::sfa::simt::SharedType", "getRoom", (ins "::sfa::simt::SharedType":$keys, "int64_t":$warps), "", [{
+        return nullptr;
+      }]>,
+    InterfaceMethod<[{
+        Emits the scores, a tile of `type`, of `operands`: tiles in shared memory, or the left operand in registers, and at last the
+        room where there is one. A product
         of an asynchronous engine is issued and waited for, so that a pass can pull the two apart; a synchronous one gives the
         scores. When it does, all lanes of a warp have read their elements: the first lane gives tiles back for all of them.
       }], "::mlir::Value", "emitScores",

@@ -255,8 +255,8 @@ def GPU_CopyOp : GPU_Op<"copy", [MemoryEffects<[MemRead, MemWrite]>]> {
     Rows `[row, row + rows)` of `memory[batch, head]`, of several heads as `sfa_tile.load` says. Rows beyond the end of the
     memory are 0. The bytes arrive on the barrier *full* of the place (PTX ISA, "cp.async.bulk.tensor").
 
-    A feature-major tile is a row of a memory of the form of `#sfa.feature_major`, whose rows follow one another, and is copied as it
-    is (PTX ISA, "cp.async.bulk"). `row` is the number of its first key.
+    A feature-major tile, or one of posting lists, is a row of a memory of the form of `#sfa.feature_major` or `#sfa.postings`, whose rows
+    follow one another, and is copied as it is (PTX ISA, "cp.async.bulk"). `row` is the number of its first key.
 
     `rows N at %first` copies N rows only, to rows `[first, first + N)` of the place, whose other rows stay as they are: several
     copies fill a place, each one of its writers. The batch may be the number of a page of a cache, read from its page table.
@@ -284,8 +284,8 @@ def GPU_CopyOp : GPU_Op<"copy", [MemoryEffects<[MemRead, MemWrite]>]> {
 def GPU_CopyByThreadsOp : GPU_Op<"copy_by_threads", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "start a copy of rows to shared memory by all threads of the block";
   let description = [{
-    Each thread copies pieces of 16 bytes (PTX ISA, "cp.async"). Feature-major tiles are those of `sfa_gpu.copy`. Rows beyond the end of the memory, and those of the memory
-    from `limit` on, are 0. `heads` is that of `sfa_tile.load`. Groups of copies are closed and waited for by
+    Each thread copies pieces of 16 bytes (PTX ISA, "cp.async"). Feature-major tiles and those of posting lists are those of
+    `sfa_gpu.copy`. Rows beyond the end of the memory, and those of the memory from `limit` on, are 0. `heads` is that of `sfa_tile.load`. Groups of copies are closed and waited for by
     `nvvm.cp.async.commit.group` and `nvvm.cp.async.wait.group`.
 
     Example:

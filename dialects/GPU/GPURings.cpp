@@ -90,6 +90,15 @@ static LogicalResult verifyRows(Operation *op, MemRefType memory, SharedType til
                              << "; they need the same elements, and as many in a row of the memory "
                                 "(#sfa.feature_major) as in the tile";
   }
+  if (tile.getForm() == TileForm::Postings) {
+    if (memory.getElementType().isInteger(8) && memory.getRank() == 4 &&
+        memory.getShape().back() == tile.getBytes() && heads == 1)
+      return success();
+    return op->emitOpError() << "copies posting lists of " << memory << " to " << tile
+                             << "; a row of the memory (#sfa.postings) needs as many bytes, i8, as "
+                                "the tile: "
+                             << tile.getBytes();
+  }
   bool isMatrix = tile.getShape().size() == 2;
   if (memory.getElementType() != tile.getElementType() || memory.getRank() != (isMatrix ? 4 : 3) ||
       (isMatrix && memory.getShape().back() != tile.getColumns()))

@@ -45,13 +45,18 @@ mlir::RankedTensorType getWrittenOut(mlir::RankedTensorType codes);
 
 /// The encoding of tiles of keys, feature by feature; null for any other type.
 FeatureMajorAttr getFeatureMajor(mlir::Type type);
+/// The encoding of tiles of keys as posting lists; null for any other type.
+PostingsAttr getPostings(mlir::Type type);
+/// How many tokens a tile has of a tensor of tiles of keys, of either form; nothing for any other
+/// type.
+std::optional<int64_t> getKeyTile(mlir::Type type);
 
 /// Whether several tensors hold a value of type `type`.
 bool isPhysicallySeveral(mlir::Type type);
 /// The tensors that hold a tensor [b, h, n, d]: itself where it is dense; of codes the values [b,
 /// h, n, min(k, d)] and the unsigned indices of the same shape; of 8-bit dense rows those. Behind
-/// them the scales of 8-bit integers (`#sfa.codes`). Of tiles of keys what `#sfa.feature_major`
-/// says.
+/// them the scales of 8-bit integers (`#sfa.codes`). Of tiles of keys what `#sfa.feature_major` and
+/// `#sfa.postings` say.
 llvm::SmallVector<mlir::RankedTensorType> getPhysicalTensors(mlir::RankedTensorType tensor);
 /// How many these are.
 unsigned getNumPhysical(mlir::Type type);

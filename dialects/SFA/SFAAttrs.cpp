@@ -113,6 +113,39 @@ FeatureMajorAttr sfa::getFeatureMajor(Type type) {
   return tensor ? dyn_cast_or_null<FeatureMajorAttr>(tensor.getEncoding()) : nullptr;
 }
 
+LogicalResult PostingsAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t k,
+                                   int64_t tile) {
+  if (allow(tile, /*features=*/1, k))
+    return success();
+  return emitError() << description << "; given are k = " << k << " and tiles of " << tile
+                     << " tokens";
+}
+
+LogicalResult PostingsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                                           function_ref<InFlightDiagnostic()> emitError) const {
+  if (failed(verifyRows("posting lists", shape, elementType, emitError)))
+    return failure();
+  if (!elementType.isF16() && !elementType.isBF16())
+    return emitError() << "posting lists hold f16 or bf16, given is " << elementType;
+  if (!allow(getTile(), shape[3], std::min(getK(), shape[3])))
+    return emitError() << description << "; given are " << shape[3] << " features, k = " << getK()
+                       << " and tiles of " << getTile() << " tokens";
+  return success();
+}
+
+PostingsAttr sfa::getPostings(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor ? dyn_cast_or_null<PostingsAttr>(tensor.getEncoding()) : nullptr;
+}
+
+std::optional<int64_t> sfa::getKeyTile(Type type) {
+  if (FeatureMajorAttr featureMajor = getFeatureMajor(type))
+    return featureMajor.getTile();
+  if (PostingsAttr postings = getPostings(type))
+    return postings.getTile();
+  return std::nullopt;
+}
+
 std::optional<Scales> sfa::getScales(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
@@ -155,12 +188,19 @@ unsigned sfa::getNumPhysical(Type type) {
 }
 
 SmallVector<RankedTensorType> sfa::getPhysicalTensors(RankedTensorType tensor) {
-  if (FeatureMajorAttr featureMajor = getFeatureMajor(tensor)) {
+  if (std::optional<int64_t> tile = getKeyTile(tensor)) {
     SmallVector<int64_t> shape(tensor.getShape());
     if (!ShapedType::isDynamic(shape[2]))
-      shape[2] = llvm::divideCeil(shape[2], featureMajor.getTile());
-    shape[3] *= featureMajor.getTile();
-    return {RankedTensorType::get(shape, tensor.getElementType())};
+      shape[2] = llvm::divideCeil(shape[2], *tile);
+    Type element = tensor.getElementType();
+    if (PostingsAttr postings = getPostings(tensor)) {
+      int64_t k = std::min(postings.getK(), shape[3]);
+      element = IntegerType::get(tensor.getContext(), 8);
+      shape[3] = 2 * PostingsAttr::getHalfBytes(*tile, shape[3], k);
+    } else {
+      shape[3] *= *tile;
+    }
+    return {RankedTensorType::get(shape, element)};
   }
   if (!isPhysicallySeveral(tensor))
     return {tensor};

@@ -141,6 +141,55 @@ def SFA_FeatureMajorAttr
   }];
 }
 
+def SFA_PostingsAttr : SFA_Attr<"Postings", "postings", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
+  let summary = "tensor encoding: tiles of keys as posting lists by feature";
+  let description = [{
+    A tensor `[b, h, n, d]` with this encoding holds codes of k features, physically as bytes, i8, of shape
+    `[b, h, ceil(n / tile), bytes]`. A row has the tokens of a tile in two halves, one after the other, so that two lanes of a warp
+    share a query. Each half has:
+
+    | part | bytes | contents |
+    |---|---|---|
+    | starts | 2 (d + 1), rounded up to 16 | for each feature how many bytes its list is behind the beginning of the half, and at last where the last one ends |
+    | entries | 4 k tile / 2 | list after list words of 32 bits: in the low half the value, in the high half 128 times the number of the token in this half |
+
+    A list is in the order of its tokens and may have all of them. Values that are 0 are in no list, nor are tokens beyond n; behind the
+    last list are zeros.
+
+    It is what the strategy `scatter` reads on a GPU; `sfa.postings` makes it. Elements are f16 or bf16, d is at most 256, and `tile`,
+    which is the `k_tile` of those who read it, is a multiple of 16.
+
+    Example:
+
+    ```mlir
+    tensor<1x16x4096x128xbf16, #sfa.postings<k = 8, tile = 128>>
+    ```
+  }];
+  let parameters = (ins "int64_t":$k, "int64_t":$tile);
+  let assemblyFormat = "`<` `k` `=` $k `,` `tile` `=` $tile `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// What `tile` is a multiple of, and the most features and bytes of a half: 16 bits hold them.
+    static constexpr int64_t granule = 16, mostFeatures = 256, mostHalfBytes = 65535;
+    /// Of a start and of an entry; of a row of scores, which is that of a token: a number for each lane of a warp.
+    static constexpr int64_t startBytes = 2, entryBytes = 4, scoreRowBytes = 128;
+    /// Where the entries of a half begin.
+    static constexpr int64_t getHeaderBytes(int64_t features) { return (startBytes * (features + 1) + 15) / 16 * 16; }
+    /// A half of a tile of `tokens` tokens, of codes of k features.
+    static constexpr int64_t getHalfBytes(int64_t tokens, int64_t features, int64_t k) {
+      return getHeaderBytes(features) + entryBytes * k * (tokens / 2);
+    }
+    /// Whether there are lists of such codes.
+    static constexpr bool allow(int64_t tokens, int64_t features, int64_t k) {
+      return tokens >= granule && tokens % granule == 0 && tokens / 2 * scoreRowBytes <= 65536 && features >= 1 &&
+             features <= mostFeatures && k >= 1 && getHalfBytes(tokens, features, k) <= mostHalfBytes;
+    }
+    static constexpr ::llvm::StringLiteral description =
+        "posting lists have 1 to 256 features and tiles of a multiple of 16 tokens, at most 1024, whose halves have at "
+        "most 65535 bytes";
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // Mask
 //===----------------------------------------------------------------------===//

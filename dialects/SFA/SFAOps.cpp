@@ -181,25 +181,50 @@ LogicalResult DensifyOp::reifyResultShapes(OpBuilder &builder,
 // FeatureMajorOp
 //===----------------------------------------------------------------------===//
 
-LogicalResult FeatureMajorOp::verify() {
-  auto source = cast<RankedTensorType>(getSource().getType());
-  RankedTensorType result = getResult().getType();
-  if (failed(checkTensor(*this, "source", source)) ||
-      failed(checkTensor(*this, "result", result)) ||
-      failed(checkElementType(*this, "result", result, source.getElementType(), "the source")))
+/// Diagnoses tiles of keys, `result`, that do not hold what `source`, named `name`, holds.
+static LogicalResult checkTiles(Operation *op, StringRef name, RankedTensorType source,
+                                RankedTensorType result) {
+  std::string theSource = ("the " + name).str();
+  if (failed(checkTensor(op, name, source)) || failed(checkTensor(op, "result", result)) ||
+      failed(checkElementType(op, "result", result, source.getElementType(), theSource)))
     return failure();
   for (int64_t dim = 0; dim < 4; ++dim)
-    if (failed(checkDim(*this, "result", result, dim, source.getDimSize(dim), "the source")))
+    if (failed(checkDim(op, "result", result, dim, source.getDimSize(dim), theSource)))
       return failure();
   if (getScales(source))
-    return emitOpError() << "keeps the values as they are, given is " << source
-                         << "; use sfa.densify for 8-bit values before";
+    return op->emitOpError() << "keeps the values as they are, given is " << source
+                             << "; use sfa.densify for 8-bit values before";
   return success();
+}
+
+LogicalResult FeatureMajorOp::verify() {
+  return checkTiles(*this, "source", cast<RankedTensorType>(getSource().getType()),
+                    getResult().getType());
 }
 
 LogicalResult FeatureMajorOp::reifyResultShapes(OpBuilder &builder,
                                                 ReifiedRankedShapedTypeDims &shapes) {
   shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getSource()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// PostingsOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult PostingsOp::verify() {
+  RankedTensorType codes = getCodes().getType(), result = getResult().getType();
+  if (failed(checkTiles(*this, "codes", codes, result)))
+    return failure();
+  if (sfa::getCodes(codes).getK() != sfa::getPostings(result).getK())
+    return emitOpError() << "changes the form of codes only, given are " << codes << " and "
+                         << result << "; k has to agree";
+  return success();
+}
+
+LogicalResult PostingsOp::reifyResultShapes(OpBuilder &builder,
+                                            ReifiedRankedShapedTypeDims &shapes) {
+  shapes.assign(1, tensor::getMixedSizes(builder, getLoc(), getCodes()));
   return success();
 }
 
@@ -228,8 +253,9 @@ double AttentionOp::getConstantScale() {
 
 std::string AttentionOp::whyNot(Strategy strategy) {
   auto query = cast<RankedTensorType>(getQuery().getType());
+  Type key = getKey().getType();
   return ::sfa::whyNot(strategy, bool(::sfa::getCodes(query)),
-                       bool(::sfa::getCodes(getKey().getType())), query.getDimSize(3));
+                       ::sfa::getCodes(key) || getPostings(key), query.getDimSize(3));
 }
 
 std::string sfa::whyNot(Strategy strategy, bool queryIsCodes, bool keyIsCodes, int64_t features) {
@@ -296,21 +322,23 @@ static LogicalResult checkSequences(AttentionOp op, RankedTensorType query) {
   return success();
 }
 
-/// Diagnoses a feature-major key that the schedule does not read.
-static LogicalResult checkFeatureMajor(AttentionOp op) {
-  FeatureMajorAttr key = getFeatureMajor(op.getKey().getType());
-  if (!key)
+/// Diagnoses a key in tiles that the schedule does not read.
+static LogicalResult checkKeyTiles(AttentionOp op) {
+  Type key = op.getKey().getType();
+  std::optional<int64_t> tile = getKeyTile(key);
+  if (!tile)
     return success();
+  bool areLists = static_cast<bool>(getPostings(key));
+  Strategy strategy = areLists ? Strategy::Scatter : Strategy::Gather;
+  StringRef tiles = areLists ? "tiles of posting lists" : "feature-major tiles";
   ScheduleAttr schedule = op.getScheduleAttr();
-  if (!schedule || schedule.getStrategy() != Strategy::Gather ||
-      schedule.getKTile() != key.getTile())
-    return op.emitOpError() << "has a key in feature-major tiles of " << key.getTile()
-                            << " tokens, which need a schedule with strategy = gather and "
-                               "k_tile = "
-                            << key.getTile();
+  if (!schedule || schedule.getStrategy() != strategy || schedule.getKTile() != tile)
+    return op.emitOpError() << "has a key in " << tiles << " of " << *tile
+                            << " tokens, which need a schedule with strategy = "
+                            << stringifyEnum(strategy) << " and k_tile = " << *tile;
   if (op.hasSequences())
-    return op.emitOpError("has sequences and a key in feature-major tiles, where sequences cannot "
-                          "begin anywhere; leave the key as it is");
+    return op.emitOpError() << "has sequences and a key in " << tiles
+                            << ", where sequences cannot begin anywhere; leave the key as it is";
   return success();
 }
 
@@ -349,7 +377,7 @@ LogicalResult AttentionOp::verify() {
                           query.getDimSize(dim), "the query")))
         return failure();
 
-  if (failed(checkSequences(*this, query)) || failed(checkFeatureMajor(*this)))
+  if (failed(checkSequences(*this, query)) || failed(checkKeyTiles(*this)))
     return failure();
   if (getScale() && getScaleValue())
     return emitOpError("has two scales, a constant and a value; give one");

@@ -31,6 +31,9 @@ def SFA_QuantizedTensor : RankedTensorOf<
 def SFA_FeatureMajorTensor
     : RankedTensorOf<[F16, BF16], [HasAnyRankOfPred<[4]>, CPred<"::sfa::getFeatureMajor($_self)">],
                      "tensor [batch, heads, tokens, features] with encoding #sfa.feature_major">;
+def SFA_PostingsTensor
+    : RankedTensorOf<[F16, BF16], [HasAnyRankOfPred<[4]>, CPred<"::sfa::getPostings($_self)">],
+                     "tensor [batch, heads, tokens, features] with encoding #sfa.postings">;
 def SFA_Operand : AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor, SFA_QuantizedTensor]>;
 def SFA_OffsetsTensor : RankedTensorOf<
     [I32], [HasAnyRankOfPred<[1]>, CPred<"!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">],
@@ -142,6 +145,25 @@ def SFA_FeatureMajorOp : SFA_Op<"feature_major", [Pure, SFA_Shape]> {
   let hasVerifier = 1;
 }
 
+def SFA_PostingsOp : SFA_Op<"postings", [Pure, SFA_Shape]> {
+  let summary = "write the codes of keys out as tiles of posting lists";
+  let description = [{
+    The keys stay what they are; their form becomes that of the result's encoding, `#sfa.postings`, which has the same k. Only GPUs have
+    it.
+
+    Example:
+
+    ```mlir
+    %lists = sfa.postings %codes : tensor<1x16x?x128xbf16, #sfa.codes<k = 8>>
+      -> tensor<1x16x?x128xbf16, #sfa.postings<k = 8, tile = 128>>
+    ```
+  }];
+  let arguments = (ins SFA_CodesTensor:$codes);
+  let results = (outs SFA_PostingsTensor:$result);
+  let assemblyFormat = "$codes attr-dict `:` type($codes) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 def SFA_AttentionOp : SFA_Op<"attention", [Pure, AttrSizedOperandSegments, SFA_Shape]> {
   let summary = "exact softmax attention over codes or dense operands";
   let description = [{
@@ -152,7 +174,7 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, AttrSizedOperandSegments, SFA_S
     | operand | shape | form |
     |---|---|---|
     | query | `[b, h_q, n_q, d]` | codes or dense |
-    | key | `[b, h_kv, n_k, d]` | codes, dense or feature-major |
+    | key | `[b, h_kv, n_k, d]` | codes, dense, feature-major or posting lists |
     | value | `[b, h_kv, n_k, d_v]` | dense |
     | output | `[b, h_q, n_q, d_v]` | dense |
     | lse (optional) | `[b, h_q, n_q]` | f32 |
@@ -171,7 +193,8 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, AttrSizedOperandSegments, SFA_S
     of the function. A constant may be any finite number.
 
     A strategy needs the codes that it works on: `gather` and `sparse_mma` those of the query, `scatter` those of both.
-    A feature-major key (`#sfa.feature_major`) is for `gather` on GPUs, which has no sequences there; its `tile` is the `k_tile`.
+    A feature-major key (`#sfa.feature_major`) is for `gather` on GPUs, posting lists (`#sfa.postings`) are for `scatter` there. Neither
+    has sequences, and their `tile` is the `k_tile`.
     With an infinity or a NaN in a feature that only one of two tokens holds, only `scatter` skips the feature always;
     `gather` skips it when the query lacks it (on a GPU a query with fewer than k non-zeros does not skip feature 0), and `dense` and
     `sparse_mma` may see `0 * inf = NaN` either way. Finite
@@ -200,7 +223,7 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, AttrSizedOperandSegments, SFA_S
   }];
   let arguments = (ins SFA_Operand:$query,
       AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor, SFA_QuantizedTensor,
-                 SFA_FeatureMajorTensor]>:$key,
+                 SFA_FeatureMajorTensor, SFA_PostingsTensor]>:$key,
       SFA_DenseTensor:$value, Variadic<SFA_OffsetsTensor>:$sequences, Optional<F64>:$scaleValue,
       OptionalAttr<SFA_MaskAttr>:$mask, OptionalAttr<F64Attr>:$scale,
       OptionalAttr<SFA_ScheduleAttr>:$schedule);

@@ -210,6 +210,45 @@ def Tile_StoreFeatureMajorOp : Tile_Op<"store_feature_major", [MemoryEffects<[Me
   let hasVerifier = 1;
 }
 
+def Tile_LoadPostingsOp : Tile_Op<"load_postings", [MemoryEffects<[MemRead]>]> {
+  let summary = "load the posting lists of a tile of keys";
+  let description = [{
+    The memory has the form of `#sfa.postings`, with as many tokens in a tile as there are rows, and its rows follow one another. `row`
+    is a multiple of the rows.
+
+    Example:
+
+    ```mlir
+    %lists = sfa_tile.load_postings %memory[%b, %h, %row] : memref<1x8x?x4384xi8> -> !sfa_tile.postings<128x64xbf16, k = 8>
+    ```
+  }];
+  let arguments = (ins Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row);
+  let results = (outs Tile_PostingsType:$postings);
+  let assemblyFormat = [{
+    $memory `[` $batch `,` $head `,` $row `]` attr-dict `:` type($memory) `->` qualified(type($postings))
+  }];
+  let hasVerifier = 1;
+}
+
+def Tile_StorePostingsOp : Tile_Op<"store_postings", [MemoryEffects<[MemWrite]>]> {
+  let summary = "write the posting lists of a tile of keys";
+  let description = [{
+    Writes them to a memory of the form of `#sfa.postings`, where `sfa_tile.load_postings` reads them. `row` is a multiple of the rows.
+
+    Example:
+
+    ```mlir
+    sfa_tile.store_postings %lists, %memory[%b, %h, %row] : !sfa_tile.postings<128x64xbf16, k = 8>, memref<1x8x?x4384xi8>
+    ```
+  }];
+  let arguments = (ins Tile_PostingsType:$postings, Tile_Memory:$memory, Index:$batch, Index:$head,
+      Index:$row);
+  let assemblyFormat = [{
+    $postings `,` $memory `[` $batch `,` $head `,` $row `]` attr-dict `:` qualified(type($postings)) `,` type($memory)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_ProbeOp : Tile_Op<"probe", [MemoryEffects<[MemWrite]>]> {
   let summary = "write a tile that lies between others, where a condition holds";
   let description = [{

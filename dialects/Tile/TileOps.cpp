@@ -194,6 +194,30 @@ LogicalResult StoreFeatureMajorOp::verify() {
   return checkFeatureMajor(*this, getMemory().getType(), getTile().getType());
 }
 
+/// A memory that holds `lists`.
+static LogicalResult checkPostings(Operation *op, MemRefType memory, PostingsType lists) {
+  using sfa::PostingsAttr;
+  int64_t rows = lists.getRows(), features = lists.getFeatures(), k = lists.getK();
+  if (!PostingsAttr::allow(rows, features, k) ||
+      lists.getElementType().getIntOrFloatBitWidth() != 16)
+    return op->emitOpError() << "is on " << lists << "; in memory " << PostingsAttr::description
+                             << ", of f16 or bf16";
+  if (failed(
+          checkMemory(op, memory, memory.getShape().back(), IntegerType::get(op->getContext(), 8))))
+    return failure();
+  return checkEqual(op, "the last dimension of the memory", memory.getDimSize(3),
+                    "the number of bytes of the posting lists",
+                    2 * PostingsAttr::getHalfBytes(rows, features, k));
+}
+
+LogicalResult LoadPostingsOp::verify() {
+  return checkPostings(*this, getMemory().getType(), getPostings().getType());
+}
+
+LogicalResult StorePostingsOp::verify() {
+  return checkPostings(*this, getMemory().getType(), getPostings().getType());
+}
+
 LogicalResult ProbeOp::verify() {
   return checkTarget(*this, getTile().getType(), getMemory().getType());
 }

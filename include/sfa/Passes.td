@@ -48,7 +48,8 @@ def SFADensifyOperandsPass : Pass<"sfa-densify-operands"> {
   let description = [{
     Codes that an `sfa.attention` with the strategy `dense` would expand once for every tile are densified once for all:
     by the `sfa.sparsify` that makes them, which gets a dense result, or by an `sfa.densify` where they come from
-    elsewhere. `sparse_mma` reads queries as codes, and keys of it are densified. The keys of `gather` become feature-major tiles.
+    elsewhere. `sparse_mma` reads queries as codes, and keys of it are densified. The keys of `gather` become feature-major tiles, those
+    of `scatter` posting lists.
     Before, an `sfa.quantize` of what an `sfa.sparsify` makes for nobody else becomes part of it, where a row has 32 values at most
     and its scale is its own or that of 128 tokens: one pass over rows gives rows of 8-bit integers. Numbers stay what they are.
     For targets that copy tiles without passing them through registers.

@@ -56,20 +56,28 @@ static Value densify(Operation *op, Value codes) {
   return both.getDense();
 }
 
-/// `keys` in feature-major tiles of `tokens` tokens, formed before `op`.
-static Value makeFeatureMajor(AttentionOp op, Value keys, int64_t tokens) {
-  auto type = cast<RankedTensorType>(keys.getType());
-  auto encoding = FeatureMajorAttr::get(op.getContext(), tokens);
+/// The keys of `op` in tiles, made before it: in feature-major ones, or as posting lists.
+static Value makeKeyTiles(AttentionOp op, Strategy strategy) {
   OpBuilder builder(op);
-  return FeatureMajorOp::create(
-      builder, op.getLoc(), RankedTensorType::get(type.getShape(), type.getElementType(), encoding),
-      keys);
+  Value keys = op.getKey();
+  auto type = cast<RankedTensorType>(keys.getType());
+  int64_t tokens = *op.getScheduleAttr().getKTile();
+  auto withEncoding = [&](Attribute encoding) {
+    return RankedTensorType::get(type.getShape(), type.getElementType(), encoding);
+  };
+  if (strategy == Strategy::Gather)
+    return FeatureMajorOp::create(
+        builder, op.getLoc(), withEncoding(FeatureMajorAttr::get(op.getContext(), tokens)), keys);
+  auto encoding = PostingsAttr::get(op.getContext(), getCodes(type).getK(), tokens);
+  return PostingsOp::create(builder, op.getLoc(), withEncoding(encoding), keys);
 }
 
-/// Diagnoses what `gather` on a GPU does not support.
-static LogicalResult checkGather(AttentionOp op) {
+/// Diagnoses what `strategy`, `gather` or `scatter`, does not support on a GPU.
+static LogicalResult checkKeyTiles(AttentionOp op, Strategy strategy) {
   ScheduleAttr schedule = op.getScheduleAttr();
-  auto refuse = [&] { return op.emitOpError() << "has strategy = gather, which on a GPU "; };
+  auto refuse = [&] {
+    return op.emitOpError() << "has strategy = " << stringifyEnum(strategy) << ", which on a GPU ";
+  };
   if (op.hasSequences())
     return refuse() << "has no sequences; choose strategy = dense or sparse_mma";
   if (getScales(op.getKey().getType()))
@@ -78,18 +86,28 @@ static LogicalResult checkGather(AttentionOp op) {
   int64_t features = query.getDimSize(3), k = std::min(getCodes(query).getK(), features);
   if (query.getElementType().getIntOrFloatBitWidth() != 16)
     return refuse() << "needs f16 or bf16, given is " << query.getElementType();
+  int64_t granule =
+      strategy == Strategy::Gather ? FeatureMajorAttr::granule : PostingsAttr::granule;
+  if (!schedule.getKTile() || *schedule.getKTile() % granule != 0)
+    return refuse() << "needs k_tile to be a multiple of " << granule << ", given is "
+                    << (schedule.getKTile() ? std::to_string(*schedule.getKTile()) : "none");
+  int64_t kTile = *schedule.getKTile();
+  if (strategy == Strategy::Scatter) {
+    int64_t kOfKeys = std::min(getCodes(op.getKey().getType()).getK(), features);
+    if (!PostingsAttr::allow(kTile, features, kOfKeys))
+      return refuse() << "has no such lists: " << PostingsAttr::description
+                      << ", given are k_tile = " << kTile << ", " << features
+                      << " features and k = " << kOfKeys << "; lower k_tile";
+    return success();
+  }
   if (k > FeatureMajorAttr::mostCodes)
     return refuse() << "allows at most " << FeatureMajorAttr::mostCodes
                     << " non-zeros of a query, given are " << k
                     << "; choose strategy = dense or sparse_mma";
-  if (!schedule.getKTile() || *schedule.getKTile() % FeatureMajorAttr::granule != 0)
-    return refuse() << "needs k_tile to be a multiple of " << FeatureMajorAttr::granule
-                    << ", given is "
-                    << (schedule.getKTile() ? std::to_string(*schedule.getKTile()) : "none");
-  if (*schedule.getKTile() * features > FeatureMajorAttr::mostElements)
+  if (kTile * features > FeatureMajorAttr::mostElements)
     return refuse() << "allows tiles of at most " << FeatureMajorAttr::mostElements
-                    << " elements, given are k_tile = " << *schedule.getKTile() << " and "
-                    << features << " features; lower k_tile";
+                    << " elements, given are k_tile = " << kTile << " and " << features
+                    << " features; lower k_tile";
   return success();
 }
 
@@ -114,18 +132,17 @@ struct DensifyOperands : sfa::impl::SFADensifyOperandsPassBase<DensifyOperands> 
         operands = {&op.getQueryMutable(), &op.getKeyMutable()};
         break;
       case Strategy::Gather:
-        if (getFeatureMajor(op.getKey().getType()))
+      case Strategy::Scatter:
+        if (getKeyTile(op.getKey().getType()))
           break;
-        if (failed(checkGather(op)))
+        if (failed(checkKeyTiles(op, *schedule.getStrategy())))
           return signalPassFailure();
-        op.getKeyMutable().set(makeFeatureMajor(op, op.getKey(), *schedule.getKTile()));
+        op.getKeyMutable().set(makeKeyTiles(op, *schedule.getStrategy()));
         break;
       case Strategy::SparseMma:
         // Integers would meet queries that are none.
         if (!getScales(op.getKey().getType()))
           operands = {&op.getKeyMutable()};
-        break;
-      case Strategy::Scatter:
         break;
       }
       for (OpOperand *operand : operands)

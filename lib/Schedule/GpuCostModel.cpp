@@ -36,6 +36,7 @@ private:
   Tiles tilesOfIntegers(bool isSplit) const;
   Tiles makeRoomFor(int64_t packedHeads, Tiles tiles) const;
   int64_t keysToGather(Tiles tiles) const;
+  int64_t keysToScatter(Tiles tiles) const;
   bool codesFitInRegisters(const Tiles &tiles) const;
   Tiles chooseTiles(bool isSplit, int64_t packedHeads) const;
   /// A schedule with these tiles, to ask for what it takes.
@@ -196,6 +197,19 @@ int64_t GpuChoice::keysToGather(Tiles tiles) const {
   return tiles.kTile;
 }
 
+/// Posting lists and the scores that are formed of them take more of shared memory than rows do.
+int64_t GpuChoice::keysToScatter(Tiles tiles) const {
+  constexpr int64_t granule = PostingsAttr::granule;
+  auto fit = [&] {
+    return PostingsAttr::allow(tiles.kTile, problem.features, *problem.keyCodes) &&
+           getBlockResources(problem, device, withTiles(tiles)).sharedBytes <=
+               device.maxSharedBytes;
+  };
+  while (tiles.kTile > granule && !fit())
+    tiles.kTile -= granule;
+  return tiles.kTile;
+}
+
 /// Whether a thread has registers for its codes to gather by, which take twice as many when they
 /// are unpacked before the loop.
 bool GpuChoice::codesFitInRegisters(const Tiles &tiles) const {
@@ -230,6 +244,8 @@ GpuChoice::Tiles GpuChoice::chooseTiles(bool isSplit, int64_t packedHeads) const
     tiles.kTile = std::max<int64_t>(tiles.kTile, width <= 64 ? 128 : 64);
   if (strategy == Strategy::Gather)
     tiles.kTile = keysToGather(tiles);
+  if (strategy == Strategy::Scatter)
+    tiles.kTile = keysToScatter(tiles);
   return tiles;
 }
 
@@ -356,6 +372,8 @@ ResolvedSchedule GpuChoice::run() {
     bool areScarce = strategy == Strategy::SparseMma && softmax == Softmax::Lazy;
     bool fit = strategy == Strategy::Gather ? codesFitInRegisters(tiles)
                                             : fitInRegisters(tiles) && !areScarce;
+    // A loop over codes cannot index registers.
+    fit &= strategy != Strategy::Scatter;
     chosen.queries = fit ? Queries::Registers : Queries::Shared;
     // A block of its own for each tile lets the hardware balance sequences of any lengths; of
     // splits there are no more than multiprocessors.

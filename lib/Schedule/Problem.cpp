@@ -24,10 +24,12 @@ static std::optional<int64_t> staticSize(RankedTensorType type, int64_t dim) {
 
 /// The non-zeros that a row of codes keeps.
 static std::optional<int64_t> keptFeatures(RankedTensorType type) {
-  CodesAttr codes = getCodes(type);
-  if (!codes)
-    return std::nullopt;
-  return std::min(codes.getK(), type.getDimSize(3));
+  int64_t features = type.getDimSize(3);
+  if (CodesAttr codes = getCodes(type))
+    return std::min(codes.getK(), features);
+  if (PostingsAttr postings = getPostings(type))
+    return std::min(postings.getK(), features);
+  return std::nullopt;
 }
 
 static ElementType elementOf(Type type) {
@@ -87,7 +89,7 @@ std::optional<int64_t> Problem::numKeys() const { return meanOf(keyTokens, numSe
 /// where it does not come from one.
 std::optional<ProblemOfCalls::Place> ProblemOfCalls::find(Value value, size_t dim) {
   while (Operation *op = value.getDefiningOp()) {
-    if (!isa<SparsifyOp, QuantizeOp, DensifyOp, FeatureMajorOp, tensor::CastOp>(op))
+    if (!isa<SparsifyOp, QuantizeOp, DensifyOp, FeatureMajorOp, PostingsOp, tensor::CastOp>(op))
       return std::nullopt;
     value = op->getOperand(0);
   }

@@ -81,6 +81,11 @@ private:
 };
 } // namespace
 
+/// Whether `strategy` reads codes of queries and tiles of keys that a kernel has made before.
+static bool readsKeyTiles(Strategy strategy) {
+  return strategy == Strategy::Gather || strategy == Strategy::Scatter;
+}
+
 static int64_t getSharedBytes(const Problem &problem, const Device &device,
                               const ResolvedSchedule &schedule) {
   // Of queries and keys, and of values.
@@ -98,14 +103,21 @@ static int64_t getSharedBytes(const Problem &problem, const Device &device,
   auto inPanels = [](int64_t bytes) {
     return static_cast<int64_t>(llvm::alignTo(bytes, swizzle::rowBytes));
   };
-  if (schedule.strategy == Strategy::Gather) {
+  if (readsKeyTiles(schedule.strategy)) {
     // A word for each non-zero of a query, in whole fours, and four more.
     constexpr int64_t wordBytes = 4, fours = 4;
     auto words = static_cast<int64_t>(llvm::alignTo(*problem.queryCodes, fours)) + fours;
     if (!device.hasWarpgroups || schedule.queries == Queries::Shared)
       memory.add(schedule.qTile * wordBytes * words);
-    // Feature-major tiles have no panels.
-    memory.add(schedule.stages * schedule.kTile * problem.features * keyBytes);
+    // Neither form of tiles has panels.
+    int64_t tileBytes = schedule.kTile * problem.features * keyBytes;
+    if (schedule.strategy == Strategy::Scatter) {
+      memory.add(schedule.consumers * warpsOfConsumer * schedule.kTile / 2 *
+                 PostingsAttr::scoreRowBytes);
+      tileBytes =
+          2 * PostingsAttr::getHalfBytes(schedule.kTile, problem.features, *problem.keyCodes);
+    }
+    memory.add(schedule.stages * tileBytes);
   } else {
     memory.add(schedule.qTile * inPanels(problem.features * keyBytes));
     memory.add(schedule.stages * schedule.kTile * inPanels(problem.features * keyBytes));
@@ -123,7 +135,7 @@ static int64_t getSharedBytes(const Problem &problem, const Device &device,
   // "Full" and "empty" of the queries of each pass, and of each stage of keys and of values. Codes
   // of queries are no copies.
   constexpr int64_t barrierBytes = 8;
-  bool areCodes = schedule.strategy == Strategy::SparseMma || schedule.strategy == Strategy::Gather;
+  bool areCodes = schedule.strategy == Strategy::SparseMma || readsKeyTiles(schedule.strategy);
   int64_t passes = areCodes ? 0 : isLazy ? 2 : 1;
   memory.add(barrierBytes * (2 * passes + 4 * schedule.stages));
   return memory.bytes();
@@ -147,6 +159,10 @@ BlockResources sfa::getBlockResources(const Problem &problem, const Device &devi
     resources.tileRegisters += loaded;
     if (device.hasWarpgroups && schedule.queries == Queries::Registers)
       resources.tileRegisters += registersFor(lanesOfRow * *problem.queryCodes);
+  } else if (schedule.strategy == Strategy::Scatter) {
+    // Addresses and the entries at hand.
+    constexpr int64_t walking = 16;
+    resources.tileRegisters += walking;
   } else if (device.hasWarpgroups && schedule.queries == Queries::Registers)
     // Of 2:4 queries half of the elements, and two bits for each.
     resources.tileRegisters += schedule.strategy == Strategy::SparseMma
@@ -169,25 +185,23 @@ BlockResources sfa::getBlockResources(const Problem &problem, const Device &devi
 // The space
 //===----------------------------------------------------------------------===//
 
-/// Whether a GPU has the strategy gather for queries that are codes: sequences would begin in the
-/// middle of feature-major tiles, and more codes have no room in registers.
-static bool gathersOnGpu(const Problem &problem) {
-  return !problem.hasSequences && !problem.keyScales &&
+/// Whether a GPU has `strategy` for operands in the forms that it needs: sequences would begin in
+/// the middle of tiles of keys, and more codes to gather by have no room in registers.
+static bool isOnGpu(Strategy strategy, const Problem &problem) {
+  if (strategy == Strategy::Dense)
+    return true;
+  if (problem.keyScales || (readsKeyTiles(strategy) && problem.hasSequences))
+    return false;
+  return strategy != Strategy::Gather ||
          problem.queryCodes.value_or(0) <= FeatureMajorAttr::mostCodes;
 }
 
 SmallVector<Strategy> ScheduleSpace::strategies() const {
-  SmallVector<Strategy> allowed, all;
-  if (device.isGpu && problem.keyScales)
-    all = {Strategy::Dense};
-  else if (device.isGpu && gathersOnGpu(problem))
-    all = {Strategy::Dense, Strategy::Gather, Strategy::SparseMma};
-  else if (device.isGpu)
-    all = {Strategy::Dense, Strategy::SparseMma};
-  else
-    all = {Strategy::Dense, Strategy::Gather, Strategy::Scatter, Strategy::SparseMma};
-  for (Strategy strategy : all)
-    if (sfa::whyNot(strategy, problem.queryCodes.has_value(), problem.keyCodes.has_value(),
+  SmallVector<Strategy> allowed;
+  for (Strategy strategy :
+       {Strategy::Dense, Strategy::Gather, Strategy::Scatter, Strategy::SparseMma})
+    if ((!device.isGpu || isOnGpu(strategy, problem)) &&
+        sfa::whyNot(strategy, problem.queryCodes.has_value(), problem.keyCodes.has_value(),
                     problem.features)
             .empty())
       allowed.push_back(strategy);
@@ -250,6 +264,13 @@ std::string ScheduleSpace::whyNot(const ResolvedSchedule &schedule) const {
       return fmt::format("k_tile = {}; with {} features the strategy gather allows at most {}",
                          schedule.kTile, problem.features,
                          FeatureMajorAttr::mostElements / problem.features);
+  }
+  if (schedule.strategy == Strategy::Scatter) {
+    if (!PostingsAttr::allow(schedule.kTile, problem.features, *problem.keyCodes))
+      return fmt::format("k_tile = {} with {} features and k = {}; {}", schedule.kTile,
+                         problem.features, *problem.keyCodes, PostingsAttr::description.str());
+    if (device.hasWarpgroups && schedule.queries == Queries::Registers)
+      return "queries = registers; the codes of the strategy scatter are in shared memory";
   }
   if (!haveRoomFor(schedule, schedule.packedHeads, 1))
     return fmt::format("warps have no whole heads of the {} in {} rows", schedule.packedHeads,

@@ -123,7 +123,7 @@ struct Signature::Builder {
   }
 
   void visit(Operation *op) {
-    if (isa<SparsifyOp, QuantizeOp, DensifyOp, FeatureMajorOp, tensor::CastOp>(op))
+    if (isa<SparsifyOp, QuantizeOp, DensifyOp, FeatureMajorOp, PostingsOp, tensor::CastOp>(op))
       for (Value result : op->getResults())
         equate(op->getOperand(0), result);
     // A loop or a branch passes values on.

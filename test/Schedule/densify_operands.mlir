@@ -37,13 +37,21 @@ func.func @codes_of_queries(%x: !dense) -> !dense {
   return %o : !dense
 }
 
+// Keys whose lists are walked become lists. What is lists already stays.
+
 // CHECK-LABEL: @all_codes(
 // CHECK: %[[CODES:.*]] = sfa.sparsify %{{.*}} -> tensor<1x2x?x128xf16, #sfa.codes<k = 8>>{{$}}
-// CHECK: sfa.attention %[[CODES]], %[[CODES]]
-func.func @all_codes(%x: !dense) -> !dense {
+// CHECK: %[[A:.*]] = sfa.postings %[[CODES]] : tensor<1x2x?x128xf16, #sfa.codes<k = 8>> -> tensor<1x2x?x128xf16, #sfa.postings<k = 8, tile = 48>>
+// CHECK: sfa.attention %[[CODES]], %[[A]]
+// CHECK: %[[B:.*]] = sfa.postings
+// CHECK-NEXT: sfa.attention %[[CODES]], %[[B]]
+func.func @all_codes(%x: !dense) -> (!dense, !dense) {
   %c = sfa.sparsify %x : !dense -> !codes
-  %o = sfa.attention %c, %c, %x schedule <strategy = scatter> : !codes, !codes, !dense -> !dense
-  return %o : !dense
+  %o = sfa.attention %c, %c, %x schedule <strategy = scatter, k_tile = 48> : !codes, !codes, !dense -> !dense
+  %k = sfa.postings %c : !codes -> tensor<1x2x?x128xf16, #sfa.postings<k = 8, tile = 64>>
+  %p = sfa.attention %c, %k, %x schedule <strategy = scatter, k_tile = 64>
+    : !codes, tensor<1x2x?x128xf16, #sfa.postings<k = 8, tile = 64>>, !dense -> !dense
+  return %o, %p : !dense, !dense
 }
 
 !integers = tensor<1x2x?x128xf16, #sfa.codes<k = 8, values = i8, scales = token>>
@@ -117,10 +125,9 @@ func.func @rounded_codes(%x: tensor<1x2x?x24xf16>) -> !all_integers {
 // CHECK-LABEL: @codes_of_integers(
 // CHECK-NOT: sfa.densify
 // CHECK: return
-func.func @codes_of_integers(%q: !integers, %k: !shared, %v: !dense) -> (!dense, !dense) {
-  %b = sfa.attention %q, %k, %v schedule <strategy = scatter> : !integers, !shared, !dense -> !dense
+func.func @codes_of_integers(%q: !integers, %k: !shared, %v: !dense) -> !dense {
   %c = sfa.attention %q, %k, %v schedule <strategy = sparse_mma> : !integers, !shared, !dense -> !dense
-  return %b, %c : !dense, !dense
+  return %c : !dense
 }
 
 // Keys to gather are feature-major, made of codes as of rows. What is feature-major already stays.

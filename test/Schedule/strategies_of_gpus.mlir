@@ -57,3 +57,23 @@ func.func @gather_256(%q: !q256, %k: !q256, %v: !x256) -> !x256 {
   %o = sfa.attention %q, %k, %v schedule <strategy = gather> : !q256, !q256, !x256 -> !x256
   return %o : !x256
 }
+
+// Nor does anybody walk lists. Codes are in shared memory then, and tiles of keys leave room for their scores.
+
+// CHECK-LABEL: @scatter_128(
+// CHECK: schedule <strategy = scatter, softmax = lazy, q_tile = 128, k_tile = 128, {{.*}} queries = shared
+// WARPS-LABEL: @scatter_128(
+// WARPS: schedule <strategy = scatter, softmax = lazy, q_tile = 128, k_tile = 48,
+func.func @scatter_128(%q: !q128, %k: !q128, %v: !x128) -> !x128 {
+  %o = sfa.attention %q, %k, %v schedule <strategy = scatter> : !q128, !q128, !x128 -> !x128
+  return %o : !x128
+}
+
+!many = tensor<1x8x?x256xbf16, #sfa.codes<k = 200>>
+
+// CHECK-LABEL: @scatter_200(
+// CHECK: schedule <strategy = scatter, {{.*}} queries = shared
+func.func @scatter_200(%q: !many, %k: !many, %v: !x256) -> !x256 {
+  %o = sfa.attention %q, %k, %v schedule <strategy = scatter> : !many, !many, !x256 -> !x256
+  return %o : !x256
+}

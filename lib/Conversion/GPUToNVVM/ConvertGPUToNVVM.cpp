@@ -28,9 +28,9 @@ static constexpr StringLiteral kernelModuleName = "sfa_kernels";
 /// load. Codes have rows of any length.
 static SmallVector<int64_t> findAlignedMemories(tile::KernelOpInterface kernel) {
   SmallVector<int64_t> found;
-  auto isOfRows =
-      llvm::IsaPred<tile::LoadOp, tile::StoreOp, tile::StoreFeatureMajorOp, tile::CombineOp,
-                    simt::CopyOp, simt::CopyByThreadsOp, simt::StoreOp, tile::ProbeOp>;
+  auto isOfRows = llvm::IsaPred<tile::LoadOp, tile::StoreOp, tile::StoreFeatureMajorOp,
+                                tile::StorePostingsOp, tile::CombineOp, simt::CopyOp,
+                                simt::CopyByThreadsOp, simt::StoreOp, tile::ProbeOp>;
   for (auto [number, memory] : llvm::enumerate(kernel.getMemories()))
     if (cast<MemRefType>(memory.getType()).getRank() == 4 &&
         llvm::any_of(memory.getUsers(), isOfRows))

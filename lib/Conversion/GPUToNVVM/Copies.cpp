@@ -17,15 +17,13 @@ using namespace sfa::simt;
 /// A column of a SharedTile has 16 bits.
 static int64_t elementsOfColumn(Type element) { return 16 / element.getIntOrFloatBitWidth(); }
 
-/// Where the tile with first key `row` of a memory of `#sfa.feature_major` is, which becomes
-/// `tile`.
+/// Where the tile of keys with first key `row` is in memory, in one piece, which becomes `tile`.
 static Value addressOfTile(Emitter &emit, const Memory &memory, Value batch, Value head, Value row,
                            SharedType tile) {
   // Those who copy have few registers: keys have 32 bits on a GPU, and the stride of rows is known.
   Value number = emit.div(emit.toI32(row), tile.getRows());
-  Value elements = emit.mul(emit.toI64(number), tile.getRows() * tile.getColumns());
-  return emit.offset(memory.address(emit, batch, head, emit.i32(0)), elements,
-                     tile.getElementType());
+  Value bytes = emit.mul(emit.toI64(number), tile.getBytes());
+  return emit.offset(memory.address(emit, batch, head, emit.i32(0)), bytes, emit.getI8Type());
 }
 
 namespace {
@@ -47,7 +45,7 @@ struct LowerCopy : Lowering<CopyOp> {
       return emit.make<LLVM::IntToPtrOp>(tile.base.getType(), base);
     };
     Type clusterPointer = LLVM::LLVMPointerType::get(emit.getContext(), 7);
-    if (type.getForm() == TileForm::FeatureMajor) {
+    if (type.isOnePiece()) {
       Memory memory(op.getMemory().getType(), adaptor.getMemory());
       Value source = addressOfTile(emit, memory, adaptor.getBatch().front(),
                                    adaptor.getHead().front(), adaptor.getRow().front(), type);
@@ -92,8 +90,8 @@ struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
   using Lowering::Lowering;
 
   FailureOr<Results> lower(CopyByThreadsOp op, Adaptor adaptor, Emitter &emit) const override {
-    if (op.getTile().getType().getForm() == TileForm::FeatureMajor)
-      return copyFeatureMajor(op, adaptor, emit);
+    if (op.getTile().getType().isOnePiece())
+      return copyPiece(op, adaptor, emit);
     SharedTile tile = tileAt(adaptor.getTile().front(), op.getTile().getType());
     Memory memory(op.getMemory().getType(), adaptor.getMemory());
     Value first = emit.toI64(adaptor.getRow().front());
@@ -155,8 +153,8 @@ struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
     return Results{};
   }
 
-  /// Pieces of a tile follow each other as threads do.
-  FailureOr<Results> copyFeatureMajor(CopyByThreadsOp op, Adaptor adaptor, Emitter &emit) const {
+  /// Chunks of a tile in one piece follow each other as threads do.
+  FailureOr<Results> copyPiece(CopyByThreadsOp op, Adaptor adaptor, Emitter &emit) const {
     SharedType type = op.getTile().getType();
     Memory memory(op.getMemory().getType(), adaptor.getMemory());
     constexpr int64_t bytesEach = 16;

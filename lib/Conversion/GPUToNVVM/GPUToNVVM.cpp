@@ -121,7 +121,7 @@ FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &c
                         populateCopyPatterns, populateProductPatterns, populateWarpProductPatterns,
                         populateMaskPatterns, populateSoftmaxPatterns, populateRowPatterns,
                         populateStorePatterns, populateSequencePatterns, populateTwoFourPatterns,
-                        populateScalePatterns, populateGatherPatterns})
+                        populateScalePatterns, populateGatherPatterns, populateScatterPatterns})
     populate(patterns, types, function);
   for (Dialect *dialect : context->getLoadedDialects())
     if (auto *interface = dialect->getRegisteredInterface<LoweringInterface>())

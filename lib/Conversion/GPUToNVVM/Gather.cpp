@@ -126,7 +126,7 @@ private:
     Value isSet = emit.compare(arith::CmpIPredicate::ne, emit.bitAnd(value, 0x7FFF), emit.i32(0));
     counts = emit.bitAnd(counts, isSet);
     counts = emit.bitAnd(counts, emit.less(feature, emit.i32(type.getColumns())));
-    Value bytes = emit.mul(feature, 2 * type.getKeys());
+    Value bytes = emit.mul(feature, type.getStep());
     return emit.select(counts, emit.bitOr(emit.shiftLeft(bytes, 16), value), emit.i32(0));
   }
 };
@@ -148,7 +148,8 @@ struct LowerGatherDot : Lowering<GatherDotOp> {
     Value firstOfLane;
     if (!type.getInRegisters())
       firstOfLane = firstWord(emit, codes.front(), function, g, type);
-    Values scores(numRows * type.getKeys() / 4);
+    int64_t keys = op.getKeys().getType().getRows();
+    Values scores(numRows * keys / 4);
     constexpr int64_t atOnce = CodesType::wordsAtOnce;
     for (int64_t first = 0; first < k; first += atOnce) {
       int64_t end = std::min(first + atOnce, k);
@@ -158,7 +159,7 @@ struct LowerGatherDot : Lowering<GatherDotOp> {
                                               : loadWords(firstOfLane, row, first, type, emit));
       for (int64_t pair = first; pair < end; ++pair)
         for (int64_t row = 0; row < numRows; ++row)
-          addPair(scores, words[row][pair - first], row, bases, type, emit);
+          addPair(scores, words[row][pair - first], row, bases, type.getElementType(), keys, emit);
     }
     // One lane gives the tile back for all of them.
     emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
@@ -186,40 +187,26 @@ private:
 
   /// Adds the value of `code` times the elements of its feature to row `row`.
   static void addPair(Values &scores, Value code, int64_t row, const std::array<Value, 2> &bases,
-                      CodesType type, Emitter &emit) {
-    Value value = widen(code, type.getElementType(), emit).first;
+                      Type element, int64_t numKeys, Emitter &emit) {
+    Value value = emit.unpack(code, element).first;
     Value bytes = emit.shiftRight(code, 16);
     std::array<Value, 2> addresses;
     for (auto [address, base] : llvm::zip(addresses, bases))
       address = emit.offset(base, bytes, emit.getI8Type());
     auto chunkType = VectorType::get(4, emit.getI32Type());
-    for (int64_t group = 0; group < type.getKeys() / groupKeys; ++group) {
+    for (int64_t group = 0; group < numKeys / groupKeys; ++group) {
       Value chunk =
           emit.load(chunkType, emit.offset(addresses[group % 2], group / 2 * (2 * groupBytes)), 16);
       for (int64_t word = 0; word < 4; ++word) {
         Value keys = emit.make<LLVM::ExtractElementOp>(chunk, emit.i32(word));
-        auto [low, high] = widen(keys, type.getElementType(), emit);
-        size_t at = elementAt(row, 4 * group + word, type.getKeys());
-        for (auto [element, key] : llvm::enumerate(std::array<Value, 2>{low, high})) {
-          Value &score = scores[at + element];
+        auto [low, high] = emit.unpack(keys, element);
+        size_t at = elementAt(row, 4 * group + word, numKeys);
+        for (auto [number, key] : llvm::enumerate(std::array<Value, 2>{low, high})) {
+          Value &score = scores[at + number];
           score = score ? emit.fma(value, key, score) : emit.mul(value, key);
         }
       }
     }
-  }
-
-  /// The halves of `word` as f32.
-  static std::pair<Value, Value> widen(Value word, Type element, Emitter &emit) {
-    Type f32 = emit.getF32Type();
-    if (element.isBF16())
-      return {emit.bitcast(f32, emit.shiftLeft(word, 16)),
-              emit.bitcast(f32, emit.bitAnd(word, int64_t(0xFFFF0000)))};
-    Value halves = emit.bitcast(VectorType::get(2, element), word);
-    auto extend = [&](int64_t number) -> Value {
-      Value half = emit.make<LLVM::ExtractElementOp>(halves, emit.i32(number));
-      return emit.make<arith::ExtFOp>(f32, half);
-    };
-    return {extend(0), extend(1)};
   }
 
   /// Exchanges the elements of the two groups of each pair of groups where `condition` holds.

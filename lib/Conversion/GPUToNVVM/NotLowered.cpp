@@ -25,10 +25,8 @@ static bool isKnown(SharedType tile) {
   return tile.getForm() == TileForm::Swizzled && (width == 16 || width == 8);
 }
 
-/// The same for copies, which take feature-major tiles as they are.
-static bool isCopied(SharedType tile) {
-  return isKnown(tile) || tile.getForm() == TileForm::FeatureMajor;
-}
+/// The same for copies, which take tiles in one piece as they are.
+static bool isCopied(SharedType tile) { return isKnown(tile) || tile.isOnePiece(); }
 
 static bool isKnown(Type type) {
   auto tile = dyn_cast<SharedType>(type);

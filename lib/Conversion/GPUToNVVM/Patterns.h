@@ -120,6 +120,8 @@ void populateTwoFourPatterns(mlir::RewritePatternSet &patterns, const mlir::Type
                              const FunctionContext &function);
 void populateGatherPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                             const FunctionContext &function);
+void populateScatterPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                             const FunctionContext &function);
 void populateMaskPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                           const FunctionContext &function);
 void populateSoftmaxPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,

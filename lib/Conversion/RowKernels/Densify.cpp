@@ -275,5 +275,7 @@ LogicalResult sfa::simt::lowerRowKernel(RowFunction &lowering) {
     return lowerQuantizeKernel(lowering);
   if (!lowering.kernel.getBody().getOps<StoreFeatureMajorOp>().empty())
     return lowerFeatureMajorKernel(lowering);
+  if (!lowering.kernel.getBody().getOps<StorePostingsOp>().empty())
+    return lowerPostingsKernel(lowering);
   return RowKernel(lowering).run();
 }

@@ -70,6 +70,8 @@ mlir::LogicalResult lowerTopkKernel(RowFunction &function);
 mlir::LogicalResult lowerCombineKernel(RowFunction &function);
 /// The same of one that writes keys feature by feature (FeatureMajor.cpp).
 mlir::LogicalResult lowerFeatureMajorKernel(RowFunction &function);
+/// The same of one that writes keys as posting lists (Postings.cpp).
+mlir::LogicalResult lowerPostingsKernel(RowFunction &function);
 /// The same of one that rounds the values of codes to 8 bits (Quantize.cpp).
 mlir::LogicalResult lowerQuantizeKernel(RowFunction &function);
 

@@ -293,8 +293,8 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
   Value keyHead = group == 1 ? head : create<arith::DivUIOp>(head, constant(group));
   KernelContext atQuery{builder, loc, batch, head, packedHeads},
       atKey{builder, loc, batch, keyHead, /*heads=*/1, /*areTilesAligned=*/offsets.empty()};
-  // Rows of feature-major keys are whole tiles.
-  Rows rows = findRows(query, key.isFeatureMajor() ? value : key, offsets);
+  // Rows of keys in tiles are whole tiles.
+  Rows rows = findRows(query, getKeyTile(key.type) ? value : key, offsets);
   Value firstRow = inMemory(rows.queryBegin, rows.row);
 
   SmallVector<Value> queries = strategy->loadQuery(atQuery, query, qTile, firstRow);

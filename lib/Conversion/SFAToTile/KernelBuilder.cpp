@@ -54,6 +54,20 @@ Value KernelContext::loadCodes(const Operand &operand, int64_t rows, Value row) 
                              head, row, scales, sharedBy, heads);
 }
 
+Value KernelContext::loadPostings(const Operand &operand, int64_t rows, Value row) const {
+  auto typeFor = [&](Type element, int64_t k) {
+    return PostingsType::get(builder.getContext(), rows, operand.features(), element, k);
+  };
+  if (operand.arePostings()) {
+    int64_t k = std::min(getPostings(operand.type).getK(), operand.features());
+    return LoadPostingsOp::create(builder, loc, typeFor(operand.type.getElementType(), k),
+                                  operand.memories[0], batch, head, row);
+  }
+  Value codes = loadCodes(operand, rows, row);
+  auto type = cast<CodesType>(codes.getType());
+  return PostingsOp::create(builder, loc, typeFor(type.getElementType(), type.getK()), codes);
+}
+
 Value KernelContext::loadScales(const Operand &operand, int64_t rows, Value row) const {
   auto type = TileType::get(builder.getContext(), {rows}, builder.getF32Type());
   Scales sharedBy = *::sfa::getScales(operand.type);

@@ -24,6 +24,7 @@ struct Operand {
   bool isCodes() const { return static_cast<bool>(getCodes(type)); }
   bool hasScales() const { return getScales(type).has_value(); }
   bool isFeatureMajor() const { return static_cast<bool>(getFeatureMajor(type)); }
+  bool arePostings() const { return static_cast<bool>(getPostings(type)); }
   int64_t features() const { return type.getDimSize(3); }
 };
 
@@ -46,6 +47,8 @@ struct KernelContext {
   /// The same rows as codes; the operand has to hold codes. 8-bit values are multiplied by their
   /// scales.
   mlir::Value loadCodes(const Operand &operand, int64_t rows, mlir::Value row) const;
+  /// The posting lists of the same rows, of codes or of a tile of lists.
+  mlir::Value loadPostings(const Operand &operand, int64_t rows, mlir::Value row) const;
   /// The scales of the same rows, of 8-bit integers.
   mlir::Value loadScales(const Operand &operand, int64_t rows, mlir::Value row) const;
 };

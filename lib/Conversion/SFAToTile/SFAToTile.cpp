@@ -27,7 +27,7 @@ using namespace sfa;
 using namespace sfa::tile;
 
 /// Whether what holds a tensor of type `type` is another one, or several.
-static bool hasOtherForm(Type type) { return isPhysicallySeveral(type) || getFeatureMajor(type); }
+static bool hasOtherForm(Type type) { return isPhysicallySeveral(type) || getKeyTile(type); }
 
 namespace {
 
@@ -130,7 +130,7 @@ LogicalResult checkUseOfCodes(Operation *op) {
   auto codes = llvm::find_if(types, containsCodes);
   if (codes == types.end())
     return success();
-  if (auto found = llvm::find_if(types, getFeatureMajor); found != types.end())
+  if (auto found = llvm::find_if(types, getKeyTile); found != types.end())
     return op->emitOpError() << "cannot use " << *found
                              << ", which only sfa.attention in the same function reads";
 

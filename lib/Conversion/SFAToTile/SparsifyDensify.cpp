@@ -186,22 +186,30 @@ private:
   SymbolTableCollection &symbols;
 };
 
-struct FeatureMajorToTile : OpConversionPattern<FeatureMajorOp> {
-  FeatureMajorToTile(const TypeConverter &types, MLIRContext *context,
-                     SymbolTableCollection &symbols)
-      : OpConversionPattern(types, context), symbols(symbols) {}
+/// Makes tiles of keys: a point of the grid writes one.
+template <class Op>
+struct KeyTilesToTile : OpConversionPattern<Op> {
+  KeyTilesToTile(const TypeConverter &types, MLIRContext *context, SymbolTableCollection &symbols)
+      : OpConversionPattern<Op>(types, context), symbols(symbols) {}
 
-  LogicalResult matchAndRewrite(FeatureMajorOp op, OneToNOpAdaptor adaptor,
+  LogicalResult matchAndRewrite(Op op, typename OpConversionPattern<Op>::OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rewriter) const override {
-    int64_t tokens = getFeatureMajor(op.getResult().getType()).getTile();
+    constexpr bool areLists = std::is_same_v<Op, ::sfa::PostingsOp>;
+    int64_t tokens = *getKeyTile(op.getResult().getType());
     KernelBuilder builder(rewriter, symbols, op, adaptor.getOperands());
-    KernelOp kernel = builder.start("feature_major", /*schedule=*/nullptr, tokens);
+    KernelOp kernel =
+        builder.start(areLists ? "postings" : "feature_major", /*schedule=*/nullptr, tokens);
     KernelContext context = atCoordinates(rewriter, kernel);
     Value row = arith::MulIOp::create(rewriter, op.getLoc(), kernel.getCoordinates()[2],
                                       context.constant(tokens));
-    Value tile = context.loadDense(builder.operand(0), tokens, row);
-    StoreFeatureMajorOp::create(rewriter, op.getLoc(), tile, builder.result(0).memories[0],
-                                context.batch, context.head, row);
+    Operand keys = builder.operand(0);
+    Value memory = builder.result(0).memories[0];
+    if constexpr (areLists)
+      StorePostingsOp::create(rewriter, op.getLoc(), context.loadPostings(keys, tokens, row),
+                              memory, context.batch, context.head, row);
+    else
+      StoreFeatureMajorOp::create(rewriter, op.getLoc(), context.loadDense(keys, tokens, row),
+                                  memory, context.batch, context.head, row);
     rewriter.replaceOpWithMultiple(op, builder.launch(/*offsets=*/Value(), tokens));
     return success();
   }
@@ -214,6 +222,6 @@ struct FeatureMajorToTile : OpConversionPattern<FeatureMajorOp> {
 void sfa::tile::populateSparsifyDensifyPatterns(RewritePatternSet &patterns,
                                                 const TypeConverter &types,
                                                 SymbolTableCollection &symbols) {
-  patterns.add<SparsifyToTile, DensifyToTile, FeatureMajorToTile>(types, patterns.getContext(),
-                                                                  symbols);
+  patterns.add<SparsifyToTile, DensifyToTile, KeyTilesToTile<FeatureMajorOp>,
+               KeyTilesToTile<::sfa::PostingsOp>>(types, patterns.getContext(), symbols);
 }

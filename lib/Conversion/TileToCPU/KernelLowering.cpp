@@ -54,11 +54,17 @@ LogicalResult KernelLowering::checkTiles() {
     return op->emitOpError("is on feature-major tiles in memory, which only GPUs have; leave out "
                            "sfa.feature_major: the CPU transposes tiles of rows");
   };
+  auto refuseLists = [](Operation *op) -> LogicalResult {
+    return op->emitOpError(
+        "is on posting lists in memory, which only GPUs have; leave out "
+        "sfa.postings: the CPU forms the lists of a tile when it loads its codes");
+  };
   WalkResult result = kernel.walk([&](Operation *op) {
     LogicalResult checked =
         TypeSwitch<Operation *, LogicalResult>(op)
             .Case([&](LoadOp load) { return load.getFeatureMajor() ? refuse(load) : success(); })
             .Case([&](StoreFeatureMajorOp store) { return refuse(store); })
+            .Case<LoadPostingsOp, StorePostingsOp>([&](auto lists) { return refuseLists(lists); })
             .Case<DotOp, GatherDotOp, ScatterDotOp, TwoFourDotOp, MaskOp>(
                 [&](auto score) { return check(score, score.getScores().getType()); })
             .Case<RowMaxOp, RowSumOp>([&](auto row) { return check(row, row.getTile().getType()); })
@@ -183,7 +189,7 @@ LogicalResult KernelLowering::lower(Operation *op) {
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case<LoadOp, LoadCodesOp, LoadScalesOp, StoreOp, StoreCodesOp, FillOp, ExpandOp, TopkOp,
             tile::QuantizeOp, QuantizeCodesOp, StoreScalesOp, DotOp, DequantizeOp, GatherDotOp,
-            PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp, AccumulateOp, MaskOp, ScaleOp,
+            tile::PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp, AccumulateOp, MaskOp, ScaleOp,
             RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp, MapRowsOp, AnyOp, ScaleRowsOp,
             RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp, NormalizeOp, LseOp, CombineOp,
             SequenceTileOp, ProbeOp, FirstKeyOp>([&](auto tileOp) {

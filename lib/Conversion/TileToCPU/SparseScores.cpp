@@ -162,7 +162,7 @@ void KernelLowering::lower(TwoFourDotOp op) {
 // scatter
 //===----------------------------------------------------------------------===//
 
-void KernelLowering::lower(PostingsOp op) {
+void KernelLowering::lower(tile::PostingsOp op) {
   CodesView view = codes.at(op.getCodes());
   int64_t features = op.getCodes().getType().getFeatures();
   Type f32 = emit.getF32Type(), i32 = emit.getI32Type();

@@ -68,8 +68,8 @@ static void listTensorMaps(KernelOp kernel) {
   kernel.walk([&](CopyOp copy) {
     auto memory = cast<BlockArgument>(copy.getMemory());
     SharedType tile = copy.getRing().getType().getTile();
-    if (tile.getForm() == TileForm::FeatureMajor)
-      return; // one piece of memory
+    if (tile.isOnePiece())
+      return;
     int64_t rows = tile.getRows();
     int64_t ofHead = ScheduleAttr::rowsOfHead(rows, static_cast<int64_t>(copy.getHeads()));
     std::array<int64_t, 3> map = {memory.getArgNumber(), ofHead, rows / ofHead};

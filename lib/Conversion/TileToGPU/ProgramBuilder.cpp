@@ -29,14 +29,12 @@ KernelOp ProgramBuilder::startKernel(int64_t warps, int64_t firstConsumer) {
   return kernel;
 }
 
-RingOp ProgramBuilder::makeRing(tile::LoadOp load, int64_t stages, std::optional<int64_t> readers,
-                                TileForm form, bool ones) {
-  tile::TileType tile = load.getTile().getType();
-  auto shared = SharedType::get(getContext(), tile.getShape(), tile.getElementType(), form);
+RingOp ProgramBuilder::makeRing(SharedType tile, int64_t stages, std::optional<int64_t> readers,
+                                bool ones) {
   auto count = [&](std::optional<int64_t> number) {
     return number ? getI64IntegerAttr(*number) : IntegerAttr();
   };
-  return make<RingOp>(RingType::get(getContext(), stages, shared),
+  return make<RingOp>(RingType::get(getContext(), stages, tile),
                       count(readers ? std::optional<int64_t>(1) : std::nullopt), count(readers),
                       ones ? getUnitAttr() : UnitAttr(), /*other=*/Value(), /*neighbor=*/Value(),
                       IntegerAttr(), IntegerAttr());
@@ -77,11 +75,20 @@ SmallVector<Value> ProgramBuilder::emitSplit(tile::SplitOp split, RingOp room) {
 }
 
 CodesType ProgramBuilder::typeOfCodes(const TilePass &pass, tile::LoadCodesOp load) {
-  tile::KeyLoopOp loop = pass.loop;
   tile::CodesType codes = load.getCodes().getType();
+  SharedType keys = pass.staged.front().tile;
+  constexpr int64_t elementBytes = 2;
+  int64_t step = keys.getForm() == TileForm::Postings ? PostingsAttr::startBytes
+                                                      : elementBytes * keys.getRows();
   return CodesType::get(getContext(), codes.getRows(), codes.getFeatures(), codes.getElementType(),
-                        codes.getK(), static_cast<int64_t>(loop.getStep()),
-                        program.hasQueriesInRegisters);
+                        codes.getK(), step, program.hasQueriesInRegisters);
+}
+
+void ProgramBuilder::makeRoomForScores(const TilePass &pass) {
+  ScoreOpInterface score = pass.score;
+  int64_t warps = 4 * program.consumers;
+  if (SharedType room = score.getRoom(pass.staged.front().tile, warps))
+    scoreRoom = makeRoom(room);
 }
 
 SmallVector<RingOp> ProgramBuilder::makeRoomsForCodes(const TilePass &pass) {
@@ -146,7 +153,7 @@ void ProgramBuilder::cloneStageNumbers(const TilePass &pass, Value key) {
   tile::KeyLoopOp loop = pass.loop;
   mapping.map(loop.getLoad().getArgument(0), key);
   for (Operation &op : loop.getLoad().front().without_terminator())
-    if (!isa<tile::LoadOp, tile::LoadScalesOp>(op))
+    if (!isa<tile::LoadOp, tile::LoadPostingsOp, tile::LoadScalesOp>(op))
       cloneOperation(&op);
 }
 
@@ -241,6 +248,9 @@ void ProgramBuilder::fillScore(const TilePass &pass, TileLoopOp loop, bool isAsy
     SmallVector<Value> operands;
     for (Value operand : op.getOperands())
       operands.push_back(mapping.lookup(operand));
+    if (scoreRoom)
+      operands.push_back(
+          make<PlaceOp>(scoreRoom.getRing().getType().getTile(), scoreRoom.getRing(), i32(0)));
     auto type = cast<tile::TileType>(op.getResult(0).getType());
     mapping.map(op.getResult(0), score.emitScores(*this, operands, type, isAsynchronous));
   }
@@ -250,14 +260,14 @@ void ProgramBuilder::fillScore(const TilePass &pass, TileLoopOp loop, bool isAsy
 void ProgramBuilder::fillTrim(const TilePass &pass, TileLoopOp loop) {
   Type value = cast<RingType>(loop.getValueRing().getType()).getTile();
   Block *block = startStage(loop.getTrim(), {getIndexType(), value});
-  tile::LoadOp load = pass.valueLoad();
+  const TileCopy &values = pass.values();
   // Warps that copy themselves leave rows out.
-  if (load.getLimit() && loop.getPosition()) {
+  if (values.limit && loop.getPosition()) {
     cloneStageNumbers(pass, block->getArgument(0));
     Value two = make<arith::ConstantIndexOp>(2);
-    Value end = make<memref::DimOp>(mapping.lookup(load.getMemory()), two);
-    end = make<arith::MinSIOp>(end, mapping.lookup(load.getLimit()));
-    Value rows = make<arith::SubIOp>(end, mapping.lookup(load.getRow()));
+    Value end = make<memref::DimOp>(mapping.lookup(values.memory), two);
+    end = make<arith::MinSIOp>(end, mapping.lookup(values.limit));
+    Value rows = make<arith::SubIOp>(end, mapping.lookup(values.row));
     make<ClearRowsOp>(block->getArgument(1), rows);
   }
   make<YieldOp>(ValueRange());

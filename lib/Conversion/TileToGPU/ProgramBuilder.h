@@ -51,8 +51,7 @@ public:
   void startKeyScales(const TilePass &pass, tile::DequantizeOp scores);
   Value loadKeyScales(const TilePass &pass, tile::DequantizeOp scores);
   /// The rings of a pass's tiles in shared memory.
-  RingOp makeRing(tile::LoadOp load, int64_t stages, std::optional<int64_t> readers, TileForm form,
-                  bool ones);
+  RingOp makeRing(SharedType tile, int64_t stages, std::optional<int64_t> readers, bool ones);
   /// Shared memory in which codes of queries are taken apart.
   RingOp makeRoomFor(tile::SplitOp split);
   /// Takes codes of queries apart there, and returns what products read.
@@ -60,6 +59,8 @@ public:
   /// Shared memory for the codes of queries that the loop reads as they are; none where they are in
   /// registers.
   llvm::SmallVector<RingOp> makeRoomsForCodes(const TilePass &pass);
+  /// Shared memory in which `pass`, and a second one, form scores; none where they need none.
+  void makeRoomForScores(const TilePass &pass);
   /// Loads these codes, there.
   void emitCodes(const TilePass &pass, llvm::ArrayRef<RingOp> rooms);
 
@@ -79,6 +80,8 @@ private:
   RingOp makeRoom(SharedType shared);
   CodesType typeOfCodes(const TilePass &pass, tile::LoadCodesOp load);
   void cloneOperation(mlir::Operation *op);
+
+  RingOp scoreRoom;
 };
 
 } // namespace sfa::simt

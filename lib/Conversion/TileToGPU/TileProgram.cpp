@@ -47,6 +47,21 @@ static LogicalResult checkLoad(tile::LoadOp load) {
   return load.emitOpError() << "gives " << type << "; " << GpuFeatures::description;
 }
 
+TileCopy::TileCopy(tile::LoadOp load, TileForm form)
+    : load(load), memory(load.getMemory()), batch(load.getBatch()), head(load.getHead()),
+      row(load.getRow()), limit(load.getLimit()), heads(load.getHeadsAttr()) {
+  tile::TileType type = load.getTile().getType();
+  tile = SharedType::get(load.getContext(), type.getShape(), type.getElementType(), form);
+}
+
+TileCopy::TileCopy(tile::LoadPostingsOp load)
+    : load(load), memory(load.getMemory()), batch(load.getBatch()), head(load.getHead()),
+      row(load.getRow()), heads(Builder(load).getI64IntegerAttr(1)) {
+  tile::PostingsType type = load.getPostings().getType();
+  tile = SharedType::get(load.getContext(), {type.getRows(), type.getFeatures(), type.getK()},
+                         type.getElementType(), TileForm::Postings);
+}
+
 TileForm TilePass::formOf(Value tile) const {
   ScoreOpInterface op = score;
   for (OpOperand &operand : op->getOpOperands())
@@ -79,19 +94,26 @@ static FailureOr<TilePass> analyzePass(tile::KeyLoopOp loop, ArrayRef<Operation 
       pass.keyScales = scales;
       continue;
     }
+    // Nothing but sfa_tile.scatter_dot takes lists.
+    if (auto lists = tile.getDefiningOp<tile::LoadPostingsOp>()) {
+      pass.staged.emplace_back(lists);
+      continue;
+    }
     auto load = tile.getDefiningOp<tile::LoadOp>();
     if (!load)
       return emitError(tile.getLoc())
-             << "a key or value tile has to be loaded as it is on a GPU; densify codes before";
+             << "a key or value tile has to be loaded as it is on a GPU; sfa-densify-operands "
+                "writes codes out before";
     if (failed(checkLoad(load)))
       return failure();
-    bool isFeatureMajor = pass.stagedForm(number) == TileForm::FeatureMajor;
+    TileForm form = pass.stagedForm(number);
+    bool isFeatureMajor = form == TileForm::FeatureMajor;
     if (isFeatureMajor != load.getFeatureMajor())
       return load.emitOpError() << "loads keys "
                                 << (isFeatureMajor ? "row by row" : "feature-major") << ", but "
                                 << (*score)->getName() << " does not read them so on a "
                                 << "GPU; sfa-densify-operands gives each strategy its form";
-    pass.staged.push_back(load);
+    pass.staged.emplace_back(load, form);
   }
   for (Operation *op : pass.before) {
     if (auto codes = dyn_cast<tile::LoadCodesOp>(op))
@@ -126,11 +148,8 @@ static SmallVector<Operation *> operationsBefore(tile::KeyLoopOp loop) {
 
 /// Diagnoses a second pass that needs other tiles than the first.
 static LogicalResult checkAgain(const TilePass &first, const TilePass &again) {
-  auto typesOf = [](ArrayRef<tile::LoadOp> loads) {
-    SmallVector<Type> types;
-    for (tile::LoadOp load : loads)
-      types.push_back(load.getTile().getType());
-    return types;
+  auto typesOf = [](ArrayRef<TileCopy> copies) {
+    return llvm::map_to_vector(copies, [](const TileCopy &copy) { return copy.tile; });
   };
   tile::KeyLoopOp loop = again.loop, main = first.loop;
   if (typesOf(again.staged) != typesOf(first.staged) || loop.getStep() != main.getStep() ||
@@ -192,17 +211,14 @@ bool sfa::simt::pointsDiffer(tile::KeyLoopOp loop) {
 
 /// Diagnoses a strategy that GPUs do not have for the operands of `kernel`.
 static LogicalResult checkStrategy(tile::KernelOp kernel, Strategy strategy) {
-  auto refuse = [&] {
-    return kernel.emitOpError() << "has strategy = " << stringifyEnum(strategy);
-  };
   WalkResult found = kernel.walk([](tile::LoadCodesOp codes) {
     return codes.getScales() ? WalkResult::interrupt() : WalkResult::advance();
   });
   if (found.wasInterrupted())
-    return refuse() << " and reads 8-bit codes; on a GPU they need strategy = dense, for which "
-                       "sfa-densify-operands writes them out as rows of integers";
-  if (strategy == Strategy::Scatter)
-    return refuse() << "; on a GPU only dense, gather and sparse_mma are there yet";
+    return kernel.emitOpError()
+           << "has strategy = " << stringifyEnum(strategy)
+           << " and reads 8-bit codes; on a GPU they need strategy = dense, for which "
+              "sfa-densify-operands writes them out as rows of integers";
   return success();
 }
 
@@ -225,6 +241,10 @@ static LogicalResult checkSchedule(TileProgram &program, const Chip &chip) {
   if (qTile != 64 * consumers)
     return refuse() << "has q_tile = " << qTile << " and consumers = " << consumers << "; on "
                     << chip.name << " q_tile has to be 64 consumers";
+  if (program.hasQueriesInRegisters &&
+      program.main.staged.front().tile.getForm() == TileForm::Postings)
+    return refuse() << "has queries = registers and strategy = scatter, which has its codes in "
+                       "shared memory: choose queries = shared";
   if (program.lookahead == 0 && program.takesTurns)
     return refuse() << "has lookahead = 0 and turns = ping_pong; consumers take turns with "
                        "lookahead = 1 only";

@@ -14,6 +14,17 @@
 
 namespace sfa::simt {
 
+/// A copy of a tile to shared memory, where it is used as it is.
+struct TileCopy {
+  mlir::Operation *load;
+  mlir::Value memory, batch, head, row, limit;
+  mlir::IntegerAttr heads;
+  SharedType tile;
+
+  TileCopy(tile::LoadOp load, TileForm form);
+  explicit TileCopy(tile::LoadPostingsOp load);
+};
+
 /// One pass over the points of the grid: a loop over key tiles with what is before and behind it.
 struct TilePass {
   tile::KeyLoopOp loop;
@@ -28,12 +39,13 @@ struct TilePass {
   /// Codes of queries that the loop reads as they are.
   llvm::SmallVector<tile::LoadCodesOp> codes;
   /// Loads of the stage `load`: for the scores, then of the values.
-  llvm::SmallVector<tile::LoadOp> staged;
+  llvm::SmallVector<TileCopy> staged;
   /// The scales of 8-bit keys, of the stage `load`, too; null where there are none. Nobody copies
   /// them to shared memory.
   tile::LoadScalesOp keyScales;
 
-  tile::LoadOp valueLoad() const { return staged.back(); }
+  const TileCopy &values() const { return staged.back(); }
+  TileCopy copyOf(tile::LoadOp resident) const { return {resident, formOf(resident.getTile())}; }
   /// The form in which the operation that forms scores wants `tile`, one of its operands.
   TileForm formOf(mlir::Value tile) const;
   /// The form of what the stage `load` yields as number `number`.

@@ -78,8 +78,7 @@ void Warpgroups::makeRings() {
   int64_t readers = 4 * program.consumers;
   const TilePass &pass = program.main;
   for (tile::LoadOp load : pass.residents)
-    residents.push_back(
-        b.makeRing(load, /*stages=*/1, readers, pass.formOf(load.getTile()), /*ones=*/false));
+    residents.push_back(b.makeRing(pass.copyOf(load).tile, /*stages=*/1, readers, /*ones=*/false));
   if (program.again)
     for (RingOp ring : residents)
       residentsAgain.push_back(b.make<RingOp>(ring.getRing().getType(), ring.getWritersAttr(),
@@ -88,6 +87,7 @@ void Warpgroups::makeRings() {
   for (tile::SplitOp split : pass.splits)
     rooms.push_back(b.makeRoomFor(split));
   roomsForCodes = b.makeRoomsForCodes(pass);
+  b.makeRoomForScores(pass);
   // The product with the values has columns of sums where the accumulator has.
   tile::KeyLoopOp loop = pass.loop;
   bool hasSums = loop.getAccumulate()
@@ -95,10 +95,9 @@ void Warpgroups::makeRings() {
                        return op.hasSumColumns() ? WalkResult::interrupt() : WalkResult::advance();
                      })
                      .wasInterrupted();
-  for (auto [number, load] : llvm::enumerate(pass.staged)) {
-    bool isValue = number + 1 == pass.staged.size();
-    rings.push_back(
-        b.makeRing(load, program.stages, readers, pass.stagedForm(number), isValue && hasSums));
+  for (const TileCopy &copy : pass.staged) {
+    bool isValue = &copy == &pass.values();
+    rings.push_back(b.makeRing(copy.tile, program.stages, readers, isValue && hasSums));
   }
 }
 
@@ -149,14 +148,14 @@ Warpgroups::Values Warpgroups::emitProducer(const TilePass &pass, bool isAgain, 
   // those of the next point until its queries have room.
   tile::KeyLoopOp loop = pass.loop;
   Type positionType = PositionType::get(b.getContext());
-  auto copy = [&](tile::LoadOp load, RingOp ring, Value position) {
+  auto copy = [&](const TileCopy &tile, RingOp ring, Value position) {
     auto in = [&](Value value) { return b.mapping.lookup(value); };
-    b.make<CopyOp>(in(load.getMemory()), in(load.getBatch()), in(load.getHead()), in(load.getRow()),
-                   load.getHeadsAttr(), ring.getRing(), position,
+    b.make<CopyOp>(in(tile.memory), in(tile.batch), in(tile.head), in(tile.row), tile.heads,
+                   ring.getRing(), position,
                    /*count=*/IntegerAttr(), /*first=*/Value(), /*evictFirst=*/UnitAttr());
   };
   int64_t warp = 0;
-  for (auto [load, ring, position] : llvm::zip_equal(pass.staged, rings, positions)) {
+  for (auto [tile, ring, position] : llvm::zip_equal(pass.staged, rings, positions)) {
     Value leads = b.make<IsLeaderOp>(b.getI1Type(), warp++);
     auto choice = b.make<scf::IfOp>(positionType, leads, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(b);
@@ -172,7 +171,7 @@ Warpgroups::Values Warpgroups::emitProducer(const TilePass &pass, bool isAgain, 
       Value at = keys.getRegionIterArgs().front();
       b.cloneStageNumbers(pass, b.toIndex(keys.getInductionVar()));
       b.make<AcquireOp>(ring.getRing(), at);
-      copy(load, ring, at);
+      copy(tile, ring, at);
       b.make<scf::YieldOp>(b.make<AdvanceOp>(positionType, at, program.stages).getResult());
       return Values(keys.getResults());
     });
@@ -189,7 +188,7 @@ Warpgroups::Values Warpgroups::emitProducer(const TilePass &pass, bool isAgain, 
       for (RingOp ring : residentsOf(isAgain))
         b.make<AcquireOp>(ring.getRing(), queryPosition);
       for (auto [load, ring] : llvm::zip_equal(pass.residents, residentsOf(isAgain)))
-        copy(load, ring, queryPosition);
+        copy(pass.copyOf(load), ring, queryPosition);
       return Values();
     });
   });
@@ -329,15 +328,13 @@ LogicalResult sfa::simt::specializeWarpgroups(TileProgram &program, OpBuilder &b
   if (pass.staged.size() != 2)
     return program.main.loop.emitOpError(
         "loads more than a key and a value tile, which the warpgroup path does not support");
-  auto checkLimit = [](tile::LoadOp load) -> LogicalResult {
-    if (load.getLimit())
-      return load.emitOpError("has a limit, which the warpgroup path supports for values only");
-    return success();
-  };
-  for (tile::LoadOp load :
-       llvm::concat<const tile::LoadOp>(pass.residents, ArrayRef(pass.staged).drop_back()))
-    if (failed(checkLimit(load)))
-      return failure();
+  SmallVector<TileCopy> copies(ArrayRef(pass.staged).drop_back());
+  for (tile::LoadOp load : pass.residents)
+    copies.push_back(pass.copyOf(load));
+  for (const TileCopy &copy : copies)
+    if (copy.limit)
+      return copy.load->emitOpError(
+          "has a limit, which the warpgroup path supports for values only");
   Warpgroups(program, builder).run();
   return success();
 }

@@ -29,7 +29,7 @@ public:
 private:
   void emitPass(const TilePass &pass, Value round);
   void fillLoad(const TilePass &pass, TileLoopOp loop);
-  void copy(tile::LoadOp load, Value tile);
+  void copy(const TileCopy &copy, Value tile);
 
   TileProgram &program;
   ProgramBuilder b;
@@ -40,10 +40,10 @@ private:
 
 } // namespace
 
-void Warps::copy(tile::LoadOp load, Value tile) {
+void Warps::copy(const TileCopy &copy, Value tile) {
   auto in = [&](Value value) { return value ? b.mapping.lookup(value) : Value(); };
-  b.make<CopyByThreadsOp>(in(load.getMemory()), in(load.getBatch()), in(load.getHead()),
-                          in(load.getRow()), in(load.getLimit()), load.getHeadsAttr(), tile);
+  b.make<CopyByThreadsOp>(in(copy.memory), in(copy.batch), in(copy.head), in(copy.row),
+                          in(copy.limit), copy.heads, tile);
 }
 
 void Warps::fillLoad(const TilePass &pass, TileLoopOp loop) {
@@ -94,14 +94,14 @@ void Warps::run() {
   SmallVector<RingOp> residentRings;
   for (tile::LoadOp load : pass.residents)
     residentRings.push_back(
-        b.makeRing(load, /*stages=*/1, std::nullopt, pass.formOf(load.getTile()), /*ones=*/false));
+        b.makeRing(pass.copyOf(load).tile, /*stages=*/1, std::nullopt, /*ones=*/false));
   SmallVector<RingOp> rooms;
   for (tile::SplitOp split : pass.splits)
     rooms.push_back(b.makeRoomFor(split));
   SmallVector<RingOp> roomsForCodes = b.makeRoomsForCodes(pass);
-  for (auto [number, load] : llvm::enumerate(pass.staged))
-    rings.push_back(b.makeRing(load, program.stages, std::nullopt, pass.stagedForm(number),
-                               /*ones=*/false));
+  b.makeRoomForScores(pass);
+  for (const TileCopy &copy : pass.staged)
+    rings.push_back(b.makeRing(copy.tile, program.stages, std::nullopt, /*ones=*/false));
 
   auto points = b.make<ForPointsOp>(TypeRange(), /*order=*/Value(), ValueRange());
   Type index = b.getIndexType();
@@ -114,7 +114,7 @@ void Warps::run() {
     RingOp resident = ring;
     residents.push_back(
         b.make<PlaceOp>(resident.getRing().getType().getTile(), resident.getRing(), zero));
-    copy(load, residents.back());
+    copy(pass.copyOf(load), residents.back());
   }
   for (auto [split, room] : llvm::zip_equal(pass.splits, rooms))
     b.emitSplit(split, room);

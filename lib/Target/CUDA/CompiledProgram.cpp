@@ -341,7 +341,7 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
 /// of tiles.
 static LogicalResult checkTensors(func::FuncOp function) {
   WalkResult result = function.walk([](Operation *op) {
-    if (!isa<AttentionOp, SparsifyOp, QuantizeOp, DensifyOp, FeatureMajorOp>(op))
+    if (!isa<AttentionOp, SparsifyOp, QuantizeOp, DensifyOp, FeatureMajorOp, PostingsOp>(op))
       return WalkResult::advance();
     SmallVector<Type> types(op->getOperandTypes());
     llvm::append_range(types, op->getResultTypes());

@@ -56,16 +56,6 @@ func.func @f(%q: !t, %k: !t, %v: !t) -> !t {
 
 // -----
 
-!t = tensor<1x8x?x128xf16>
-!c = tensor<1x8x?x128xf16, #sfa.codes<k = 8>>
-func.func @f(%q: !c, %c: !c, %v: !t) -> !t {
-  // expected-error @+1 {{has strategy = scatter; on a GPU only dense, gather and sparse_mma are there yet}}
-  %o = sfa.attention %q, %c, %v schedule <strategy = scatter> : !c, !c, !t -> !t
-  return %o : !t
-}
-
-// -----
-
 !t = tensor<1x8x?x264xf16>
 !c = tensor<1x8x?x264xf16, #sfa.codes<k = 8>>
 func.func @f(%x: !t) -> !c {

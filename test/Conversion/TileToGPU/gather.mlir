@@ -13,9 +13,9 @@
 // CHECK: sfa_gpu.copy %{{.*}} to %[[KEYS]]{{.*}} : memref<1x8x?x16384xbf16, {{.*}}>, !sfa_gpu.ring<2 of 128x128xbf16, feature_major>
 // CHECK-NOT: sfa_gpu.is_leader 2
 // CHECK: } consumers
-// CHECK: %[[CODES:.*]] = sfa_gpu.load_codes %{{.*}}, %{{.*}} -> !sfa_gpu.codes<128x128xbf16, k = 4, keys = 128, registers>
+// CHECK: %[[CODES:.*]] = sfa_gpu.load_codes %{{.*}}, %{{.*}} -> !sfa_gpu.codes<128x128xbf16, k = 4, step = 256, registers>
 // CHECK: sfa_gpu.tile_loop
-// CHECK: sfa_gpu.gather_dot %[[CODES]], %{{.*}} : !sfa_gpu.codes<128x128xbf16, k = 4, keys = 128, registers>, !sfa_gpu.shared<128x128xbf16, feature_major> -> !sfa_tile.tile<128x128xf32>
+// CHECK: sfa_gpu.gather_dot %[[CODES]], %{{.*}} : !sfa_gpu.codes<128x128xbf16, k = 4, step = 256, registers>, !sfa_gpu.shared<128x128xbf16, feature_major> -> !sfa_tile.tile<128x128xf32>
 
 // The scores of the next tile are formed beside the product of this one with its values.
 
@@ -33,7 +33,7 @@
 // WARPS-LABEL: sfa_gpu.kernel @attention_gather_online
 // WARPS: %[[ROOM:.*]] = sfa_gpu.ring : !sfa_gpu.ring<1 of 128x8xi32, linear>
 // WARPS: %[[PLACE:.*]] = sfa_gpu.place %[[ROOM]]
-// WARPS: %[[CODES:.*]] = sfa_gpu.load_codes {{.*}} to %[[PLACE]] : !sfa_gpu.shared<128x8xi32, linear> {{.*}} -> !sfa_gpu.codes<128x128xbf16, k = 4, keys = 128, shared>
+// WARPS: %[[CODES:.*]] = sfa_gpu.load_codes {{.*}} to %[[PLACE]] : !sfa_gpu.shared<128x8xi32, linear> {{.*}} -> !sfa_gpu.codes<128x128xbf16, k = 4, step = 256, shared>
 // WARPS: sfa_gpu.copy_by_threads {{.*}} !sfa_gpu.shared<128x128xbf16, feature_major>
 // WARPS: sfa_gpu.gather_dot %[[CODES]]
 func.func @f(%q: tensor<1x8x?x128xbf16, #sfa.codes<k = 4>>, %k: tensor<1x8x?x128xbf16, #sfa.codes<k = 4>>,

@@ -3,7 +3,7 @@
 
 // CHECK-LABEL: @data(
 func.func @data(%m: memref<1x8x?x128xbf16>, %values: memref<1x8x?x8xbf16>, %indices: memref<1x8x?x8xi8>,
-                %lse: memref<1x8x?xf32>, %b: index, %h: index, %row: index) {
+                %bytes: memref<1x8x?x2592xi8>, %lse: memref<1x8x?xf32>, %b: index, %h: index, %row: index) {
   // CHECK: %[[X:.*]] = sfa_tile.load %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
   %x = sfa_tile.load %m[%b, %h, %row] : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
   // CHECK: %[[CODES:.*]] = sfa_tile.topk %[[X]] : !sfa_tile.tile<64x128xbf16> -> !sfa_tile.codes<64x128xbf16, k = 8>
@@ -20,8 +20,12 @@ func.func @data(%m: memref<1x8x?x128xbf16>, %values: memref<1x8x?x8xbf16>, %indi
   %dense = sfa_tile.expand %again : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.tile<64x128xbf16>
   // CHECK: sfa_tile.store %[[DENSE]], %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] : !sfa_tile.tile<64x128xbf16>, memref<1x8x?x128xbf16>
   sfa_tile.store %dense, %m[%b, %h, %row] : !sfa_tile.tile<64x128xbf16>, memref<1x8x?x128xbf16>
-  // CHECK: sfa_tile.postings %[[AGAIN]] : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.postings<64x128xbf16, k = 8>
+  // CHECK: %[[LISTS:.*]] = sfa_tile.postings %[[AGAIN]] : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.postings<64x128xbf16, k = 8>
   %lists = sfa_tile.postings %again : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.postings<64x128xbf16, k = 8>
+  // CHECK: sfa_tile.store_postings %[[LISTS]], %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] : !sfa_tile.postings<64x128xbf16, k = 8>, memref<1x8x?x2592xi8>
+  sfa_tile.store_postings %lists, %bytes[%b, %h, %row] : !sfa_tile.postings<64x128xbf16, k = 8>, memref<1x8x?x2592xi8>
+  // CHECK: sfa_tile.load_postings %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] : memref<1x8x?x2592xi8> -> !sfa_tile.postings<64x128xbf16, k = 8>
+  %same = sfa_tile.load_postings %bytes[%b, %h, %row] : memref<1x8x?x2592xi8> -> !sfa_tile.postings<64x128xbf16, k = 8>
   // CHECK: sfa_tile.split %[[AGAIN]] : !sfa_tile.codes<64x128xbf16, k = 8> -> !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.surplus<64x128xbf16, k = 8>
   %part, %surplus = sfa_tile.split %again : !sfa_tile.codes<64x128xbf16, k = 8>
     -> !sfa_tile.two_four<64x128xbf16, k = 8>, !sfa_tile.surplus<64x128xbf16, k = 8>

@@ -112,6 +112,30 @@ func.func @f(%c: !sfa_tile.codes<64x128xf32, k = 8>, %v: memref<1x8x?x8xf32>, %n
 
 // -----
 
+func.func @f(%m: memref<1x8x?x2576xi8>, %i: index) {
+  // expected-error @+1 {{the last dimension of the memory is 2576 but the number of bytes of the posting lists is 2592; they have to be equal}}
+  %0 = sfa_tile.load_postings %m[%i, %i, %i] : memref<1x8x?x2576xi8> -> !sfa_tile.postings<64x128xbf16, k = 8>
+  return
+}
+
+// -----
+
+func.func @f(%m: memref<1x8x?x2592xi16>, %i: index) {
+  // expected-error @+1 {{needs a memory of 'i8', given is 'i16'}}
+  %0 = sfa_tile.load_postings %m[%i, %i, %i] : memref<1x8x?x2592xi16> -> !sfa_tile.postings<64x128xbf16, k = 8>
+  return
+}
+
+// -----
+
+func.func @f(%lists: !sfa_tile.postings<64x128xf32, k = 8>, %m: memref<1x8x?x2592xi8>, %i: index) {
+  // expected-error @+1 {{is on '!sfa_tile.postings<64x128xf32, k = 8>'; in memory posting lists have 1 to 256 features and tiles of a multiple of 16 tokens, at most 1024, whose halves have at most 65535 bytes, of f16 or bf16}}
+  sfa_tile.store_postings %lists, %m[%i, %i, %i] : !sfa_tile.postings<64x128xf32, k = 8>, memref<1x8x?x2592xi8>
+  return
+}
+
+// -----
+
 func.func @f() {
   // expected-error @+1 {{expected attribute value}}
   %0 = sfa_tile.fill one : !sfa_tile.tile<64xf32>

@@ -101,7 +101,7 @@ TEST_P(Compiled, TakesTheSharedMemoryOfTheTable) {
   }
 }
 
-TEST_P(Compiled, TakesTheSharedMemoryOfTheTableToGather) {
+TEST_P(Compiled, TakesTheSharedMemoryOfTheTableForKeyTiles) {
   auto [chip, d, dv, mask] = GetParam();
   Device device = deviceOf(chip);
   Problem problem = makeProblem(d, dv);
@@ -109,9 +109,11 @@ TEST_P(Compiled, TakesTheSharedMemoryOfTheTableToGather) {
   if (!llvm::StringRef(mask).empty())
     problem.rightBound = 0;
   for (Softmax softmax : {Softmax::Online, Softmax::Lazy}) {
-    for (Queries queries : {Queries::Registers, Queries::Shared}) {
+    for (auto [strategy, queries] : {std::pair(Strategy::Gather, Queries::Registers),
+                                     std::pair(Strategy::Gather, Queries::Shared),
+                                     std::pair(Strategy::Scatter, Queries::Shared)}) {
       ResolvedSchedule schedule;
-      schedule.strategy = Strategy::Gather;
+      schedule.strategy = strategy;
       schedule.softmax = softmax;
       schedule.queries = queries;
       schedule.kTile = 64;
@@ -243,6 +245,28 @@ TEST(ScheduleSpace, SaysWhyNot) {
   problem.hasSequences = false;
   problem.queryCodes = 33;
   EXPECT_EQ(whyNotGather([](S &) {}), noStrategy);
+
+  auto whyNotScatter = [&](auto change) {
+    return whyNot("sm_90a", [&](S &s) {
+      s.strategy = Strategy::Scatter;
+      s.queries = Queries::Shared;
+      s.kTile = 80;
+      change(s);
+    });
+  };
+  EXPECT_EQ(whyNotScatter([](S &) {}), noStrategy); // of keys that are no codes
+  problem.keyCodes = 8;
+  EXPECT_EQ(whyNotScatter([](S &) {}), "");
+  EXPECT_EQ(whyNotScatter([](S &s) { s.queries = Queries::Registers; }),
+            "queries = registers; the codes of the strategy scatter are in shared memory");
+  problem.keyCodes = 200;
+  EXPECT_EQ(
+      whyNotScatter([](S &s) { s.kTile = 256; }),
+      "k_tile = 256 with 256 features and k = 200; posting lists have 1 to 256 features and "
+      "tiles of a multiple of 16 tokens, at most 1024, whose halves have at most 65535 bytes");
+  problem.keyCodes = 8;
+  problem.hasSequences = true;
+  EXPECT_EQ(whyNotScatter([](S &) {}), noStrategy);
 }
 
 } // namespace

@@ -68,6 +68,18 @@ Value Emitter::pack(Value low, Value high, Type element) {
   return bitcast(getI32Type(), packed);
 }
 
+std::pair<Value, Value> Emitter::unpack(Value word, Type element) {
+  Type f32 = getF32Type();
+  if (element.isBF16())
+    return {bitcast(f32, shiftLeft(word, 16)), bitcast(f32, bitAnd(word, int64_t(0xFFFF0000)))};
+  Value halves = bitcast(VectorType::get(2, element), word);
+  auto extend = [&](int64_t number) -> Value {
+    Value half = make<LLVM::ExtractElementOp>(halves, i32(number));
+    return make<arith::ExtFOp>(f32, half);
+  };
+  return {extend(0), extend(1)};
+}
+
 Value Emitter::permute(Value low, Value high, int64_t selector) {
   return make<NVVM::PermuteOp>(getI32Type(), low, high, i32(selector), NVVM::PermuteMode::DEFAULT);
 }

@@ -101,6 +101,8 @@ public:
   Value reciprocal(Value x) { return make<mlir::NVVM::RcpApproxFtzF32Op>(getF32Type(), x); }
   /// Two f32, rounded to `element` (f16 or bf16), in one register; `low` in the low half.
   Value pack(Value low, Value high, mlir::Type element);
+  /// The two halves of a register, of `element`, as f32: the low one first.
+  std::pair<Value, Value> unpack(Value word, mlir::Type element);
 
   //===--- Threads --------------------------------------------------------===//
 

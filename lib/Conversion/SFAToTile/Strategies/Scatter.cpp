@@ -19,11 +19,7 @@ struct Scatter : ScoreStrategy {
   }
   SmallVector<Value> loadKey(const KernelContext &context, const Operand &key, int64_t rows,
                              Value row) const override {
-    Value codes = context.loadCodes(key, rows, row);
-    auto type = cast<CodesType>(codes.getType());
-    auto lists = PostingsType::get(type.getContext(), rows, type.getFeatures(),
-                                   type.getElementType(), type.getK());
-    return {PostingsOp::create(context.builder, context.loc, lists, codes)};
+    return {context.loadPostings(key, rows, row)};
   }
   Value scores(const KernelContext &context, ValueRange query, ValueRange key,
                TileType type) const override {

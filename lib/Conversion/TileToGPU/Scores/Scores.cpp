@@ -16,6 +16,7 @@ void sfa::simt::registerScores(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, tile::TileDialect *) {
     registerDense(*context);
     registerGather(*context);
+    registerScatter(*context);
     registerSparseMma(*context);
     context->loadDialect<GPUDialect>();
   });

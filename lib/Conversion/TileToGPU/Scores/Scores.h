@@ -16,6 +16,7 @@ namespace sfa::simt {
 /// Attach the interface to the operation of one strategy.
 void registerDense(mlir::MLIRContext &context);
 void registerGather(mlir::MLIRContext &context);
+void registerScatter(mlir::MLIRContext &context);
 void registerSparseMma(mlir::MLIRContext &context);
 
 /// Lets the score operations of the sfa_tile dialect say what they are on a GPU: one file of this

@@ -168,7 +168,7 @@ typedef struct {
   int64_t rows, batchStride, headStride, rowStride;
 } Memory;
 
-void feature_major();
+void prepare();
 void attention();
 
 static const Memory *memories;
@@ -182,9 +182,9 @@ static void runThread(void) {
   if (isAttention)
     attention(WORDS(0), WORDS(1), WORDS(2), WORDS(3), WORDS(4), WORDS(5));
   else if (ARE_KEYS_CODES)
-    feature_major(WORDS(0), WORDS(1), WORDS(2));
+    prepare(WORDS(0), WORDS(1), WORDS(2));
   else
-    feature_major(WORDS(0), WORDS(1));
+    prepare(WORDS(0), WORDS(1));
   isDone[thread] = true;
 }
 

@@ -46,14 +46,14 @@ def integers(dtype, d, scales, mask, softmax, has_sequences, splits, packed_head
             f"    : {q}, {k}, {v} -> {types}\n  return {results} : {types}\n}}\n")
 
 
-def gather(dtype, d, dv, k, keys, mask, schedule):
+def of_key_tiles(strategy, dtype, d, dv, k, keys, mask, schedule):
     packed_heads = int(*re.findall(r"packed_heads = (\d+)", schedule) or "1")
     heads = 2 * max(packed_heads, 2)
     q, k, v = (f"tensor<?x{heads}x?x{d}x{dtype}, #sfa.codes<k = {k}>>",
                f"tensor<?x2x?x{d}x{dtype}{f', #sfa.codes<k = {k}>' * (keys == 'codes')}>", f"tensor<?x2x?x{dv}x{dtype}>")
     o, lse = f"tensor<?x{heads}x?x{dv}x{dtype}>", f"tensor<?x{heads}x?xf32>"
     return (f"func.func @f(%q: {q}, %k: {k}, %v: {v}) -> ({o}, {lse}) {{\n"
-            f"  %o, %l = sfa.attention %q, %k, %v {MASKS[mask]} schedule <strategy = gather, {schedule}>\n"
+            f"  %o, %l = sfa.attention %q, %k, %v {MASKS[mask]} schedule <strategy = {strategy}, {schedule}>\n"
             f"    : {q}, {k}, {v} -> {o}, {lse}\n  return %o, %l : {o}, {lse}\n}}\n")
 
 
@@ -143,8 +143,10 @@ def modules(chip):
             [(64, 64), (128, 128), (256, 256), (80, 96), (256, 64)], [4, 8, 13, 32], ["online", "lazy"])):
         mask, dtype, keys = ("causal", "window", "none")[number % 3], ("bf16", "f16")[number // 2 % 2], ("rows", "codes")[number // 3 % 2]
         more = ("", ", splits = 4", ", packed_heads = 4", ", packed_heads = 5, splits = 3", ", lookahead = 0")[number % 5]
-        modules[f"{dtype} d={d} dv={dv} k={k} {mask} gather of {keys} {softmax}{more}"] = gather(
-            dtype, d, dv, k, keys, mask, f"softmax = {softmax}{more}")
+        modules[f"{dtype} d={d} dv={dv} k={k} {mask} gather of {keys} {softmax}{more}"] = of_key_tiles(
+            "gather", dtype, d, dv, k, keys, mask, f"softmax = {softmax}{more}")
+        modules[f"{dtype} d={d} dv={dv} k={k} {mask} scatter {softmax}{more}"] = of_key_tiles(
+            "scatter", dtype, d, dv, k, "codes", mask, f"softmax = {softmax}{more}")
     for d, k, form in [(24, 8, ""), (80, 16, ", two_four"), (64, 8, ""), (128, 32, ""), (256, 32, ""), (256, 100, ""), (128, 8, ", two_four")]:
         modules[f"sparsify d={d} k={k}{form}"] = sparsify(d, k, form)
     for d, k, form, results in [(64, 8, "", "%dense"), (128, 8, "", "%codes, %dense"),

@@ -1,9 +1,9 @@
-"""Runs the GPU code of the strategy gather on this CPU, for sm_80, and compares it with the definition.
+"""Runs the GPU code of the strategies gather and scatter on this CPU, for sm_80, and compares it with the definition.
 
-    gather_on_cpu.py SFA_COMPILE CLANG [SEED]
+    attention_on_cpu.py gather|scatter SFA_COMPILE CLANG [SEED]
 
-The LLVM IR of the two kernels, which write keys feature by feature and attend, becomes that of functions of this
-machine, with block.c in the place of what only a GPU has.
+The LLVM IR of the two kernels, which write keys as tiles and attend, becomes that of functions of this machine, with
+block.c in the place of what only a GPU has.
 """
 
 import ctypes
@@ -17,18 +17,31 @@ from pathlib import Path
 
 from topk_on_cpu import Memory, Rows, normal, number
 
-CONFIGURATIONS = [  # dtype, d, dv, k, heads, mask, schedule, whether keys are codes, and sizes of queries and keys
-    ("bf16", 64, 64, 4, (2, 2), "", "softmax = online, q_tile = 64, k_tile = 64", True, [(70, 150), (1, 64)]),
-    ("f16", 128, 64, 8, (2, 1), "mask <causal>", "softmax = online, q_tile = 64, k_tile = 128", True, [(130, 130), (3, 129)]),
-    ("bf16", 64, 128, 5, (4, 2), "mask <window, left = 40, right = 3>", "softmax = lazy, q_tile = 128, consumers = 1, k_tile = 64", False, [(140, 150)]),
-    ("f16", 24, 40, 1, (1, 1), "mask <causal>", "softmax = lazy, q_tile = 64, k_tile = 192", False, [(65, 193), (5, 3)]),
-    ("bf16", 256, 64, 13, (1, 1), "", "softmax = online, q_tile = 128, consumers = 1, k_tile = 64, stages = 1", True, [(129, 65)]),
-    ("f16", 80, 80, 32, (8, 2), "mask <causal>", "softmax = online, packed_heads = 4, q_tile = 64, k_tile = 64", True, [(9, 77), (16, 16)]),
-    ("bf16", 64, 64, 3, (6, 2), "mask <causal>", "softmax = lazy, packed_heads = 3, q_tile = 128, consumers = 1, k_tile = 64", False, [(31, 200)])]
+# dtype, d, dv, k, heads, mask, schedule, what keys are, and sizes of queries and keys. Keys are rows, or codes: with any
+# features, with one that all tokens have, or all with the same.
+CONFIGURATIONS = {
+    "gather": [
+        ("bf16", 64, 64, 4, (2, 2), "", "softmax = online, q_tile = 64, k_tile = 64", "any", [(70, 150), (1, 64)]),
+        ("f16", 128, 64, 8, (2, 1), "mask <causal>", "softmax = online, q_tile = 64, k_tile = 128", "any", [(130, 130), (3, 129)]),
+        ("bf16", 64, 128, 5, (4, 2), "mask <window, left = 40, right = 3>", "softmax = lazy, q_tile = 128, consumers = 1, k_tile = 64", "rows", [(140, 150)]),
+        ("f16", 24, 40, 1, (1, 1), "mask <causal>", "softmax = lazy, q_tile = 64, k_tile = 192", "rows", [(65, 193), (5, 3)]),
+        ("bf16", 256, 64, 13, (1, 1), "", "softmax = online, q_tile = 128, consumers = 1, k_tile = 64, stages = 1", "any", [(129, 65)]),
+        ("f16", 80, 80, 32, (8, 2), "mask <causal>", "softmax = online, packed_heads = 4, q_tile = 64, k_tile = 64", "any", [(9, 77), (16, 16)]),
+        ("bf16", 64, 64, 3, (6, 2), "mask <causal>", "softmax = lazy, packed_heads = 3, q_tile = 128, consumers = 1, k_tile = 64", "rows", [(31, 200)])],
+    "scatter": [
+        ("bf16", 64, 64, 4, (2, 2), "", "softmax = online, q_tile = 64, k_tile = 64", "any", [(70, 150), (1, 64)]),
+        ("f16", 128, 64, 8, (2, 1), "mask <causal>", "softmax = online, q_tile = 64, k_tile = 128", "shared", [(130, 130), (3, 129)]),
+        ("bf16", 64, 128, 5, (4, 2), "mask <window, left = 40, right = 3>", "softmax = lazy, q_tile = 128, consumers = 1, k_tile = 64", "same", [(140, 150)]),
+        ("f16", 24, 40, 1, (1, 1), "mask <causal>", "softmax = lazy, q_tile = 64, k_tile = 144", "same", [(65, 193), (5, 3)]),
+        ("bf16", 256, 64, 13, (1, 1), "", "softmax = online, q_tile = 128, consumers = 1, k_tile = 64, stages = 1", "shared", [(129, 65)]),
+        ("f16", 80, 80, 32, (8, 2), "mask <causal>", "softmax = online, packed_heads = 4, q_tile = 64, k_tile = 32", "any", [(9, 77), (16, 16)]),
+        ("f16", 16, 16, 16, (2, 2), "", "softmax = online, q_tile = 64, k_tile = 16", "same", [(17, 33)]),
+        ("bf16", 64, 64, 3, (6, 2), "mask <causal>", "softmax = lazy, packed_heads = 3, q_tile = 128, consumers = 1, k_tile = 64", "any", [(31, 200)])]}
 SCALE = 0.25
 REPLACED = [
     (r" addrspace\(\d\)", ""), (r"ptx_kernel ", ""), (r"(?m)^target .*$", ""), (r"(?m)^(declare .*) #\d+$", r"\1"),
-    (r'"// operands", "=[rf]', '"", "=r'), (r"@attention_gather_\w+", "@attention"),
+    (r'"// operands", "=[rf]', '"", "=r'), (r"@attention_(gather|scatter)_\w+", "@attention"),
+    (r"@(feature_major|postings)\b", "@prepare"),
     (r"llvm\.nvvm\.read\.ptx\.sreg\.(\w+)\.(\w)", r"read_\1_\2"),
     (r"llvm\.nvvm\.shfl\.sync\.(\w+)\.(\w+)", r"shfl_\1_\2"), (r"llvm\.nvvm\.vote\.ballot\.sync", "ballot"),
     (r"llvm\.nvvm\.(ex2|lg2|rcp)\.approx\.ftz\.f(32)?\b", r"\1"),
@@ -98,21 +111,21 @@ define {{ float, float, float, float }} @multiply_{dtype}({', '.join(f"{kind} %x
     return text
 
 
-def build(compiler, clang, folder, dtype, d, dv, k, heads, mask, schedule, keys_are_codes):
+def build(strategy, compiler, clang, folder, dtype, d, dv, k, heads, mask, schedule, keys_form):
     source, ir, library = (folder / f"f{len(list(folder.iterdir()))}{end}" for end in (".mlir", ".ll", ".so"))
     codes = f", #sfa.codes<k = {k}>"
     q = f"tensor<?x{heads[0]}x?x{d}x{dtype}{codes}>"
-    key, v = (f"tensor<?x{heads[1]}x?x{columns}x{dtype}{form}>" for columns, form in ((d, codes if keys_are_codes else ""), (dv, "")))
+    key, v = (f"tensor<?x{heads[1]}x?x{columns}x{dtype}{form}>" for columns, form in ((d, codes if keys_form != "rows" else ""), (dv, "")))
     o, lse = f"tensor<?x{heads[0]}x?x{dv}x{dtype}>", f"tensor<?x{heads[0]}x?xf32>"
     source.write_text(f"func.func @f(%q: {q}, %k: {key}, %v: {v}) -> ({o}, {lse}) {{\n"
-                      f"  %o, %l = sfa.attention %q, %k, %v {mask} scale {SCALE} schedule <strategy = gather, {schedule}>\n"
+                      f"  %o, %l = sfa.attention %q, %k, %v {mask} scale {SCALE} schedule <strategy = {strategy}, {schedule}>\n"
                       f"    : {q}, {key}, {v} -> {o}, {lse}\n  return %o, %l : {o}, {lse}\n}}\n")
     text = subprocess.run([compiler, source, "--chip=sm_80", "--emit=llvm"], check=True, stdout=subprocess.PIPE,
                           text=True).stdout
     for pattern, replacement in REPLACED:
         text = re.sub(pattern, replacement, text)
     ir.write_text(wrappers(text))
-    subprocess.run([clang, "-O1", "-w", "-shared", "-fPIC", "-x", "ir", ir, "-x", "c", f"-DARE_KEYS_CODES={int(keys_are_codes)}",
+    subprocess.run([clang, "-O1", "-w", "-shared", "-fPIC", "-x", "ir", ir, "-x", "c", f"-DARE_KEYS_CODES={int(keys_form != 'rows')}",
                     Path(__file__).with_name("block.c"), "-lm", "-o", library], check=True)
     k_tile = int(re.search(r"k_tile = (\d+)", schedule).group(1))
     return ctypes.CDLL(str(library)), int(re.search(r"q_tile = (\d+)", schedule).group(1)), k_tile
@@ -129,29 +142,34 @@ def visible(mask, query, key, queries, keys):
 
 
 def main():
-    compiler, clang = sys.argv[1:3]
-    seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 32)
+    strategy, compiler, clang = sys.argv[1:4]
+    seed = int(sys.argv[4]) if len(sys.argv) > 4 else random.randrange(1 << 32)
     source = random.Random(seed)
     wrong = calls = 0
     with tempfile.TemporaryDirectory() as folder:
-        for *options, keys_are_codes, sizes in CONFIGURATIONS:
-            built = build(compiler, clang, Path(folder), *options, keys_are_codes)
+        for *options, keys_form, sizes in CONFIGURATIONS[strategy]:
+            built = build(strategy, compiler, clang, Path(folder), *options, keys_form)
             for queries, keys in sizes:
                 calls += 1
-                if not check(*built, source, *options, keys_are_codes, queries, keys):
+                if not check(*built, strategy, source, *options, keys_form, queries, keys):
                     wrong += 1
                     print(f"wrong: {options}, {queries} queries, {keys} keys, seed {seed}")
     print(f"{calls} calls, {wrong} wrong results")
 
 
-def make_codes(dtype, d, k, rows, source):
-    """Values and features of rows of codes, some of which have fewer than k non-zeros and anything as their features."""
+def make_codes(dtype, d, k, rows, source, support):
+    """Values and features of rows of codes. With any features some have fewer than k non-zeros and anything as their features."""
     values, features = [], []
     for _ in range(rows):
-        kept = sorted(source.sample(range(d), k))
+        if support == "same":
+            kept = [i * d // k for i in range(k)]
+        elif support == "shared":
+            kept = sorted([d // 2, *source.sample([i for i in range(d) if i != d // 2], k - 1)])
+        else:
+            kept = sorted(source.sample(range(d), k))
         row = [normal(dtype, source) for _ in kept]
         for i in range(k):
-            if source.random() < 0.1:
+            if support in ("any", "rows") and source.random() < 0.1:
                 row[i], kept[i] = 0x8000 * source.getrandbits(1), source.getrandbits(8)
         values.append(row)
         features.append(kept)
@@ -187,16 +205,16 @@ class Heads(Rows):
                       self.stride)
 
 
-def check(library, q_tile, k_tile, source, dtype, d, dv, k, heads, mask, schedule, keys_are_codes, queries, keys):
+def check(library, q_tile, k_tile, strategy, source, dtype, d, dv, k, heads, mask, schedule, keys_form, queries, keys):
     half, byte = ctypes.c_uint16, ctypes.c_uint8
-    q_codes = make_codes(dtype, d, k, heads[0] * queries, source)
+    q_codes = make_codes(dtype, d, k, heads[0] * queries, source, keys_form)
     q = rows_of_codes(dtype, d, q_codes)
     memories = {}
     for name, element, contents in (("values", half, q_codes[0]), ("features", byte, q_codes[1])):
         memories[name] = Heads(element, heads[0], queries, k)
         fill(memories[name], contents)
-    if keys_are_codes:
-        key_codes = make_codes(dtype, d, k, heads[1] * keys, source)
+    if keys_form != "rows":
+        key_codes = make_codes(dtype, d, k, heads[1] * keys, source, keys_form)
         key = rows_of_codes(dtype, d, key_codes)
         sources = [Heads(half, heads[1], keys, k), Heads(byte, heads[1], keys, k)]
         for rows, contents in zip(sources, key_codes):
@@ -207,7 +225,11 @@ def check(library, q_tile, k_tile, source, dtype, d, dv, k, heads, mask, schedul
         sources = [Heads(half, heads[1], keys, d, gap=8)]
         fill(sources[0], bits)
     tiles = -(-keys // k_tile)
-    arranged = Heads(half, heads[1], tiles, d * k_tile)
+    if strategy == "gather":
+        arranged = Heads(half, heads[1], tiles, d * k_tile)
+    else:
+        header = -(-2 * (d + 1) // 16) * 16
+        arranged = Heads(byte, heads[1], tiles, 2 * header + 4 * k * k_tile)
     arguments = [*sources, arranged]
     library.launch(False, 1, heads[1], tiles, (Memory * len(arguments))(*(rows.memory() for rows in arguments)))
     value_bits = [[normal(dtype, source) for _ in range(dv)] for _ in range(heads[1] * keys)]

@@ -24,7 +24,8 @@
 //     thread for its own row would write parts of sectors.
 //  6. Codes of 8 bits: a thread has the values of its row in registers, and rounds them. For dense
 //     rows it clears its row in shared memory, which nobody needs any more, and puts the integers
-//     there; they go to memory as other rows do.
+//     there; they go to memory as other rows do. Its codes each thread stores itself: a row of them
+//     is a sector at most.
 //
 //===----------------------------------------------------------------------===//
 

@@ -7,9 +7,9 @@
 // RUN: sed 's/queries = shared/queries = registers/' %t.tile | not sfa-opt --sfa-gpu-specialize=chip=sm_90a 2>&1 | FileCheck %s --check-prefix=REGISTERS
 
 // RUN: sfa-opt --canonicalize --sfa-assign-schedule=chip=sm_90a --convert-sfa-to-tile --one-shot-bufferize="bufferize-function-boundaries" %s \
-// RUN:   | not sfa-opt --sfa-gpu-specialize=chip=sm_90a 2>&1 | FileCheck %s --check-prefix=CODES
+// RUN:   | not sfa-opt --sfa-gpu-specialize=chip=sm_90a 2>&1 | FileCheck %s --check-prefix=UNPREPARED
 
-// CODES: error: a key or value tile has to be loaded as it is on a GPU; sfa-densify-operands writes codes out before
+// UNPREPARED: error: a key or value tile has to be loaded as it is on a GPU; sfa-densify-operands writes codes out before
 
 // Posting lists are staged. Codes of queries and scores are in shared memory: of each of 8 warps 64 rows of 32 lanes.
 

@@ -120,29 +120,42 @@ double sfa::boundMilliseconds(const Problem &problem, const Device &device,
 // Traits
 //===----------------------------------------------------------------------===//
 
+static std::string widthOf(const Problem &problem) {
+  return problem.width() <= 64 ? " width<=64" : problem.width() <= 128 ? " width<=128"
+                                                                       : " width<=256";
+}
+
+/// Rows that share keys.
+static int64_t rowsOfGroup(const Problem &problem) {
+  return *problem.numQueries() * problem.headsOfGroup();
+}
+
+std::vector<std::string> sfa::getTraits(const Problem &problem) {
+  std::string form = problem.keyScales ? " int8" : problem.queryCodes ? " codes" : " dense";
+  std::vector<std::string> traits{"all", "kind" + widthOf(problem) + form};
+  if (rowsOfGroup(problem) <= 64)
+    traits.push_back("few queries");
+  else if (rowsOfGroup(problem) <= 4096)
+    traits.push_back("some queries");
+  if (problem.leftBound && problem.rightBound)
+    traits.push_back("window");
+  if (problem.hasLse)
+    traits.push_back("lse");
+  return traits;
+}
+
 std::vector<std::string> sfa::getTraits(const Problem &problem, const Device &device,
                                         const ResolvedSchedule &schedule) {
-  std::string width = problem.width() <= 64    ? " width<=64"
-                      : problem.width() <= 128 ? " width<=128"
-                                               : " width<=256";
-  std::string form = problem.keyScales ? " int8" : problem.queryCodes ? " codes" : " dense";
-  std::vector<std::string> traits{"all", "kind" + width + form};
-  auto add = [&](std::string trait, bool byWidth = true) {
-    traits.push_back(std::move(trait) + (byWidth ? width : ""));
+  std::string width = widthOf(problem);
+  bool areFew = rowsOfGroup(problem) <= 4096;
+  std::vector<std::string> traits;
+  auto add = [&](const std::string &trait, bool byWidth = true) {
+    traits.push_back(byWidth ? trait + width + (areFew ? " few" : "") : trait);
   };
   if (schedule.strategy != Strategy::Dense)
     add(fmt::format("strategy={}", stringifyEnum(schedule.strategy).str()));
   if (schedule.softmax == Softmax::Lazy)
     add("softmax=lazy");
-  int64_t queries = *problem.numQueries() * schedule.packedHeads;
-  if (queries <= 64)
-    add("few queries", false);
-  else if (queries <= 2048)
-    add("some queries", false);
-  if (problem.leftBound && problem.rightBound)
-    add("window", false);
-  if (problem.hasLse)
-    add("lse", false);
   if (schedule.splits > 1)
     add("splits", false);
   add(fmt::format("q_tile={}", schedule.qTile));
@@ -161,7 +174,7 @@ std::vector<std::string> sfa::getTraits(const Problem &problem, const Device &de
   if (schedule.queries == Queries::Registers)
     add("queries=registers");
   if (schedule.grid == Grid::Persistent)
-    add("grid=persistent", queries <= 2048);
+    add("grid=persistent");
   return traits;
 }
 
@@ -220,8 +233,11 @@ double TimeModel::milliseconds(const Problem &problem, const Device &device,
   llvm::StringRef kind = !device.isGpu ? "cpu" : device.hasWarpgroups ? "sm_90a" : "sm_80";
   auto found = weights.find(weights.count(device.chip) ? llvm::StringRef(device.chip) : kind);
   double sum = 0;
-  if (found != weights.end())
+  if (found != weights.end()) {
+    for (const std::string &trait : getTraits(problem))
+      sum += found->second.lookup(trait);
     for (const std::string &trait : getTraits(problem, device, schedule))
       sum += found->second.lookup(trait);
+  }
   return boundMilliseconds(problem, device, schedule) * std::exp(sum);
 }

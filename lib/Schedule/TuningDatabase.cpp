@@ -165,12 +165,34 @@ llvm::Expected<TuningDatabase> TuningDatabase::read(llvm::StringRef path) {
 }
 
 std::string TuningDatabase::toText() const {
-  json::Array entries;
-  for (const TuningEntry &entry : sorted)
-    entries.push_back(toJSON(entry));
-  json::Value document = json::Object{
-      {"format", format}, {"version", version}, {"entries", std::move(entries)}};
-  return llvm::formatv("{0:2}\n", document).str();
+  // A line for each schedule that was measured, so that files can be compared line by line.
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  json::OStream json(stream, /*IndentSize=*/1);
+  auto writeLine = [&](const json::Value &value) {
+    json.rawValue([&](llvm::raw_ostream &raw) { raw << value; });
+  };
+  json.object([&] {
+    json.attribute("format", format);
+    json.attribute("version", version);
+    json.attributeArray("entries", [&] {
+      for (const TuningEntry &entry : sorted) {
+        json::Value value = toJSON(entry);
+        json.object([&] {
+          for (const auto *field : json::sortedElements(*value.getAsObject())) {
+            json.attributeBegin(field->first);
+            if (const json::Array *others = field->second.getAsArray())
+              json.array([&] { llvm::for_each(*others, writeLine); });
+            else
+              writeLine(field->second);
+            json.attributeEnd();
+          }
+        });
+      }
+    });
+  });
+  stream << '\n';
+  return text;
 }
 
 void TuningDatabase::add(TuningEntry entry) {

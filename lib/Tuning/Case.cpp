@@ -14,6 +14,7 @@
 #include "llvm/Support/LineIterator.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <algorithm>
@@ -237,34 +238,49 @@ static int64_t numScales(Scales scales, int64_t tokens) {
   llvm_unreachable("scales without a case");
 }
 
-std::vector<NpyArray> Case::makeArguments(uint64_t seed) const {
-  Random random(seed);
-  std::vector<NpyArray> arguments;
-  for (bool isKey : {false, true}) {
-    int64_t heads = isKey ? keyHeads : queryHeads, tokens = isKey ? keys : queries;
-    if (!isCodes()) {
-      arguments.push_back(makeRows(element, {batch, heads, tokens, features}, random));
-      continue;
-    }
-    int64_t shape[] = {batch, heads, tokens, codes};
-    if (!scales()) {
-      arguments.push_back(makeRows(element, shape, random));
-      arguments.push_back(makeSupports(*this, shape, random));
-      continue;
-    }
-    NpyArray integers = NpyArray::zeros(ElementType::I8, shape);
-    for (int64_t i = 0, end = integers.numElements(); i < end; ++i)
-      integers.as<int8_t>()[i] = static_cast<int8_t>(random.below(255) - 127);
-    arguments.push_back(std::move(integers));
-    arguments.push_back(makeSupports(*this, shape, random));
-    NpyArray factors = NpyArray::zeros(
-        ElementType::F32, {batch, heads, numScales(isKey ? *scales() : Scales::Token, tokens)});
-    for (int64_t i = 0, end = factors.numElements(); i < end; ++i)
-      factors.as<float>()[i] = 0.01f + 0.01f * static_cast<float>(random.below(100)) / 100;
-    arguments.push_back(std::move(factors));
+/// The arrays of the query or of the key.
+static std::vector<NpyArray> makeOperand(const Case &problem, bool isKey, Random random) {
+  int64_t heads = isKey ? problem.keyHeads : problem.queryHeads,
+          tokens = isKey ? problem.keys : problem.queries;
+  std::vector<NpyArray> arrays;
+  if (!problem.isCodes()) {
+    arrays.push_back(
+        makeRows(problem.element, {problem.batch, heads, tokens, problem.features}, random));
+    return arrays;
   }
-  arguments.push_back(makeRows(element, {batch, keyHeads, keys, valueFeatures}, random));
-  return arguments;
+  int64_t shape[] = {problem.batch, heads, tokens, problem.codes};
+  std::optional<Scales> scales = problem.scales();
+  if (!scales) {
+    arrays.push_back(makeRows(problem.element, shape, random));
+    arrays.push_back(makeSupports(problem, shape, random));
+    return arrays;
+  }
+  NpyArray integers = NpyArray::zeros(ElementType::I8, shape);
+  for (int64_t i = 0, end = integers.numElements(); i < end; ++i)
+    integers.as<int8_t>()[i] = static_cast<int8_t>(random.below(255) - 127);
+  arrays.push_back(std::move(integers));
+  arrays.push_back(makeSupports(problem, shape, random));
+  NpyArray factors = NpyArray::zeros(
+      ElementType::F32, {problem.batch, heads, numScales(isKey ? *scales : Scales::Token, tokens)});
+  for (int64_t i = 0, end = factors.numElements(); i < end; ++i)
+    factors.as<float>()[i] = 0.01f + 0.01f * static_cast<float>(random.below(100)) / 100;
+  arrays.push_back(std::move(factors));
+  return arrays;
+}
+
+std::vector<NpyArray> Case::makeArguments(uint64_t seed) const {
+  std::vector<NpyArray> query, key, value;
+  llvm::DefaultThreadPool pool(llvm::hardware_concurrency(3));
+  pool.async([&] { query = makeOperand(*this, /*isKey=*/false, Random(3 * seed)); });
+  pool.async([&] { key = makeOperand(*this, /*isKey=*/true, Random(3 * seed + 1)); });
+  pool.async([&] {
+    Random random(3 * seed + 2);
+    value.push_back(makeRows(element, {batch, keyHeads, keys, valueFeatures}, random));
+  });
+  pool.wait();
+  for (std::vector<NpyArray> *more : {&key, &value})
+    std::move(more->begin(), more->end(), std::back_inserter(query));
+  return query;
 }
 
 //===----------------------------------------------------------------------===//

@@ -107,48 +107,89 @@ Residuals tuning::judge(const TimeModel &model, const TuningDatabase &database,
   return residuals;
 }
 
+namespace {
+/// A logarithm, of a time over its bound, and what it depends on.
+struct Row {
+  std::vector<std::string> traits;
+  double logarithm;
+  size_t entry;
+};
+using Weights = std::map<std::string, double>;
+
+/// Least squares with a penalty on weights (ridge regression), so that traits that few rows have keep
+/// a factor near 1.
+Weights solve(llvm::ArrayRef<Row> rows, bool isCentered) {
+  std::map<std::string, Eigen::Index> columns;
+  size_t numEntries = 0;
+  for (const Row &row : rows) {
+    for (const std::string &trait : row.traits)
+      columns.try_emplace(trait, static_cast<Eigen::Index>(columns.size()));
+    numEntries = std::max(numEntries, row.entry + 1);
+  }
+  auto numRows = static_cast<Eigen::Index>(rows.size()),
+       numColumns = static_cast<Eigen::Index>(columns.size());
+  // The last column is what is explained.
+  Eigen::MatrixXd matrix = Eigen::MatrixXd::Zero(numRows, numColumns + 1);
+  for (Eigen::Index i = 0; i < numRows; ++i) {
+    matrix(i, numColumns) = rows[i].logarithm;
+    for (const std::string &trait : rows[i].traits)
+      matrix(i, columns[trait]) = 1;
+  }
+  if (isCentered)
+    for (size_t entry = 0; entry < numEntries; ++entry) {
+      std::vector<Eigen::Index> own;
+      for (Eigen::Index i = 0; i < numRows; ++i)
+        if (rows[i].entry == entry)
+          own.push_back(i);
+      if (own.empty())
+        continue;
+      Eigen::RowVectorXd mean = matrix(own, Eigen::all).colwise().mean();
+      for (Eigen::Index i : own)
+        matrix.row(i) -= mean;
+    }
+  constexpr double ridge = 0.3;
+  Eigen::MatrixXd left = matrix.leftCols(numColumns);
+  Eigen::MatrixXd normal = left.transpose() * left;
+  normal.diagonal().array() += ridge;
+  Eigen::VectorXd weights = normal.ldlt().solve(left.transpose() * matrix.col(numColumns));
+  Weights result;
+  for (const auto &[trait, column] : columns)
+    result[trait] = weights[column];
+  return result;
+}
+} // namespace
+
 llvm::Expected<TimeModel> tuning::fit(const TuningDatabase &database) {
-  // What is measured of each kind of chip: the traits of a schedule, and the logarithm of its time
-  // over its bound.
-  struct Row {
-    std::vector<std::string> traits;
-    double logarithm;
+  // Of schedules, and of the problems that they are of.
+  struct Rows {
+    std::vector<Row> ofSchedules, ofProblems;
   };
-  std::map<std::string, std::vector<Row>> chips;
-  for (const TuningEntry &entry : database.entries()) {
+  std::map<std::string, Rows> chips;
+  for (const auto &[number, entry] : llvm::enumerate(database.entries())) {
     llvm::Expected<Device> device = deviceOf(entry);
     if (!device)
       return device.takeError();
     Problem problem = problemOf(entry);
-    forEachTime(entry, [&](const ResolvedSchedule &schedule, double time) {
-      chips[entry.device.chip].push_back(
-          {getTraits(problem, *device, schedule),
-           std::log(time / boundMilliseconds(problem, *device, schedule))});
+    Rows &rows = chips[entry.device.chip];
+    forEachTime(entry, [&, number = number](const ResolvedSchedule &schedule, double time) {
+      double logarithm = std::log(time / boundMilliseconds(problem, *device, schedule));
+      rows.ofSchedules.push_back({getTraits(problem, *device, schedule), logarithm, number});
+      rows.ofProblems.push_back({getTraits(problem), logarithm, number});
     });
   }
   if (chips.empty())
     return llvm::createStringError("the database has no entries to fit a model to");
   TimeModel model;
-  for (const auto &[chip, rows] : chips) {
-    std::map<std::string, Eigen::Index> columns;
-    for (const Row &row : rows)
-      for (const std::string &trait : row.traits)
-        columns.try_emplace(trait, static_cast<Eigen::Index>(columns.size()));
-    auto numRows = static_cast<Eigen::Index>(rows.size()),
-         numColumns = static_cast<Eigen::Index>(columns.size());
-    Eigen::MatrixXd matrix = Eigen::MatrixXd::Zero(numRows, numColumns);
-    Eigen::VectorXd logarithms(numRows);
-    for (Eigen::Index i = 0; i < numRows; ++i) {
-      logarithms[i] = rows[i].logarithm;
-      for (const std::string &trait : rows[i].traits)
-        matrix(i, columns[trait]) = 1;
-    }
-    constexpr double ridge = 0.3;
-    Eigen::MatrixXd normal = matrix.transpose() * matrix;
-    normal.diagonal().array() += ridge;
-    Eigen::VectorXd weights = normal.ldlt().solve(matrix.transpose() * logarithms);
-    for (const auto &[trait, column] : columns)
-      model.set(chip, trait, weights[column]);
+  for (auto &[chip, rows] : chips) {
+    // First what differs among the schedules of a problem, which is what a choice depends on; then
+    // what is left of the problems.
+    Weights ofSchedules = solve(rows.ofSchedules, /*isCentered=*/true);
+    for (auto [ofProblem, ofSchedule] : llvm::zip_equal(rows.ofProblems, rows.ofSchedules))
+      for (const std::string &trait : ofSchedule.traits)
+        ofProblem.logarithm -= ofSchedules[trait];
+    for (const Weights &weights : {ofSchedules, solve(rows.ofProblems, /*isCentered=*/false)})
+      for (const auto &[trait, weight] : weights)
+        model.set(chip, trait, weight);
   }
   return model;
 }

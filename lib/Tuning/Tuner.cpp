@@ -163,42 +163,45 @@ bool Tuner::isKnown(const Schedule &schedule) const {
 
 std::vector<Schedule> Tuner::firstSchedules() {
   // Ties go to the first: the cost model's choice, then what databases say.
+  const Device &device = bench.device();
   std::vector<Schedule> schedules{model};
   auto add = [&](const Schedule &schedule) {
     if (!llvm::is_contained(schedules, schedule))
       schedules.push_back(schedule);
   };
   if (llvm::Expected<const TuningDatabase *> database = getTuningDatabase())
-    add(written(choose(sizes, bench.device(), {}, **database).schedule));
+    add(written(choose(sizes, device, {}, **database).schedule));
   else
     llvm::consumeError(database.takeError());
-  for (const auto &[schedule, time] : rankSchedules(sizes, bench.device(), options.seeds))
+  // What the cost model would do with each strategy and softmax, also with the fewest queries in a
+  // tile: it knows tiles better than which of them is faster.
+  ScheduleSpace space(sizes, device);
+  for (Strategy strategy : space.strategies())
+    for (Softmax softmax : {Softmax::Lazy, Softmax::Online})
+      for (bool isSmall : {false, true}) {
+        Schedule given;
+        given.strategy = strategy;
+        given.softmax = softmax;
+        if (isSmall && device.isGpu)
+          given.consumers = 1;
+        ResolvedSchedule schedule = estimate(sizes, device, given);
+        if (space.whyNot(schedule).empty())
+          add(written(schedule));
+      }
+  size_t ofRules = schedules.size();
+  for (const auto &[schedule, time] : rankSchedules(sizes, device, options.seeds))
     add(written(schedule));
+  schedules.resize(std::min<size_t>(schedules.size(), ofRules + options.seeds));
   return schedules;
 }
 
-std::vector<Schedule> Tuner::promising(std::vector<ResolvedSchedule> schedules, size_t count) {
-  const TimeModel &times = TimeModel::ofBuild();
-  llvm::sort(schedules, [&](const ResolvedSchedule &a, const ResolvedSchedule &b) {
-    return times.milliseconds(sizes, bench.device(), a) <
-           times.milliseconds(sizes, bench.device(), b);
-  });
-  std::vector<Schedule> chosen;
-  for (const ResolvedSchedule &schedule : schedules) {
-    Schedule text = written(schedule);
-    if (chosen.size() < count && !isKnown(text) && !llvm::is_contained(chosen, text))
-      chosen.push_back(text);
-  }
-  return chosen;
-}
-
-std::vector<Schedule> Tuner::neighborsOf(const ResolvedSchedule &best) {
+std::vector<ResolvedSchedule> Tuner::neighborsOf(const ResolvedSchedule &best) const {
   ScheduleSpace space(sizes, bench.device());
   std::vector<ResolvedSchedule> neighbors;
   auto add = [&](auto change) {
     ResolvedSchedule other = best;
     change(other);
-    if (space.whyNot(other).empty())
+    if (space.whyNot(other).empty() && !isKnown(written(other)))
       neighbors.push_back(other);
   };
   bool isGpu = bench.device().isGpu, hasWarpgroups = bench.device().hasWarpgroups;
@@ -238,7 +241,35 @@ std::vector<Schedule> Tuner::neighborsOf(const ResolvedSchedule &best) {
       s.grid = s.grid == Grid::Tiles ? Grid::Persistent : Grid::Tiles;
     });
   }
-  return promising(std::move(neighbors), options.neighbors);
+  return neighbors;
+}
+
+std::vector<Schedule> Tuner::promising() const {
+  // A neighbor is expected to take the time of the one that it is a neighbor of, times what the time
+  // model says of the step between the two.
+  const TimeModel &times = TimeModel::ofBuild();
+  auto modelTime = [&](const ResolvedSchedule &schedule) {
+    return times.milliseconds(sizes, bench.device(), schedule);
+  };
+  std::vector<const Entrant *> best = ranked();
+  double most = medianOf(best.front()->record.samples) * (1 + options.parents);
+  std::vector<std::pair<double, Schedule>> expected;
+  constexpr size_t mostParents = 4;
+  for (const Entrant *parent : llvm::ArrayRef(best).take_front(mostParents)) {
+    double time = medianOf(parent->record.samples);
+    if (time > most)
+      break;
+    ResolvedSchedule schedule(parent->schedule, ResolvedSchedule());
+    double ofModel = modelTime(schedule);
+    for (const ResolvedSchedule &neighbor : neighborsOf(schedule))
+      expected.emplace_back(time * modelTime(neighbor) / ofModel, written(neighbor));
+  }
+  llvm::sort(expected, [](const auto &a, const auto &b) { return a.first < b.first; });
+  std::vector<Schedule> chosen;
+  for (const auto &[time, schedule] : expected)
+    if (chosen.size() < options.neighbors && !llvm::is_contained(chosen, schedule))
+      chosen.push_back(schedule);
+  return chosen;
 }
 
 //===----------------------------------------------------------------------===//
@@ -331,13 +362,14 @@ llvm::Expected<bool> Tuner::improve(llvm::function_ref<bool()> isOver) {
   if (bench.device().isGpu &&
       medianOf(best.front()->record.samples) <= bound * (1 + options.nearBound))
     return false;
-  std::vector<Schedule> neighbors = neighborsOf(schedule);
+  std::vector<Schedule> neighbors = promising();
   if (neighbors.empty())
     return false;
-  Schedule before = best.front()->schedule;
+  double before = medianOf(best.front()->record.samples);
   if (llvm::Error error = measure(neighbors, isOver))
     return std::move(error);
-  return ranked().front()->schedule != before;
+  // Less than half of what would be a tie is no step.
+  return medianOf(ranked().front()->record.samples) < before * (1 - options.rules.tie / 2);
 }
 
 double Tuner::gain() const {
@@ -422,7 +454,7 @@ llvm::Expected<TuningEntry> Tuner::finish() {
   };
   entry.winner = measured(*winner);
   entry.model = entry.winner;
-  constexpr size_t mostOthers = 12;
+  constexpr size_t mostOthers = 48;
   for (const Entrant *entrant : ranked()) {
     if (entrant->schedule == model)
       entry.model = measured(*entrant);

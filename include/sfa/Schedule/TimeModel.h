@@ -29,7 +29,9 @@ namespace sfa {
 double boundMilliseconds(const Problem &problem, const Device &device,
                          const ResolvedSchedule &schedule);
 
-/// What the time depends on beside the bound: names such as "turns=ping_pong width<=64".
+/// What the time of all schedules of a problem depends on beside the bound, and what that of one
+/// schedule: names such as "turns=ping_pong width<=64".
+std::vector<std::string> getTraits(const Problem &problem);
 std::vector<std::string> getTraits(const Problem &problem, const Device &device,
                                    const ResolvedSchedule &schedule);
 

@@ -45,9 +45,11 @@ private:
 
 struct TunerOptions {
   RaceRules rules;
-  /// Schedules that the time model puts first, beside the cost model's choice and what databases
-  /// say; neighbors of the best that are tried after them, and how often.
-  unsigned seeds = 12, neighbors = 10, generations = 3;
+  /// Schedules that the time model puts first, beside those of the cost model and of databases;
+  /// neighbors of the best that are tried after them, and how often.
+  unsigned seeds = 4, neighbors = 8, generations = 3;
+  /// How much slower than the best one may be whose neighbors are tried.
+  double parents = 0.05;
   /// A case is done when its best time is within this share of its bound.
   double nearBound = 0.03;
   std::string compiler, date;
@@ -83,8 +85,9 @@ private:
 
   llvm::Error measure(llvm::ArrayRef<Schedule> schedules, llvm::function_ref<bool()> isOver);
   std::vector<Schedule> firstSchedules();
-  std::vector<Schedule> neighborsOf(const ResolvedSchedule &best);
-  std::vector<Schedule> promising(std::vector<ResolvedSchedule> schedules, size_t count);
+  std::vector<ResolvedSchedule> neighborsOf(const ResolvedSchedule &best) const;
+  /// Those of the best that are worth a look.
+  std::vector<Schedule> promising() const;
   bool isKnown(const Schedule &schedule) const;
   Schedule written(const ResolvedSchedule &schedule) const;
   /// Of those without errors the fastest first.

@@ -170,7 +170,20 @@ std::string TuningDatabase::toText() const {
   llvm::raw_string_ostream stream(text);
   json::OStream json(stream, /*IndentSize=*/1);
   auto writeLine = [&](const json::Value &value) {
-    json.rawValue([&](llvm::raw_ostream &raw) { raw << value; });
+    json.rawValue([&](llvm::raw_ostream &raw) {
+      const json::Object *object = value.getAsObject();
+      const json::Array *times = object ? object->getArray("ms") : nullptr;
+      if (!times) {
+        raw << value;
+        return;
+      }
+      // The shortest numbers that are these, where the library gives 17 digits.
+      raw << "{\"ms\":[";
+      llvm::interleave(
+          *times, [&](const json::Value &time) { raw << fmt::format("{}", *time.getAsNumber()); },
+          [&] { raw << ','; });
+      raw << "],\"schedule\":" << *object->get("schedule") << '}';
+    });
   };
   json.object([&] {
     json.attribute("format", format);

@@ -109,15 +109,15 @@ TEST(TuningDatabase, RefusesWhatIsNotRight) {
   EXPECT_NE(errorOf("{\"entries\": ["), "");
   EXPECT_NE(errorOf(""), "");
   EXPECT_NE(errorOf("[]"), "");
-  EXPECT_EQ(errorOf(changed("\"k_tile\": 112", "\"k_tile\": 0")),
+  EXPECT_EQ(errorOf(changed("\"k_tile\":112", "\"k_tile\":0")),
             "x.json is no tuning database: is no number that this parameter allows at "
             "database.entries[0].winner.schedule.k_tile");
-  EXPECT_NE(errorOf(changed("\"k_tile\": 112", "\"tile\": 112")).find("is no parameter"),
+  EXPECT_NE(errorOf(changed("\"k_tile\":112", "\"tile\":112")).find("is no parameter"),
             std::string::npos);
-  EXPECT_NE(errorOf(changed("\"softmax\": \"lazy\"", "\"softmax\": \"soft\"")).find("is no value"),
+  EXPECT_NE(errorOf(changed("\"softmax\":\"lazy\"", "\"softmax\":\"soft\"")).find("is no value"),
             std::string::npos);
   EXPECT_NE(errorOf(changed("0.89", "-1")).find("positive numbers"), std::string::npos);
-  EXPECT_NE(errorOf(changed("\"keys\": 16384", "\"keys\": 16383")).find("power of two"),
+  EXPECT_NE(errorOf(changed("\"keys\":16384", "\"keys\":16383")).find("power of two"),
             std::string::npos);
   EXPECT_NE(errorOf(changed("\"ties\": 0", "\"ties\": 5")).find("number of others"),
             std::string::npos);

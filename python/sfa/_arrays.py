@@ -73,16 +73,19 @@ def convert(name, x):
     return x if _implementation(x) is not None else _import_dlpack(name, x)
 
 
-def call(operation, names, arrays, *others):
-    """Calls `operation` of the implementation that the first array belongs to, and returns its arrays,
-    of the same kind. All but the first may be None."""
-    first = arrays[0]
-    implementation = _implementation(first)
+def ask(operation, names, arrays, *others):
+    """What `operation` of the implementation that the first array belongs to returns. All but the first may be None."""
+    implementation = _implementation(arrays[0])
     if implementation is not None:
         return getattr(implementation, operation)(*arrays, *others)
     converted = [x if x is None else convert(name, x) for name, x in zip(names, arrays)]
-    results = getattr(_implementation(converted[0]), operation)(*converted, *others)
-    return [export(x, first) for x in results]
+    return getattr(_implementation(converted[0]), operation)(*converted, *others)
+
+
+def call(operation, names, arrays, *others):
+    """The same of an operation that returns arrays, which become arrays of the kind of the first."""
+    results, first = ask(operation, names, arrays, *others), arrays[0]
+    return results if _implementation(first) is not None else [export(x, first) for x in results]
 
 
 def logical_dtype(x, array, values):

@@ -70,6 +70,9 @@ _FUNCTIONS = {
     "sfa_jit_schedules": (ctypes.c_int, [
         ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_char_p, _TENSORS, ctypes.c_int32,
         ctypes.POINTER(ctypes.c_void_p)]),
+    "sfa_jit_explain": (ctypes.c_int, [
+        ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int32, _TENSORS, ctypes.c_int32,
+        ctypes.POINTER(ctypes.c_void_p)]),
     "sfa_jit_program": (ctypes.c_int, [
         ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_int32, _TENSORS, ctypes.c_int32,
         ctypes.POINTER(ctypes.c_void_p)]),
@@ -201,6 +204,20 @@ def jit_schedules(text, chip, shapes):
     status = library.sfa_jit_schedules(module, len(module), None, chip and chip.encode(), arguments,
                                        count, ctypes.byref(address))
     check(status, f"cannot choose schedules for {chip or 'the CPU'}", text)
+    try:
+        return ctypes.string_at(address).decode()
+    finally:
+        library.sfa_free(address)
+
+
+def jit_explain(text, chip, device, shapes):
+    """What the compiler chooses for a call with arguments of these shapes, and why, as the JSON text that sfa/jit.h describes:
+    on GPU `device`; where that is -1, for `chip`, or for this CPU where `chip` is None."""
+    library, (arguments, count, _keep) = load(), shapes_of_call(shapes)
+    module, address = text.encode(), ctypes.c_void_p()
+    status = library.sfa_jit_explain(module, len(module), None, chip and chip.encode(), device, arguments, count,
+                                     ctypes.byref(address))
+    check(status, f"cannot choose schedules for {chip or (f'cuda:{device}' if device >= 0 else 'the CPU')}", text)
     try:
         return ctypes.string_at(address).decode()
     finally:

@@ -152,6 +152,21 @@ def _flatten(name, values, indices, scales):
     return [_contiguous(f"{name}.{part}", array) for part, array in parts if array is not None]
 
 
+def attention_request(q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k, q_d, k_d, q_granularity,
+                      k_granularity, topk, topk_granularity, causal, window, scale, lse, schedule):
+    """What `attention` would make a plan of."""
+    v, offsets = _contiguous("v", v), None
+    queries = _operand("q", _flatten("q", q, q_indices, q_scales), q_d, q_granularity, v.dtype)
+    keys = _operand("k", _flatten("k", k, k_indices, k_scales), k_d, k_granularity, v.dtype)
+    topk, causal, window, scale, lse, schedule = _operations.plain_options(topk, causal, window, scale, lse, schedule)
+    if offsets_q is not None:
+        offsets = [_view(_contiguous(name, x)) for name, x in zip(_operations.OFFSET_NAMES, (offsets_q, offsets_k))]
+    if scale is not None:
+        scale, _ = _operations.split_scale(scale)
+    return _operations.attention_request(queries, keys, _view(v), offsets, topk, causal, window, scale, lse, schedule,
+                                         topk_granularity)
+
+
 def attention(q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k, q_d, k_d, q_granularity, k_granularity,
               topk, topk_granularity, causal, window, scale, lse, schedule):
     operands = [("q", _flatten("q", q, q_indices, q_scales), q_d, q_granularity),

@@ -2,8 +2,9 @@
 
 import math
 import numbers
+from typing import Any, NamedTuple
 
-from . import _module, errors
+from . import _module, _recorded, errors
 from ._plan import CPU, Plan, View, device_name
 
 GPU_FEATURES = range(16, 257, 8)
@@ -446,7 +447,28 @@ def _check_integers(q, k, topk, topk_granularity):
         f"{one.name} {what} and {other.name} {other.dtype}; both have to be 8-bit codes or neither: {hint}")
 
 
-def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule, topk_granularity=None):
+class AttentionRequest(NamedTuple):
+    """A call of attention that was checked: what its plan is made of, and what `_recorded.describe` takes."""
+
+    module: str
+    device: int
+    names: list[str]
+    arguments: list[View]
+    results: list[View]
+    takes_scale: bool
+    problem: dict[str, Any]
+
+
+def attention_plan(*call, **options):
+    """The plan of what `attention_request` takes."""
+    request = attention_request(*call, **options)
+    plan = Plan.of_module(*request[:-1])
+    if _recorded.recorders:
+        _recorded.add(request.problem, device_name(request.device))
+    return plan
+
+
+def attention_request(q, k, v, offsets, topk, causal, window, scale, lse, schedule, topk_granularity=None):
     """q, k: operands; v: a dense view; offsets: a pair of views or None; window: a pair or None.
     Results: output [b, h_q, n_q, dv] and, where `lse`, [b, h_q, n_q] in f32. `scale` is
     None, or of `split_scale` what is part of the program. With `topk_granularity` what topk sparsifies gets 8-bit
@@ -505,7 +527,13 @@ def attention_plan(q, k, v, offsets, topk, causal, window, scale, lse, schedule,
     names, views = q.names + k.names + ["v"], q.views + k.views + [v]
     if offsets is not None:
         names, views = names + list(OFFSET_NAMES), views + list(offsets)
-    return Plan.of_module(module, device, names, views, results, takes_scale)
+    left, right = bounds or (None, None)
+    problem = dict(
+        batch=batch, query_heads=q_heads, key_heads=kv_heads, queries=q_tokens, keys=v.shape[2], d=q.d, dv=v.shape[3],
+        dtype=dtype, query_codes=q.k or topks[0], key_codes=k.k or topks[1],
+        key_granularity=k.granularity if k.is_integer else topk_granularity, left=left, right=0 if causal else right,
+        lse=bool(lse), sequences=offsets is not None)
+    return AttentionRequest(module, device, names, views, results, takes_scale, problem)
 
 
 def clamp_topk(topk, q, k, device):

@@ -604,6 +604,23 @@ def attention(q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offs
                          offsets_k, q_scales, q_granularity, k_scales, k_granularity, topk_granularity)
 
 
+def attention_request(q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k, q_d, k_d, q_granularity,
+                      k_granularity, topk, topk_granularity, causal, window, scale, lse, schedule):
+    """What `attention` would make a plan of; looks at no memory."""
+    offsets = None if offsets_q is None else (offsets_q, offsets_k)
+    _require_tensors(q, k, v, offsets)
+    refuse_layouts(("q", "q.indices", "q.scales", "k", "k.indices", "k.scales", "v", *_operations.OFFSET_NAMES),
+                   (q, q_indices, q_scales, k, k_indices, k_scales, v, offsets_q, offsets_k))
+    topk, causal, window, scale, lse, schedule = _operations.plain_options(topk, causal, window, scale, lse, schedule)
+    if scale is not None:
+        scale, _ = _operations.split_scale(scale)
+    return _operations.attention_request(
+        _operand("q", _given(q, q_indices, q_scales), q_d, q_granularity, v.dtype),
+        _operand("k", _given(k, k_indices, k_scales), k_d, k_granularity, v.dtype), _view("v", v),
+        offsets and [_view(name, tensor) for name, tensor in zip(_operations.OFFSET_NAMES, offsets)], topk, causal, window,
+        scale, lse, schedule, topk_granularity)
+
+
 def _require_tensors(q, k, v, offsets):
     for name, tensor in (("q", q), ("k", k), ("v", v),
                          *zip(_operations.OFFSET_NAMES, offsets or ())):

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import re
 from typing import Any, NamedTuple
 
 from . import _module, _recorded, errors
@@ -16,6 +17,7 @@ MIN_SCALE, MAX_SCALE = 2.0**-126, (2 - 2**-23) * 2.0**127 / math.log2(math.e)
 """Kernels take exp2 of scores that are multiplied by scale * log2(e), an f32: one program serves the scales
 between the two."""
 SCALE_ARGUMENT = "argument"
+_OTHER_STRATEGY = re.compile(r"\bstrategy\s*=\s*(?!dense\b)\w")
 _BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 GRANULARITIES = ("tile", "token", "head")
 """Which values of 8-bit codes share a scale: those of TOKENS_OF_SCALE tokens, of a token, or of a head."""
@@ -528,6 +530,9 @@ def attention_request(q, k, v, offsets, topk, causal, window, scale, lse, schedu
     if offsets is not None:
         names, views = names + list(OFFSET_NAMES), views + list(offsets)
     left, right = bounds or (None, None)
+    # The compiler takes rows that keep all features as they are, unless a strategy that is given needs codes.
+    if topk == q.d and topk_granularity is None and not _OTHER_STRATEGY.search(schedule or ""):
+        topks = [None, None]
     problem = dict(
         batch=batch, query_heads=q_heads, key_heads=kv_heads, queries=q_tokens, keys=v.shape[2], d=q.d, dv=v.shape[3],
         dtype=dtype, query_codes=q.k or topks[0], key_codes=k.k or topks[1],

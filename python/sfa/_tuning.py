@@ -64,8 +64,8 @@ def explain(q: Any, k: Any, v: Any, *, topk: int | None = None, causal: bool = F
     to be there. Of tensors on a CPU it is what this CPU would best run for a problem of these sizes, while `sfa.attention`
     compiles one function for all sizes there, by the cost model.
 
-    Raises what `sfa.attention` raises of its arguments, ValueError where SFA_TUNING_DATABASE or SFA_SCHEDULE holds what it must
-    not, RuntimeError (library, driver, compiler, a database that cannot be read).
+    Raises what `sfa.attention` raises of its arguments, and RuntimeError (library, driver, compiler, and where
+    SFA_TUNING_DATABASE or SFA_SCHEDULE holds what it must not).
     """
     granularity = None
     if values is not None or scales is not None:

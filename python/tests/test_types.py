@@ -9,10 +9,10 @@ import sfa
 
 
 def _functions():
-    for function in (sfa.attention, sfa.cat, sfa.densify, sfa.get_num_threads, sfa.quantize, sfa.set_num_threads,
-                     sfa.sparsify):
+    for function in (sfa.attention, sfa.cat, sfa.densify, sfa.explain, sfa.get_num_threads, sfa.quantize, sfa.record,
+                     sfa.set_num_threads, sfa.sparsify, sfa.tune):
         yield function
-    for owner in (sfa.Codes, sfa.errors.CompileError):
+    for owner in (sfa.Codes, sfa.Explanation, sfa.Problems, sfa.errors.CompileError):
         for name, member in vars(owner).items():
             if name == "__init__" or not name.startswith("_"):
                 member = member.fget if isinstance(member, property) else member

@@ -53,7 +53,9 @@ def _described(problem):
 
 
 def _run(code, **environment):
-    """The output of a program of its own."""
+    """The output of a program of its own, without torch, which takes seconds to load, unless it names that."""
+    if "torch" not in code:
+        code = "import sys; sys.modules['torch'] = None\n" + code
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **environment}, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, cwd=pathlib.Path(__file__).parent)
     if done.returncode:
@@ -345,6 +347,19 @@ def calls(make):
                     SFA_CUDA_DRIVER=str(FAKE_DRIVER))
         self.assertIn("bf16 dense d=64 dv=64 none group=4 queries<=64 keys<=64 batch*heads<=16", text)
         self.assertIn("NVIDIA A100-SXM4-80GB (sm_80)", text)
+
+    @unittest.skipIf(torch is None, "no torch")
+    def test_tensors(self):
+        text = _run("""
+import sfa, torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+with FakeTensorMode():
+    q = torch.empty(1, 16, 4096, 128, dtype=torch.bfloat16, device="cuda:0")
+    codes = sfa.sparsify(q, 8)
+    print(sfa.explain(q, q, q, topk=8, causal=True), sfa.explain(codes, codes, q), sep="\\n")
+""", SFA_CUDA_DRIVER=str(FAKE_DRIVER))
+        for line, mask in zip(text.splitlines(), ("causal", "none")):
+            self.assertIn(f"bf16 codes k=8 d=128 dv=128 {mask} queries<=4096 keys<=4096 batch*heads<=16", line)
 
     def test_no_device(self):
         text = _run(self.CODE + "try: call(lambda *a: _tuning.explain_request(_operations.attention_request(*a)), 64, 64)\n"

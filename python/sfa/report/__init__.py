@@ -1,0 +1,1 @@
+"""`python -m sfa.report`: a page that shows what is in databases of tuned schedules."""

@@ -14,10 +14,10 @@ def parse(arguments=None):
         "and sfa.tune make them: all entries, what won and by how much, what is uncertain, and how far it is from the peaks of "
         "the device. The page is one file without scripts; it loads nothing.")
     parser.add_argument("databases", nargs="+", metavar="DATABASE", help="files of sfa-tune; their entries go into one page")
-    parser.add_argument("-o", "--output", default="report.html", metavar="FILE", help="where the page goes; report.html where not "
-                        "given")
-    parser.add_argument("--compiler", metavar="TEXT", help="the build whose entries are sure, as `sfa-tune show` prints it; where "
-                        "not given, the one of the newest entries")
+    parser.add_argument("-o", "--output", default="report.html", metavar="FILE",
+                        help="where the page goes; report.html where not given")
+    parser.add_argument("--compiler", metavar="TEXT", help="the build whose entries are sure, as `sfa-tune show` prints it; "
+                        "where not given, the one of the newest entries")
     return parser.parse_args(arguments)
 
 

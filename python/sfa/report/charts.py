@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
-from .markup import Markup, element, join
+from .markup import Markup, element
 
 _BLUE, _GREY = (8, 81, 156), (238, 238, 238)
 COLOURS = ("#0b62a8", "#c2410c", "#15803d", "#7e22ce", "#a16207", "#be185d")
@@ -57,7 +57,8 @@ def heat_map(name: str, title: str, rows_name: str, columns_name: str, rows: Seq
             ink = "#ffffff" if depth > 0.45 else "#111111"
             entries = f"{count} entr{'y' if count == 1 else 'ies'}"
             parts.append(element(
-                "g", element("rect", x=x + 1, y=y + 1, width=cell - 2, height=high - 2, rx=4, fill=f"rgb({colour[0]},{colour[1]},{colour[2]})"),
+                "g", element("rect", x=x + 1, y=y + 1, width=cell - 2, height=high - 2, rx=4,
+                             fill=f"rgb({','.join(map(str, colour))})"),
                 _text(x + cell / 2, y + 22, f"{ratio:.3f}", fill=ink, font_weight="bold"),
                 _text(x + cell / 2, y + 39, entries, fill=ink, font_size=11),
                 element("title", f"{rows_name} {row}, {columns_name} {column}: {ratio:.3f}, {entries}")))
@@ -67,21 +68,28 @@ def heat_map(name: str, title: str, rows_name: str, columns_name: str, rows: Seq
 
 
 def bars(name: str, title: str, items: Sequence[tuple[str, float, float | None]]) -> Markup:
-    """For each item a name, its time as a part of the cost model's, and of the second's."""
-    line, top, left, length = 40, 24, 10, 420
-    most = max([1.0, *[value for _, *values in items for value in values if value is not None]])
-    parts = [_text(left, 14, f"a full bar is {most:.2f}; upper: of the cost model's time, lower: of the second's", "start", font_size=12)]
+    """For each item a name, its time as a part of the cost model's, and of the second's: bars are what it saves."""
+    line, top, left, length = 48, 8, 10, 340
+    most = max([0.01, *[1 - value for _, *values in items for value in values if value is not None]])
+    parts = []
     for number, (label, of_model, of_second) in enumerate(items):
         y = top + line * number
         parts.append(_text(left, y + 12, label, "start", font_size=12))
-        for place, value, colour in ((0, of_model, COLOURS[0]), (1, of_second, COLOURS[1])):
+        for place, (value, what) in enumerate(((of_model, "the cost model's choice"), (of_second, "the second"))):
             if value is None:
                 continue
-            parts.append(element("rect", x=left, y=y + 16 + 10 * place, width=_number(length * value / most), height=8, fill=colour))
-            parts.append(_text(left + length * value / most + 6, y + 24 + 10 * place, f"{value:.3f}", "start", font_size=11))
+            saved = length * max(1 - value, 0) / most
+            difference = f"{abs(1 - value):.1%}"
+            words = f"as long as {what}" if difference == "0.0%" else f"{difference} {'less' if value < 1 else 'more'} than {what}"
+            parts.append(element("rect", x=left, y=y + 17 + 13 * place, width=_number(saved + 1), height=10, fill=COLOURS[place]))
+            parts.append(_text(left + saved + 7, y + 26 + 13 * place, words, "start", font_size=11))
     words = "; ".join(f"{label}: {of_model:.3f}" for label, of_model, _ in items)
-    return chart(name, title, f"The time of the winner as a part of that of the cost model's choice. {words}.", left + length + 70,
-                 top + line * len(items) + 10, *parts)
+    return chart(name, title, f"The time of the winner as a part of that of the cost model's choice. {words}.",
+                 left + length + 260, top + line * len(items), *parts)
+
+
+def _points(points: Iterable[tuple[float, float]]) -> str:
+    return " ".join(f"{_number(x)},{_number(y)}" for x, y in points)
 
 
 def _mark(kind: str, x: float, y: float, colour: str, tip: str) -> Markup:
@@ -91,7 +99,7 @@ def _mark(kind: str, x: float, y: float, colour: str, tip: str) -> Markup:
     common = dict(fill=colour, fill_opacity="0.75", stroke="#ffffff", stroke_width=1)
     if kind == "circle":
         return element("circle", title, cx=_number(x), cy=_number(y), r=5.5, **common)
-    return element("polygon", title, points=" ".join(f"{_number(x + dx)},{_number(y + dy)}" for dx, dy in points[kind]), **common)
+    return element("polygon", title, points=_points((x + dx, y + dy) for dx, dy in points[kind]), **common)
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -106,8 +114,8 @@ def roofline(name: str, title: str, peak_tflops: float, gigabytes_per_second: fl
     """For each point its class, FLOP a byte, TFLOP/s and what it is."""
     width, height, left, right, top, bottom = 640, 430, 70, 20, 20, 60
     knee = peak_tflops * 1e3 / gigabytes_per_second
-    low_x, high_x = min([knee, *[x for _, x, _, _ in points]]) / 2, max([knee, *[x for _, x, _, _ in points]]) * 2
-    low_y, high_y = min([peak_tflops, *[y for _, _, y, _ in points]]) / 2, max([peak_tflops, *[y for _, _, y, _ in points]]) * 1.6
+    all_x, all_y = [knee, *[x for _, x, _, _ in points]], [peak_tflops, *[y for _, _, y, _ in points]]
+    low_x, high_x, low_y, high_y = min(all_x) / 2, max(all_x) * 2, min(all_y) / 2, max(all_y) * 2
 
     def place(x: float, y: float) -> tuple[float, float]:
         part_x = math.log(x / low_x) / math.log(high_x / low_x)
@@ -124,15 +132,15 @@ def roofline(name: str, title: str, peak_tflops: float, gigabytes_per_second: fl
         parts += [_line(left, y, width - right, y, **grid), _text(left - 6, y + 4, f"{tick:g}", "end", font_size=12)]
     start = max(low_x, low_y * 1e3 / gigabytes_per_second)
     roof = [place(start, start * gigabytes_per_second / 1e3), place(knee, peak_tflops), place(high_x, peak_tflops)]
-    parts.append(element("polyline", points=" ".join(f"{_number(x)},{_number(y)}" for x, y in roof), fill="none",
-                         stroke="currentColor", stroke_width=2))
-    parts.append(_text(width - right, roof[2][1] - 6, f"{peak_tflops:.0f} TFLOP/s", "end", font_size=12))
-    parts.append(_text(roof[0][0] + 8, roof[0][1] - 12, f"{gigabytes_per_second:.0f} GB/s", "start", font_size=12))
+    parts.append(element("polyline", points=_points(roof), fill="none", stroke="currentColor", stroke_width=2))
+    parts.append(_text(roof[1][0] - 8, roof[1][1] - 6, f"{peak_tflops:.0f} TFLOP/s", "end", font_size=12))
+    slope = [(a + b) / 2 for a, b in zip(roof[0], roof[1])]
+    parts.append(_text(slope[0] - 10, slope[1] - 4, f"{gigabytes_per_second:.0f} GB/s", "end", font_size=12))
     classes = list(dict.fromkeys(kind for kind, *_ in points))
     for kind, x, y, tip in points:
         number = classes.index(kind)
         parts.append(_mark(MARKS[number % len(MARKS)], *place(x, y), COLOURS[number % len(COLOURS)], tip))
-    parts.append(_text(left + (width - left - right) / 2, height - 24, "FLOP of dense operands for each byte of operands and results"))
+    parts.append(_text((left + width - right) / 2, height - 24, "FLOP of dense operands for each byte of operands and results"))
     parts.append(_text(left, 13, "TFLOP/s of dense operands", "start"))
     x = float(left)
     for number, kind in enumerate(classes):
@@ -140,5 +148,5 @@ def roofline(name: str, title: str, peak_tflops: float, gigabytes_per_second: fl
         parts.append(_text(x + 16, height - 4, kind, "start", font_size=12))
         x += 30 + 7 * len(kind)
     best = max(points, key=lambda point: point[2])
-    return chart(name, title, f"{len(points)} entries below a roof of {peak_tflops:.0f} TFLOP/s and {gigabytes_per_second:.0f} GB/s; the "
-                 f"fastest reaches {best[2]:.1f} TFLOP/s: {best[3]}.", width, height, join(*parts))
+    roof_text = f"a roof of {peak_tflops:.0f} TFLOP/s and {gigabytes_per_second:.0f} GB/s"
+    return chart(name, title, f"{len(points)} entries and {roof_text}. The fastest is {best[3]}.", width, height, *parts)

@@ -214,6 +214,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -249,7 +253,7 @@ def _entry(value: Any, place: str, file: str) -> Entry:
     def field(name: str, wanted: str, is_right: Callable[[Any], bool], part: str | None = None) -> Any:
         if part is None:
             return _field(value, place, name, wanted, is_right)
-        return _field(_field(value, place, part, "an object", lambda x: isinstance(x, dict)), f"{place}.{part}", name, wanted, is_right)
+        return _field(_field(value, place, part, "an object", _is_object), f"{place}.{part}", name, wanted, is_right)
 
     def text(name: str, part: str | None = None) -> str:
         return field(name, "text", _is_text, part)
@@ -263,13 +267,12 @@ def _entry(value: Any, place: str, file: str) -> Entry:
     key = {name: field(name, *kind, part="key") for name, kind in _KEY_FIELDS.items()}
     device = Device(text("chip", "device"), text("name", "device"), size("multiprocessors", "device"), count("watts", "device"))
     batch, heads, queries, keys = (size(name, "measured") for name in ("batch", "query_heads", "queries", "keys"))
-    winner, model = (_measured(field(name, "an object", lambda x: isinstance(x, dict)), f"{place}.{name}")
-                     for name in ("winner", "model"))
+    winner, model = (_measured(field(name, "an object", _is_object), f"{place}.{name}") for name in ("winner", "model"))
     others = tuple(_measured(other, f"{place}.others[{number}]") for number, other in enumerate(
         field("others", "a list", lambda x: isinstance(x, list))))
     ties = field("ties", f"a number of others, 0 to {len(others)}", lambda x: _is_count(x) and x <= len(others))
-    return Entry(file, key, device, batch, heads, queries, keys, winner, model, others, ties, text("compiler"), text("driver"), text("date"),
-                 count("clock_mhz"), count("throttle"))
+    return Entry(file, key, device, batch, heads, queries, keys, winner, model, others, ties, text("compiler"), text("driver"),
+                 text("date"), count("clock_mhz"), count("throttle"))
 
 
 def read(file: str | os.PathLike[str]) -> list[Entry]:

@@ -12,6 +12,8 @@ from .database import PEAKS, WIDE_SPREAD, Device, Entry
 from .markup import Markup, element, join
 
 _MOST_BARS = 24
+_TEXTS = ("winner", "second", "why", "doubts")
+"""Columns that hold sentences."""
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -22,7 +24,7 @@ table { border-collapse: collapse; font-size: 0.875rem; }
 caption { text-align: start; font-weight: bold; padding: 0.25rem 0; }
 th, td { border: 1px solid #8888; padding: 0.25rem 0.5rem; text-align: start; vertical-align: top; }
 td.number { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
-th[scope=row], td.schedule { min-width: 14rem; font-weight: normal; }
+th[scope=row], td.text { min-width: 13rem; font-weight: normal; }
 svg { display: block; height: auto; font: 13px system-ui, sans-serif; fill: currentColor; }
 """
 
@@ -44,7 +46,7 @@ def _table(title: str, names: Sequence[str], rows: Iterable[Sequence[object]], n
     """A table whose first column has the names of its rows. `numbers` are those of the columns that hold numbers."""
     head = element("tr", *[element("th", name, scope="col") for name in names])
     body = [element("tr", element("th", row[0], scope="row"), *[
-        element("td", cell, class_="number" if name in numbers else "schedule" if name == "winner" else None)
+        element("td", cell, class_="number" if name in numbers else "text" if name in _TEXTS else None)
         for name, cell in zip(names[1:], row[1:])]) for row in rows]
     return element("div", element("table", element("caption", title), element("thead", head), element("tbody", *body)),
                    class_="wide", tabindex="0", role="region", aria_label=title)
@@ -58,15 +60,16 @@ def newest_compiler(entries: Sequence[Entry]) -> str:
 
 def _kind(entry: Entry) -> str:
     """What won: the parameters that change how attention is computed."""
-    return ", ".join(str(entry.winner.schedule[name]) for name in ("strategy", "softmax") if name in entry.winner.schedule) or "any"
+    schedule = entry.winner.schedule
+    return ", ".join(str(schedule[name]) for name in ("strategy", "softmax") if name in schedule) or "any"
 
 
 def _summary(entries: Sequence[Entry]) -> Markup:
     faster = sum(entry.of_model < 0.99 for entry in entries)
     mean, best = _mean(entry.of_model for entry in entries), min(entries, key=lambda entry: entry.of_model)
-    return element("p", f"{_count(len(entries), 'problem', 'problems')}: {faster} "
-                   f"{'is' if faster == 1 else 'are'} faster by more than 1% than with the cost model's choice. On the average the time "
-                   f"is {mean:.3f} of that; the most is gained for {best.name}: {best.of_model:.3f}.")
+    return element("p", f"{_count(len(entries), 'problem', 'problems')}: {faster} {'is' if faster == 1 else 'are'} faster by more "
+                   f"than 1% than with the cost model's choice. On the average the time is {mean:.3f} of that; the most is gained "
+                   f"for {best.name}: {best.of_model:.3f}.")
 
 
 def _winners(entries: Sequence[Entry], name: str) -> Markup:
@@ -76,27 +79,31 @@ def _winners(entries: Sequence[Entry], name: str) -> Markup:
     rows = []
     for kind, group in sorted(groups.items(), key=lambda item: -len(item[1])):
         seconds = [entry.of_second for entry in group if entry.of_second is not None]
-        rows.append((kind, len(group), f"{_mean(entry.of_model for entry in group):.3f}", f"{min(entry.of_model for entry in group):.3f}",
-                     f"{_mean(seconds):.3f}" if seconds else "none"))
+        gains = [entry.of_model for entry in group]
+        rows.append((kind, len(group), f"{_mean(gains):.3f}", f"{min(gains):.3f}", f"{_mean(seconds):.3f}" if seconds else "none"))
     ordered = sorted(entries, key=lambda entry: entry.of_model)[:_MOST_BARS]
-    title = ("Where most is gained over the cost model" if len(entries) > _MOST_BARS else "What is gained over the cost model")
+    title = "Where most time is saved" if len(entries) > _MOST_BARS else "What time is saved"
+    names = ("strategy, softmax", "problems", "of the cost model's", "at best", "of the second's")
     return join(
-        _table("What won, and its time as a part of others' times", ("strategy, softmax", "problems", "of the cost model's", "at best",
-                                                                     "of the second's"), rows,
-               ("problems", "of the cost model's", "at best", "of the second's")),
+        _table("What won, and its time as a part of others' times", names, rows, names[1:]),
         charts.bars(f"{name}-gain", title, [(entry.name, entry.of_model, entry.of_second) for entry in ordered]))
 
 
+def _of_second(entry: Entry) -> str:
+    return "none" if entry.of_second is None else f"{entry.of_second:.3f}"
+
+
 def _uncertain(entries: Sequence[Entry], compiler: str) -> Markup:
-    rows = [(entry.name, "; ".join(doubts), f"{entry.winner.spread:.1%}", "none" if entry.of_second is None else f"{entry.of_second:.3f}",
-             "" if entry.second is None else str(entry.second))
+    rows = [(entry.name, "; ".join(doubts), f"{entry.winner.spread:.1%}", _of_second(entry), entry.second or "none")
             for entry in entries if (doubts := entry.doubts(compiler))]
     if not rows:
         return element("p", "Nothing: no ties, no wide spreads, no clocks that were held down, and all of one build.")
     return join(
-        element("p", f"{len(rows)} of {_count(len(entries), 'entry', 'entries')}. Samples are wide where their quartiles are more than "
-                f"{WIDE_SPREAD:.0%} of the median apart. Entries of other builds than {compiler} are to be verified: sfa-tune verify."),
-        _table("What is uncertain", ("problem", "why", "spread", "of the second's", "second"), rows, ("spread", "of the second's")))
+        element("p", f"{len(rows)} of {_count(len(entries), 'entry', 'entries')}. Samples are wide where their quartiles are more "
+                f"than {WIDE_SPREAD:.0%} of the median apart. Entries of other builds than {compiler} are to be verified: "
+                "sfa-tune verify."),
+        _table("What is uncertain", ("problem", "why", "spread", "of the second's", "second"), rows,
+               ("spread", "of the second's")))
 
 
 def _heat_map(entries: Sequence[Entry], name: str, title: str, rows_name: str, columns_name: str,
@@ -128,8 +135,8 @@ def _heat_maps(entries: Sequence[Entry], name: str) -> Markup:
         return entry.key["batch_heads"], str(entry.key["batch_heads"])
 
     return join(
-        element("p", "The time of the winner as a part of that of the cost model's choice: the geometric mean of the entries of a cell. "
-                "Darker cells gain more; there is no cell where nothing was measured."),
+        element("p", "The time of the winner as a part of that of the cost model's choice: the geometric mean of the entries of a "
+                "cell. Darker cells gain more; there is no cell where nothing was measured."),
         _heat_map(entries, f"{name}-kd", "Gain by k and d", "k", "d", k, d),
         _heat_map(entries, f"{name}-nh", "Gain by n and batch x heads", "n", "batch x heads", n, heads))
 
@@ -139,23 +146,25 @@ def _roofline(entries: Sequence[Entry], device: Device, name: str) -> Markup:
                f"{entry.name}: {entry.tflops:.1f} TFLOP/s, {entry.gigabytes_per_second:.0f} GB/s")
               for entry in entries if entry.flops is not None and entry.tflops is not None]
     peaks = PEAKS.get(device.chip)
-    if peaks is None or not points:
-        return element("p", f"The peaks of {device.chip} are not known here." if peaks is None else "No entry has a known number of FLOP.")
+    if peaks is None:
+        return element("p", f"The peaks of {device.chip} are not known here.")
+    if not points:
+        return element("p", "Of no entry the number of FLOP is known.")
     return join(
-        element("p", "FLOP are those of dense operands, also of codes, so that codes of 8 bits or of sparse tensor cores may be above the "
-                "roof of 16-bit products. Bytes are those of operands and results, each once. The roof is that of the data sheet at the "
-                f"clock of {peaks.clock_ghz} GHz."),
+        element("p", "FLOP are those of dense operands, also of codes, so that codes of 8 bits or on sparse tensor cores may be above "
+                "the roof of 16-bit products. Bytes are those of operands and results, each once. The roof is that of the data sheet "
+                f"at a clock of {peaks.clock_ghz} GHz."),
         charts.roofline(f"{name}-roof", "Roofline", peaks.tflops(device.multiprocessors), peaks.gigabytes_per_second, points))
 
 
 def _all_entries(entries: Sequence[Entry], compiler: str, files: Sequence[str]) -> Markup:
-    names = ["problem", "winner", "ms", "of the cost model's", "of the second's", "ties", "spread", "samples", "TFLOP/s", "GB/s", "date",
-             "doubts", *(["file"] if len(files) > 1 else [])]
+    names = ["problem", "winner", "ms", "of the cost model's", "of the second's", "ties", "spread", "samples", "TFLOP/s", "GB/s",
+             "date", "doubts", *(["file"] if len(files) > 1 else [])]
     rows = []
     for entry in entries:
         rows.append([
-            entry.name, entry.winner, f"{entry.winner.median:.4f}", f"{entry.of_model:.3f}",
-            "none" if entry.of_second is None else f"{entry.of_second:.3f}", entry.ties, f"{entry.winner.spread:.1%}",
+            entry.name, entry.winner, f"{entry.winner.median:.4f}", f"{entry.of_model:.3f}", _of_second(entry), entry.ties,
+            f"{entry.winner.spread:.1%}",
             len(entry.winner.milliseconds), "unknown" if entry.tflops is None else f"{entry.tflops:.1f}",
             f"{entry.gigabytes_per_second:.0f}", entry.date, "; ".join(entry.doubts(compiler)) or "none",
             *([os.path.basename(entry.file)] if len(files) > 1 else [])])

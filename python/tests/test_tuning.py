@@ -159,7 +159,7 @@ class ExplainTest(unittest.TestCase):
                 pathlib.Path(path).write_text(json.dumps(document))
             for n, given, ground, part in (
                     (100, paths, "measured", "0.5000 ms"), (100, paths[::-1], "measured", "0.1250 ms"),
-                    (100, ["", paths[1]], "measured", "0.500 of the time"), (200, paths, "nearby", "2 factors of two away"),
+                    (100, ["", paths[1]], "measured", "0.1250 ms"), (200, paths, "nearby", "factors of two away"),
                     (5000, paths, "estimated", "not measured")):
                 with self.subTest(n=n, given=given):
                     text = _run(code.format(n=n), SFA_TUNING_DATABASE=":".join(given))
@@ -306,7 +306,7 @@ class RecordTest(unittest.TestCase):
 
 @unittest.skipUnless(FAKE_DRIVER.is_file(), f"there is no {FAKE_DRIVER}")
 class DriverTest(unittest.TestCase):
-    """A driver without a GPU takes programs as one with a GPU does."""
+    """A driver without a GPU takes programs as one with a GPU does. Nobody has measured rows of 72 features."""
 
     CODE = """
 import json, sys
@@ -315,10 +315,10 @@ from sfa import _operations, _tuning
 from sfa._plan import View
 
 def call(make, n_q, n_k, dtype="bf16", codes=None, sequences=False, topk=None, causal=False, window=None, lse=False, kind=None):
-    views = [View((2, heads, n, 64), None, dtype, 0) for heads, n in ((8, n_q), (2, n_k), (2, n_k))]
+    views = [View((2, heads, n, 72), None, dtype, 0) for heads, n in ((8, n_q), (2, n_k), (2, n_k))]
     operands = [_operations.Operand(name, view) for name, view in zip("qk", views)]
     if codes is not None:
-        operands = [_operations.Operand(name, *[View((*view.shape[:3], codes), None, t, 0) for t in (dtype, "u8")], 64)
+        operands = [_operations.Operand(name, *[View((*view.shape[:3], codes), None, t, 0) for t in (dtype, "u8")], 72)
                     for name, view in zip("qk", views)]
     return make(*operands, views[2], None, topk, causal, window, None, lse, None, kind)
 
@@ -345,7 +345,7 @@ def calls(make):
         text = _run(self.CODE + "call(lambda *a: print(_tuning.explain_request(_operations.attention_request(*a))), 64, 64)\n"
                     "call(lambda *a: print(_tuning.explain_request(_operations.attention_request(*a), 'sm_80')), 64, 64)",
                     SFA_CUDA_DRIVER=str(FAKE_DRIVER))
-        self.assertIn("bf16 dense d=64 dv=64 none group=4 queries<=64 keys<=64 batch*heads<=16", text)
+        self.assertIn("bf16 dense d=72 dv=72 none group=4 queries<=64 keys<=64 batch*heads<=16", text)
         self.assertIn("NVIDIA A100-SXM4-80GB (sm_80)", text)
 
     @unittest.skipIf(torch is None, "no torch")
@@ -354,12 +354,12 @@ def calls(make):
 import sfa, torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 with FakeTensorMode():
-    q = torch.empty(1, 16, 4096, 128, dtype=torch.bfloat16, device="cuda:0")
+    q = torch.empty(1, 16, 4096, 72, dtype=torch.bfloat16, device="cuda:0")
     codes = sfa.sparsify(q, 8)
     print(sfa.explain(q, q, q, topk=8, causal=True), sfa.explain(codes, codes, q), sep="\\n")
 """, SFA_CUDA_DRIVER=str(FAKE_DRIVER))
         for line, mask in zip(text.splitlines(), ("causal", "none")):
-            self.assertIn(f"bf16 codes k=8 d=128 dv=128 {mask} queries<=4096 keys<=4096 batch*heads<=16", line)
+            self.assertIn(f"bf16 codes k=8 d=72 dv=72 {mask} queries<=4096 keys<=4096 batch*heads<=16", line)
 
     def test_no_device(self):
         text = _run(self.CODE + "try: call(lambda *a: _tuning.explain_request(_operations.attention_request(*a)), 64, 64)\n"

@@ -84,8 +84,11 @@ def ask(operation, names, arrays, *others):
 
 def call(operation, names, arrays, *others):
     """The same of an operation that returns arrays, which become arrays of the kind of the first."""
-    results, first = ask(operation, names, arrays, *others), arrays[0]
-    return results if _implementation(first) is not None else [export(x, first) for x in results]
+    first = arrays[0]
+    implementation = _implementation(first)
+    if implementation is not None:
+        return getattr(implementation, operation)(*arrays, *others)
+    return [export(x, first) for x in ask(operation, names, arrays, *others)]
 
 
 def logical_dtype(x, array, values):

@@ -331,7 +331,7 @@ static llvm::Expected<TuningDatabase> readAll() {
       TuningDatabase::parse(impl::shippedDatabase, "the database of this build");
   if (!all)
     return all;
-  // A range in the head of the loop would not outlive it.
+  // Named, since llvm::reverse refers to its argument and keeps no temporary alive.
   std::vector<std::string> paths = knobs::tuningDatabases();
   for (const std::string &path : llvm::reverse(paths)) {
     llvm::Expected<TuningDatabase> own = TuningDatabase::read(path);

@@ -26,12 +26,14 @@ def _measured(*times, **schedule):
     return dict(schedule=dict(dict(strategy="dense", softmax="lazy", q_tile=128, k_tile=128), **schedule), ms=list(times))
 
 
-def _entry(*, device=None, measured=None, others=(), ties=0, compiler="FlashSFA 0.1.0 aa", throttle=0, winner=None, model=None, **key):
+def _entry(*, device=None, measured=None, others=(), ties=0, compiler="FlashSFA 0.1.0 aa", throttle=0, winner=None,
+           model=None, **key):
     key = dict(dict(operation="attention", dtype="bf16", form="dense", mask="causal", data="any", d=128, dv=128, k=0, window=0,
                     group=1, queries=2048, keys=2048, batch_heads=16, lse=False, sequences=False), **key)
     return dict(
         key=key, device=device or dict(chip="sm_90a", name="NVIDIA H100 80GB HBM3", multiprocessors=132, watts=700),
-        measured=measured or dict(batch=1, query_heads=16, queries=2000, keys=2000), winner=winner or _measured(0.0391, 0.0401, 0.0411),
+        measured=measured or dict(batch=1, query_heads=16, queries=2000, keys=2000),
+        winner=winner or _measured(0.0391, 0.0401, 0.0411),
         model=model or _measured(0.0502, 0.0502, 0.0502, softmax="online"), others=list(others), ties=ties, compiler=compiler,
         driver="13.0", date="2026-11-27", clock_mhz=1980, throttle=throttle)
 
@@ -104,7 +106,8 @@ class PageTest(ReportTest):
                 # Times and ratios: 0.0401 / 0.0502 and 0.0401 / 0.0403, 7.6875 / 9.5.
                 "0.0401", "0.799", "0.995", "0.1234", "7.6875", "0.809", "20.1% less than the cost model's choice",
                 "0.5% less than the second", "as long as the cost model's choice",
-                "bf16 dense d=128 causal batch=1 heads=16 n=2000", "bf16 codes k=8 d=64 dv=96 none lse group=4 batch=8 heads=32 n=1x16000",
+                "bf16 dense d=128 causal batch=1 heads=16 n=2000",
+                "bf16 codes k=8 d=64 dv=96 none lse group=4 batch=8 heads=32 n=1x16000",
                 "bf16 int8 tile k=8 d=128 window<=512 concentrated batch=1 heads=16 n=2000",
                 "strategy = dense, softmax = lazy, q_tile = 128, k_tile = 128",
                 # Doubts.
@@ -114,8 +117,8 @@ class PageTest(ReportTest):
                 "949 TFLOP/s", "3350 GB/s", "The peaks of cpu are not known here.", "1x16384", "256", "2 entries"):
             self.assertIn(part, tags.text)
         self.assertLessEqual(tags.names, {
-            "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "h3", "p", "div", "table", "caption", "thead", "tbody",
-            "tr", "th", "td", "svg", "desc", "g", "rect", "text", "line", "polyline", "polygon", "circle"})
+            "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "h3", "p", "div", "table", "caption", "thead",
+            "tbody", "tr", "th", "td", "svg", "desc", "g", "rect", "text", "line", "polyline", "polygon", "circle"})
 
     def test_one_file_without_scripts(self):
         text = self._page(_document())
@@ -287,7 +290,8 @@ class NumbersTest(ReportTest):
 
     def test_the_newest_build(self):
         entries = self._read(*[dict(_entry(compiler=compiler, d=number), date=date) for number, (compiler, date) in enumerate(
-            (("old", "2026-01-02"), ("old", "2026-01-02"), ("new", "2026-11-01"), ("other", "2026-11-01"), ("new", "2026-11-01")), 1)])
+            (("old", "2026-01-02"), ("old", "2026-01-02"), ("new", "2026-11-01"), ("other", "2026-11-01"),
+             ("new", "2026-11-01")), 1)])
         self.assertEqual(page.newest_compiler(entries), "new")
 
     @unittest.skipUnless(CHIPS.is_file(), f"there is no {CHIPS}")

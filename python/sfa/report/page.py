@@ -151,9 +151,9 @@ def _roofline(entries: Sequence[Entry], device: Device, name: str) -> Markup:
     if not points:
         return element("p", "Of no entry the number of FLOP is known.")
     return join(
-        element("p", "FLOP are those of dense operands, also of codes, so that codes of 8 bits or on sparse tensor cores may be above "
-                "the roof of 16-bit products. Bytes are those of operands and results, each once. The roof is that of the data sheet "
-                f"at a clock of {peaks.clock_ghz} GHz."),
+        element("p", "FLOP are those of dense operands, also of codes, so that codes of 8 bits or on sparse tensor cores may be "
+                "above the roof of 16-bit products, as may a device at a higher clock. Bytes are those of operands and results, each "
+                f"once. The roof is that of the data sheet at a clock of {peaks.clock_ghz} GHz."),
         charts.roofline(f"{name}-roof", "Roofline", peaks.tflops(device.multiprocessors), peaks.gigabytes_per_second, points))
 
 

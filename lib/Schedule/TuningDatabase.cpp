@@ -294,7 +294,8 @@ static llvm::Expected<TuningDatabase> readAll() {
       TuningDatabase::parse(impl::shippedDatabase, "the database of this build");
   if (!all)
     return all;
-  for (const std::string &path : llvm::reverse(knobs::tuningDatabases())) {
+  std::vector<std::string> paths = knobs::tuningDatabases();
+  for (const std::string &path : llvm::reverse(paths)) {
     llvm::Expected<TuningDatabase> own = TuningDatabase::read(path);
     if (!own)
       return llvm::createStringError("the environment variable SFA_TUNING_DATABASE: " +

@@ -9,6 +9,7 @@
 #include "sfa/Schedule/Choose.h"
 
 #include "sfa/Schedule/CostModel.h"
+#include "sfa/Schedule/TimeModel.h"
 #include "sfa/Support/Knobs.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -42,21 +43,51 @@ static bool agrees(const ResolvedSchedule &schedule, const Schedule &given) {
   return ResolvedSchedule(given, schedule).toSchedule() == schedule.toSchedule();
 }
 
-/// What the entry says is best of the schedules that have what is given and that the device can
-/// run; null where it has measured none of these.
-static const MeasuredSchedule *findBest(const TuningEntry &entry, const Problem &problem,
-                                        const Device &device, const Schedule &given) {
+namespace {
+/// What an entry says of a problem.
+struct Best {
+  const MeasuredSchedule *measured = nullptr;
+  ResolvedSchedule schedule;
+  /// Of the problem at hand, and of the cost model's choice; 0 where it was not measured.
+  double milliseconds = 0, ofModel = 0;
+};
+} // namespace
+
+/// The fastest of the schedules that `entry` has measured, that have what is given and that the
+/// device can run. Where its sizes are others each time is that of the entry, times what the time
+/// model says of the step from its sizes to these.
+static Best findBest(const TuningEntry &entry, bool hasSizes, const Problem &problem,
+                     const Device &device, const Schedule &given,
+                     const ResolvedSchedule &estimated) {
   ScheduleSpace space(problem, device);
-  auto fits = [&](const MeasuredSchedule &measured) {
+  const TimeModel &times = TimeModel::ofBuild();
+  Problem measuredProblem = entry.problem();
+  Best best;
+  entry.forEachMeasured([&](const MeasuredSchedule &measured) {
     ResolvedSchedule schedule(measured.schedule, ResolvedSchedule());
-    return agrees(schedule, given) && space.whyNot(schedule).empty();
-  };
-  if (fits(entry.winner))
-    return &entry.winner;
-  for (const MeasuredSchedule &other : entry.others)
-    if (fits(other))
-      return &other;
-  return nullptr;
+    bool isModels = measured.schedule == entry.model.schedule;
+    double time = measured.median();
+    // How keys are shared and heads packed depends on the very sizes, which the cost model knows.
+    ResolvedSchedule here = schedule;
+    if (!hasSizes || isModels) {
+      here.splits = estimated.splits;
+      here.packedHeads = estimated.packedHeads;
+    }
+    if (!agrees(here, given) || !space.whyNot(here).empty())
+      return;
+    if (!hasSizes)
+      time *= times.milliseconds(problem, device, here) /
+              times.milliseconds(measuredProblem, device, schedule);
+    if (isModels)
+      best.ofModel = time;
+    // Of the same time the first one, which the tuner prefers.
+    if (best.measured && (hasSizes || time >= best.milliseconds))
+      return;
+    best.measured = &measured;
+    best.schedule = here;
+    best.milliseconds = time;
+  });
+  return best;
 }
 
 static std::string describeEntry(const TuningEntry &entry, const MeasuredSchedule &best) {
@@ -81,34 +112,26 @@ Choice sfa::choose(const Problem &problem, const Device &device, const Schedule 
                                 device.name, device.chip, key->describe());
     return choice;
   }
-  const MeasuredSchedule *best = findBest(*entry, problem, device, given);
-  if (!best) {
+  int64_t distance = *key->distance(entry->key);
+  Best best =
+      findBest(*entry, /*hasSizes=*/distance == 0, problem, device, given, choice.schedule);
+  if (!best.measured) {
     choice.reason = fmt::format("not measured with what is given: the cost model's choice for {}",
                                 key->describe());
     return choice;
   }
-  int64_t distance = *key->distance(entry->key);
   choice.ground = distance == 0 ? Ground::Measured : Ground::Nearby;
-  choice.reason = describeEntry(*entry, *best);
+  choice.schedule = best.schedule;
+  choice.reason = describeEntry(*entry, *best.measured);
   if (distance != 0)
-    choice.reason = fmt::format("the nearest measured problem is {} factors of two away, {}",
-                                distance, choice.reason);
-  bool isModels = best->schedule == entry->model.schedule;
-  choice.reason += isModels ? "; the cost model's choice is the best there"
-                            : fmt::format("; {:.3f} of the time of the cost model's choice there",
-                                          best->median() / entry->model.median());
-  ResolvedSchedule tuned(best->schedule, ResolvedSchedule());
-  // How keys are shared and heads packed depends on the very sizes, which the cost model knows.
-  if (distance != 0 || isModels) {
-    tuned.splits = choice.schedule.splits;
-    tuned.packedHeads = choice.schedule.packedHeads;
-    if (!ScheduleSpace(problem, device).whyNot(tuned).empty()) {
-      choice.ground = Ground::Estimated;
-      choice.reason = fmt::format("not measured: the cost model's choice for {}", key->describe());
-      return choice;
-    }
-  }
-  choice.schedule = tuned;
+    choice.reason =
+        fmt::format("about {:.4f} ms, as the nearest measured problem, {} factors of two away, took {}",
+                    best.milliseconds, distance, choice.reason);
+  if (best.measured->schedule == entry->model.schedule)
+    choice.reason += "; the cost model's choice is the best there";
+  else if (best.ofModel > 0)
+    choice.reason += fmt::format("; {:.3f} of the time of the cost model's choice",
+                                 best.milliseconds / best.ofModel);
   return choice;
 }
 

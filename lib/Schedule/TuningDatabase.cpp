@@ -32,6 +32,43 @@ double MeasuredSchedule::median() const {
   return sorted.size() % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+void TuningEntry::forEachMeasured(
+    llvm::function_ref<void(const MeasuredSchedule &)> visit) const {
+  visit(winner);
+  for (const MeasuredSchedule &other : others)
+    visit(other);
+}
+
+Problem TuningEntry::problem() const {
+  Problem problem;
+  problem.queryHeads = queryHeads;
+  problem.keyHeads = queryHeads / key.group;
+  problem.features = key.features;
+  problem.valueFeatures = key.valueFeatures;
+  if (key.codes)
+    problem.queryCodes = problem.keyCodes = key.codes;
+  llvm::StringRef form = key.form;
+  if (form.consume_front("int8 "))
+    problem.keyScales = symbolizeScales(form);
+  problem.isTwoFour = key.form == "codes 2:4";
+  for (ElementType type : {ElementType::F16, ElementType::BF16, ElementType::F32})
+    if (name(type) == key.dtype)
+      problem.element = type;
+  problem.hasLse = key.lse;
+  problem.hasSequences = key.sequences;
+  if (key.mask == "causal")
+    problem.rightBound = 0;
+  if (key.mask == "window") {
+    problem.leftBound = key.window - 1;
+    problem.rightBound = 0;
+  }
+  problem.batch = batch;
+  problem.queryTokens = queries;
+  problem.keyTokens = keys;
+  problem.sizesAreHints = true;
+  return problem;
+}
+
 //===----------------------------------------------------------------------===//
 // JSON
 //===----------------------------------------------------------------------===//

@@ -18,37 +18,6 @@
 using namespace sfa;
 using namespace sfa::tuning;
 
-Problem tuning::problemOf(const TuningEntry &entry) {
-  const ProblemKey &key = entry.key;
-  Problem problem;
-  problem.queryHeads = entry.queryHeads;
-  problem.keyHeads = entry.queryHeads / key.group;
-  problem.features = key.features;
-  problem.valueFeatures = key.valueFeatures;
-  if (key.codes)
-    problem.queryCodes = problem.keyCodes = key.codes;
-  llvm::StringRef form = key.form;
-  if (form.consume_front("int8 "))
-    problem.keyScales = symbolizeScales(form);
-  problem.isTwoFour = key.form == "codes 2:4";
-  for (ElementType type : {ElementType::F16, ElementType::BF16, ElementType::F32})
-    if (name(type) == key.dtype)
-      problem.element = type;
-  problem.hasLse = key.lse;
-  problem.hasSequences = key.sequences;
-  if (key.mask == "causal")
-    problem.rightBound = 0;
-  if (key.mask == "window") {
-    problem.leftBound = key.window - 1;
-    problem.rightBound = 0;
-  }
-  problem.batch = entry.batch;
-  problem.queryTokens = entry.queries;
-  problem.keyTokens = entry.keys;
-  problem.sizesAreHints = true;
-  return problem;
-}
-
 llvm::Expected<Device> tuning::deviceOf(const TuningEntry &entry) {
   Device device = Device::cpu();
   if (entry.device.chip != "cpu") {
@@ -65,12 +34,9 @@ llvm::Expected<Device> tuning::deviceOf(const TuningEntry &entry) {
 /// Calls `visit` with each schedule that the entry has measured, and its time.
 static void forEachTime(const TuningEntry &entry,
                         llvm::function_ref<void(const ResolvedSchedule &, double)> visit) {
-  auto one = [&](const MeasuredSchedule &measured) {
+  entry.forEachMeasured([&](const MeasuredSchedule &measured) {
     visit(ResolvedSchedule(measured.schedule, ResolvedSchedule()), measured.median());
-  };
-  one(entry.winner);
-  for (const MeasuredSchedule &other : entry.others)
-    one(other);
+  });
 }
 
 Residuals tuning::judge(const TimeModel &model, const TuningDatabase &database,
@@ -84,7 +50,7 @@ Residuals tuning::judge(const TimeModel &model, const TuningDatabase &database,
       llvm::consumeError(device.takeError());
       continue;
     }
-    Problem problem = problemOf(entry);
+    Problem problem = entry.problem();
     double best = entry.winner.median(), expected = 0, chosen = 0;
     forEachTime(entry, [&](const ResolvedSchedule &schedule, double time) {
       double says = model.milliseconds(problem, *device, schedule);
@@ -169,7 +135,7 @@ llvm::Expected<TimeModel> tuning::fit(const TuningDatabase &database) {
     llvm::Expected<Device> device = deviceOf(entry);
     if (!device)
       return device.takeError();
-    Problem problem = problemOf(entry);
+    Problem problem = entry.problem();
     Rows &rows = chips[entry.device.chip];
     forEachTime(entry, [&, number = number](const ResolvedSchedule &schedule, double time) {
       double logarithm = std::log(time / boundMilliseconds(problem, *device, schedule));

@@ -549,7 +549,7 @@ static llvm::Error diff() {
 
 /// The case that an entry has measured.
 static Case caseOf(const TuningEntry &entry) {
-  Problem problem = problemOf(entry);
+  Problem problem = entry.problem();
   Case one;
   one.batch = entry.batch;
   one.queryHeads = entry.queryHeads;

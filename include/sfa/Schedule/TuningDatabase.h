@@ -46,6 +46,11 @@ struct TuningEntry {
   std::string compiler, driver, date;
   /// SM clock in MHz, and why clocks were held down, as the driver's bits; 0 where nobody knows.
   int64_t clock = 0, throttle = 0;
+
+  /// The problem that was measured. Of a window only the bucket of its width is known.
+  Problem problem() const;
+  /// Calls `visit` with each schedule that was measured, the winner first.
+  void forEachMeasured(llvm::function_ref<void(const MeasuredSchedule &)> visit) const;
 };
 
 class TuningDatabase {

@@ -14,8 +14,7 @@
 
 namespace sfa::tuning {
 
-/// The problem that an entry has measured, and its device.
-Problem problemOf(const TuningEntry &entry);
+/// The device that an entry was measured on.
 llvm::Expected<Device> deviceOf(const TuningEntry &entry);
 
 /// Of the times of a database, all schedules of all entries: how far a model is from them.

@@ -188,7 +188,7 @@ TEST(Choice, TakesWhatWasMeasured) {
   EXPECT_EQ(choice.schedule.kTile, 112);
   EXPECT_EQ(choice.reason, "0.9000 ms on NVIDIA H100 80GB HBM3 with 16384 queries, 16384 keys, 16 "
                            "heads and batch 1 (2026-11-27); 0.900 of the time of the cost model's "
-                           "choice there");
+                           "choice");
 }
 
 TEST(Choice, TakesTheNearest) {

@@ -503,14 +503,15 @@ static llvm::Error show() {
 }
 
 static llvm::Error merge() {
+  // All of them are read before the first changes.
+  TuningDatabase added;
   for (const std::string &path : llvm::drop_begin(paths)) {
     llvm::Expected<TuningDatabase> database = TuningDatabase::read(path);
     if (!database)
       return database.takeError();
-    if (llvm::Error error = addToFile(paths[0], *database))
-      return error;
+    added.merge(*database);
   }
-  return llvm::Error::success();
+  return addToFile(paths[0], added);
 }
 
 static llvm::Error diff() {

@@ -57,8 +57,7 @@ struct Best {
 /// device can run. Where its sizes are others each time is that of the entry, times what the time
 /// model says of the step from its sizes to these.
 static Best findBest(const TuningEntry &entry, bool hasSizes, const Problem &problem,
-                     const Device &device, const Schedule &given,
-                     const ResolvedSchedule &estimated) {
+                     const Device &device, const Schedule &given) {
   ScheduleSpace space(problem, device);
   const TimeModel &times = TimeModel::ofBuild();
   Problem measuredProblem = entry.problem();
@@ -70,8 +69,10 @@ static Best findBest(const TuningEntry &entry, bool hasSizes, const Problem &pro
     // How keys are shared and heads packed depends on the very sizes, which the cost model knows.
     ResolvedSchedule here = schedule;
     if (!hasSizes || isModels) {
-      here.splits = estimated.splits;
-      here.packedHeads = estimated.packedHeads;
+      Schedule tiles = measured.schedule;
+      tiles.splits = given.splits;
+      tiles.packedHeads = given.packedHeads;
+      here = estimate(problem, device, tiles);
     }
     if (!agrees(here, given) || !space.whyNot(here).empty())
       return;
@@ -114,7 +115,7 @@ Choice sfa::choose(const Problem &problem, const Device &device, const Schedule 
   }
   int64_t distance = *key->distance(entry->key);
   Best best =
-      findBest(*entry, /*hasSizes=*/distance == 0, problem, device, given, choice.schedule);
+      findBest(*entry, /*hasSizes=*/distance == 0, problem, device, given);
   if (!best.measured) {
     choice.reason = fmt::format("not measured with what is given: the cost model's choice for {}",
                                 key->describe());

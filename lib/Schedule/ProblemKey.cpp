@@ -10,6 +10,7 @@
 
 #include "llvm/Support/MathExtras.h"
 
+#include <cmath>
 #include <fmt/format.h>
 
 using namespace sfa;
@@ -58,18 +59,24 @@ std::optional<ProblemKey> ProblemKey::of(const Problem &problem) {
 }
 
 std::optional<int64_t> ProblemKey::distance(const ProblemKey &other) const {
+  // What the best schedule depends on little by little.
+  static constexpr int64_t ProblemKey::*sizes[] = {&ProblemKey::queries, &ProblemKey::keys,
+                                                   &ProblemKey::batchHeads, &ProblemKey::window,
+                                                   &ProblemKey::codes, &ProblemKey::group};
   ProblemKey same = other;
-  std::tie(same.queries, same.keys, same.batchHeads, same.window) =
-      std::tie(queries, keys, batchHeads, window);
-  if (!(same == *this) || (window == 0) != (other.window == 0))
+  double sum = 0;
+  for (int64_t ProblemKey::*size : sizes) {
+    // Without a window or codes there is no number.
+    if ((this->*size == 0) != (other.*size == 0))
+      return std::nullopt;
+    if (this->*size != 0)
+      sum += std::abs(std::log2(static_cast<double>(this->*size) /
+                                static_cast<double>(other.*size)));
+    same.*size = this->*size;
+  }
+  if (!(same == *this))
     return std::nullopt;
-  auto factors = [](int64_t a, int64_t b) {
-    return std::abs(static_cast<int64_t>(llvm::Log2_64(a)) -
-                    static_cast<int64_t>(llvm::Log2_64(b)));
-  };
-  return factors(queries, other.queries) + factors(keys, other.keys) +
-         factors(batchHeads, other.batchHeads) +
-         (window ? factors(window, other.window) : 0);
+  return static_cast<int64_t>(std::ceil(sum));
 }
 
 std::string ProblemKey::describe() const {

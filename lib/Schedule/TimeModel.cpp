@@ -63,7 +63,6 @@ double sfa::boundMilliseconds(const Problem &problem, const Device &device,
   double rowsOfHead = std::floor(qTile / packedHeads);
   double points = batch * heads / packedHeads * std::ceil(queries / rowsOfHead) * splits;
   auto [mean, most] = visibleKeys(problem, rowsOfHead);
-  double steps = std::ceil(mean / splits / kTile);
   BlockResources resources = getBlockResources(problem, device, schedule);
   double blocks = 1;
   if (!device.hasWarpgroups) {
@@ -74,9 +73,17 @@ double sfa::boundMilliseconds(const Problem &problem, const Device &device,
         std::clamp<int64_t>(std::min(byMemory, mostThreads / resources.numThreads), 1, 4));
   }
   auto slots = static_cast<double>(device.multiprocessors) * blocks;
-  // Points that differ are handed out the longest first; the last ones still leave some idle.
-  double rounds = most > mean ? points / slots + 0.5 : std::ceil(points / slots);
-  rounds = std::max(rounds, 1.0);
+  // Equal points take whole rounds. Of points that differ the longest come first, so that slots end at
+  // about the same time, but none before the longest point.
+  double longest = std::ceil(most / splits / kTile), steps = longest, rounds = std::ceil(points / slots);
+  if (most > mean) {
+    constexpr double atTheDiagonal = 0.5, atTheEnd = 0.35;
+    double ofPoint = mean / splits / kTile + atTheDiagonal;
+    rounds = std::max(points / slots, 1.0);
+    steps = std::max((points / slots + atTheEnd) * ofPoint, longest);
+  } else {
+    steps *= rounds;
+  }
 
   // Clocks of a step of a multiprocessor: matrix products, and exponentials beside them.
   double fma = device.productsOfClock;
@@ -91,11 +98,15 @@ double sfa::boundMilliseconds(const Problem &problem, const Device &device,
   constexpr double elementsOfClock = 14; // exponentials and what goes with them
   double products = qTile * kTile * (scores + valueFeatures) / fma,
          softmax = qTile * kTile / elementsOfClock * 1.1;
-  bool overlaps = !device.hasWarpgroups || schedule.lookahead == 1;
-  double step = overlaps ? std::max(products, softmax) + 0.2 * std::min(products, softmax)
-                         : products + softmax;
+  // Of several consumers one multiplies while another one has its softmax; one by itself overlaps less.
+  double rest = 0.2;
+  if (device.hasWarpgroups && schedule.consumers == 1)
+    rest = schedule.lookahead == 1 ? 0.5 : 1.0;
+  else if (device.hasWarpgroups && schedule.lookahead == 0)
+    rest = 0.3;
+  double step = std::max(products, softmax) + rest * std::min(products, softmax);
   constexpr double startOfStep = 60, startOfPoint = 2500;
-  double clocks = rounds * (steps * (step + startOfStep) + startOfPoint) * blocks;
+  double clocks = (steps * (step + startOfStep) + rounds * startOfPoint) * blocks;
   double compute = clocks / device.clockGHz / 1e6;
 
   // Bytes of memory: keys and values once for each head that does not share them, results twice

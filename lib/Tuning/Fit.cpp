@@ -8,6 +8,7 @@
 
 #include "sfa/Tuning/Fit.h"
 
+#include "sfa/Schedule/Choose.h"
 #include "llvm/ADT/STLExtras.h"
 
 #include <Eigen/Dense>
@@ -71,6 +72,36 @@ Residuals tuning::judge(const TimeModel &model, const TuningDatabase &database,
   residuals.worstGap = gaps.back();
   residuals.usualGap = gaps[(gaps.size() - 1) * 9 / 10];
   return residuals;
+}
+
+ChoiceQuality tuning::judgeChoices(const TuningDatabase &database, llvm::StringRef chip) {
+  ChoiceQuality quality;
+  for (const TuningEntry &entry : database.entries()) {
+    llvm::Expected<Device> device = deviceOf(entry);
+    if (!device || entry.device.chip != chip) {
+      llvm::consumeError(device.takeError());
+      continue;
+    }
+    TuningDatabase others;
+    for (const TuningEntry &other : database.entries())
+      if (&other != &entry)
+        others.add(other);
+    Schedule chosen =
+        withoutDefaults(choose(entry.problem(), *device, {}, others).schedule, *device);
+    double best = entry.winner.median(), time = 0;
+    entry.forEachMeasured([&](const MeasuredSchedule &measured) {
+      best = std::min(best, measured.median());
+      if (measured.schedule == chosen)
+        time = measured.median();
+    });
+    ++quality.count;
+    if (time == 0)
+      continue;
+    ++quality.known;
+    quality.good += time <= 1.1 * best;
+    quality.worstGap = std::max(quality.worstGap, time / best - 1);
+  }
+  return quality;
 }
 
 namespace {

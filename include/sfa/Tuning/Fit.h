@@ -26,6 +26,16 @@ struct Residuals {
 };
 Residuals judge(const TimeModel &model, const TuningDatabase &database, llvm::StringRef chip);
 
+/// How good choices are for problems that a database has not: each entry is left out once, and the
+/// choice for its problem by the others is looked up among what it has measured.
+struct ChoiceQuality {
+  /// Entries, those whose choice was among what they have measured, and those of these whose choice
+  /// takes at most 1.1 times the best.
+  size_t count = 0, known = 0, good = 0;
+  double worstGap = 0;
+};
+ChoiceQuality judgeChoices(const TuningDatabase &database, llvm::StringRef chip);
+
 /// The factors that fit best, in the least squares of logarithms; those of traits that few entries
 /// have stay near 1 (ridge regression).
 llvm::Expected<TimeModel> fit(const TuningDatabase &database);

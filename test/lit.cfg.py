@@ -16,6 +16,7 @@ config.excludes = ["Inputs", "data", "unittests", "Unit", "Oracle"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.sfa_binary_dir, "test")
 
+# lit passes none of the project's variables on, such as SFA_TUNING_DATABASE, so that tests are the same for everybody; but this:
 # 1 and 2 are for more cases than an ordinary run has: docs/testing.md.
 extent = os.environ.get("SFA_TEST_FULL") or "0"
 config.environment["SFA_TEST_FULL"] = extent
@@ -34,7 +35,8 @@ config.substitutions.append(("%compilers", config.sfa_compilers))
 llvm_config.use_default_substitutions()
 
 # A tool that this build does not have is a feature that its tests require.
-tools = ["sfa-opt", "sfa-compile", "sfa-run", "sfa-bench", "sfa-layout", "sfa-oracle", "sfa-lsp-server", "sfa-reduce"]
+tools = ["sfa-opt", "sfa-compile", "sfa-run", "sfa-bench", "sfa-layout", "sfa-oracle", "sfa-tune", "sfa-lsp-server",
+         "sfa-reduce"]
 for tool in tools:
     if os.path.exists(os.path.join(config.sfa_tools_dir, tool)):
         config.available_features.add(tool)
@@ -49,6 +51,10 @@ for tool in ("ptxas", "cuobjdump"):
     if found:
         config.available_features.add(tool)
         config.substitutions.append(("%" + tool, found))
+
+# A Slurm of one node, for a script that runs in one.
+if all(shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin") for tool in ("munged", "slurmctld", "slurmd", "sbatch")):
+    config.available_features.add("slurm")
 
 # Of the LLVM that this is built with, so that it reads the same LLVM IR.
 clang = os.path.join(config.llvm_tools_dir, "clang")

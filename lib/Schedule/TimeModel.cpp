@@ -34,7 +34,7 @@ static std::pair<double, double> visibleKeys(const Problem &problem, double rows
   }
   if (problem.rightBound && !problem.leftBound) {
     double most = std::min(keys, keys + static_cast<double>(*problem.rightBound));
-    return {std::clamp(most - (queries - rows) / 2, rows, keys), most};
+    return {std::clamp(most - (queries - rows) / 2, std::min(rows, keys), keys), most};
   }
   return {keys, keys};
 }

@@ -138,6 +138,8 @@ bool sfa::fromJSON(const json::Value &value, TuningEntry &entry, json::Path path
     return false;
   return check(entry.batch > 0 && entry.queryHeads > 0 && entry.queries > 0 && entry.keys > 0,
                sizes, "has to hold positive numbers") &&
+         check(entry.queryHeads % entry.key.group == 0, sizes.field("query_heads"),
+               "has to be a multiple of the key's group") &&
          check(entry.ties >= 0 && entry.ties <= static_cast<int64_t>(entry.others.size()),
                path.field("ties"), "has to be a number of others") &&
          check(entry.date.size() == 10, path.field("date"), "has to be such as 2026-11-27");

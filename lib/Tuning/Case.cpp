@@ -405,11 +405,22 @@ static bool require(bool isRight, json::Path path, llvm::StringLiteral problem) 
   return isRight;
 }
 
+/// Whether all fields of `value` are those of a case: a misspelt one would leave the default.
+static bool areFieldsKnown(const json::Value &value, json::Path path) {
+  Case all;
+  all.mask = "window"; // It has the most fields.
+  const json::Value fields = tuning::toJSON(all);
+  for (const auto &[name, field] : *value.getAsObject())
+    if (!require(fields.getAsObject()->get(name), path.field(name), "is no field of a case"))
+      return false;
+  return true;
+}
+
 bool tuning::fromJSON(const json::Value &value, Case &result, json::Path path) {
   json::ObjectMapper map(value, path);
   result = Case();
   std::string dtype = "bf16";
-  if (!map || !map.mapOptional("batch", result.batch) ||
+  if (!map || !areFieldsKnown(value, path) || !map.mapOptional("batch", result.batch) ||
       !map.mapOptional("query_heads", result.queryHeads) || !map.map("queries", result.queries) ||
       !map.mapOptional("d", result.features) || !map.mapOptional("dtype", dtype) ||
       !map.mapOptional("form", result.form) || !map.mapOptional("k", result.codes) ||
@@ -454,6 +465,8 @@ bool tuning::fromJSON(const json::Value &value, Case &result, json::Path path) {
     return false;
   // The names of forms and masks are those of keys.
   ProblemKey key = result.key();
+  key.form = result.form;
+  key.mask = result.mask;
   return sfa::fromJSON(sfa::toJSON(key), key, path);
 }
 
@@ -464,21 +477,18 @@ llvm::Expected<std::vector<Case>> tuning::readCases(StringRef path) {
         fmt::format("cannot read {}: {}", path.str(), buffer.getError().message()));
   StringRef text = (*buffer)->getBuffer();
   std::vector<Case> cases;
-  auto refuse = [&](llvm::Error error) {
-    return llvm::createStringError(fmt::format("{}: {}", path.str(),
-                                               llvm::toString(std::move(error))));
-  };
   if (text.trim().starts_with("[")) {
     llvm::Expected<std::vector<Case>> all = json::parse<std::vector<Case>>(text, "cases");
     if (!all)
-      return refuse(all.takeError());
+      return llvm::createStringError(
+          fmt::format("{}: {}", path.str(), llvm::toString(all.takeError())));
     cases = std::move(*all);
   } else {
     for (llvm::line_iterator line(**buffer); !line.is_at_end(); ++line) {
-      std::string name = fmt::format("line {}", line.line_number());
-      llvm::Expected<Case> one = json::parse<Case>(*line, name.c_str());
+      llvm::Expected<Case> one = json::parse<Case>(*line, "case");
       if (!one)
-        return refuse(one.takeError());
+        return llvm::createStringError(fmt::format("{}:{}: {}", path.str(), line.line_number(),
+                                                   llvm::toString(one.takeError())));
       cases.push_back(std::move(*one));
     }
   }

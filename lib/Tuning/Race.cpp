@@ -88,6 +88,8 @@ bool Race::isDecided() const {
 }
 
 void Race::run(llvm::function_ref<bool()> isOver) {
+  // Samples from before may be enough.
+  dropSlow();
   while (!isDecided()) {
     // Who has samples from before waits for the others.
     size_t fewest = rules.most;

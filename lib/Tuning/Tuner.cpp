@@ -46,6 +46,8 @@ llvm::Expected<Journal> Journal::open(llvm::StringRef path, const DeviceKey &dev
     llvm::StringRef text = (*buffer)->getBuffer();
     // What stands behind the last end of a line was not written to its end.
     whole = text.rfind('\n') + 1;
+    if (whole == 0 && !llvm::StringRef(llvm::formatv("{0}\n", head).str()).starts_with(text))
+      return refuse("is no journal of a sweep");
     text = text.take_front(whole);
     bool isFirst = true;
     for (llvm::StringRef line : llvm::split(text, '\n')) {
@@ -101,11 +103,15 @@ Journal::Record Journal::find(const Case &problem, const Schedule &schedule) con
 }
 
 void Journal::add(const Case &problem, const Schedule &schedule, double milliseconds) {
-  write(json::Object{{"of", nameOf(problem, schedule)}, {"ms", milliseconds}});
+  std::string name = nameOf(problem, schedule);
+  records[name].samples.push_back(milliseconds);
+  write(json::Object{{"of", name}, {"ms", milliseconds}});
 }
 
 void Journal::addError(const Case &problem, const Schedule &schedule, llvm::StringRef error) {
-  write(json::Object{{"of", nameOf(problem, schedule)}, {"error", error}});
+  std::string name = nameOf(problem, schedule);
+  records[name].error = error.str();
+  write(json::Object{{"of", name}, {"error", error}});
 }
 
 //===----------------------------------------------------------------------===//
@@ -379,7 +385,9 @@ llvm::Expected<bool> Tuner::improve(llvm::function_ref<bool()> isOver) {
   if (llvm::Error error = measure(neighbors, isOver))
     return std::move(error);
   // Less than half of what would be a tie is no step.
-  return medianOf(ranked().front()->record.samples) < before * (1 - options.rules.tie / 2);
+  best = ranked();
+  return !best.empty() &&
+         medianOf(best.front()->record.samples) < before * (1 - options.rules.tie / 2);
 }
 
 double Tuner::gain() const {
@@ -403,48 +411,48 @@ void Tuner::suspend() {
 llvm::Error Tuner::resume() { return bench.start(problem); }
 
 llvm::Expected<TuningEntry> Tuner::finish() {
-  std::vector<const Entrant *> all = ranked();
-  if (all.empty()) {
+  if (ranked().empty()) {
     std::string reason = entrants.empty() ? "there is none" : entrants.front().record.error;
     return llvm::createStringError(
         fmt::format("{}: no schedule could be measured: {}", problem.describe(), reason));
   }
-  double fastest = medianOf(all.front()->record.samples);
-  auto isTie = [&](const Entrant &entrant) {
-    return medianOf(entrant.record.samples) <= fastest * (1 + options.rules.tie);
-  };
-
-  // In the order of preference the first that is right; who is not is out.
-  Entrant *winner = nullptr;
-  std::string reasons;
-  auto tryToWin = [&](Entrant &entrant) {
-    if (winner || !entrant.record.error.empty() || entrant.record.samples.empty())
-      return;
+  auto check = [&](Entrant &entrant) -> llvm::Error {
     if (!entrant.candidate) {
       Schedule schedules[] = {entrant.schedule};
       std::vector<Workbench::Compiled> compiled = bench.compile(schedules);
-      if (!compiled.front()) {
-        entrant.record.error = llvm::toString(compiled.front().takeError());
-        return;
-      }
+      if (!compiled.front())
+        return compiled.front().takeError();
       entrant.candidate = std::move(*compiled.front());
     }
-    if (llvm::Error error = entrant.candidate->check()) {
-      entrant.record.error = llvm::toString(std::move(error));
-      reasons += "\n  " + entrant.record.error;
-      journal.addError(problem, entrant.schedule, entrant.record.error);
-      return;
-    }
-    winner = &entrant;
+    return entrant.candidate->check();
   };
-  for (Entrant &entrant : entrants)
-    if (entrant.record.error.empty() && !entrant.record.samples.empty() && isTie(entrant))
-      tryToWin(entrant);
-  for (const Entrant *entrant : all)
-    tryToWin(const_cast<Entrant &>(*entrant));
-  if (!winner)
-    return llvm::createStringError(
-        fmt::format("{}: no schedule gives right results:{}", problem.describe(), reasons));
+
+  // The first of the ties, in the order of preference. One whose result is wrong is out, and
+  // without it others are ties.
+  auto isTie = [&](const Entrant &entrant, double fastest) {
+    return entrant.record.error.empty() && !entrant.record.samples.empty() &&
+           medianOf(entrant.record.samples) <= fastest * (1 + options.rules.tie);
+  };
+  Entrant *winner = nullptr;
+  double fastest = 0;
+  std::string reasons;
+  while (!winner) {
+    std::vector<const Entrant *> right = ranked();
+    if (right.empty())
+      return llvm::createStringError(
+          fmt::format("{}: no schedule gives right results:{}", problem.describe(), reasons));
+    fastest = medianOf(right.front()->record.samples);
+    Entrant &first =
+        *llvm::find_if(entrants, [&](const Entrant &entrant) { return isTie(entrant, fastest); });
+    llvm::Error error = check(first);
+    if (!error) {
+      winner = &first;
+      continue;
+    }
+    first.record.error = llvm::toString(std::move(error));
+    reasons += "\n  " + first.record.error;
+    journal.addError(problem, first.schedule, first.record.error);
+  }
 
   TuningEntry entry;
   entry.key = problem.key();
@@ -471,7 +479,7 @@ llvm::Expected<TuningEntry> Tuner::finish() {
     if (entrant == winner || entry.others.size() == mostOthers)
       continue;
     entry.others.push_back(measured(*entrant));
-    entry.ties += isTie(*entrant);
+    entry.ties += isTie(*entrant, fastest);
   }
   return entry;
 }

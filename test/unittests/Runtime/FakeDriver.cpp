@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -152,16 +153,18 @@ ENTRY cuDeviceGetPCIBusId(char *id, int size, cu::Device device) {
   return cu::success;
 }
 
-/// Memory of a fake device is memory of the host.
+/// Memory of a fake device is memory of the host, at multiples of 256 bytes as that of devices.
 ENTRY cuMemAlloc_v2(cu::Address *address, size_t bytes) {
   ENTER("cuMemAlloc");
-  *address = static_cast<cu::Address>(reinterpret_cast<uintptr_t>(new char[bytes]));
+  size_t rounded = (bytes + 255) / 256 * 256;
+  *address =
+      static_cast<cu::Address>(reinterpret_cast<uintptr_t>(std::aligned_alloc(256, rounded)));
   return cu::success;
 }
 
 ENTRY cuMemFree_v2(cu::Address address) {
   ENTER("cuMemFree");
-  delete[] reinterpret_cast<char *>(static_cast<uintptr_t>(address));
+  std::free(reinterpret_cast<void *>(static_cast<uintptr_t>(address)));
   return cu::success;
 }
 

@@ -119,6 +119,8 @@ TEST(TuningDatabase, RefusesWhatIsNotRight) {
   EXPECT_NE(errorOf(changed("0.89", "-1")).find("positive numbers"), std::string::npos);
   EXPECT_NE(errorOf(changed("\"keys\":16384", "\"keys\":16383")).find("power of two"),
             std::string::npos);
+  EXPECT_NE(errorOf(changed("\"group\":1,", "\"group\":3,")).find("a multiple of the key's group"),
+            std::string::npos);
   EXPECT_NE(errorOf(changed("\"ties\": 0", "\"ties\": 5")).find("number of others"),
             std::string::npos);
   std::string text = makeDatabase(makeEntry(16384, 112)).toText();
@@ -154,7 +156,7 @@ TEST(TuningDatabase, SixteenWritersLoseNothing) {
     if (fork() == 0) {
       for (int64_t k = 1; k <= 4; ++k) {
         TuningEntry entry = makeEntry(1024, 96);
-        entry.key.group = writer + 1;
+        entry.key.valueFeatures = writer + 1;
         entry.key.codes = k;
         if (llvm::Error error = addToFile(path, makeDatabase(entry)))
           _exit(1);

@@ -54,13 +54,14 @@ struct Best {
 } // namespace
 
 /// The fastest of the schedules that `entry` has measured, that have what is given and that the
-/// device can run. Where its sizes are others each time is that of the entry, times what the time
+/// device can run. Where its buckets are others each time is that of the entry, times what the time
 /// model says of the step from its sizes to these.
-static Best findBest(const TuningEntry &entry, bool hasSizes, const Problem &problem,
+static Best findBest(const TuningEntry &entry, bool isSameKey, const Problem &problem,
                      const Device &device, const Schedule &given) {
   ScheduleSpace space(problem, device);
   const TimeModel &times = TimeModel::ofBuild();
   Problem measuredProblem = entry.problem();
+  bool hasSizes = measuredProblem.hasSizesOf(problem);
   Best best;
   entry.forEachMeasured([&](const MeasuredSchedule &measured) {
     ResolvedSchedule schedule(measured.schedule, ResolvedSchedule());
@@ -76,13 +77,13 @@ static Best findBest(const TuningEntry &entry, bool hasSizes, const Problem &pro
     }
     if (!agrees(here, given) || !space.whyNot(here).empty())
       return;
-    if (!hasSizes)
+    if (!isSameKey)
       time *= times.milliseconds(problem, device, here) /
               times.milliseconds(measuredProblem, device, schedule);
     if (isModels)
       best.ofModel = time;
-    // Of the same time the first one, which the tuner prefers.
-    if (best.measured && (hasSizes || time >= best.milliseconds))
+    // The tuner has put the one first that it prefers.
+    if (best.measured && (isSameKey || time >= best.milliseconds))
       return;
     best.measured = &measured;
     best.schedule = here;
@@ -108,6 +109,11 @@ Choice sfa::choose(const Problem &problem, const Device &device, const Schedule 
     return choice;
   }
   const TuningEntry *entry = database.findNearest(*key, DeviceKey::of(device));
+  // With few queries the best schedule depends on the very sizes, by how many splits there are.
+  constexpr int64_t fewQueries = 256;
+  bool areFew = *problem.numQueries() <= fewQueries;
+  if (entry && areFew && !(entry->key == *key))
+    entry = nullptr;
   if (!entry) {
     choice.reason = fmt::format("not measured on {} ({}): the cost model's choice for {}",
                                 device.name, device.chip, key->describe());
@@ -115,10 +121,20 @@ Choice sfa::choose(const Problem &problem, const Device &device, const Schedule 
   }
   int64_t distance = *key->distance(entry->key);
   Best best =
-      findBest(*entry, /*hasSizes=*/distance == 0, problem, device, given);
+      findBest(*entry, /*isSameKey=*/distance == 0, problem, device, given);
   if (!best.measured) {
     choice.reason = fmt::format("not measured with what is given: the cost model's choice for {}",
                                 key->describe());
+    return choice;
+  }
+  // Another schedule is another program, so a little is not enough where nobody has measured it.
+  constexpr double enough = 0.97;
+  bool isLittle = best.ofModel > 0 && best.milliseconds > enough * best.ofModel;
+  if (distance != 0 && isLittle) {
+    choice.ground = Ground::Nearby;
+    choice.reason = fmt::format("the cost model's choice: it is among the best of the nearest measured "
+                                "problem, {} factors of two away, {}",
+                                distance, describeEntry(*entry, *best.measured));
     return choice;
   }
   choice.ground = distance == 0 ? Ground::Measured : Ground::Nearby;

@@ -69,6 +69,14 @@ Problem Problem::of(AttentionOp op) {
   return problem;
 }
 
+bool Problem::hasSizesOf(const Problem &other) const {
+  auto sizes = [](const Problem &problem) {
+    return std::tuple(problem.batch, problem.numSequences, problem.queryHeads, problem.keyHeads,
+                      problem.queryTokens, problem.keyTokens);
+  };
+  return sizes(*this) == sizes(other);
+}
+
 /// `tokens` of each of `sequences`.
 static std::optional<int64_t> meanOf(std::optional<int64_t> tokens,
                                      std::optional<int64_t> sequences) {

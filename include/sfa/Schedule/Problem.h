@@ -42,6 +42,8 @@ struct Problem {
 
   /// Exponents of bf16 leave references of a softmax room.
   bool isBF16() const { return element == ElementType::BF16; }
+  /// Whether batch, heads and tokens are the same.
+  bool hasSizesOf(const Problem &other) const;
   int64_t width() const { return std::max(features, valueFeatures); }
   int64_t headsOfGroup() const { return queryHeads / keyHeads; }
   /// Queries, and keys, of a head; of sequences the mean, since nobody looks at their lengths.

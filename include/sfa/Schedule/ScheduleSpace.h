@@ -74,7 +74,7 @@ public:
 private:
   const Problem &problem;
   const Device &device;
-  const Schedule &given;
+  const Schedule given;
 };
 
 /// What a block of a kernel for `schedule` takes on a GPU.

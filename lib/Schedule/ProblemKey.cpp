@@ -74,6 +74,9 @@ std::optional<int64_t> ProblemKey::distance(const ProblemKey &other) const {
                                 static_cast<double>(other.*size)));
     same.*size = this->*size;
   }
+  // Sums of rows are a few registers more and no other loop.
+  sum += same.lse != lse;
+  same.lse = lse;
   if (!(same == *this))
     return std::nullopt;
   return static_cast<int64_t>(std::ceil(sum));

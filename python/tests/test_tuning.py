@@ -145,12 +145,12 @@ class ExplainTest(unittest.TestCase):
         """A process reads those of SFA_TUNING_DATABASE once; the first one counts before the second one."""
         with tempfile.TemporaryDirectory() as folder:
             code = "import numpy, sfa\nq = numpy.ones((1, 3, {n}, 40), 'f4')\nprint(sfa.explain(q, q, q))"
-            name = _run(code.format(n=100)).partition("not measured on ")[2].partition(" (cpu)")[0]
+            name = _run(code.format(n=1000)).partition("not measured on ")[2].partition(" (cpu)")[0]
             threads = os.cpu_count()
             for number, milliseconds in ((1, 0.5), (2, 0.125)):
                 pathlib.Path(folder, f"{number}.json").write_text(json.dumps(_database(name, threads, milliseconds)))
             paths = [str(pathlib.Path(folder, f"{number}.json")) for number in (1, 2)]
-            cores = _cores(paths[0], code.format(n=100), threads)
+            cores = _cores(paths[0], code.format(n=1000), threads)
             if cores is None:
                 self.skipTest(f"no number of cores up to {threads} is that of this CPU")
             for path in paths:
@@ -158,9 +158,9 @@ class ExplainTest(unittest.TestCase):
                 document["entries"][0]["device"]["multiprocessors"] = cores
                 pathlib.Path(path).write_text(json.dumps(document))
             for n, given, ground, part in (
-                    (100, paths, "measured", "0.5000 ms"), (100, paths[::-1], "measured", "0.1250 ms"),
-                    (100, ["", paths[1]], "measured", "0.1250 ms"), (200, paths, "nearby", "factors of two away"),
-                    (5000, paths, "estimated", "not measured")):
+                    (1000, paths, "measured", "0.5000 ms"), (1000, paths[::-1], "measured", "0.1250 ms"),
+                    (1000, ["", paths[1]], "measured", "0.1250 ms"), (2000, paths, "nearby", "factors of two away"),
+                    (50000, paths, "estimated", "not measured")):
                 with self.subTest(n=n, given=given):
                     text = _run(code.format(n=n), SFA_TUNING_DATABASE=":".join(given))
                     self.assertIn(f"({ground})", text)
@@ -177,13 +177,13 @@ class ExplainTest(unittest.TestCase):
 
 
 def _database(name, cores, milliseconds):
-    """One entry for 100 tokens of 3 heads with 40 features."""
+    """One entry for 1000 tokens of 3 heads with 40 features."""
     def measured(time, **more):
         return dict(schedule=dict(strategy="dense", softmax="lazy", q_tile=64, **more), ms=[time, time, time])
     key = dict(operation="attention", dtype="f32", form="dense", mask="none", data="any", d=40, dv=40, k=0, window=0, group=1,
-               queries=128, keys=128, batch_heads=4, lse=False, sequences=False)
+               queries=1024, keys=1024, batch_heads=4, lse=False, sequences=False)
     entry = dict(key=key, device=dict(chip="cpu", name=name, multiprocessors=cores, watts=0),
-                 measured=dict(batch=1, query_heads=3, queries=100, keys=100), winner=measured(milliseconds, k_tile=48),
+                 measured=dict(batch=1, query_heads=3, queries=1000, keys=1000), winner=measured(milliseconds, k_tile=48),
                  model=measured(2 * milliseconds, k_tile=64), others=[], ties=0, compiler="FlashSFA", driver="", date="2026-11-27",
                  clock_mhz=0, throttle=0)
     return dict(format="sfa-tuning-database", version=1, entries=[entry])

@@ -56,7 +56,8 @@ struct ProblemKey {
   bool operator<(const ProblemKey &other) const { return tie() < other.tie(); }
 
   /// How far apart the numbers of queries, keys and heads, of keys in a window, of codes and of heads in
-  /// a group are, in factors of two; absent where anything else differs.
+  /// a group are, in factors of two, and one more where only one gives sums of rows; absent where anything
+  /// else differs.
   std::optional<int64_t> distance(const ProblemKey &other) const;
 
   /// Such as "bf16 codes k=8 d=128 dv=128 causal queries<=16384 keys<=16384 batch*heads<=16".

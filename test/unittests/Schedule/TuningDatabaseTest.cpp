@@ -83,6 +83,8 @@ TEST(ProblemKey, PutsSizesIntoBuckets) {
             "bf16 codes k=8 d=128 dv=128 causal queries<=16384 keys<=16384 batch*heads<=16");
   Problem other = makeProblem(16384);
   other.hasLse = true;
+  EXPECT_EQ(key.distance(*ProblemKey::of(other)), 1);
+  other.rightBound = std::nullopt;
   EXPECT_EQ(key.distance(*ProblemKey::of(other)), std::nullopt);
   other.keyTokens = std::nullopt;
   EXPECT_EQ(ProblemKey::of(other), std::nullopt);

@@ -45,13 +45,13 @@ SFA_RUNTIME_API sfa_status sfa_jit_schedules(const char *module, size_t size, co
                                              const char *chip, const sfa_tensor *arguments,
                                              int32_t num_arguments, char **schedules);
 
-/** What the compiler chooses for a call with arguments of these shapes, and why: a JSON array with an
-    object for each sfa.attention, in the order of sfa_jit_schedules,
+/** What the compiler chooses for a call with arguments of these shapes, and why: a JSON array with
+   an object for each sfa.attention, in the order of sfa_jit_schedules,
       {"schedule": "strategy = dense, ...", "ground": "measured", "reason": "1.378 ms on ..."}
     where "ground" is "measured" (in a database of tuned schedules), "nearby" (a problem of other
-    sizes was measured) or "estimated" (by the cost model). For device `device`; where that is -1, for
-    the product of `chip` that is most in use, or for this CPU where `chip` is NULL. The caller frees
-    *choices with sfa_free. */
+    sizes was measured) or "estimated" (by the cost model). For device `device`; where that is -1,
+   for the product of `chip` that is most in use, or for this CPU where `chip` is NULL. The caller
+   frees *choices with sfa_free. */
 SFA_RUNTIME_API sfa_status sfa_jit_explain(const char *module, size_t size, const char *entry,
                                            const char *chip, int32_t device,
                                            const sfa_tensor *arguments, int32_t num_arguments,

@@ -455,9 +455,8 @@ sfa_status sfa_jit_explain(const char *module, size_t size, const char *entry, c
   for (const Choice &choice : *chosen) {
     std::string schedule;
     llvm::raw_string_ostream(schedule) << withoutDefaults(choice.schedule, description);
-    list.push_back(llvm::json::Object{{"schedule", schedule},
-                                      {"ground", stringify(choice.ground)},
-                                      {"reason", choice.reason}});
+    list.push_back(llvm::json::Object{
+        {"schedule", schedule}, {"ground", stringify(choice.ground)}, {"reason", choice.reason}});
   }
   return giveText(llvm::formatv("{0}", llvm::json::Value(std::move(list))).str(), choices);
 }

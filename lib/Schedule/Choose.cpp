@@ -120,8 +120,7 @@ Choice sfa::choose(const Problem &problem, const Device &device, const Schedule 
     return choice;
   }
   int64_t distance = *key->distance(entry->key);
-  Best best =
-      findBest(*entry, /*isSameKey=*/distance == 0, problem, device, given);
+  Best best = findBest(*entry, /*isSameKey=*/distance == 0, problem, device, given);
   if (!best.measured) {
     choice.reason = fmt::format("not measured with what is given: the cost model's choice for {}",
                                 key->describe());
@@ -132,18 +131,19 @@ Choice sfa::choose(const Problem &problem, const Device &device, const Schedule 
   bool isLittle = best.ofModel > 0 && best.milliseconds > enough * best.ofModel;
   if (distance != 0 && isLittle) {
     choice.ground = Ground::Nearby;
-    choice.reason = fmt::format("the cost model's choice: it is among the best of the nearest measured "
-                                "problem, {} factors of two away, {}",
-                                distance, describeEntry(*entry, *best.measured));
+    choice.reason =
+        fmt::format("the cost model's choice: it is among the best of the nearest measured "
+                    "problem, {} factors of two away, {}",
+                    distance, describeEntry(*entry, *best.measured));
     return choice;
   }
   choice.ground = distance == 0 ? Ground::Measured : Ground::Nearby;
   choice.schedule = best.schedule;
   choice.reason = describeEntry(*entry, *best.measured);
   if (distance != 0)
-    choice.reason =
-        fmt::format("about {:.4f} ms, as the nearest measured problem, {} factors of two away, took {}",
-                    best.milliseconds, distance, choice.reason);
+    choice.reason = fmt::format(
+        "about {:.4f} ms, as the nearest measured problem, {} factors of two away, took {}",
+        best.milliseconds, distance, choice.reason);
   if (best.measured->schedule == entry->model.schedule)
     choice.reason += "; the cost model's choice is the best there";
   else if (best.ofModel > 0)

@@ -60,9 +60,9 @@ std::optional<ProblemKey> ProblemKey::of(const Problem &problem) {
 
 std::optional<int64_t> ProblemKey::distance(const ProblemKey &other) const {
   // What the best schedule depends on little by little.
-  static constexpr int64_t ProblemKey::*sizes[] = {&ProblemKey::queries, &ProblemKey::keys,
+  static constexpr int64_t ProblemKey::*sizes[] = {&ProblemKey::queries,    &ProblemKey::keys,
                                                    &ProblemKey::batchHeads, &ProblemKey::window,
-                                                   &ProblemKey::codes, &ProblemKey::group};
+                                                   &ProblemKey::codes,      &ProblemKey::group};
   ProblemKey same = other;
   double sum = 0;
   for (int64_t ProblemKey::*size : sizes) {
@@ -70,8 +70,8 @@ std::optional<int64_t> ProblemKey::distance(const ProblemKey &other) const {
     if ((this->*size == 0) != (other.*size == 0))
       return std::nullopt;
     if (this->*size != 0)
-      sum += std::abs(std::log2(static_cast<double>(this->*size) /
-                                static_cast<double>(other.*size)));
+      sum +=
+          std::abs(std::log2(static_cast<double>(this->*size) / static_cast<double>(other.*size)));
     same.*size = this->*size;
   }
   // Sums of rows are a few registers more and no other loop.
@@ -188,15 +188,13 @@ bool sfa::fromJSON(const json::Value &value, ProblemKey &key, json::Path path) {
                "has to be 'any', 'uniform' or 'concentrated'") &&
          check(key.features > 0, path.field("d"), "has to be positive") &&
          check(key.valueFeatures > 0, path.field("dv"), "has to be positive") &&
-         check(key.codes >= 0 && key.codes <= key.features, path.field("k"),
-               "has to be 0 to d") &&
+         check(key.codes >= 0 && key.codes <= key.features, path.field("k"), "has to be 0 to d") &&
          check(key.mask == "window" ? isPowerOfTwo(key.window) : key.window == 0,
                path.field("window"), "has to be a power of two with a window, else 0") &&
          check(key.group > 0, path.field("group"), "has to be positive") &&
          check(isPowerOfTwo(key.queries), path.field("queries"), "has to be a power of two") &&
          check(isPowerOfTwo(key.keys), path.field("keys"), "has to be a power of two") &&
-         check(isPowerOfTwo(key.batchHeads), path.field("batch_heads"),
-               "has to be a power of two");
+         check(isPowerOfTwo(key.batchHeads), path.field("batch_heads"), "has to be a power of two");
 }
 
 json::Value sfa::toJSON(const DeviceKey &key) {

@@ -29,7 +29,8 @@ static std::pair<double, double> visibleKeys(const Problem &problem, double rows
        keys = static_cast<double>(*problem.numKeys());
   rows = std::min(rows, queries);
   if (problem.leftBound && problem.rightBound) {
-    double most = std::min(keys, static_cast<double>(*problem.leftBound + *problem.rightBound) + rows);
+    double most =
+        std::min(keys, static_cast<double>(*problem.leftBound + *problem.rightBound) + rows);
     return {most, most};
   }
   if (problem.rightBound && !problem.leftBound) {
@@ -66,16 +67,17 @@ double sfa::boundMilliseconds(const Problem &problem, const Device &device,
   BlockResources resources = getBlockResources(problem, device, schedule);
   double blocks = 1;
   if (!device.hasWarpgroups) {
-    auto byMemory = device.sharedBytesOfMultiprocessor /
-                    (resources.sharedBytes + Device::sharedBytesOfSystem);
+    auto byMemory =
+        device.sharedBytesOfMultiprocessor / (resources.sharedBytes + Device::sharedBytesOfSystem);
     constexpr int64_t mostThreads = 1024;
     blocks = static_cast<double>(
         std::clamp<int64_t>(std::min(byMemory, mostThreads / resources.numThreads), 1, 4));
   }
   auto slots = static_cast<double>(device.multiprocessors) * blocks;
-  // Equal points take whole rounds. Of points that differ the longest come first, so that slots end at
-  // about the same time, but none before the longest point.
-  double longest = std::ceil(most / splits / kTile), steps = longest, rounds = std::ceil(points / slots);
+  // Equal points take whole rounds. Of points that differ the longest come first, so that slots end
+  // at about the same time, but none before the longest point.
+  double longest = std::ceil(most / splits / kTile), steps = longest,
+         rounds = std::ceil(points / slots);
   if (most > mean) {
     constexpr double atTheDiagonal = 0.5, atTheEnd = 0.35;
     double ofPoint = mean / splits / kTile + atTheDiagonal;
@@ -98,7 +100,8 @@ double sfa::boundMilliseconds(const Problem &problem, const Device &device,
   constexpr double elementsOfClock = 14; // exponentials and what goes with them
   double products = qTile * kTile * (scores + valueFeatures) / fma,
          softmax = qTile * kTile / elementsOfClock * 1.1;
-  // Of several consumers one multiplies while another one has its softmax; one by itself overlaps less.
+  // Of several consumers one multiplies while another one has its softmax; one by itself overlaps
+  // less.
   double rest = 0.2;
   if (device.hasWarpgroups && schedule.consumers == 1)
     rest = schedule.lookahead == 1 ? 0.5 : 1.0;
@@ -111,11 +114,14 @@ double sfa::boundMilliseconds(const Problem &problem, const Device &device,
 
   // Bytes of memory: keys and values once for each head that does not share them, results twice
   // where there are splits.
-  auto keys = static_cast<double>(*problem.numKeys()), keyHeads = static_cast<double>(problem.keyHeads);
+  auto keys = static_cast<double>(*problem.numKeys()),
+       keyHeads = static_cast<double>(problem.keyHeads);
   double shares = heads / keyHeads / packedHeads;
-  double read = batch * keyHeads * keys * (features * (problem.keyScales ? 1 : 2) + valueFeatures * 2);
+  double read =
+      batch * keyHeads * keys * (features * (problem.keyScales ? 1 : 2) + valueFeatures * 2);
   // What several blocks read one after the other is in the second-level cache.
-  double bytes = read * (1 + 0.1 * (shares - 1)) + batch * heads * queries * (features + valueFeatures) * 2;
+  double bytes =
+      read * (1 + 0.1 * (shares - 1)) + batch * heads * queries * (features + valueFeatures) * 2;
   if (splits > 1)
     bytes += batch * heads * queries * splits * valueFeatures * 8;
   double busy = std::min(1.0, points / static_cast<double>(device.multiprocessors));
@@ -132,8 +138,9 @@ double sfa::boundMilliseconds(const Problem &problem, const Device &device,
 //===----------------------------------------------------------------------===//
 
 static std::string widthOf(const Problem &problem) {
-  return problem.width() <= 64 ? " width<=64" : problem.width() <= 128 ? " width<=128"
-                                                                       : " width<=256";
+  return problem.width() <= 64    ? " width<=64"
+         : problem.width() <= 128 ? " width<=128"
+                                  : " width<=256";
 }
 
 /// Rows that share keys.

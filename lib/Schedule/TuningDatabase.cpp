@@ -32,8 +32,7 @@ double MeasuredSchedule::median() const {
   return sorted.size() % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-void TuningEntry::forEachMeasured(
-    llvm::function_ref<void(const MeasuredSchedule &)> visit) const {
+void TuningEntry::forEachMeasured(llvm::function_ref<void(const MeasuredSchedule &)> visit) const {
   visit(winner);
   for (const MeasuredSchedule &other : others)
     visit(other);
@@ -177,8 +176,8 @@ static bool isSame(const TuningEntry &a, const TuningEntry &b) {
 
 llvm::Expected<TuningDatabase> TuningDatabase::parse(llvm::StringRef text, llvm::StringRef name) {
   auto refuse = [&](llvm::Error error) {
-    return llvm::createStringError(fmt::format("{} is no tuning database: {}", name.str(),
-                                               llvm::toString(std::move(error))));
+    return llvm::createStringError(
+        fmt::format("{} is no tuning database: {}", name.str(), llvm::toString(std::move(error))));
   };
   llvm::Expected<json::Value> document = json::parse(text);
   if (!document)

@@ -87,8 +87,8 @@ std::string Case::describe() const {
   text += fmt::format(" b={} h={}", batch, queryHeads);
   if (keyHeads != queryHeads)
     text += fmt::format("/{}", keyHeads);
-  return text + (queries == keys ? fmt::format(" n={}", keys)
-                                 : fmt::format(" n={}x{}", queries, keys));
+  return text +
+         (queries == keys ? fmt::format(" n={}", keys) : fmt::format(" n={}x{}", queries, keys));
 }
 
 Case Case::ragged() const {
@@ -164,9 +164,9 @@ public:
     return (sum - mean) / deviation;
   }
   int64_t below(int64_t bound) {
-    return static_cast<int64_t>((static_cast<uint64_t>(static_cast<uint32_t>(engine())) *
-                                 static_cast<uint64_t>(bound)) >>
-                                32);
+    return static_cast<int64_t>(
+        (static_cast<uint64_t>(static_cast<uint32_t>(engine())) * static_cast<uint64_t>(bound)) >>
+        32);
   }
 
 private:
@@ -357,8 +357,7 @@ llvm::Error Case::check(llvm::ArrayRef<NpyArray> arguments, const NpyArray &outp
   for (int64_t i = 0, end = std::min(numRows, all); i < end; ++i) {
     int64_t number = numRows < all ? random.below(all) : i;
     int64_t head = number / queries, row = number % queries;
-    int64_t keyHead =
-        head / queryHeads * keyHeads + head % queryHeads / (queryHeads / keyHeads);
+    int64_t keyHead = head / queryHeads * keyHeads + head % queryHeads / (queryHeads / keyHeads);
     auto [first, last] = visibleKeys(*this, row);
     oracle::Problem one;
     one.nq = 1;
@@ -378,7 +377,8 @@ llvm::Error Case::check(llvm::ArrayRef<NpyArray> arguments, const NpyArray &outp
     ofKernel += oracle::deviation(actual, expected);
     ofType += oracle::deviation(usual, expected);
   }
-  double error = ofKernel.errors().frobenius, allowed = oracle::errorFactor * ofType.errors().frobenius;
+  double error = ofKernel.errors().frobenius,
+         allowed = oracle::errorFactor * ofType.errors().frobenius;
   // Of f32 the order of sums is all that differs.
   if (element == ElementType::F32)
     allowed = std::max(allowed, 1e-5);

@@ -113,9 +113,8 @@ public:
 private:
   llvm::Expected<DeviceBuffer> makeWorkspace(const std::vector<sfa_tensor> &arguments) {
     size_t bytes = 0;
-    if (llvm::Error error =
-            toError(sfa_program_workspace_bytes(program.get(), arguments.data(),
-                                                static_cast<int32_t>(arguments.size()), &bytes)))
+    if (llvm::Error error = toError(sfa_program_workspace_bytes(
+            program.get(), arguments.data(), static_cast<int32_t>(arguments.size()), &bytes)))
       return error;
     return DeviceBuffer::allocate(shared.device, bytes);
   }
@@ -229,8 +228,7 @@ private:
       return program.takeError();
     std::string document = program->toJson();
     sfa_program *loaded = nullptr;
-    if (llvm::Error error =
-            toError(sfa_program_load(document.data(), document.size(), &loaded)))
+    if (llvm::Error error = toError(sfa_program_load(document.data(), document.size(), &loaded)))
       return std::move(error);
     OwnedProgram owned(loaded);
     if (llvm::Error error = toError(sfa_program_prepare(loaded, shared.device)))
@@ -267,8 +265,8 @@ llvm::Expected<std::unique_ptr<Workbench>> CudaWorkbench::create(int32_t device,
   bench->description.multiprocessors = properties.multiprocessors;
   bench->description.sharedBytesOfMultiprocessor =
       properties.max_shared_bytes_per_block + Device::sharedBytesOfSystem;
-  bench->driverVersion = fmt::format("{}.{}", properties.driver_version / 1000,
-                                     properties.driver_version % 1000 / 10);
+  bench->driverVersion =
+      fmt::format("{}.{}", properties.driver_version / 1000, properties.driver_version % 1000 / 10);
   sfa_device_state_info state;
   if (sfa_device_state(device, &state) == SFA_SUCCESS && state.power_limit_watts > 0)
     bench->watts = static_cast<int64_t>(state.power_limit_watts + 0.5);

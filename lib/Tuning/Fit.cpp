@@ -113,8 +113,8 @@ struct Row {
 };
 using Weights = std::map<std::string, double>;
 
-/// Least squares with a penalty on weights (ridge regression), so that traits that few rows have keep
-/// a factor near 1.
+/// Least squares with a penalty on weights (ridge regression), so that traits that few rows have
+/// keep a factor near 1.
 Weights solve(llvm::ArrayRef<Row> rows, bool isCentered) {
   std::map<std::string, Eigen::Index> columns;
   size_t numEntries = 0;

@@ -75,8 +75,7 @@ llvm::Expected<Journal> Journal::open(llvm::StringRef path, const DeviceKey &dev
     }
   }
   auto fail = [&](std::error_code code) {
-    return llvm::createStringError(
-        fmt::format("cannot write {}: {}", path.str(), code.message()));
+    return llvm::createStringError(fmt::format("cannot write {}: {}", path.str(), code.message()));
   };
   int descriptor = -1;
   if (std::error_code code = llvm::sys::fs::openFileForReadWrite(
@@ -151,8 +150,7 @@ Ranked tuning::rankSchedules(const Problem &problem, const Device &device, size_
 //===----------------------------------------------------------------------===//
 
 Tuner::Tuner(Workbench &bench, Journal &journal, const TunerOptions &options, const Case &problem)
-    : bench(bench), journal(journal), options(options), problem(problem),
-      sizes(problem.problem()) {
+    : bench(bench), journal(journal), options(options), problem(problem), sizes(problem.problem()) {
   model = written(estimate(sizes, bench.device()));
 }
 
@@ -162,9 +160,9 @@ Schedule Tuner::written(const ResolvedSchedule &schedule) const {
   return withoutDefaults(schedule, bench.device());
 }
 
-/// Whether a schedule is as fast on other data. A lazy softmax of f16 has to compute rows again where
-/// scores grow by more than its exponents leave room for, and scatter takes as long as supports
-/// overlap.
+/// Whether a schedule is as fast on other data. A lazy softmax of f16 has to compute rows again
+/// where scores grow by more than its exponents leave room for, and scatter takes as long as
+/// supports overlap.
 static bool isSteady(const Case &problem, const Schedule &schedule) {
   if (schedule.strategy == Strategy::Scatter && problem.data != "concentrated")
     return false;
@@ -261,8 +259,8 @@ std::vector<ResolvedSchedule> Tuner::neighborsOf(const ResolvedSchedule &best) c
 }
 
 std::vector<Schedule> Tuner::promising() const {
-  // A neighbor is expected to take the time of the one that it is a neighbor of, times what the time
-  // model says of the step between the two.
+  // A neighbor is expected to take the time of the one that it is a neighbor of, times what the
+  // time model says of the step between the two.
   const TimeModel &times = TimeModel::ofBuild();
   auto modelTime = [&](const ResolvedSchedule &schedule) {
     return times.milliseconds(sizes, bench.device(), schedule);

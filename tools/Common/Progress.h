@@ -37,8 +37,7 @@ public:
     int64_t minutes = left / 60, seconds = left % 60;
     int filled = std::clamp(static_cast<int>(done * width), 0, width);
     show(fmt::format("[{}{}] {:3.0f}% {}:{:02} left  {}", std::string(filled, '#'),
-                     std::string(width - filled, '.'), 100 * done,
-                     minutes, seconds, text));
+                     std::string(width - filled, '.'), 100 * done, minutes, seconds, text));
   }
 
   /// Something that the output of a program shall show, too.

@@ -7,8 +7,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Peak.h"
-#include "Workload.h"
 #include "Report.h"
+#include "Workload.h"
 #include "sfa/Passes.h"
 #include "sfa/Schedule/Choose.h"
 #include "sfa/Target/CPU/Executable.h"

@@ -81,7 +81,8 @@ static cl::opt<std::string> chipName("chip",
                                      cl::desc("With --target=cuda: the code path, such as sm_80 "
                                               "(default: the best)"),
                                      cl::value_desc("name"), cl::cat(category),
-                                     cl::sub(cl::SubCommand::getTopLevel()), cl::sub(verifyCommand));
+                                     cl::sub(cl::SubCommand::getTopLevel()),
+                                     cl::sub(verifyCommand));
 static cl::opt<bool> dryRun("dry-run", cl::desc("Measure nothing: print what the time model says"),
                             cl::cat(category));
 static cl::opt<std::string> budgetText("budget",
@@ -97,7 +98,8 @@ static cl::opt<std::string> restText("rest",
                                      cl::desc("Milliseconds without work before each sample "
                                               "(default 2)"),
                                      cl::value_desc("ms"), cl::init("2"), cl::cat(category),
-                                     cl::sub(cl::SubCommand::getTopLevel()), cl::sub(verifyCommand));
+                                     cl::sub(cl::SubCommand::getTopLevel()),
+                                     cl::sub(verifyCommand));
 static cl::opt<std::string> sampleText("sample",
                                        cl::desc("How many entries to time again (default 8)"),
                                        cl::value_desc("number"), cl::init("8"), cl::cat(category),
@@ -345,10 +347,11 @@ void Sweep::summarize() {
     }
   if (count == 0)
     return;
-  outs() << fmt::format("{} problems in {:.0f} s: {} are faster than by the cost model's choice, by "
-                        "{:.1f}% on the average of all\n",
-                        count, secondsNow() - begin, faster,
-                        100 * (1 - std::exp(logarithm / static_cast<double>(count))));
+  outs() << fmt::format(
+      "{} problems in {:.0f} s: {} are faster than by the cost model's choice, by "
+      "{:.1f}% on the average of all\n",
+      count, secondsNow() - begin, faster,
+      100 * (1 - std::exp(logarithm / static_cast<double>(count))));
 }
 
 llvm::Error Sweep::run() {
@@ -648,16 +651,17 @@ static llvm::Error fitModel() {
     return model.takeError();
   for (const std::string &chip : chips) {
     Residuals before = judge(TimeModel::ofBuild(), all, chip), after = judge(*model, all, chip);
-    outs() << fmt::format("{}: {} times; error {:.1f}%, was {:.1f}%; its first choice is slower than "
-                          "the best by up to {:.1f}% in 90% of problems (was {:.1f}%), {:.1f}% in all\n",
-                          chip, after.count, 100 * after.error, 100 * before.error,
-                          100 * after.usualGap, 100 * before.usualGap, 100 * after.worstGap);
+    outs() << fmt::format(
+        "{}: {} times; error {:.1f}%, was {:.1f}%; its first choice is slower than "
+        "the best by up to {:.1f}% in 90% of problems (was {:.1f}%), {:.1f}% in all\n",
+        chip, after.count, 100 * after.error, 100 * before.error, 100 * after.usualGap,
+        100 * before.usualGap, 100 * after.worstGap);
     ChoiceQuality quality = judgeChoices(all, chip);
-    outs() << fmt::format("{}: with each of {} problems left out once, the choice by the others and the "
-                          "model of this build was measured for {}, within 10% of the best for {}, "
-                          "and at most {:.1f}% slower\n",
-                          chip, quality.count, quality.known, quality.good,
-                          100 * quality.worstGap);
+    outs() << fmt::format(
+        "{}: with each of {} problems left out once, the choice by the others and the "
+        "model of this build was measured for {}, within 10% of the best for {}, "
+        "and at most {:.1f}% slower\n",
+        chip, quality.count, quality.known, quality.good, 100 * quality.worstGap);
   }
   return writeToOutput(modelPath, [&](raw_ostream &stream) {
     stream << model->toText();

@@ -54,8 +54,7 @@ llvm::Expected<Schedule> givenSchedule(const Schedule &ofOperation);
 
 /// Gives `op` the schedule that is chosen for `problem` by the database of the process. What it has
 /// already is given, and stays as it is written. Says why.
-llvm::Expected<Choice> assignSchedule(AttentionOp op, const Problem &problem,
-                                      const Device &device);
+llvm::Expected<Choice> assignSchedule(AttentionOp op, const Problem &problem, const Device &device);
 
 } // namespace sfa
 

@@ -29,8 +29,8 @@ struct ProblemKey {
   std::string form;
   /// "none", "causal" or "window".
   std::string mask = "none";
-  /// What is known of the supports of codes: "uniform", "concentrated" or, where they do not matter,
-  /// "any".
+  /// What is known of the supports of codes: "uniform", "concentrated" or, where they do not
+  /// matter, "any".
   std::string data = "any";
   int64_t features = 0, valueFeatures = 0;
   /// Non-zeros of a row; 0 of dense operands.
@@ -55,9 +55,9 @@ struct ProblemKey {
   bool operator==(const ProblemKey &other) const { return tie() == other.tie(); }
   bool operator<(const ProblemKey &other) const { return tie() < other.tie(); }
 
-  /// How far apart the numbers of queries, keys and heads, of keys in a window, of codes and of heads in
-  /// a group are, in factors of two, and one more where only one gives sums of rows; absent where anything
-  /// else differs.
+  /// How far apart the numbers of queries, keys and heads, of keys in a window, of codes and of
+  /// heads in a group are, in factors of two, and one more where only one gives sums of rows;
+  /// absent where anything else differs.
   std::optional<int64_t> distance(const ProblemKey &other) const;
 
   /// Such as "bf16 codes k=8 d=128 dv=128 causal queries<=16384 keys<=16384 batch*heads<=16".
@@ -84,13 +84,13 @@ struct DeviceKey {
   bool operator<(const DeviceKey &other) const { return tie() < other.tie(); }
   /// Whether all but the power is the same.
   bool isLike(const DeviceKey &other) const { return distance(other) == 0; }
-  /// 0 for devices that are alike, 1 for products of another name with as many multiprocessors of the
-  /// same kind; absent for others, on which other schedules are best.
+  /// 0 for devices that are alike, 1 for products of another name with as many multiprocessors of
+  /// the same kind; absent for others, on which other schedules are best.
   std::optional<int64_t> distance(const DeviceKey &other) const;
 };
 
-/// The sizes of `problem`, which are known, as sfa-tune takes them: {"batch": 1, "query_heads": 16, ...}.
-/// The form, the mask and the type are those of its key.
+/// The sizes of `problem`, which are known, as sfa-tune takes them: {"batch": 1, "query_heads": 16,
+/// ...}. The form, the mask and the type are those of its key.
 llvm::json::Object describeCase(const Problem &problem, const ProblemKey &key);
 
 llvm::json::Value toJSON(const ProblemKey &key);

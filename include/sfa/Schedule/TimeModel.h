@@ -7,7 +7,8 @@
 //===----------------------------------------------------------------------===//
 //
 // The time of a schedule is a bound by peaks of the device, times a factor for each trait of the
-// schedule. Factors are data, fitted to measured times (sfa-tune fit): lib/Schedule/Tuned/model.json.
+// schedule. Factors are data, fitted to measured times (sfa-tune fit):
+// lib/Schedule/Tuned/model.json.
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,8 +25,8 @@
 namespace sfa {
 
 /// The milliseconds that the products, the exponentials, the memory and the launches of `problem`
-/// take at the peaks of `device`, with the tiles, rounds and splits of `schedule`. All sizes have to
-/// be known.
+/// take at the peaks of `device`, with the tiles, rounds and splits of `schedule`. All sizes have
+/// to be known.
 double boundMilliseconds(const Problem &problem, const Device &device,
                          const ResolvedSchedule &schedule);
 

@@ -72,8 +72,8 @@ public:
   /// Adds the entries of `other`. Of two for the same problem and device the later one stays.
   void merge(const TuningDatabase &other);
 
-  /// The entry whose sizes are nearest, up to `mostDistance` factors of two away; of several the one
-  /// of the nearest device. Null where there is none.
+  /// The entry whose sizes are nearest, up to `mostDistance` factors of two away; of several the
+  /// one of the nearest device. Null where there is none.
   const TuningEntry *findNearest(const ProblemKey &key, const DeviceKey &device) const;
 
   static constexpr int64_t mostDistance = 3;
@@ -87,9 +87,9 @@ bool fromJSON(const llvm::json::Value &value, MeasuredSchedule &measured, llvm::
 llvm::json::Value toJSON(const TuningEntry &entry);
 bool fromJSON(const llvm::json::Value &value, TuningEntry &entry, llvm::json::Path path);
 
-/// Adds the entries of `added` to the database at `path`, which appears where there is none. Writers
-/// take turns, and who reads meanwhile sees it as before or as after. A file that is no database of
-/// this version is left as it is, and an error.
+/// Adds the entries of `added` to the database at `path`, which appears where there is none.
+/// Writers take turns, and who reads meanwhile sees it as before or as after. A file that is no
+/// database of this version is left as it is, and an error.
 llvm::Error addToFile(llvm::StringRef path, const TuningDatabase &added);
 
 /// What schedules are chosen by in this process: the databases of the knob SFA_TUNING_DATABASE

@@ -45,15 +45,15 @@ struct Case {
   /// The same kind with few tokens, of which no number is a multiple of a tile.
   Case ragged() const;
 
-  /// A module with the function @attention, whose batch and tokens are dynamic as in the programs that
-  /// users have.
+  /// A module with the function @attention, whose batch and tokens are dynamic as in the programs
+  /// that users have.
   std::string module(const Schedule &schedule) const;
 
   /// Random arguments of @attention, from N(0, 1); supports of codes are as `data` says.
   std::vector<NpyArray> makeArguments(uint64_t seed) const;
 
-  /// Compares `numRows` query rows of `output`, or all where there are fewer, with attention in fp64.
-  /// Fails where their error is above the bound, that of attention in the element's own type.
+  /// Compares `numRows` query rows of `output`, or all where there are fewer, with attention in
+  /// fp64. Fails where their error is above the bound, that of attention in the element's own type.
   llvm::Error check(llvm::ArrayRef<NpyArray> arguments, const NpyArray &output, int64_t numRows,
                     uint64_t seed) const;
 };

@@ -20,8 +20,8 @@ llvm::Expected<Device> deviceOf(const TuningEntry &entry);
 /// Of the times of a database, all schedules of all entries: how far a model is from them.
 struct Residuals {
   size_t count = 0;
-  /// Of the ratio of a time to what the model says: in the root mean square, and how much longer the
-  /// schedule takes that the model puts first than the best one, at most and in 90% of entries.
+  /// Of the ratio of a time to what the model says: in the root mean square, and how much longer
+  /// the schedule takes that the model puts first than the best one, at most and in 90% of entries.
   double error = 0, worstGap = 0, usualGap = 0;
 };
 Residuals judge(const TimeModel &model, const TuningDatabase &database, llvm::StringRef chip);

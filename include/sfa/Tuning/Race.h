@@ -41,8 +41,8 @@ struct RaceRules {
   double hopeless = 1.25;
 };
 
-/// Measures in rounds, one sample of each in a round, so that all meet the same drifts of clocks and
-/// temperature. Who is slower for sure is dropped; the race ends when the others are ties.
+/// Measures in rounds, one sample of each in a round, so that all meet the same drifts of clocks
+/// and temperature. Who is slower for sure is dropped; the race ends when the others are ties.
 class Race {
 public:
   /// Takes a sample, in milliseconds.

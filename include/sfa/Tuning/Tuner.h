@@ -17,8 +17,8 @@
 
 namespace sfa::tuning {
 
-/// What has been measured so far, in a file that grows by a line for each sample: who is interrupted
-/// goes on from it. A last line that was not written to its end does not count.
+/// What has been measured so far, in a file that grows by a line for each sample: who is
+/// interrupted goes on from it. A last line that was not written to its end does not count.
 class Journal {
 public:
   /// Without a file.

@@ -55,8 +55,9 @@ public:
 /// On the threads of this process.
 std::unique_ptr<Workbench> createCpuWorkbench();
 
-/// On a GPU, for the chip `chip`, or the best one where it is empty. `rest` are milliseconds without
-/// work before each sample, so that clocks are those of a program that does other things, too.
+/// On a GPU, for the chip `chip`, or the best one where it is empty. `rest` are milliseconds
+/// without work before each sample, so that clocks are those of a program that does other things,
+/// too.
 llvm::Expected<std::unique_ptr<Workbench>> createCudaWorkbench(int32_t device, llvm::StringRef chip,
                                                                double rest);
 

@@ -109,17 +109,16 @@ llvm::Expected<std::vector<NpyArray>> Executable::invoke(ArrayRef<BufferRef> arg
             toError(sfa_program_result_for(state->program, state->arguments.data(), numArguments,
                                            static_cast<int32_t>(number), &type)))
       return error;
-    auto array = DeviceArray::make(state->device, result.type,
-                                   {type.shape, type.shape + type.rank}, /*data=*/nullptr);
+    auto array = DeviceArray::make(state->device, result.type, {type.shape, type.shape + type.rank},
+                                   /*data=*/nullptr);
     if (!array)
       return array.takeError();
     state->outputs.push_back(std::move(*array));
     state->results.push_back(state->outputs.back().tensor());
   }
   size_t workspaceBytes = 0;
-  if (llvm::Error error =
-          toError(sfa_program_workspace_bytes(state->program, state->arguments.data(), numArguments,
-                                              &workspaceBytes)))
+  if (llvm::Error error = toError(sfa_program_workspace_bytes(
+          state->program, state->arguments.data(), numArguments, &workspaceBytes)))
     return error;
   auto workspace = DeviceBuffer::allocate(state->device, workspaceBytes);
   if (!workspace)
@@ -139,10 +138,11 @@ llvm::Expected<std::vector<NpyArray>> Executable::invoke(ArrayRef<BufferRef> arg
 }
 
 llvm::Error Executable::launch() {
-  if (llvm::Error error = toError(sfa_program_launch(
-          state->program, state->device, nullptr, state->arguments.data(),
-          static_cast<int32_t>(state->arguments.size()), state->results.data(),
-          static_cast<int32_t>(state->results.size()), state->workspace->get(), state->workspace->size())))
+  if (llvm::Error error = toError(
+          sfa_program_launch(state->program, state->device, nullptr, state->arguments.data(),
+                             static_cast<int32_t>(state->arguments.size()), state->results.data(),
+                             static_cast<int32_t>(state->results.size()), state->workspace->get(),
+                             state->workspace->size())))
     return error;
   return toError(sfa_synchronize(state->device));
 }

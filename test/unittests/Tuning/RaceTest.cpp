@@ -16,8 +16,8 @@ using namespace sfa::tuning;
 
 namespace {
 
-/// Times around `middle` with a spread of `noise`, a drift over time, and now and then a sample that
-/// is half as long again.
+/// Times around `middle` with a spread of `noise`, a drift over time, and now and then a sample
+/// that is half as long again.
 Race::Sampler noisy(double middle, double noise, std::mt19937_64 &random, const int &clock) {
   return [=, &random, &clock]() -> llvm::Expected<double> {
     std::normal_distribution<double> normal(0, noise);

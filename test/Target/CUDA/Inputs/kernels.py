@@ -1,7 +1,9 @@
 """Modules of attention in its default schedules, of sparsify and of quantize: what has to assemble for every chip."""
 
 import itertools
+import json
 import re
+from pathlib import Path
 
 MASKS = {"none": "", "causal": "mask <causal>", "window": "mask <window, left = 100, right = 30>"}
 
@@ -80,9 +82,38 @@ def sparsify_and_round(d, k, form, scales, result):
             f"  return {result} : {type}\n}}\n")
 
 
+def tuned(chip):
+    """Attention with each schedule of the shipped database that is the fastest for some problem, with and without the
+    log-sum-exp: a choice for one of them may be for the other."""
+    database = Path(__file__).parents[4] / "lib/Schedule/Tuned/database.json"
+    modules = {}
+    for entry in json.loads(database.read_text())["entries"]:
+        if entry["device"]["chip"] != chip:
+            continue
+        key, heads = entry["key"], entry["measured"]["query_heads"]
+        kv, dtype = heads // key["group"], key["dtype"]
+        form, _, scales = key["form"].partition(" ")
+
+        def operand(heads, scales):
+            codes = f", #sfa.codes<k = {key['k']}{', two_four' * (form == 'codes' and scales == '2:4')}"
+            values = f", values = i8, scales = {scales}" if form == "int8" else ""
+            return f"tensor<?x{heads}x?x{key['d']}x{dtype}{f'{codes}{values}>' if key['k'] else ''}>"
+
+        q, k = operand(heads, "token" if form == "int8" else scales), operand(kv, scales)
+        v, o = (f"tensor<?x{each}x?x{key['dv']}x{dtype}>" for each in (kv, heads))
+        schedule = ", ".join(f"{name} = {value}" for name, value in entry["winner"]["schedule"].items())
+        for lse in ("", " lse"):
+            results, types = ("%o, %l", f"{o}, tensor<?x{heads}x?xf32>") if lse else ("%o", o)
+            name = f"tuned {key['form']} d={key['d']} dv={key['dv']} {key['mask']} {heads} heads of {kv}{lse}: {schedule}"
+            modules[name] = (f"func.func @f(%q: {q}, %k: {k}, %v: {v}) -> ({types}) {{\n"
+                             f"  {results} = sfa.attention %q, %k, %v {MASKS[key['mask']]} schedule <{schedule}>\n"
+                             f"    : {q}, {k}, {v} -> {types}\n  return {results} : {types}\n}}\n")
+    return modules
+
+
 def modules(chip):
     """Name to text of each module for a chip."""
-    modules = {}
+    modules = tuned(chip)
     widths = [(64, 64), (128, 128), (256, 256), (64, 256), (256, 64)]
     # Every pair of values of two parameters; all of the widest on warpgroups, which are short of registers.
     is_scarce = chip == "sm_90a"
@@ -175,4 +206,5 @@ def in_ordinary_run(modules):
         if kind(name) not in widest or width(name) >= width(widest[kind(name)]):
             widest[kind(name)] = name
     usual = re.compile(r"bf16 d=(128 dv=128 causal|24 dv=40 \w+|72 dv=200 \w+|(64|128) dv=\d+ 8 bits \w+ causal) \w+( lse)?$")
-    return {name: text for name, text in modules.items() if name in widest.values() or usual.match(name)}
+    return {name: text for name, text in modules.items() if name in widest.values() or usual.match(name)
+            or (name.startswith("tuned") and " lse" not in name)}

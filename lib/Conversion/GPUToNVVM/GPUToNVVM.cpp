@@ -93,6 +93,9 @@ struct LowerKernel : OpConversionPattern<KernelOp> {
 FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &chip) {
   if (failed(refuseWhatIsNotLowered(kernel)))
     return failure();
+  Block &body = kernel.getBody().front();
+  if (body.getNumArguments() == 0 || !isa<MemRefType>(body.getArgument(0).getType()))
+    return kernel.emitOpError("has no memory as its first parameter, which a GPU needs");
   auto sharedBytes = kernel->getAttrOfType<IntegerAttr>(KernelOp::sharedBytesAttrName);
   if (!sharedBytes)
     return kernel.emitOpError("has no shared memory yet; run sfa-gpu-allocate before");

@@ -185,3 +185,10 @@ sfa_tile.kernel @f(%q: !memory, %k: !memory, %o: !memory) grid(%b, %h, %t) {
     sfa_tile.store %again, %o[%b, %h, %t] : !acc, !memory
   }
 }
+
+// -----
+
+// expected-error @+1 {{has no memory as its first parameter, which a GPU needs}}
+sfa_gpu.kernel @nothing() warps 4 consumers 0 to 4 {
+  sfa_gpu.return
+}

@@ -25,7 +25,7 @@ struct Layout {
   llvm::Error (*draw)(mlir::MLIRContext &context, llvm::raw_ostream &stream);
 };
 
-extern const Layout codes, featureMajor, twoFour, swizzle, fragment, scales;
+extern const Layout codes, featureMajor, postings, twoFour, swizzle, fragment, scales;
 
 /// That of all flags of the tool.
 llvm::cl::OptionCategory &category();

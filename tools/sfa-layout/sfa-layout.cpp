@@ -27,7 +27,7 @@ docs/layouts.md explains all of them. Exit status: 0, or 1 after an error.
 
 /// All layouts, in the order of docs/layouts.md.
 static const layout::Layout *const layouts[] = {
-    &layout::codes,   &layout::scales,   &layout::featureMajor,
+    &layout::codes,   &layout::scales,   &layout::featureMajor, &layout::postings,
     &layout::twoFour, &layout::fragment, &layout::swizzle,
 };
 

@@ -177,8 +177,19 @@ struct Source {
   std::string key() const { return fmt::format("entry {}\n{}", entry ? entry : "", text.str()); }
 };
 
+/// Whether the knobs by which schedules are chosen are right.
+sfa_status checkTuningKnobs() {
+  if (llvm::Expected<const TuningDatabase *> database = getTuningDatabase(); !database)
+    return report(SFA_ERROR_INVALID_KNOB, database.takeError());
+  if (llvm::Expected<Schedule> schedule = givenSchedule({}); !schedule)
+    return report(SFA_ERROR_INVALID_KNOB, schedule.takeError());
+  return SFA_SUCCESS;
+}
+
 /// What there is to choose in a module, read once.
 sfa_status findChoices(const Source &source, std::shared_ptr<Choices> *choices) {
+  if (sfa_status status = checkTuningKnobs())
+    return status;
   llvm::Expected<unsigned> bound = knobs::maxPrograms();
   if (!bound)
     return report(SFA_ERROR_INVALID_KNOB, bound.takeError());
@@ -224,6 +235,8 @@ sfa_status recordProblems(const Source &source, const HintedShapes &shapes) {
 
 sfa_status compile(const Source &source, const Chip &chip, const HintedShapes &shapes,
                    const Device &device, std::string *document) {
+  if (sfa_status status = checkTuningKnobs())
+    return status;
   llvm::Expected<Module> module = Module::parse(source.text, source.entry);
   if (!module)
     return report(SFA_ERROR_INVALID_ARGUMENT, module.takeError());
@@ -511,6 +524,8 @@ sfa_status sfa_jit_cpu_function(const char *module, size_t size, const char *ent
   llvm::Expected<unsigned> bound = knobs::maxPrograms();
   if (!bound)
     return report(SFA_ERROR_INVALID_KNOB, bound.takeError());
+  if (sfa_status status = checkTuningKnobs())
+    return status;
   Source source = {{module, size}, entry};
   std::shared_ptr<cpu::Executable> shared;
   auto make = [&](std::shared_ptr<cpu::Executable> *made) {

@@ -440,15 +440,15 @@ static llvm::Error runSweep() {
     return printRanks(*cases);
   if (databasePath.empty())
     return createStringError("--database is missing: it says where results go");
+  llvm::Expected<std::unique_ptr<Workbench>> bench = makeBench();
+  if (!bench)
+    return bench.takeError();
   // What cannot be written is found before anything is measured.
   if (llvm::Error error = addToFile(databasePath, TuningDatabase()))
     return error;
   llvm::Expected<TuningDatabase> database = TuningDatabase::read(databasePath);
   if (!database)
     return database.takeError();
-  llvm::Expected<std::unique_ptr<Workbench>> bench = makeBench();
-  if (!bench)
-    return bench.takeError();
   DeviceKey device = (*bench)->deviceKey();
   if (cases->empty()) {
     outs() << fmt::format("part {} has no problems\n", shardText.getValue());

@@ -30,6 +30,14 @@ static std::string formOf(const Problem &problem) {
   return problem.isTwoFour ? "codes 2:4" : "codes";
 }
 
+void sfa::setForm(Problem &problem, llvm::StringRef form, int64_t codes) {
+  if (codes)
+    problem.queryCodes = problem.keyCodes = codes;
+  problem.isTwoFour = form == "codes 2:4";
+  if (form.consume_front("int8 "))
+    problem.keyScales = symbolizeScales(form);
+}
+
 std::optional<ProblemKey> ProblemKey::of(const Problem &problem) {
   std::optional<int64_t> queries = problem.numQueries(), keys = problem.numKeys();
   if (!queries || !keys || !problem.batch || *queries == 0 || *keys == 0 || *problem.batch == 0)
@@ -114,12 +122,6 @@ std::optional<int64_t> DeviceKey::distance(const DeviceKey &other) const {
 // JSON
 //===----------------------------------------------------------------------===//
 
-static bool check(bool isRight, json::Path path, llvm::StringLiteral problem) {
-  if (!isRight)
-    path.report(problem);
-  return isRight;
-}
-
 static bool isPowerOfTwo(int64_t number) { return number > 0 && llvm::isPowerOf2_64(number); }
 
 json::Object sfa::describeCase(const Problem &problem, const ProblemKey &key) {
@@ -176,25 +178,25 @@ bool sfa::fromJSON(const json::Value &value, ProblemKey &key, json::Path path) {
       !map.map("batch_heads", key.batchHeads) || !map.map("lse", key.lse) ||
       !map.map("sequences", key.sequences))
     return false;
-  return check(key.operation == "attention", path.field("operation"), "has to be 'attention'") &&
-         check(llvm::is_contained(dtypes, key.dtype), path.field("dtype"),
+  return require(key.operation == "attention", path.field("operation"), "has to be 'attention'") &&
+         require(llvm::is_contained(dtypes, key.dtype), path.field("dtype"),
                "has to be 'f16', 'bf16' or 'f32'") &&
-         check(llvm::is_contained(forms, key.form), path.field("form"),
+         require(llvm::is_contained(forms, key.form), path.field("form"),
                "has to be 'dense', 'codes', 'codes 2:4', 'int8 tile', 'int8 token' or "
                "'int8 head'") &&
-         check(llvm::is_contained(masks, key.mask), path.field("mask"),
+         require(llvm::is_contained(masks, key.mask), path.field("mask"),
                "has to be 'none', 'causal' or 'window'") &&
-         check(llvm::is_contained(classes, key.data), path.field("data"),
+         require(llvm::is_contained(classes, key.data), path.field("data"),
                "has to be 'any', 'uniform' or 'concentrated'") &&
-         check(key.features > 0, path.field("d"), "has to be positive") &&
-         check(key.valueFeatures > 0, path.field("dv"), "has to be positive") &&
-         check(key.codes >= 0 && key.codes <= key.features, path.field("k"), "has to be 0 to d") &&
-         check(key.mask == "window" ? isPowerOfTwo(key.window) : key.window == 0,
+         require(key.features > 0, path.field("d"), "has to be positive") &&
+         require(key.valueFeatures > 0, path.field("dv"), "has to be positive") &&
+         require(key.codes >= 0 && key.codes <= key.features, path.field("k"), "has to be 0 to d") &&
+         require(key.mask == "window" ? isPowerOfTwo(key.window) : key.window == 0,
                path.field("window"), "has to be a power of two with a window, else 0") &&
-         check(key.group > 0, path.field("group"), "has to be positive") &&
-         check(isPowerOfTwo(key.queries), path.field("queries"), "has to be a power of two") &&
-         check(isPowerOfTwo(key.keys), path.field("keys"), "has to be a power of two") &&
-         check(isPowerOfTwo(key.batchHeads), path.field("batch_heads"), "has to be a power of two");
+         require(key.group > 0, path.field("group"), "has to be positive") &&
+         require(isPowerOfTwo(key.queries), path.field("queries"), "has to be a power of two") &&
+         require(isPowerOfTwo(key.keys), path.field("keys"), "has to be a power of two") &&
+         require(isPowerOfTwo(key.batchHeads), path.field("batch_heads"), "has to be a power of two");
 }
 
 json::Value sfa::toJSON(const DeviceKey &key) {
@@ -209,10 +211,10 @@ bool sfa::fromJSON(const json::Value &value, DeviceKey &key, json::Path path) {
   if (!map || !map.map("chip", key.chip) || !map.map("name", key.name) ||
       !map.map("multiprocessors", key.multiprocessors) || !map.map("watts", key.watts))
     return false;
-  return check(!key.chip.empty(), path.field("chip"), "is empty") &&
-         check(!key.name.empty(), path.field("name"), "is empty") &&
-         check(key.multiprocessors > 0, path.field("multiprocessors"), "has to be positive") &&
-         check(key.watts >= 0, path.field("watts"), "is negative");
+  return require(!key.chip.empty(), path.field("chip"), "is empty") &&
+         require(!key.name.empty(), path.field("name"), "is empty") &&
+         require(key.multiprocessors > 0, path.field("multiprocessors"), "has to be positive") &&
+         require(key.watts >= 0, path.field("watts"), "is negative");
 }
 
 json::Value sfa::toJSON(const Schedule &schedule) {
@@ -245,7 +247,7 @@ struct SetParameter {
     isKnown = true;
     std::optional<llvm::StringRef> text = value.getAsString();
     std::optional<Enum> found = text ? symbolizeEnum<Enum>(*text) : std::nullopt;
-    isRight = check(found.has_value(), path, "is no value of this parameter");
+    isRight = require(found.has_value(), path, "is no value of this parameter");
     schedule.*parameter.given = found;
   }
   void operator()(ScheduleNumber parameter) {
@@ -253,7 +255,7 @@ struct SetParameter {
       return;
     isKnown = true;
     std::optional<int64_t> number = value.getAsInteger();
-    isRight = check(number && *number >= parameter.least && *number <= parameter.most, path,
+    isRight = require(number && *number >= parameter.least && *number <= parameter.most, path,
                     "is no number that this parameter allows");
     schedule.*parameter.given = number;
   }
@@ -263,13 +265,13 @@ struct SetParameter {
 bool sfa::fromJSON(const json::Value &value, Schedule &schedule, json::Path path) {
   const json::Object *object = value.getAsObject();
   if (!object)
-    return check(false, path, "expected object");
+    return require(false, path, "expected object");
   schedule = Schedule();
   for (const auto &[name, parameter] : *object) {
     SetParameter set{schedule, name, parameter, path.field(name)};
     forEachScheduleParameter([&](auto each) { set(each); });
     if (!set.isKnown)
-      return check(false, path.field(name), "is no parameter of a schedule");
+      return require(false, path.field(name), "is no parameter of a schedule");
     if (!set.isRight)
       return false;
   }

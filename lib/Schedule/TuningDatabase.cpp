@@ -24,14 +24,6 @@
 using namespace sfa;
 namespace json = llvm::json;
 
-double MeasuredSchedule::median() const {
-  assert(!milliseconds.empty() && "nothing was measured");
-  std::vector<double> sorted = milliseconds;
-  llvm::sort(sorted);
-  size_t middle = sorted.size() / 2;
-  return sorted.size() % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
 void TuningEntry::forEachMeasured(llvm::function_ref<void(const MeasuredSchedule &)> visit) const {
   visit(winner);
   for (const MeasuredSchedule &other : others)
@@ -44,12 +36,7 @@ Problem TuningEntry::problem() const {
   problem.keyHeads = queryHeads / key.group;
   problem.features = key.features;
   problem.valueFeatures = key.valueFeatures;
-  if (key.codes)
-    problem.queryCodes = problem.keyCodes = key.codes;
-  llvm::StringRef form = key.form;
-  if (form.consume_front("int8 "))
-    problem.keyScales = symbolizeScales(form);
-  problem.isTwoFour = key.form == "codes 2:4";
+  setForm(problem, key.form, key.codes);
   for (ElementType type : {ElementType::F16, ElementType::BF16, ElementType::F32})
     if (name(type) == key.dtype)
       problem.element = type;
@@ -72,12 +59,6 @@ Problem TuningEntry::problem() const {
 // JSON
 //===----------------------------------------------------------------------===//
 
-static bool check(bool isRight, json::Path path, llvm::StringLiteral problem) {
-  if (!isRight)
-    path.report(problem);
-  return isRight;
-}
-
 json::Value sfa::toJSON(const MeasuredSchedule &measured) {
   json::Array times;
   // Tenths of a microsecond: what the clocks of devices resolve.
@@ -91,8 +72,8 @@ bool sfa::fromJSON(const json::Value &value, MeasuredSchedule &measured, json::P
   if (!map || !map.map("schedule", measured.schedule) || !map.map("ms", measured.milliseconds))
     return false;
   auto isTime = [](double time) { return std::isfinite(time) && time > 0; };
-  return check(!measured.milliseconds.empty(), path.field("ms"), "is empty") &&
-         check(llvm::all_of(measured.milliseconds, isTime), path.field("ms"),
+  return require(!measured.milliseconds.empty(), path.field("ms"), "is empty") &&
+         require(llvm::all_of(measured.milliseconds, isTime), path.field("ms"),
                "has to hold positive numbers");
 }
 
@@ -128,20 +109,20 @@ bool sfa::fromJSON(const json::Value &value, TuningEntry &entry, json::Path path
     return false;
   json::Path sizes = path.field("measured");
   const json::Value *measured = value.getAsObject()->get("measured");
-  if (!check(measured != nullptr, sizes, "is missing"))
+  if (!require(measured != nullptr, sizes, "is missing"))
     return false;
   json::ObjectMapper sizeMap(*measured, sizes);
   if (!sizeMap || !sizeMap.map("batch", entry.batch) ||
       !sizeMap.map("query_heads", entry.queryHeads) || !sizeMap.map("queries", entry.queries) ||
       !sizeMap.map("keys", entry.keys))
     return false;
-  return check(entry.batch > 0 && entry.queryHeads > 0 && entry.queries > 0 && entry.keys > 0,
+  return require(entry.batch > 0 && entry.queryHeads > 0 && entry.queries > 0 && entry.keys > 0,
                sizes, "has to hold positive numbers") &&
-         check(entry.queryHeads % entry.key.group == 0, sizes.field("query_heads"),
+         require(entry.queryHeads % entry.key.group == 0, sizes.field("query_heads"),
                "has to be a multiple of the key's group") &&
-         check(entry.ties >= 0 && entry.ties <= static_cast<int64_t>(entry.others.size()),
+         require(entry.ties >= 0 && entry.ties <= static_cast<int64_t>(entry.others.size()),
                path.field("ties"), "has to be a number of others") &&
-         check(entry.date.size() == 10, path.field("date"), "has to be such as 2026-11-27");
+         require(entry.date.size() == 10, path.field("date"), "has to be such as 2026-11-27");
 }
 
 //===----------------------------------------------------------------------===//
@@ -157,9 +138,9 @@ static bool readDocument(const json::Value &value, std::vector<TuningEntry> &ent
   std::string given;
   int64_t version = 0;
   if (!map || !map.map("format", given) ||
-      !check(given == format, path.field("format"), "has to be 'sfa-tuning-database'") ||
+      !require(given == format, path.field("format"), "has to be 'sfa-tuning-database'") ||
       !map.map("version", version) ||
-      !check(version == TuningDatabase::version, path.field("version"),
+      !require(version == TuningDatabase::version, path.field("version"),
              "is another than 1, the one that this build knows; use the build that wrote it, or "
              "tune again into another file"))
     return false;

@@ -31,11 +31,27 @@ namespace json = llvm::json;
 // Sizes
 //===----------------------------------------------------------------------===//
 
-std::optional<Scales> Case::scales() const {
-  StringRef name = form;
-  if (!name.consume_front("int8 "))
-    return std::nullopt;
-  return symbolizeScales(name);
+Case Case::of(const Problem &problem, const ProblemKey &key) {
+  Case result;
+  result.batch = *problem.batch;
+  result.queryHeads = problem.queryHeads;
+  result.keyHeads = problem.keyHeads;
+  result.queries = *problem.queryTokens;
+  result.keys = *problem.keyTokens;
+  result.features = problem.features;
+  result.valueFeatures = problem.valueFeatures;
+  result.element = problem.element;
+  result.form = key.form;
+  result.mask = key.mask;
+  if (key.data != "any")
+    result.data = key.data;
+  result.codes = key.codes;
+  if (key.mask == "window") {
+    result.left = *problem.leftBound;
+    result.right = *problem.rightBound;
+  }
+  result.lse = problem.hasLse;
+  return result;
 }
 
 Problem Case::problem() const {
@@ -44,10 +60,7 @@ Problem Case::problem() const {
   problem.keyHeads = keyHeads;
   problem.features = features;
   problem.valueFeatures = valueFeatures;
-  if (isCodes())
-    problem.queryCodes = problem.keyCodes = codes;
-  problem.keyScales = scales();
-  problem.isTwoFour = form == "codes 2:4";
+  setForm(problem, form, codes);
   problem.element = element;
   problem.hasLse = lse;
   if (mask == "causal")
@@ -397,12 +410,6 @@ json::Value tuning::toJSON(const Case &value) {
   json::Object object = describeCase(value.problem(), value.key());
   object["data"] = value.data;
   return object;
-}
-
-static bool require(bool isRight, json::Path path, llvm::StringLiteral problem) {
-  if (!isRight)
-    path.report(problem);
-  return isRight;
 }
 
 /// Whether all fields of `value` are those of a case: a misspelt one would leave the default.

@@ -8,6 +8,7 @@
 
 #include "sfa/Tuning/Race.h"
 
+#include "sfa/Support/Median.h"
 #include "llvm/ADT/STLExtras.h"
 
 #include <cassert>
@@ -15,13 +16,6 @@
 #include <limits>
 
 using namespace sfa::tuning;
-
-double sfa::tuning::medianOf(std::vector<double> samples) {
-  assert(!samples.empty() && "nothing was measured");
-  llvm::sort(samples);
-  size_t middle = samples.size() / 2;
-  return samples.size() % 2 ? samples[middle] : (samples[middle - 1] + samples[middle]) / 2;
-}
 
 Interval Interval::ofMedian(llvm::ArrayRef<double> samples) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -49,7 +43,7 @@ size_t Race::fastest() const {
   size_t best = runners.size();
   for (auto [number, runner] : llvm::enumerate(runners))
     if (!runner.isDropped && !runner.samples.empty() &&
-        (best == runners.size() || medianOf(runner.samples) < medianOf(runners[best].samples)))
+        (best == runners.size() || median(runner.samples) < median(runners[best].samples)))
       best = number;
   return best;
 }
@@ -59,15 +53,15 @@ void Race::dropSlow() {
   if (number == runners.size())
     return;
   const Runner &best = runners[number];
-  double median = medianOf(best.samples);
+  double middle = median(best.samples);
   Interval ofBest = Interval::ofMedian(best.samples);
   for (Runner &runner : runners) {
     if (&runner == &best || runner.isDropped || runner.samples.size() < 2)
       continue;
     double least = *llvm::min_element(runner.samples);
     bool isSlower = Interval::ofMedian(runner.samples).low > ofBest.high &&
-                    medianOf(runner.samples) > median * (1 + rules.tie);
-    if (least > rules.hopeless * median || (runner.samples.size() >= rules.least && isSlower))
+                    median(runner.samples) > middle * (1 + rules.tie);
+    if (least > rules.hopeless * middle || (runner.samples.size() >= rules.least && isSlower))
       runner.isDropped = true;
   }
 }
@@ -76,14 +70,14 @@ bool Race::isDecided() const {
   size_t best = fastest();
   if (best == runners.size())
     return false;
-  double median = medianOf(runners[best].samples);
+  double middle = median(runners[best].samples);
   return llvm::all_of(runners, [&](const Runner &runner) {
     if (runner.isDropped)
       return true;
     size_t count = runner.samples.size();
     if (count >= rules.most)
       return true;
-    return count >= rules.least && medianOf(runner.samples) <= median * (1 + rules.tie);
+    return count >= rules.least && median(runner.samples) <= middle * (1 + rules.tie);
   });
 }
 
@@ -122,10 +116,10 @@ llvm::SmallVector<size_t> Race::getTies() const {
   size_t best = fastest();
   if (best == runners.size())
     return ties;
-  double median = medianOf(runners[best].samples);
+  double middle = median(runners[best].samples);
   for (auto [number, runner] : llvm::enumerate(runners))
     if (!runner.isDropped && !runner.samples.empty() &&
-        medianOf(runner.samples) <= median * (1 + rules.tie))
+        median(runner.samples) <= middle * (1 + rules.tie))
       ties.push_back(number);
   return ties;
 }

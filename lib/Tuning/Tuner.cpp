@@ -10,6 +10,7 @@
 
 #include "sfa/Schedule/Choose.h"
 #include "sfa/Schedule/TimeModel.h"
+#include "sfa/Support/Median.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -18,7 +19,7 @@
 
 #include <cmath>
 #include <fmt/format.h>
-#include <map>
+#include <set>
 
 using namespace sfa;
 using namespace sfa::tuning;
@@ -132,14 +133,13 @@ Ranked tuning::rankSchedules(const Problem &problem, const Device &device, size_
     all.emplace_back(schedule, model.milliseconds(problem, device, schedule));
   });
   llvm::sort(all, [](const auto &a, const auto &b) { return a.second < b.second; });
-  // A few of each family: the model is not sure which family is best, and neighbors come later.
-  constexpr int mostOfFamily = 1;
-  std::map<decltype(familyOf(all.front().first)), int> taken;
+  // One of each family: the model is not sure which family is best, and neighbors come later.
+  std::set<decltype(familyOf(all.front().first))> taken;
   Ranked chosen;
   for (const auto &each : all) {
     if (chosen.size() == count)
       break;
-    if (taken[familyOf(each.first)]++ < mostOfFamily)
+    if (taken.insert(familyOf(each.first)).second)
       chosen.push_back(each);
   }
   return chosen;
@@ -266,11 +266,11 @@ std::vector<Schedule> Tuner::promising() const {
     return times.milliseconds(sizes, bench.device(), schedule);
   };
   std::vector<const Entrant *> best = ranked();
-  double most = medianOf(best.front()->record.samples) * (1 + options.parents);
+  double most = median(best.front()->record.samples) * (1 + options.parents);
   std::vector<std::pair<double, Schedule>> expected;
   constexpr size_t mostParents = 4;
   for (const Entrant *parent : llvm::ArrayRef(best).take_front(mostParents)) {
-    double time = medianOf(parent->record.samples);
+    double time = median(parent->record.samples);
     if (time > most)
       break;
     ResolvedSchedule schedule(parent->schedule, ResolvedSchedule());
@@ -362,7 +362,7 @@ std::vector<const Tuner::Entrant *> Tuner::ranked() const {
     if (entrant.record.error.empty() && !entrant.record.samples.empty())
       right.push_back(&entrant);
   llvm::sort(right, [](const Entrant *a, const Entrant *b) {
-    return medianOf(a->record.samples) < medianOf(b->record.samples);
+    return median(a->record.samples) < median(b->record.samples);
   });
   return right;
 }
@@ -374,25 +374,25 @@ llvm::Expected<bool> Tuner::improve(llvm::function_ref<bool()> isOver) {
   ResolvedSchedule schedule(best.front()->schedule, ResolvedSchedule());
   double bound = boundMilliseconds(sizes, bench.device(), schedule);
   if (bench.device().isGpu &&
-      medianOf(best.front()->record.samples) <= bound * (1 + options.nearBound))
+      median(best.front()->record.samples) <= bound * (1 + options.nearBound))
     return false;
   std::vector<Schedule> neighbors = promising();
   if (neighbors.empty())
     return false;
-  double before = medianOf(best.front()->record.samples);
+  double before = median(best.front()->record.samples);
   if (llvm::Error error = measure(neighbors, isOver))
     return std::move(error);
   // Less than half of what would be a tie is no step.
   best = ranked();
   return !best.empty() &&
-         medianOf(best.front()->record.samples) < before * (1 - options.rules.tie / 2);
+         median(best.front()->record.samples) < before * (1 - options.rules.tie / 2);
 }
 
 double Tuner::gain() const {
   std::vector<const Entrant *> best = ranked();
   for (const Entrant *entrant : best)
     if (entrant->schedule == model)
-      return medianOf(best.front()->record.samples) / medianOf(entrant->record.samples);
+      return median(best.front()->record.samples) / median(entrant->record.samples);
   return 1;
 }
 
@@ -400,13 +400,6 @@ size_t Tuner::numMeasured() const {
   return llvm::count_if(entrants,
                         [](const Entrant &entrant) { return !entrant.record.samples.empty(); });
 }
-
-void Tuner::suspend() {
-  for (Entrant &entrant : entrants)
-    entrant.candidate.reset();
-}
-
-llvm::Error Tuner::resume() { return bench.start(problem); }
 
 llvm::Expected<TuningEntry> Tuner::finish() {
   if (ranked().empty()) {
@@ -429,7 +422,7 @@ llvm::Expected<TuningEntry> Tuner::finish() {
   // without it others are ties.
   auto isTie = [&](const Entrant &entrant, double fastest) {
     return entrant.record.error.empty() && !entrant.record.samples.empty() &&
-           medianOf(entrant.record.samples) <= fastest * (1 + options.rules.tie);
+           median(entrant.record.samples) <= fastest * (1 + options.rules.tie);
   };
   Entrant *winner = nullptr;
   double fastest = 0;
@@ -439,7 +432,7 @@ llvm::Expected<TuningEntry> Tuner::finish() {
     if (right.empty())
       return llvm::createStringError(
           fmt::format("{}: no schedule gives right results:{}", problem.describe(), reasons));
-    fastest = medianOf(right.front()->record.samples);
+    fastest = median(right.front()->record.samples);
     Entrant &first =
         *llvm::find_if(entrants, [&](const Entrant &entrant) { return isTie(entrant, fastest); });
     llvm::Error error = check(first);

@@ -9,7 +9,7 @@
 #ifndef SFA_TOOLS_COMMON_TIMING_H
 #define SFA_TOOLS_COMMON_TIMING_H
 
-#include "llvm/ADT/STLExtras.h"
+#include "sfa/Support/Median.h"
 
 #include <algorithm>
 #include <chrono>
@@ -28,13 +28,6 @@ double measureMilliseconds(Body &&body) {
 
 inline double minimum(const std::vector<double> &values) {
   return *std::min_element(values.begin(), values.end());
-}
-
-/// The mean of the two middle values where their number is even.
-inline double median(std::vector<double> values) {
-  llvm::sort(values);
-  size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 } // namespace sfa

@@ -68,8 +68,8 @@ static cl::opt<std::string> casesPath("cases",
                                       cl::desc("The problems: a JSON array, or an object in each "
                                                "line, or a module (default: a set of usual ones)"),
                                       cl::value_desc("file.json or file.mlir"), cl::cat(category));
-static cl::opt<std::string> like("like", cl::desc("The same as --cases, for a recorded run"),
-                                 cl::value_desc("file"), cl::cat(category));
+static cl::alias like("like", cl::desc("The same as --cases, for a recorded run"),
+                      cl::aliasopt(casesPath));
 static cl::opt<std::string> target("target", cl::desc("Which device: cuda (default) or cpu"),
                                    cl::value_desc("name"), cl::init("cuda"), cl::cat(category),
                                    cl::sub(cl::SubCommand::getTopLevel()), cl::sub(verifyCommand));
@@ -186,22 +186,7 @@ static llvm::Expected<std::vector<Case>> readModule(StringRef path) {
       raw_string_ostream(unknown) << "\n  " << op.getLoc();
       return;
     }
-    Case one;
-    one.batch = *problem.batch;
-    one.queryHeads = problem.queryHeads;
-    one.keyHeads = problem.keyHeads;
-    one.queries = *problem.queryTokens;
-    one.keys = *problem.keyTokens;
-    one.features = problem.features;
-    one.valueFeatures = problem.valueFeatures;
-    one.element = problem.element;
-    one.form = key->form;
-    one.codes = key->codes;
-    one.mask = key->mask;
-    one.left = problem.leftBound.value_or(0);
-    one.right = key->mask == "window" ? problem.rightBound.value_or(0) : 0;
-    one.lse = problem.hasLse;
-    cases.push_back(one);
+    cases.push_back(Case::of(problem, *key));
   });
   if (!unknown.empty() || cases.empty())
     return createStringError(fmt::format(
@@ -213,7 +198,7 @@ static llvm::Expected<std::vector<Case>> readModule(StringRef path) {
 }
 
 static llvm::Expected<std::vector<Case>> collectCases() {
-  StringRef path = casesPath.empty() ? like : casesPath;
+  StringRef path = casesPath;
   std::vector<Case> cases = getDefaultCases(target == "cuda");
   if (!path.empty()) {
     llvm::Expected<std::vector<Case>> read =
@@ -551,28 +536,6 @@ static llvm::Error diff() {
   return llvm::Error::success();
 }
 
-/// The case that an entry has measured.
-static Case caseOf(const TuningEntry &entry) {
-  Problem problem = entry.problem();
-  Case one;
-  one.batch = entry.batch;
-  one.queryHeads = entry.queryHeads;
-  one.keyHeads = problem.keyHeads;
-  one.queries = entry.queries;
-  one.keys = entry.keys;
-  one.features = problem.features;
-  one.valueFeatures = problem.valueFeatures;
-  one.element = problem.element;
-  one.form = entry.key.form;
-  one.codes = entry.key.codes;
-  one.mask = entry.key.mask;
-  one.left = problem.leftBound.value_or(0);
-  one.lse = entry.key.lse;
-  if (entry.key.data != "any")
-    one.data = entry.key.data;
-  return one;
-}
-
 static llvm::Error verify() {
   llvm::Expected<std::vector<TuningDatabase>> databases = readDatabases();
   if (!databases)
@@ -594,7 +557,7 @@ static llvm::Error verify() {
   size_t count = std::min(entries.size(), static_cast<size_t>(*sample)), wrong = 0;
   for (size_t i = 0; i < count; ++i) {
     const TuningEntry &entry = *entries[i * entries.size() / count];
-    Case problem = caseOf(entry);
+    Case problem = Case::of(entry.problem(), entry.key);
     if (llvm::Error error = (*bench)->start(problem))
       return error;
     std::vector<const MeasuredSchedule *> measured{&entry.winner};
@@ -621,7 +584,7 @@ static llvm::Error verify() {
       else if (llvm::Error error = (*compiled.front())->check())
         failure = toString(std::move(error));
     }
-    double now = failure.empty() ? medianOf(race.getRunners()[0].samples) : 0;
+    double now = failure.empty() ? median(race.getRunners()[0].samples) : 0;
     outs() << fmt::format("{:<58} {}\n", problem.describe(),
                           failure.empty()
                               ? fmt::format("{:.4f} ms, was {:.4f} ({:.3f})", now,

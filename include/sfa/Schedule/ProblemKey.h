@@ -11,7 +11,7 @@
 
 #include "sfa/Schedule/Problem.h"
 #include "sfa/Schedule/ScheduleSpace.h"
-#include "llvm/Support/JSON.h"
+#include "sfa/Support/Json.h"
 
 #include <string>
 #include <tuple>
@@ -63,6 +63,9 @@ struct ProblemKey {
   /// Such as "bf16 codes k=8 d=128 dv=128 causal queries<=16384 keys<=16384 batch*heads<=16".
   std::string describe() const;
 };
+
+/// Gives `problem` operands of the form `form` of a key, with `codes` non-zeros.
+void setForm(Problem &problem, llvm::StringRef form, int64_t codes);
 
 /// The device that a schedule was tuned on.
 struct DeviceKey {

@@ -15,6 +15,7 @@
 #define SFA_SCHEDULE_TUNINGDATABASE_H
 
 #include "sfa/Schedule/ProblemKey.h"
+#include "sfa/Support/Median.h"
 
 #include <vector>
 
@@ -26,7 +27,7 @@ struct MeasuredSchedule {
   /// In the order of measuring.
   std::vector<double> milliseconds;
 
-  double median() const;
+  double median() const { return sfa::median(milliseconds); }
 };
 
 /// The best schedule for a problem on a device, and how it was found.

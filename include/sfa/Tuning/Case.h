@@ -33,9 +33,12 @@ struct Case {
   int64_t codes = 0, left = 0, right = 0;
   bool lse = false;
 
+  /// That of a problem without sequences, whose sizes are known, and its key.
+  static Case of(const Problem &problem, const ProblemKey &key);
+
   bool isCodes() const { return codes > 0; }
   /// Which keys share a scale; absent without 8-bit values.
-  std::optional<Scales> scales() const;
+  std::optional<Scales> scales() const { return problem().keyScales; }
 
   /// As the compiler sees a call: sizes are hints.
   Problem problem() const;

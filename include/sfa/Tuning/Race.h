@@ -20,8 +20,6 @@
 
 namespace sfa::tuning {
 
-double medianOf(std::vector<double> samples);
-
 /// Where the median of a distribution lies with a confidence of at least 95%, by the order of
 /// `samples` and no other assumption (David and Nagaraja, Order Statistics, 7.1). Without bounds
 /// where there are fewer than 6 samples.

@@ -68,10 +68,6 @@ public:
   /// Checks results and gives the entry: the first of the ties whose results are right.
   llvm::Expected<TuningEntry> finish();
 
-  /// Frees the data of the case, so that another one may start; `resume` makes it again.
-  void suspend();
-  llvm::Error resume();
-
   /// The best time over that of the cost model's choice; 1 before there is one.
   double gain() const;
   size_t numMeasured() const;

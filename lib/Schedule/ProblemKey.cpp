@@ -180,23 +180,25 @@ bool sfa::fromJSON(const json::Value &value, ProblemKey &key, json::Path path) {
     return false;
   return require(key.operation == "attention", path.field("operation"), "has to be 'attention'") &&
          require(llvm::is_contained(dtypes, key.dtype), path.field("dtype"),
-               "has to be 'f16', 'bf16' or 'f32'") &&
+                 "has to be 'f16', 'bf16' or 'f32'") &&
          require(llvm::is_contained(forms, key.form), path.field("form"),
-               "has to be 'dense', 'codes', 'codes 2:4', 'int8 tile', 'int8 token' or "
-               "'int8 head'") &&
+                 "has to be 'dense', 'codes', 'codes 2:4', 'int8 tile', 'int8 token' or "
+                 "'int8 head'") &&
          require(llvm::is_contained(masks, key.mask), path.field("mask"),
-               "has to be 'none', 'causal' or 'window'") &&
+                 "has to be 'none', 'causal' or 'window'") &&
          require(llvm::is_contained(classes, key.data), path.field("data"),
-               "has to be 'any', 'uniform' or 'concentrated'") &&
+                 "has to be 'any', 'uniform' or 'concentrated'") &&
          require(key.features > 0, path.field("d"), "has to be positive") &&
          require(key.valueFeatures > 0, path.field("dv"), "has to be positive") &&
-         require(key.codes >= 0 && key.codes <= key.features, path.field("k"), "has to be 0 to d") &&
+         require(key.codes >= 0 && key.codes <= key.features, path.field("k"),
+                 "has to be 0 to d") &&
          require(key.mask == "window" ? isPowerOfTwo(key.window) : key.window == 0,
-               path.field("window"), "has to be a power of two with a window, else 0") &&
+                 path.field("window"), "has to be a power of two with a window, else 0") &&
          require(key.group > 0, path.field("group"), "has to be positive") &&
          require(isPowerOfTwo(key.queries), path.field("queries"), "has to be a power of two") &&
          require(isPowerOfTwo(key.keys), path.field("keys"), "has to be a power of two") &&
-         require(isPowerOfTwo(key.batchHeads), path.field("batch_heads"), "has to be a power of two");
+         require(isPowerOfTwo(key.batchHeads), path.field("batch_heads"),
+                 "has to be a power of two");
 }
 
 json::Value sfa::toJSON(const DeviceKey &key) {
@@ -256,7 +258,7 @@ struct SetParameter {
     isKnown = true;
     std::optional<int64_t> number = value.getAsInteger();
     isRight = require(number && *number >= parameter.least && *number <= parameter.most, path,
-                    "is no number that this parameter allows");
+                      "is no number that this parameter allows");
     schedule.*parameter.given = number;
   }
 };

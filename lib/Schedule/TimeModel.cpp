@@ -40,66 +40,37 @@ static std::pair<double, double> visibleKeys(const Problem &problem, double rows
   return {keys, keys};
 }
 
-double sfa::boundMilliseconds(const Problem &problem, const Device &device,
-                              const ResolvedSchedule &schedule) {
-  auto batch = static_cast<double>(*problem.batch * *problem.numSequences),
-       heads = static_cast<double>(problem.queryHeads),
-       queries = static_cast<double>(*problem.numQueries()),
-       features = static_cast<double>(problem.features),
-       valueFeatures = static_cast<double>(problem.valueFeatures);
-  auto qTile = static_cast<double>(schedule.qTile), kTile = static_cast<double>(schedule.kTile),
-       splits = static_cast<double>(schedule.splits),
-       packedHeads = static_cast<double>(schedule.packedHeads);
-  if (!device.isGpu) {
-    double pairs = batch * heads * queries * visibleKeys(problem, qTile).first;
-    // Vectors of 16 numbers, two products a clock, beside exponentials of some 20 instructions.
-    constexpr double pairsOfVector = 16, products = 2, exponential = 20, clock = 3e6;
-    double clocks = pairs / pairsOfVector *
-                    (estimateScoreCost(problem, schedule.strategy) + valueFeatures + exponential) /
-                    products;
-    return clocks / clock / static_cast<double>(std::max<int64_t>(device.multiprocessors, 1));
-  }
+static double boundOnCpu(const Problem &problem, const Device &device,
+                         const ResolvedSchedule &schedule) {
+  auto rows = static_cast<double>(*problem.batch * *problem.numSequences * problem.queryHeads *
+                                  *problem.numQueries());
+  double pairs = rows * visibleKeys(problem, static_cast<double>(schedule.qTile)).first;
+  // Vectors of 16 numbers, two products a clock, beside exponentials of some 20 instructions.
+  constexpr double pairsOfVector = 16, products = 2, exponential = 20, clocksOfMillisecond = 3e6;
+  double clocks = pairs / pairsOfVector *
+                  (estimateScoreCost(problem, schedule.strategy) +
+                   static_cast<double>(problem.valueFeatures) + exponential) /
+                  products;
+  return clocks / clocksOfMillisecond /
+         static_cast<double>(std::max<int64_t>(device.multiprocessors, 1));
+}
 
-  // Tiles, and what runs at once.
-  double rowsOfHead = std::floor(qTile / packedHeads);
-  double points = batch * heads / packedHeads * std::ceil(queries / rowsOfHead) * splits;
-  auto [mean, most] = visibleKeys(problem, rowsOfHead);
-  BlockResources resources = getBlockResources(problem, device, schedule);
-  double blocks = 1;
-  if (!device.hasWarpgroups) {
-    auto byMemory =
-        device.sharedBytesOfMultiprocessor / (resources.sharedBytes + Device::sharedBytesOfSystem);
-    constexpr int64_t mostThreads = 1024;
-    blocks = static_cast<double>(
-        std::clamp<int64_t>(std::min(byMemory, mostThreads / resources.numThreads), 1, 4));
-  }
-  auto slots = static_cast<double>(device.multiprocessors) * blocks;
-  // Equal points take whole rounds. Of points that differ the longest come first, so that slots end
-  // at about the same time, but none before the longest point.
-  double longest = std::ceil(most / splits / kTile), steps = longest,
-         rounds = std::ceil(points / slots);
-  if (most > mean) {
-    constexpr double atTheDiagonal = 0.5, atTheEnd = 0.35;
-    double ofPoint = mean / splits / kTile + atTheDiagonal;
-    rounds = std::max(points / slots, 1.0);
-    steps = std::max((points / slots + atTheEnd) * ofPoint, longest);
-  } else {
-    steps *= rounds;
-  }
-
-  // Clocks of a step of a multiprocessor: matrix products, and exponentials beside them.
+/// What a multiprocessor takes for a tile of keys: matrix products, and exponentials beside them.
+static double clocksOfStep(const Problem &problem, const Device &device,
+                           const ResolvedSchedule &schedule) {
+  auto pairs = static_cast<double>(schedule.qTile * schedule.kTile),
+       scores = static_cast<double>(problem.features);
   double fma = device.productsOfClock;
-  double scores = features;
   if (problem.keyScales || schedule.strategy == Strategy::SparseMma)
     scores /= 2;
   if (schedule.strategy == Strategy::Gather || schedule.strategy == Strategy::Scatter) {
-    // On other units: 128 multiply-adds a clock, some four instructions each.
-    constexpr double others = 128, instructions = 2;
-    scores = estimateScoreCost(problem, Strategy::Gather) * fma / others * instructions;
+    // On other units, 128 lanes: four instructions for two scores and a non-zero.
+    constexpr double lanes = 128, instructions = 2;
+    scores = estimateScoreCost(problem, Strategy::Gather) * fma / lanes * instructions;
   }
   constexpr double elementsOfClock = 14; // exponentials and what goes with them
-  double products = qTile * kTile * (scores + valueFeatures) / fma,
-         softmax = qTile * kTile / elementsOfClock * 1.1;
+  double products = pairs * (scores + static_cast<double>(problem.valueFeatures)) / fma,
+         softmax = pairs / elementsOfClock * 1.1;
   // Of several consumers one multiplies while another one has its softmax; one by itself overlaps
   // less.
   double rest = 0.2;
@@ -107,30 +78,89 @@ double sfa::boundMilliseconds(const Problem &problem, const Device &device,
     rest = schedule.lookahead == 1 ? 0.5 : 1.0;
   else if (device.hasWarpgroups && schedule.lookahead == 0)
     rest = 0.3;
-  double step = std::max(products, softmax) + rest * std::min(products, softmax);
-  constexpr double startOfStep = 60, startOfPoint = 2500;
-  double clocks = (steps * (step + startOfStep) + rounds * startOfPoint) * blocks;
-  double compute = clocks / device.clockGHz / 1e6;
+  constexpr double start = 60;
+  return std::max(products, softmax) + rest * std::min(products, softmax) + start;
+}
 
-  // Bytes of memory: keys and values once for each head that does not share them, results twice
-  // where there are splits.
-  auto keys = static_cast<double>(*problem.numKeys()),
-       keyHeads = static_cast<double>(problem.keyHeads);
-  double shares = heads / keyHeads / packedHeads;
+/// How many blocks a multiprocessor runs at once. Warpgroups that copy need no second block.
+static double blocksAtOnce(const Problem &problem, const Device &device,
+                           const ResolvedSchedule &schedule) {
+  if (device.hasWarpgroups)
+    return 1;
+  constexpr int64_t mostThreads = 1024, most = 4;
+  BlockResources resources = getBlockResources(problem, device, schedule);
+  int64_t byMemory =
+      device.sharedBytesOfMultiprocessor / (resources.sharedBytes + Device::sharedBytesOfSystem);
+  return static_cast<double>(
+      std::clamp<int64_t>(std::min(byMemory, mostThreads / resources.numThreads), 1, most));
+}
+
+/// What reading operands and writing results takes while `points` blocks do it.
+static double millisecondsOfMemory(const Problem &problem, const Device &device,
+                                   const ResolvedSchedule &schedule, double points) {
+  auto batch = static_cast<double>(*problem.batch * *problem.numSequences),
+       heads = static_cast<double>(problem.queryHeads),
+       keyHeads = static_cast<double>(problem.keyHeads),
+       queries = static_cast<double>(*problem.numQueries()),
+       keys = static_cast<double>(*problem.numKeys()),
+       features = static_cast<double>(problem.features),
+       valueFeatures = static_cast<double>(problem.valueFeatures),
+       splits = static_cast<double>(schedule.splits);
+  // Keys and values once for each head that does not share them; what several blocks read one after
+  // the other is in the second-level cache.
+  double shares = heads / keyHeads / static_cast<double>(schedule.packedHeads);
   double read =
       batch * keyHeads * keys * (features * (problem.keyScales ? 1 : 2) + valueFeatures * 2);
-  // What several blocks read one after the other is in the second-level cache.
   double bytes =
       read * (1 + 0.1 * (shares - 1)) + batch * heads * queries * (features + valueFeatures) * 2;
-  if (splits > 1)
+  // What splits give is written and read in f32.
+  if (schedule.splits > 1)
     bytes += batch * heads * queries * splits * valueFeatures * 8;
   double busy = std::min(1.0, points / static_cast<double>(device.multiprocessors));
-  double memory = bytes / (device.bandwidthGBs * 0.9 * busy) / 1e6;
-  double launches = splits > 1 ? 2 : 1;
+  return bytes / (device.bandwidthGBs * 0.9 * busy) / 1e6;
+}
+
+static double boundOnGpu(const Problem &problem, const Device &device,
+                         const ResolvedSchedule &schedule) {
+  auto kTile = static_cast<double>(schedule.kTile), splits = static_cast<double>(schedule.splits),
+       packedHeads = static_cast<double>(schedule.packedHeads);
+  double rowsOfHead = std::floor(static_cast<double>(schedule.qTile) / packedHeads);
+  double tiles = std::ceil(static_cast<double>(*problem.numQueries()) / rowsOfHead);
+  double points = static_cast<double>(*problem.batch * *problem.numSequences * problem.queryHeads) /
+                  packedHeads * tiles * splits;
+  auto [mean, most] = visibleKeys(problem, rowsOfHead);
+  double blocks = blocksAtOnce(problem, device, schedule);
+  double slots = static_cast<double>(device.multiprocessors) * blocks;
+  // Equal points take whole rounds. Of points that differ the longest come first, so that slots end
+  // at about the same time, but none before the longest point.
+  double longest = std::ceil(most / splits / kTile), rounds = std::ceil(points / slots),
+         steps = longest * rounds;
+  if (most > mean) {
+    constexpr double atTheDiagonal = 0.5, atTheEnd = 0.35;
+    double ofPoint = mean / splits / kTile + atTheDiagonal;
+    rounds = std::max(points / slots, 1.0);
+    steps = std::max((points / slots + atTheEnd) * ofPoint, longest);
+  }
+  constexpr double startOfPoint = 2500;
+  double clocks =
+      (steps * clocksOfStep(problem, device, schedule) + rounds * startOfPoint) * blocks;
+  double compute = clocks / device.clockGHz / 1e6;
+
+  // Splits are combined, and codes expanded, by kernels of their own.
+  double launches = 1;
+  if (schedule.splits > 1)
+    launches += 1;
   if (problem.queryCodes && schedule.strategy == Strategy::Dense)
     launches += 1;
   constexpr double launch = 0.003;
-  return std::max(compute, memory) + launches * launch;
+  return std::max(compute, millisecondsOfMemory(problem, device, schedule, points)) +
+         launches * launch;
+}
+
+double sfa::boundMilliseconds(const Problem &problem, const Device &device,
+                              const ResolvedSchedule &schedule) {
+  return device.isGpu ? boundOnGpu(problem, device, schedule)
+                      : boundOnCpu(problem, device, schedule);
 }
 
 //===----------------------------------------------------------------------===//

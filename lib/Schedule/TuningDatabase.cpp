@@ -74,7 +74,7 @@ bool sfa::fromJSON(const json::Value &value, MeasuredSchedule &measured, json::P
   auto isTime = [](double time) { return std::isfinite(time) && time > 0; };
   return require(!measured.milliseconds.empty(), path.field("ms"), "is empty") &&
          require(llvm::all_of(measured.milliseconds, isTime), path.field("ms"),
-               "has to hold positive numbers");
+                 "has to hold positive numbers");
 }
 
 json::Value sfa::toJSON(const TuningEntry &entry) {
@@ -117,11 +117,11 @@ bool sfa::fromJSON(const json::Value &value, TuningEntry &entry, json::Path path
       !sizeMap.map("keys", entry.keys))
     return false;
   return require(entry.batch > 0 && entry.queryHeads > 0 && entry.queries > 0 && entry.keys > 0,
-               sizes, "has to hold positive numbers") &&
+                 sizes, "has to hold positive numbers") &&
          require(entry.queryHeads % entry.key.group == 0, sizes.field("query_heads"),
-               "has to be a multiple of the key's group") &&
+                 "has to be a multiple of the key's group") &&
          require(entry.ties >= 0 && entry.ties <= static_cast<int64_t>(entry.others.size()),
-               path.field("ties"), "has to be a number of others") &&
+                 path.field("ties"), "has to be a number of others") &&
          require(entry.date.size() == 10, path.field("date"), "has to be such as 2026-11-27");
 }
 
@@ -141,8 +141,8 @@ static bool readDocument(const json::Value &value, std::vector<TuningEntry> &ent
       !require(given == format, path.field("format"), "has to be 'sfa-tuning-database'") ||
       !map.map("version", version) ||
       !require(version == TuningDatabase::version, path.field("version"),
-             "is another than 1, the one that this build knows; use the build that wrote it, or "
-             "tune again into another file"))
+               "is another than 1, the one that this build knows; use the build that wrote it, or "
+               "tune again into another file"))
     return false;
   return map.map("entries", entries);
 }

@@ -250,4 +250,6 @@ def SFA_AttentionOp : SFA_Op<"attention", [Pure, AttrSizedOperandSegments, SFA_S
   }];
 }
 
+include "dialects/SFA/SFACacheOps.td"
+
 #endif // DIALECTS_SFA_SFAOPS_TD

@@ -12,7 +12,7 @@
 include "dialects/Tile/TileOpBase.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 
-def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
+def Tile_LoadOp : Tile_Op<"load", [AttrSizedOperandSegments, MemoryEffects<[MemRead]>]> {
   let summary = "read a tile of rows";
   let description = [{
     Reads rows `[row, row + rows)` of `memory[batch, head]`, all columns. Rows beyond the end of the memory are 0, and
@@ -27,6 +27,10 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
     With `feature_major` the memory has the form of `#sfa.feature_major`, with as many tokens in a tile as the tile has rows, and its
     rows follow one another. `row` is a multiple of the rows of the tile.
 
+    With `pages` the rows are those of sequence `batch`, whose pages a table names: row r of it is row `r % T` of `memory[table[batch,
+    r / T], head]`, where T is the rows of the memory, a constant. Rows from `limit` on, which is given, are 0, and their pages are
+    not looked for. A number that names no page counts as the first or the last one. There are rows of one head.
+
     Example:
 
     ```mlir
@@ -34,24 +38,30 @@ def Tile_LoadOp : Tile_Op<"load", [MemoryEffects<[MemRead]>]> {
     %v = sfa_tile.load %memory[%b, %h, %row] limit %end : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
     %q = sfa_tile.load %memory[%b, %h, %row] heads 4 : memref<1x8x?x128xbf16> -> !sfa_tile.tile<64x128xbf16>
     %k = sfa_tile.load %memory[%b, %h, %row] feature_major : memref<1x8x?x8192xbf16> -> !sfa_tile.tile<64x128xbf16>
+    %v = sfa_tile.load %memory[%s, %h, %row] pages %table : memref<?x?xi32> limit %end
+      : memref<?x8x64x128xbf16> -> !sfa_tile.tile<128x128xbf16>
     ```
   }];
   let arguments = (ins Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row,
-      Optional<Index>:$limit, Tile_Heads:$heads, UnitAttr:$featureMajor);
+      Optional<Tile_Table>:$pages, Optional<Index>:$limit, Tile_Heads:$heads, UnitAttr:$featureMajor);
   let results = (outs Tile_Matrix:$tile);
+  let builders = [OpBuilder<(ins "::mlir::Type":$tile, "::mlir::Value":$memory, "::mlir::Value":$batch,
+      "::mlir::Value":$head, "::mlir::Value":$row, "::mlir::Value":$limit, "uint64_t":$heads, "bool":$featureMajor), [{
+    build($_builder, $_state, tile, memory, batch, head, row, /*pages=*/::mlir::Value(), limit, heads, featureMajor);
+  }]>];
   let assemblyFormat = [{
-    $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? (`heads` $heads^)? (`feature_major` $featureMajor^)? attr-dict
-    `:` type($memory) `->` qualified(type($tile))
+    $memory `[` $batch `,` $head `,` $row `]` (`pages` $pages^ `:` type($pages))? (`limit` $limit^)? (`heads` $heads^)?
+    (`feature_major` $featureMajor^)? attr-dict `:` type($memory) `->` qualified(type($tile))
   }];
   let hasVerifier = 1;
 }
 
-def Tile_LoadCodesOp : Tile_Op<"load_codes", [MemoryEffects<[MemRead]>]> {
+def Tile_LoadCodesOp : Tile_Op<"load_codes", [AttrSizedOperandSegments, MemoryEffects<[MemRead]>]> {
   let summary = "read a tile of codes";
   let description = [{
     Reads rows `[row, row + rows)` of the two memories that hold codes. Rows beyond the end hold the value 0. `heads` is
-    that of `sfa_tile.load`. Integers of 8 bits are multiplied by their scales where those are given, which gives codes of
-    f32; `shared_by` says which rows share one (`#sfa.codes`).
+    that of `sfa_tile.load`, and so are `pages` and `limit`. Integers of 8 bits are multiplied by their scales where those are
+    given, which gives codes of f32; `shared_by` says which rows share one (`#sfa.codes`).
 
     Example:
 
@@ -63,10 +73,17 @@ def Tile_LoadCodesOp : Tile_Op<"load_codes", [MemoryEffects<[MemRead]>]> {
     ```
   }];
   let arguments = (ins Tile_Memory:$values, Tile_Memory:$indices, Index:$batch, Index:$head, Index:$row,
-    Optional<Tile_ScalesMemory>:$scales, OptionalAttr<SFA_ScalesAttr>:$sharedBy, Tile_Heads:$heads);
+    Optional<Tile_Table>:$pages, Optional<Index>:$limit, Optional<Tile_ScalesMemory>:$scales,
+    OptionalAttr<SFA_ScalesAttr>:$sharedBy, Tile_Heads:$heads);
   let results = (outs Tile_CodesType:$codes);
+  let builders = [OpBuilder<(ins "::mlir::Type":$codes, "::mlir::Value":$values, "::mlir::Value":$indices,
+      "::mlir::Value":$batch, "::mlir::Value":$head, "::mlir::Value":$row, "::mlir::Value":$scales,
+      "ScalesAttr":$sharedBy, "uint64_t":$heads), [{
+    build($_builder, $_state, codes, values, indices, batch, head, row, /*pages=*/::mlir::Value(),
+          /*limit=*/::mlir::Value(), scales, sharedBy, heads);
+  }]>];
   let assemblyFormat = [{
-    $values `,` $indices `[` $batch `,` $head `,` $row `]`
+    $values `,` $indices `[` $batch `,` $head `,` $row `]` (`pages` $pages^ `:` type($pages))? (`limit` $limit^)?
     (`scales` $scales^ `:` type($scales) `shared_by` `` $sharedBy)? (`heads` $heads^)? attr-dict
     `:` type($values) `,` type($indices) `->` qualified(type($codes))
   }];

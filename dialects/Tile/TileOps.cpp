@@ -72,8 +72,27 @@ static LogicalResult checkFeatureMajor(Operation *op, MemRefType memory, TileTyp
                     "the number of elements of the tile", tile.getRows() * tile.getColumns());
 }
 
+/// Rows of a sequence whose pages a table names, of `memory`.
+static LogicalResult checkPages(Operation *op, Value pages, Value limit, int64_t heads,
+                                MemRefType memory) {
+  if (!pages)
+    return success();
+  if (!limit)
+    return op->emitOpError("has pages and no limit; the pages behind it are not looked for");
+  if (heads != 1)
+    return op->emitOpError() << "has pages and rows of " << heads << " heads, allowed is 1";
+  if (memory.getRank() != 4 || memory.isDynamicDim(2) || memory.getDimSize(2) < 1)
+    return op->emitOpError() << "has pages of a number of rows that is not known, in " << memory;
+  return success();
+}
+
 LogicalResult LoadOp::verify() {
   TileType tile = getTile().getType();
+  if (getPages() && getFeatureMajor())
+    return emitOpError("loads a feature-major tile from pages; pages have rows");
+  if (failed(checkPages(*this, getPages(), getLimit(), getHeadsAttr().getInt(),
+                        getMemory().getType())))
+    return failure();
   if (getFeatureMajor()) {
     if (getHeads() != 1 || getLimit())
       return emitOpError("loads a feature-major tile, which has rows of one head and no limit");
@@ -85,6 +104,11 @@ LogicalResult LoadOp::verify() {
 }
 
 LogicalResult LoadCodesOp::verify() {
+  if (failed(checkPages(*this, getPages(), getLimit(), getHeadsAttr().getInt(),
+                        getValues().getType())))
+    return failure();
+  if (getLimit() && !getPages())
+    return emitOpError("has a limit but no pages; rows beyond the end have codes of value 0");
   if (failed(checkHeads(*this, getHeadsAttr().getInt(), getCodes().getType().getRows(),
                         getValues().getType())))
     return failure();
@@ -530,6 +554,8 @@ LogicalResult CombineOp::verify() {
   if (splits < 1 || splits > Schedule::maxSplits)
     return emitOpError() << "combines " << splits << " splits, allowed is 1 to "
                          << Schedule::maxSplits;
+  if (static_cast<bool>(getLengths()) != static_cast<bool>(getLimit()))
+    return emitOpError("has the lengths of sequences and their limit, or neither");
   int64_t heads = getHeadsAttr().getInt();
   if (heads < 1)
     return emitOpError() << "has splits of " << heads << " heads, allowed is 1 or more";

@@ -272,7 +272,7 @@ def Tile_LseOp : Tile_Op<"lse", [Pure, AllTypesMatch<["reference", "sum", "resul
   }];
 }
 
-def Tile_CombineOp : Tile_Op<"combine", [MemoryEffects<[MemRead]>]> {
+def Tile_CombineOp : Tile_Op<"combine", [AttrSizedOperandSegments, MemoryEffects<[MemRead]>]> {
   let summary = "read what the splits of the keys gave for rows, and combine it";
   let description = [{
     Attention over some of the keys of a row gives an output `O_i` and a natural log-sum-exp `LSE_i`; that of split i of
@@ -286,19 +286,26 @@ def Tile_CombineOp : Tile_Op<"combine", [MemoryEffects<[MemRead]>]> {
     A row of which every `LSE_i` is -inf, having seen no key, has O = 0 and LSE = -inf. A NaN in one `LSE_i` shows in
     both. Rows beyond the end of the memories are undefined.
 
+    With `lengths` the batch is a sequence of a cache (`sfa_tile.split_range`), and has as many splits as its length says, `splits` at
+    most; nothing else is read. Splits are of eight classes, that of split i is `i % 8`: those of a class are combined in their order,
+    and then the classes.
+
     Example:
 
     ```mlir
     %o, %lse = sfa_tile.combine %outputs, %sums[%b, %h, %row] of 8 splits
       : memref<1x128x?x64xf32>, memref<1x128x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf32>
+    %p, %l = sfa_tile.combine %outputs, %sums[%b, %h, %row] of 128 splits lengths %lengths limit %most : memref<?xi32>
+      : memref<?x128x?x64xf32>, memref<?x128x?xf32> -> !sfa_tile.tile<4x64xf32>, !sfa_tile.tile<4xf32>
     ```
   }];
   let arguments = (ins
     Tile_Memory:$outputs, Tile_Memory:$sums, Index:$batch, Index:$head, Index:$row, I64Attr:$splits,
-    Tile_Heads:$heads);
+    Tile_Heads:$heads, Optional<Tile_Offsets>:$lengths, Optional<Index>:$limit);
   let results = (outs Tile_Matrix:$output, Tile_RowVector:$lse);
   let assemblyFormat = [{
-    $outputs `,` $sums `[` $batch `,` $head `,` $row `]` `of` $splits `splits` (`heads` $heads^)? attr-dict
+    $outputs `,` $sums `[` $batch `,` $head `,` $row `]` `of` $splits `splits` (`heads` $heads^)?
+    (`lengths` $lengths^ `limit` $limit `:` type($lengths))? attr-dict
     `:` type($outputs) `,` type($sums) `->` qualified(type($output)) `,` qualified(type($lse))
   }];
   let hasVerifier = 1;

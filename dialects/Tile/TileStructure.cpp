@@ -297,6 +297,12 @@ void SequenceTileOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
     setName(result, name);
 }
 
+void SplitRangeOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  static constexpr StringLiteral names[] = {"length", "first", "count"};
+  for (auto [result, name] : llvm::zip_equal((*this)->getResults(), names))
+    setName(result, name);
+}
+
 //===----------------------------------------------------------------------===//
 // KeyLoopOp
 //===----------------------------------------------------------------------===//

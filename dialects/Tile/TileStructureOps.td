@@ -124,6 +124,31 @@ def Tile_SequenceTileOp : Tile_Op<"sequence_tile", [
   let hasVerifier = 1;
 }
 
+def Tile_SplitRangeOp : Tile_Op<"split_range", [
+    MemoryEffects<[MemRead]>, DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>]> {
+  let summary = "the keys of a share of a sequence of a cache";
+  let description = [{
+    The sequence has `lengths[sequence]` keys, at least 0 and at most `limit`. What its shares are follows from that number alone;
+    `sfa.decode` says how. The results are the number of keys of the sequence, the first key of the share and how many keys the share
+    has, 0 where there is no such share. Its keys are not all neighbors: key i of the share is key
+
+    ```
+    first + i + (i / 512) * 7 * 512
+    ```
+
+    of the sequence, since the blocks of 512 keys of a share are every eighth one of the sequence.
+
+    Example:
+
+    ```mlir
+    %length, %first, %count = sfa_tile.split_range %lengths[%b, %t] limit %most : memref<?xi32>
+    ```
+  }];
+  let arguments = (ins Tile_Offsets:$lengths, Index:$sequence, Index:$split, Index:$limit);
+  let results = (outs Index:$length, Index:$first, Index:$count);
+  let assemblyFormat = "$lengths `[` $sequence `,` $split `]` `limit` $limit attr-dict `:` type($lengths)";
+}
+
 def Tile_KeyLoopOp : Tile_Op<"key_loop", [
     SingleBlock, RecursiveMemoryEffects,
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames", "getAsmResultNames"]>,

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "KernelBuilder.h"
+#include "Scaling.h"
 #include "Softmaxes/Softmax.h"
 #include "Strategies/Strategy.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -34,52 +35,6 @@ static std::unique_ptr<ScoreStrategy> createStrategy(Strategy strategy) {
 
 namespace {
 
-/// How scores become exponents: `exp2(exponent * (s - m))` after `s *= factor`. A scale that is a
-/// value is folded into the exponent by those who launch the kernel (`foldScale`).
-struct Scaling {
-  /// Applied to the scores where folding it into the exponent would lose the order of the scores (a
-  /// scale that is not positive) or underflow.
-  std::optional<float> factor;
-  /// For exp2, log2(e) included.
-  float exponent;
-  /// For the log-sum-exp.
-  float lse;
-
-  explicit Scaling(double scale) {
-    auto folded = static_cast<float>(scale * llvm::numbers::log2e);
-    if (std::isnormal(folded) && folded > 0) {
-      exponent = folded;
-      lse = static_cast<float>(scale);
-      return;
-    }
-    factor = static_cast<float>(scale);
-    exponent = static_cast<float>(llvm::numbers::log2e);
-    lse = 1.0f;
-  }
-};
-
-/// What a kernel takes of a scale that is a value, in this order: the exponent, for a lazy softmax
-/// its inverse, with a log-sum-exp the scale of that. They are rounded as those of a constant are.
-SmallVector<Value> foldScale(OpBuilder &builder, AttentionOp op, Softmax softmax, bool hasLse) {
-  Value scale = op.getScaleValue();
-  if (!scale)
-    return {};
-  Location loc = op.getLoc();
-  auto rounded = [&](Value value) -> Value {
-    return arith::TruncFOp::create(builder, loc, builder.getF32Type(), value);
-  };
-  Value log2E =
-      arith::ConstantOp::create(builder, loc, builder.getF64FloatAttr(llvm::numbers::log2e));
-  SmallVector<Value> scalars{rounded(arith::MulFOp::create(builder, loc, scale, log2E))};
-  if (softmax == Softmax::Lazy) {
-    Value one = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(1.0f));
-    scalars.push_back(arith::DivFOp::create(builder, loc, one, scalars.front()));
-  }
-  if (hasLse)
-    scalars.push_back(rounded(scale));
-  return scalars;
-}
-
 /// Emits the body of one kernel.
 class AttentionKernel {
 public:
@@ -106,7 +61,6 @@ private:
     return Op::create(builder, loc, std::forward<Args>(args)...);
   }
   Value constant(int64_t value) { return create<arith::ConstantIndexOp>(value); }
-  Value number(float value) { return create<arith::ConstantOp>(builder.getF32FloatAttr(value)); }
   Value fill(float value, TileType type) {
     return create<FillOp>(type, builder.getF32FloatAttr(value));
   }
@@ -301,23 +255,10 @@ void AttentionKernel::emit(const Operand &query, const Operand &key, const Opera
   std::pair<Value, Value> keys = keyRange(rows);
   if (splits > 1)
     keys = shareOf(keys, create<arith::RemUIOp>(gridHead, constant(splits)));
-  // In the order of foldScale.
-  ArrayRef<BlockArgument> scalars = kernel.getScalars();
-  auto scaleNumber = [&](auto constant) {
-    if (scaling)
-      return number(constant());
-    Value scalar = scalars.front();
-    scalars = scalars.drop_front();
-    return scalar;
-  };
-  Value exponent = scaleNumber([&] { return scaling->exponent; }), inverse, lseScale;
-  if (schedule.softmax == Softmax::Lazy)
-    inverse = scaleNumber([&] { return 1 / scaling->exponent; });
-  if (lse)
-    lseScale = scaleNumber([&] { return scaling->lse; });
+  ScaleNumbers numbers(builder, loc, scaling, kernel.getScalars(), schedule.softmax, bool(lse));
   SoftmaxContext context{
-      builder,  loc,     scoreType, accType, op.getValue().getType().getElementType(),
-      exponent, inverse, lseScale};
+      builder,          loc,             scoreType,  accType, op.getValue().getType().getElementType(),
+      numbers.exponent, numbers.inverse, numbers.lse};
   emitPass({key, value, atKey, rows, queries, keys, output, lse, batch, resultHead, firstRow},
            *createSoftmax(schedule.softmax, context));
 }
@@ -335,9 +276,9 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
     int64_t splits = schedule.splits, packedHeads = schedule.packedHeads;
     SmallVector<Type> results(op->getResultTypes());
     if (splits > 1)
-      results = getPartialTypes(op, splits);
+      results = getPartialTypes(op.getOutput().getType(), splits);
     SmallVector<Value> scalars =
-        foldScale(rewriter, op, schedule.softmax, /*hasLse=*/results.size() > 1);
+        foldScale(rewriter, op.getLoc(), op.getScaleValue(), schedule.softmax, /*hasLse=*/results.size() > 1);
     size_t numTensors = op->getNumOperands() - (op.getScaleValue() ? 1 : 0);
     KernelBuilder builder(rewriter, symbols, op,
                           TypeRange(op->getOperandTypes()).take_front(numTensors),
@@ -359,7 +300,7 @@ struct AttentionToTile : OpConversionPattern<AttentionOp> {
     PhysicalValues values =
         builder.launch(op.hasSequences() ? adaptor.getOperands()[3].front() : Value());
     if (splits > 1)
-      values = combineSplits(rewriter, symbols, op, values);
+      values = combineSplits(rewriter, symbols, op, schedule, values);
     rewriter.replaceOpWithMultiple(op, std::move(values));
     return success();
   }

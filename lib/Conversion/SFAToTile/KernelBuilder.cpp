@@ -39,6 +39,21 @@ Value KernelContext::loadDense(const Operand &operand, int64_t rows, Value row, 
                         isFeatureMajor);
 }
 
+Value KernelContext::loadPages(const Operand &operand, int64_t rows, Value row, Value table,
+                               Value limit) const {
+  Type element = operand.type.getElementType();
+  auto type = TileType::get(builder.getContext(), {rows, operand.features()}, element);
+  if (!operand.isCodes())
+    return LoadOp::create(builder, loc, type, operand.memories[0], batch, head, row, table, limit,
+                          /*heads=*/1, /*featureMajor=*/false);
+  int64_t k = std::min(getCodes(operand.type).getK(), operand.features());
+  auto codes = CodesType::get(builder.getContext(), rows, operand.features(), element, k);
+  Value loaded = LoadCodesOp::create(builder, loc, codes, operand.memories[0], operand.memories[1],
+                                     batch, head, row, table, limit, /*scales=*/Value(),
+                                     /*sharedBy=*/ScalesAttr(), /*heads=*/1);
+  return ExpandOp::create(builder, loc, type, loaded);
+}
+
 Value KernelContext::loadCodes(const Operand &operand, int64_t rows, Value row) const {
   int64_t k = std::min(getCodes(operand.type).getK(), operand.features());
   Type element = operand.type.getElementType();
@@ -149,6 +164,24 @@ Value KernelBuilder::countTiles(Value tensor) {
 PhysicalValues KernelBuilder::launch(Value offsets, int64_t tokensOfLast) {
   Location loc = op->getLoc();
   rewriter.setInsertionPoint(op);
+  Value head = arith::ConstantIndexOp::create(rewriter, loc,
+                                              resultTypes.front().getDimSize(1) / headsOfPoint);
+  Value tiles = countTiles(operands.front().front());
+  // One for each offset: at most two more than needed, of a sum that programs of GPUs can hold.
+  if (offsets)
+    tiles = arith::AddIOp::create(rewriter, loc, tiles,
+                                  tensor::DimOp::create(rewriter, loc, offsets, 0));
+  return launch(head, tiles, tokensOfLast);
+}
+
+PhysicalValues KernelBuilder::launchGrid(int64_t heads, int64_t tiles) {
+  rewriter.setInsertionPoint(op);
+  return launch(arith::ConstantIndexOp::create(rewriter, op->getLoc(), heads),
+                arith::ConstantIndexOp::create(rewriter, op->getLoc(), tiles), /*tokensOfLast=*/1);
+}
+
+PhysicalValues KernelBuilder::launch(Value heads, Value tiles, int64_t tokensOfLast) {
+  Location loc = op->getLoc();
   SmallVector<Value> inputs, outputs;
   for (ValueRange operand : operands)
     llvm::append_range(inputs, operand);
@@ -168,15 +201,8 @@ PhysicalValues KernelBuilder::launch(Value offsets, int64_t tokensOfLast) {
     }
 
   Value batch = tensor::DimOp::create(rewriter, loc, rows, 0);
-  Value head = arith::ConstantIndexOp::create(rewriter, loc,
-                                              resultTypes.front().getDimSize(1) / headsOfPoint);
-  Value tiles = countTiles(rows);
-  // One for each offset: at most two more than needed, of a sum that programs of GPUs can hold.
-  if (offsets)
-    tiles = arith::AddIOp::create(rewriter, loc, tiles,
-                                  tensor::DimOp::create(rewriter, loc, offsets, 0));
   auto launch = LaunchOp::create(rewriter, loc, ValueRange(outputs).getTypes(), kernel.getSymName(),
-                                 batch, head, tiles, inputs, outputs, scalars);
+                                 batch, heads, tiles, inputs, outputs, scalars);
 
   PhysicalValues values;
   ValueRange results = launch.getResults();

@@ -44,6 +44,9 @@ struct KernelContext {
   /// feature-major one `rows` and `row` are those of one of its tiles.
   mlir::Value loadDense(const Operand &operand, int64_t rows, mlir::Value row,
                         mlir::Value limit = {}) const;
+  /// The same of rows of a sequence, `batch`, of a cache, up to `limit`.
+  mlir::Value loadPages(const Operand &operand, int64_t rows, mlir::Value row, mlir::Value table,
+                        mlir::Value limit) const;
   /// The same rows as codes; the operand has to hold codes. 8-bit values are multiplied by their
   /// scales.
   mlir::Value loadCodes(const Operand &operand, int64_t rows, mlir::Value row) const;
@@ -91,8 +94,11 @@ public:
   /// begin row tiles of their own, the grid has as many tiles as `sfa_tile.sequence_tile` needs.
   /// The last result has one token for `tokensOfLast` of the first operand.
   PhysicalValues launch(mlir::Value offsets = {}, int64_t tokensOfLast = 1);
+  /// The same with as many heads and tiles in the grid.
+  PhysicalValues launchGrid(int64_t heads, int64_t tiles);
 
 private:
+  PhysicalValues launch(mlir::Value heads, mlir::Value tiles, int64_t tokensOfLast);
   /// The points of the grid for the rows of `tensor`.
   mlir::Value countTiles(mlir::Value tensor);
   Operand inside(llvm::ArrayRef<mlir::RankedTensorType> types, unsigned index,
@@ -108,14 +114,24 @@ private:
   int64_t rowTile = allRows, headsOfPoint = 1;
 };
 
+/// What says how many splits the sequences of a cache have; null where all have as many.
+struct CacheOperands {
+  mlir::Value lengths, table;
+  int64_t pageSize = 0;
+};
+/// The most tokens that a sequence of a cache has, inside a kernel.
+mlir::Value mostTokens(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value table,
+                       int64_t pageSize);
 /// Builds the kernel that combines what the splits of the keys gave, `partial` outputs and sums,
-/// into the results of `op`, and returns those (Combine.cpp).
+/// into the results of `op`, an output and perhaps a log-sum-exp, and returns those (Combine.cpp).
 PhysicalValues combineSplits(mlir::ConversionPatternRewriter &rewriter,
-                             mlir::SymbolTableCollection &symbols, AttentionOp op,
-                             const PhysicalValues &partial);
-/// The types of what the splits of the keys of `op` give: outputs and sums, in f32, of `splits`
-/// times as many heads: split by split those of the heads that share a query tile.
-llvm::SmallVector<mlir::Type> getPartialTypes(AttentionOp op, int64_t splits);
+                             mlir::SymbolTableCollection &symbols, mlir::Operation *op,
+                             ResolvedSchedule schedule, const PhysicalValues &partial,
+                             const CacheOperands &cache = {});
+/// The types of what the splits of the keys give for an output of type `result`: outputs and sums,
+/// in f32, of `splits` times as many heads: split by split those of the heads that share a query
+/// tile.
+llvm::SmallVector<mlir::Type> getPartialTypes(mlir::Type result, int64_t splits);
 
 void populateQuantizePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                               mlir::SymbolTableCollection &symbols);
@@ -124,6 +140,8 @@ void populateSparsifyDensifyPatterns(mlir::RewritePatternSet &patterns,
                                      mlir::SymbolTableCollection &symbols);
 void populateAttentionPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                                mlir::SymbolTableCollection &symbols);
+void populateDecodePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                            mlir::SymbolTableCollection &symbols);
 
 } // namespace sfa::tile
 

@@ -190,6 +190,7 @@ struct ConvertSFAToTile : sfa::impl::ConvertSFAToTilePassBase<ConvertSFAToTile> 
     populateSparsifyDensifyPatterns(patterns, types, symbols);
     populateQuantizePatterns(patterns, types, symbols);
     populateAttentionPatterns(patterns, types, symbols);
+    populateDecodePatterns(patterns, types, symbols);
     patterns.add<DimOfCodes, CastOfCodes, SelectOfCodes>(types, context);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, types);
     populateCallOpTypeConversionPattern(patterns, types);

@@ -339,11 +339,15 @@ def _problem_of(sizes, d, seed):
             normal(batch, h_kv, n_k, d, dtype=torch.bfloat16, seed=seed + 2))
 
 
+# Both grids are to have the same tiles, on which bits depend: what is chosen depends on the grid.
+_TILES_OF_GRID = "q_tile = 128, k_tile = 64, consumers = 2"
+
+
 def _attend_grid(kernel, grid_name, problem, return_lse):
     _, softmax, mask = kernel
     with poisoned():
-        results = sfa.attention(*problem, schedule=f"splits = 1, grid = {grid_name}, softmax = {softmax}",
-                                return_lse=return_lse, **mask)
+        results = sfa.attention(*problem, return_lse=return_lse, **mask,
+                                schedule=f"splits = 1, grid = {grid_name}, softmax = {softmax}, {_TILES_OF_GRID}")
     return results if return_lse else (results,)
 
 

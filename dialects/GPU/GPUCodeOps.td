@@ -203,46 +203,50 @@ def GPU_DequantizeOp : GPU_Op<"dequantize", [Pure]> {
 // Codes of keys
 //===----------------------------------------------------------------------===//
 
-// Codes are staged as two tiles, values and features, each with k columns a row. None of these operations is lowered yet.
+// Codes are staged as two tiles, values and features, each with k columns a row.
 
-def GPU_ExpandCodesOp : GPU_Op<"expand_codes", [GPU_NotLoweredYet, MemoryEffects<[MemRead, MemWrite]>]> {
+def GPU_ExpandCodesOp : GPU_Op<"expand_codes", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "write rows of codes to a dense tile that holds zeros";
   let description = [{
-    The codes of rows `[first, first + rows)` go to the rows of the dense tile, each value to the column of its feature. The warps of
-    the group (`sfa_gpu.each_group`) meet behind it, so that all of them may read the tile. Features are as many as the
-    dense tile has columns, at most 256 in i8 and more in i16. Not lowered yet.
+    The codes of rows `[first, first + 16)` go to the rows `[place, place + 16)` of the dense tile, a multiple of 8, each value to the column
+    of its feature; zeros and features beyond the columns are left out. The warps of the group (`sfa_gpu.each_group`), which is one
+    warp, meet behind it, so that all lanes may read the tile. Features are as many as the dense tile has columns, at most 256, in i8.
 
     Example:
 
     ```mlir
-    sfa_gpu.expand_codes %values, %features[%first] to %dense
-      : !sfa_gpu.shared<64x8xbf16, linear>, !sfa_gpu.shared<64x8xi8, linear>, !sfa_gpu.shared<16x128xbf16, swizzled>
+    sfa_gpu.expand_codes %values, %features[%first] to %dense[%place]
+      : !sfa_gpu.shared<64x8xbf16, linear>, !sfa_gpu.shared<64x8xi8, linear>, !sfa_gpu.shared<128x128xbf16, swizzled>
     ```
   }];
-  let arguments = (ins GPU_SharedType:$values, GPU_SharedType:$features, Index:$first, GPU_SharedType:$dense);
+  let arguments = (ins GPU_SharedType:$values, GPU_SharedType:$features, Index:$first, GPU_SharedType:$dense, Index:$place);
   let assemblyFormat = [{
-    $values `,` $features `[` $first `]` `to` $dense attr-dict
+    $values `,` $features `[` $first `]` `to` $dense `[` $place `]` attr-dict
     `:` qualified(type($values)) `,` qualified(type($features)) `,` qualified(type($dense))
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Rows that are expanded at once: the columns of a product of 16-bit elements, twice.
+    static constexpr int64_t rows = 16;
+  }];
 }
 
-def GPU_ClearCodesOp : GPU_Op<"clear_codes", [GPU_NotLoweredYet, MemoryEffects<[MemRead, MemWrite]>]> {
+def GPU_ClearCodesOp : GPU_Op<"clear_codes", [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "write zeros to a dense tile where codes were expanded";
   let description = [{
     The tile is zero again behind it, for fewer stores than all of its elements. The features are those of `sfa_gpu.expand_codes`;
-    the warps of the group meet before it, since they may still read the tile. Not lowered yet.
+    the lanes of the warp meet before it, since they may still read the tile.
 
     Example:
 
     ```mlir
-    sfa_gpu.clear_codes %features[%first] in %dense
-      : !sfa_gpu.shared<64x8xi8, linear>, !sfa_gpu.shared<16x128xbf16, swizzled>
+    sfa_gpu.clear_codes %features[%first] in %dense[%place]
+      : !sfa_gpu.shared<64x8xi8, linear>, !sfa_gpu.shared<128x128xbf16, swizzled>
     ```
   }];
-  let arguments = (ins GPU_SharedType:$features, Index:$first, GPU_SharedType:$dense);
+  let arguments = (ins GPU_SharedType:$features, Index:$first, GPU_SharedType:$dense, Index:$place);
   let assemblyFormat = [{
-    $features `[` $first `]` `in` $dense attr-dict `:` qualified(type($features)) `,` qualified(type($dense))
+    $features `[` $first `]` `in` $dense `[` $place `]` attr-dict `:` qualified(type($features)) `,` qualified(type($dense))
   }];
   let hasVerifier = 1;
 }

@@ -124,11 +124,11 @@ def GPU_MaskTransposedOp : GPU_FragmentOp<"mask_transposed", [Pure, AllTypesMatc
   }];
 }
 
-def GPU_JoinColumnsOp : GPU_FragmentOp<"join_columns", [Pure]> {
+def GPU_JoinColumnsOp : GPU_Op<"join_columns", [Pure]> {
   let summary = "the columns of fragments, one after the other";
   let description = [{
     No register is moved: a thread has the elements of all of them. A warp that expands the codes of a few keys at a time joins their
-    scores so. Not lowered yet.
+    scores so.
 
     Example:
 

@@ -271,9 +271,10 @@ LogicalResult ExpandCodesOp::verify() {
   SharedType values = getValues().getType(), dense = getDense().getType();
   if (failed(verifyCodes(*this, values, getFeatures().getType(), dense.getColumns())))
     return failure();
-  if (dense.getElementType() != values.getElementType() || dense.getRows() > values.getRows())
+  if (dense.getElementType() != values.getElementType() || dense.getRows() < rows ||
+      values.getRows() < rows)
     return emitOpError() << "expands " << values << " to " << dense
-                         << "; that needs the same elements, and no more rows";
+                         << "; that needs the same elements, and at least " << rows << " rows";
   return success();
 }
 

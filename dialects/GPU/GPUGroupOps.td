@@ -17,7 +17,7 @@ include "mlir/IR/OpAsmInterface.td"
 //===----------------------------------------------------------------------===//
 
 def GPU_EachGroupOp : GPU_Op<"each_group", [
-    GPU_NotLoweredYet, RecursiveMemoryEffects, SingleBlockImplicitTerminator<"::sfa::simt::YieldOp">,
+    RecursiveMemoryEffects, SingleBlockImplicitTerminator<"::sfa::simt::YieldOp">,
     DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
   let summary = "what each group of so many warps of a role does on its own";
   let description = [{
@@ -25,7 +25,8 @@ def GPU_EachGroupOp : GPU_Op<"each_group", [
     the region. Fragments in it are those of the group: a group of one warp owns all rows of a tile. The block argument is the
     number of the group in its role. Groups do not wait for each other but at rings and at barriers of the role.
 
-    Products under way are those of warpgroups, so a region that issues some has groups of whole warpgroups. Not lowered yet.
+    Products under way are those of warpgroups, so a region that issues some has groups of whole warpgroups. Lowered are groups of one
+    warp of the consumers.
 
     Example, eight consumers with a ring each:
 
@@ -67,50 +68,61 @@ def GPU_BarrierOp : GPU_Op<"barrier", [GPU_NotLoweredYet, MemoryEffects<[MemRead
 // Points that follow from lengths in memory
 //===----------------------------------------------------------------------===//
 
-def GPU_SplitOrderOp : GPU_Op<"split_order", [GPU_NotLoweredYet, MemoryEffects<[MemRead, MemWrite, MemAlloc]>]> {
-  let summary = "an order of points that are splits of the keys of sequences, whose lengths are in memory";
+def GPU_SplitOrderOp : GPU_Op<"split_order", [MemoryEffects<[MemRead, MemWrite, MemAlloc]>]> {
+  let summary = "an order of points that are shares of the keys of sequences, whose lengths are in memory";
   let description = [{
-    A sequence of n keys has `ceil(n / S)` points for each head, where S is the smallest of `base`, `2 base`, `4 base`, ... with which
-    they are at most `most`. So S follows from the sequence's own length, and neither other sequences nor the number of blocks change
-    the order of its sums. A block takes every P-th point, of P blocks, with the head fastest. The batch of a
-    point is the sequence, its row tile the number of the split.
+    A sequence has as many points for each head as it has shares (`sfa_tile.split_range`), which follow from its own length, at most
+    what the pages of its row of the table hold. A block takes every P-th point, of P blocks, with the head fastest. The batch of a point is the sequence, its row tile the
+    number of the share.
 
-    All threads of the block read the lengths and leave the number of splits before each sequence in shared memory; there are at most
-    `sequences` of them. Not lowered yet.
+    One warp reads the lengths and leaves the number of shares before each sequence in shared memory; of more than 1024 sequences
+    those before groups of as many. The threads of the block meet before they read it.
 
     Example:
 
     ```mlir
-    %order = sfa_gpu.split_order %lengths by 512 most 128 sequences 511 : memref<?xi32> -> !sfa_gpu.point_order
+    %order = sfa_gpu.split_order %lengths, %table pages of 64 : memref<?xi32>, memref<?x?xi32> -> !sfa_gpu.point_order
     ```
   }];
-  let arguments = (ins Tile_Offsets:$lengths, I64Attr:$base, I64Attr:$most, I64Attr:$sequences, OptionalAttr<I64Attr>:$offset);
+  let arguments = (ins Tile_Offsets:$lengths, Tile_Table:$table, I64Attr:$pageSize, OptionalAttr<I64Attr>:$offset);
   let results = (outs GPU_PointOrderType:$order);
   let assemblyFormat = [{
-    $lengths `by` $base `most` $most `sequences` $sequences (`at` $offset^)? attr-dict `:` type($lengths) `->` type($order)
+    $lengths `,` $table `pages` `of` $pageSize (`at` $offset^)? attr-dict `:` type($lengths) `,` type($table) `->` type($order)
   }];
-  let hasVerifier = 1;
   let extraClassDeclaration = [{
-    /// Of each sequence the splits before it and its length (8 bytes), and of the last one those behind it.
-    int64_t getBytes() { return 8 * (static_cast<int64_t>(getSequences()) + 1); }
+    /// Of each group of sequences the shares before it (4 bytes), and of the last one those behind it.
+    static constexpr int64_t maxGroups = 1024, bytes = 4 * (maxGroups + 1);
   }];
 }
 
-def GPU_SplitRangeOp : GPU_Op<"split_range", [GPU_NotLoweredYet, MemoryEffects<[MemRead]>]> {
-  let summary = "the keys of a split, and how many splits its sequence has";
+def GPU_MergeRowsOp : GPU_Op<"merge_rows", [
+    MemoryEffects<[MemRead, MemWrite]>, AllTypesMatch<["acc", "mergedAcc"]>, AllTypesMatch<["max", "mergedMax"]>,
+    AllTypesMatch<["sum", "mergedSum"]>]> {
+  let summary = "one online softmax of rows of which each group of a role has seen other keys";
   let description = [{
-    The keys are `[first, end)` of the sequence that the point's batch names. The order is one of `sfa_gpu.split_order`. Not lowered yet.
+    Each group of one warp (`sfa_gpu.each_group`) has an accumulator, maxima and sums in parts of the same rows. Groups are added up in pairs,
+    the upper half to the lower one until one is left: an order that does not depend on time. `scale` is the factor of the scores in
+    the exponent of 2. Group 0 has the result; what others get means nothing. All groups of the role have to come here; the room is
+    theirs until they meet again.
 
-    Example:
+    Example, eight groups of which four write at first:
 
     ```mlir
-    %first, %end, %splits = sfa_gpu.split_range %sequence, %split in %order
+    %o, %m, %l = sfa_gpu.merge_rows %acc, %max, %sum scale %s through %room
+      : !sfa_tile.tile<16x128xf32>, !sfa_tile.tile<16xf32>, !sfa_tile.tile<16xf32, partial>, !sfa_gpu.shared<4x2304xf32, linear>
     ```
   }];
-  let arguments = (ins Index:$sequence, Index:$split, GPU_PointOrderType:$order);
-  let results = (outs Index:$first, Index:$end, Index:$splits);
-  let assemblyFormat = "$sequence `,` $split `in` $order attr-dict";
+  let arguments = (ins Tile_Matrix:$acc, Tile_RowVector:$max, Tile_Partial:$sum, F32:$scale, GPU_SharedType:$room);
+  let results = (outs Tile_Matrix:$mergedAcc, Tile_RowVector:$mergedMax, Tile_Partial:$mergedSum);
+  let assemblyFormat = [{
+    $acc `,` $max `,` $sum `scale` $scale `through` $room attr-dict
+    `:` qualified(type($acc)) `,` qualified(type($max)) `,` qualified(type($sum)) `,` qualified(type($room))
+  }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The room that `groups` groups need: what a lane has of its rows, for each of half of them.
+    static SharedType getRoomFor(::sfa::tile::TileType acc, int64_t groups);
+  }];
 }
 
 #endif // DIALECTS_GPU_GPUGROUPOPS_TD

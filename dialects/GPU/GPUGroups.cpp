@@ -77,22 +77,27 @@ LogicalResult EachGroupOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
-// Orders of splits
+// Merging groups
 //===----------------------------------------------------------------------===//
 
-LogicalResult SplitOrderOp::verify() {
-  auto base = static_cast<int64_t>(getBase()), most = static_cast<int64_t>(getMost()),
-       sequences = static_cast<int64_t>(getSequences());
-  if (base < 1 || most < 1 || sequences < 1)
-    return emitOpError() << "has splits of " << base << " keys, at most " << most << " of "
-                         << sequences << " sequences; each number is at least 1";
-  return success();
+SharedType MergeRowsOp::getRoomFor(tile::TileType acc, int64_t groups) {
+  // A lane has the elements of two rows of 16, their maxima and their sums.
+  constexpr int64_t lanes = 32;
+  int64_t numbers = acc.getRows() / 16 * (acc.getColumns() / 2 + 4);
+  return SharedType::get(acc.getContext(), {std::max<int64_t>(groups / 2, 1), lanes * numbers},
+                         acc.getElementType(), TileForm::Linear);
 }
 
-LogicalResult SplitRangeOp::verify() {
-  Operation *order = getOrder().getDefiningOp();
-  if (order && !isa<SplitOrderOp>(order))
-    return emitOpError() << "is in an order of " << order->getName()
-                         << "; only those of sfa_gpu.split_order have splits";
+LogicalResult MergeRowsOp::verify() {
+  auto group = (*this)->getParentOfType<EachGroupOp>();
+  if (group && group.getWarps() != 1)
+    return emitOpError() << "is in groups of " << group.getWarps() << " warps; allowed is 1";
+  int64_t groups = countWarpsAround(group ? group : getOperation());
+  if (groups < 1 || !llvm::isPowerOf2_64(groups))
+    return emitOpError() << "merges " << groups << " groups; their number is a power of two";
+  SharedType wanted = getRoomFor(getAcc().getType(), groups);
+  if (getRoom().getType() != wanted)
+    return emitOpError() << "has the room " << getRoom().getType() << "; " << groups
+                         << " groups need " << wanted;
   return success();
 }

@@ -17,29 +17,34 @@ include "dialects/GPU/GPUOpBase.td"
 // Products that finish before the next operation (mma.sync)
 //===----------------------------------------------------------------------===//
 
-def GPU_DotOp : GPU_Op<"dot", [MemoryEffects<[MemRead]>]> {
+def GPU_DotOp : GPU_Op<"dot", [AttrSizedOperandSegments, MemoryEffects<[MemRead]>]> {
   let summary = "a b^T on the matrix units of a warp";
   let description = [{
     The rows of both operands are contiguous in shared memory. f32 accumulation. The product of 8-bit integers is
     one of i32. Of a 2:4 operand half of the elements are
     multiplied; where there is a surplus, its products with the slices of 32 columns where it has elements are added.
 
+    With `from %first` the product is that with the rows of the right operand from a multiple of 8 on, as many as the result has columns:
+    those of one of several groups of warps.
+
     Example:
 
     ```mlir
     %s = sfa_gpu.dot %q, %k
       : !sfa_gpu.shared<128x64xbf16, swizzled>, !sfa_gpu.shared<64x64xbf16, swizzled> -> !sfa_tile.tile<128x64xf32>
+    %mine = sfa_gpu.dot %q, %k from %first
+      : !sfa_gpu.operand<16x64xbf16>, !sfa_gpu.shared<128x64xbf16, swizzled> -> !sfa_tile.tile<16x16xf32>
     ```
   }];
-  let arguments = (ins GPU_ScoreLeft:$left, GPU_SharedType:$right,
+  let arguments = (ins GPU_ScoreLeft:$left, GPU_SharedType:$right, Optional<Index>:$first,
       Optional<GPU_TwoFourType>:$surplus);
   let results = (outs Tile_Matrix:$result);
   let builders = [OpBuilder<
       (ins "::mlir::Type":$result, "::mlir::Value":$left, "::mlir::Value":$right), [{
-    build($_builder, $_state, result, left, right, /*surplus=*/::mlir::Value());
+    build($_builder, $_state, result, left, right, /*first=*/::mlir::Value(), /*surplus=*/::mlir::Value());
   }]>];
   let assemblyFormat = [{
-    $left `,` $right (`surplus` `(` $surplus^ `:` qualified(type($surplus)) `)`)? attr-dict
+    $left `,` $right (`from` $first^)? (`surplus` `(` $surplus^ `:` qualified(type($surplus)) `)`)? attr-dict
     `:` qualified(type($left)) `,` qualified(type($right)) `->` qualified(type($result))
   }];
   let hasVerifier = 1;
@@ -49,20 +54,26 @@ def GPU_AccumulateOp : GPU_Op<"accumulate", [AllTypesMatch<["acc", "result"]>, M
   let summary = "acc + a b on the matrix units of a warp";
   let description = [{
     The left operand is in registers; a fragment is rounded to the elements of the right one. That one is summed over its rows. Where the accumulator has more columns than the
-    right operand, these get the row sums of the left one, as `sfa_tile.accumulate` says.
+    right operand, these get the row sums of the left one, as `sfa_tile.accumulate` says. `from %first` is that of `sfa_gpu.dot`, with as
+    many rows as the left operand has columns.
 
     Example:
 
     ```mlir
     %acc1 = sfa_gpu.accumulate %acc, %p, %v
       : !sfa_tile.tile<128x64xf32>, !sfa_tile.tile<128x64xf32>, !sfa_gpu.shared<64x64xbf16, swizzled>
+    %acc2 = sfa_gpu.accumulate %acc, %p, %v from %first
+      : !sfa_tile.tile<16x64xf32>, !sfa_tile.tile<16x16xf32>, !sfa_gpu.shared<128x64xbf16, swizzled>
     ```
   }];
   let arguments = (ins
-    Tile_Matrix:$acc, AnyTypeOf<[Tile_Matrix, GPU_OperandType]>:$left, GPU_SharedType:$right);
+    Tile_Matrix:$acc, AnyTypeOf<[Tile_Matrix, GPU_OperandType]>:$left, GPU_SharedType:$right, Optional<Index>:$first);
   let results = (outs Tile_Matrix:$result);
+  let builders = [OpBuilder<(ins "::mlir::Value":$acc, "::mlir::Value":$left, "::mlir::Value":$right), [{
+    build($_builder, $_state, acc.getType(), acc, left, right, /*first=*/::mlir::Value());
+  }]>];
   let assemblyFormat = [{
-    $acc `,` $left `,` $right attr-dict `:` qualified(type($acc)) `,` qualified(type($left)) `,` qualified(type($right))
+    $acc `,` $left `,` $right (`from` $first^)? attr-dict `:` qualified(type($acc)) `,` qualified(type($left)) `,` qualified(type($right))
   }];
   let hasVerifier = 1;
 }

@@ -32,6 +32,17 @@ static Factor getFactor(Type type) {
   return {shared.getRows(), shared.getColumns(), shared.getElementType()};
 }
 
+/// The shape of what a product takes of `right`: all rows, or `rows` from one on.
+static FailureOr<SharedType> takeRows(Operation *op, SharedType right, Value first, int64_t rows) {
+  if (!first)
+    return right;
+  if (rows % 16 != 0 || rows > right.getRows())
+    return op->emitOpError() << "takes " << rows << " rows of " << right
+                             << "; allowed are multiples of 16, as many as there are at most";
+  return SharedType::get(op->getContext(), {rows, right.getColumns()}, right.getElementType(),
+                         right.getForm());
+}
+
 static LogicalResult verifyDot(Operation *op, Type leftType, Type rightType, Value surplus,
                                tile::TileType result) {
   if (surplus) {
@@ -91,12 +102,20 @@ static LogicalResult verifyWarpgroup(Operation *op) {
 }
 
 LogicalResult DotOp::verify() {
-  return verifyDot(*this, getLeft().getType(), getRight().getType(), getSurplus(),
-                   getResult().getType());
+  tile::TileType result = getResult().getType();
+  FailureOr<SharedType> right =
+      takeRows(*this, getRight().getType(), getFirst(), result.getColumns());
+  if (failed(right))
+    return failure();
+  return verifyDot(*this, getLeft().getType(), *right, getSurplus(), result);
 }
 
 LogicalResult AccumulateOp::verify() {
-  return verifyAccumulate(*this, getAcc().getType(), getLeft().getType(), getRight().getType());
+  FailureOr<SharedType> right = takeRows(*this, getRight().getType(), getFirst(),
+                                         getFactor(getLeft().getType()).columns);
+  if (failed(right))
+    return failure();
+  return verifyAccumulate(*this, getAcc().getType(), getLeft().getType(), *right);
 }
 
 bool IssueDotOp::mayReuse(Type registers, tile::TileType result) {

@@ -228,11 +228,11 @@ def GPU_ReleaseOp : GPU_GuardOp<"release"> {
   let assemblyFormat = "$ring `[` $position `]` (`when` $condition^)? attr-dict `:` qualified(type($ring))";
 }
 
-def GPU_ArriveOp : GPU_Op<"arrive", [GPU_NotLoweredYet, MemoryEffects<[MemRead, MemWrite]>]> {
-  let summary = "say that the warp has filled its part of a place, or has nothing to copy there";
+def GPU_ArriveOp : GPU_Op<"arrive", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "say that a writer has filled its part of a place, or has nothing to copy there";
   let description = [{
-    The warp arrives at the barrier *full* as one of the writers. Its stores to the place (`sfa_gpu.store_shared`) are seen by those
-    that wait for it. A writer without a copy for a place, as behind the end of a sequence, arrives as well. Not lowered yet.
+    The thread arrives at the barrier *full* as one of the writers. Its stores to the place (`sfa_gpu.store_shared`) are seen by those
+    that wait for it. A writer without a copy for a place, as behind the end of a sequence, arrives as well.
 
     Example:
 
@@ -260,8 +260,9 @@ def GPU_CopyOp : GPU_Op<"copy", [MemoryEffects<[MemRead, MemWrite]>]> {
 
     `rows N at %first` copies N rows only, to rows `[first, first + N)` of the place, whose other rows stay as they are: several
     copies fill a place, each one of its writers. The batch may be the number of a page of a cache, read from its page table.
-    `evict_first` tells the second-level cache that nobody reads these rows again. What this paragraph says is not lowered yet, nor are
-    copies to linear tiles.
+    `evict_first` tells the second-level cache that nobody reads these rows again.
+
+    A linear tile is copied in one piece: its rows follow one another in the memory as well, and are a multiple of 16 bytes.
 
     Example:
 
@@ -311,14 +312,20 @@ def GPU_ClearRowsOp : GPU_Op<"clear_rows", [MemoryEffects<[MemWrite]>]> {
     Bulk copies know no ends but those of the tensor: rows of the next sequence come along. The warps of the warpgroup meet
     where there is something to clear; several warpgroups may clear the same rows at once.
 
+    With `rows N at %begin` these are rows `[begin, begin + N)` only, those of a group of one warp, which clears them itself.
+
     Example:
 
     ```mlir
     sfa_gpu.clear_rows %v from %rows_left : !sfa_gpu.shared<128x64xbf16, swizzled>
+    sfa_gpu.clear_rows %v from %rows_left rows 16 at %mine : !sfa_gpu.shared<128x64xbf16, swizzled>
     ```
   }];
-  let arguments = (ins GPU_SharedType:$tile, Index:$first);
-  let assemblyFormat = "$tile `from` $first attr-dict `:` qualified(type($tile))";
+  let arguments = (ins GPU_SharedType:$tile, Index:$first, OptionalAttr<I64Attr>:$count, Optional<Index>:$begin);
+  let builders = [OpBuilder<(ins "::mlir::Value":$tile, "::mlir::Value":$first), [{
+    build($_builder, $_state, tile, first, /*count=*/::mlir::IntegerAttr(), /*begin=*/::mlir::Value());
+  }]>];
+  let assemblyFormat = "$tile `from` $first (`rows` $count^ `at` $begin)? attr-dict `:` qualified(type($tile))";
 }
 
 def GPU_StoreOp : GPU_Op<"store", [MemoryEffects<[MemRead, MemWrite]>]> {

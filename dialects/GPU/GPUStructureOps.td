@@ -28,7 +28,7 @@ def GPU_KernelOp : GPU_Op<"kernel", [
     others have a block for each point.
 
     `sfa-gpu-allocate` adds `shared_bytes`, the shared memory of a block, and `tensor_maps`: for each tensor map that copies
-    need the number of a memory, and the rows and heads of a box.
+    need the number of a memory, and the rows and heads of a box. It also adds `batches`: the memories of whose batches the kernel asks.
 
     Example:
 
@@ -48,7 +48,8 @@ def GPU_KernelOp : GPU_Op<"kernel", [
     ::mlir::Block::BlockArgListType getMemories() { return tile::takeMemories(getBody().getArguments()); }
     ::mlir::Block::BlockArgListType getScalars() { return tile::dropMemories(getBody().getArguments()); }
     int64_t getNumConsumers() { return getEndOfConsumers() - getFirstConsumer(); }
-    static constexpr ::llvm::StringLiteral sharedBytesAttrName = "shared_bytes", tensorMapsAttrName = "tensor_maps";
+    static constexpr ::llvm::StringLiteral sharedBytesAttrName = "shared_bytes", tensorMapsAttrName = "tensor_maps",
+                                               batchesAttrName = "batches";
   }];
 }
 

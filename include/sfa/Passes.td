@@ -183,7 +183,8 @@ def ConvertSFAGPUToNVVMPass : Pass<"convert-sfa-gpu-to-nvvm", "::mlir::ModuleOp"
     strides have to be multiples of 16 bytes: those of dense rows.
 
     The unit attribute `sfa.persistent` makes the grid of a launch one of work items, which at most as many blocks as
-    the device has multiprocessors share. Its kernel takes the sizes of the grid in x, y and z (i32) before tensor maps.
+    the device has multiprocessors share. Its kernel takes the sizes of the grid in x, y and z (i32) before tensor maps. The attribute
+    `sfa.batches` lists memories of which the kernel takes the number of batches (i64), behind those sizes.
   }];
   let options = [
     Option<"chip", "chip", "std::string", /*default=*/"\"sm_80\"",

@@ -7,7 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "sfa/Passes.h"
-#include "sfa/Schedule/Choose.h"
+#include "sfa/Schedule/DecodeSchedule.h"
 
 namespace sfa {
 #define GEN_PASS_DEF_SFAASSIGNSCHEDULEPASS
@@ -66,7 +66,8 @@ struct AssignSchedule : sfa::impl::SFAAssignSchedulePassBase<AssignSchedule> {
       return assign(op, *problem);
     });
     if (result.wasInterrupted())
-      signalPassFailure();
+      return signalPassFailure();
+    getOperation()->walk([&](DecodeOp op) { assignDecodeSchedule(op, device); });
   }
 };
 } // namespace

@@ -29,12 +29,19 @@ static bool getContiguousStrides(const int64_t *shape, int32_t rank, int64_t *st
   return true;
 }
 
-/// Rank 4 is [batch, head, row, column], rank 3 [batch, head, row], rank 1 [row].
+/// Rank 4 is [batch, head, row, column], rank 3 [batch, head, row], rank 2 [batch, row], rank 1 [row].
 static void setKernelView(int32_t rank, const int64_t *strides, Binding &binding) {
   if (rank == 1) {
     binding.rows = binding.shape[0];
     binding.strides[0] = binding.strides[1] = 0;
     binding.strides[2] = strides[0];
+    return;
+  }
+  if (rank == 2) {
+    binding.rows = binding.shape[1];
+    binding.strides[0] = strides[0];
+    binding.strides[1] = 0;
+    binding.strides[2] = strides[1];
     return;
   }
   binding.rows = binding.shape[2];

@@ -242,7 +242,7 @@ static void launchKernel(const Driver &driver, const ParsedProgram &program,
 
   cu::TensorMap maps[maxTensorMaps];
   float scalars[maxScalars];
-  void *parameters[5 * maxMemories + maxScalars + 3 + maxTensorMaps];
+  void *parameters[6 * maxMemories + maxScalars + 3 + maxTensorMaps];
   void **next = parameters;
   auto pass = [&](const void *value) { *next++ = const_cast<void *>(value); };
   for (int32_t memory : launch.memories) {
@@ -259,6 +259,8 @@ static void launchKernel(const Driver &driver, const ParsedProgram &program,
   if (launch.isPersistent)
     for (const uint32_t &items : grid)
       pass(&items);
+  for (int32_t position : launch.batches)
+    pass(&bindings[launch.memories[position]].shape[0]);
   for (size_t map = 0; map < launch.tensorMaps.size(); ++map) {
     encode(driver, program, launch, launch.tensorMaps[map], bindings, maps[map]);
     pass(&maps[map]);

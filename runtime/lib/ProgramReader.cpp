@@ -281,9 +281,6 @@ BufferType Reader::readBuffer(const Value &value, size_t numArguments, bool mayB
   BufferType type;
   // Only arguments may be of any size, and only they may be numbers.
   std::vector<Value> shape = value.field("shape").array(mayBeAny ? 0 : 1, SFA_MAX_RANK);
-  if (shape.size() == 2)
-    value.field("shape").refuse("an array of 4 (batch, head, row, column), 3 (batch, head, row) or "
-                                "1 (row)");
   type.dtype = readType(value.field("type"), /*isScalar=*/shape.empty());
   type.rank = static_cast<int32_t>(shape.size());
   for (int32_t axis = 0; axis < type.rank; ++axis)
@@ -392,7 +389,7 @@ void Reader::readBlocks(const Value &value, Launch &launch) {
 
 Launch Reader::readLaunch(const Value &value) {
   value.requireFields({"kernel", "grid", "persistent", "block", "shared_bytes", "cluster",
-                       "memories", "scalars", "aligned", "tensor_maps"});
+                       "memories", "scalars", "aligned", "batches", "tensor_maps"});
   Launch launch;
   Value kernel = value.field("kernel");
   launch.kernel = kernel.string();
@@ -422,6 +419,12 @@ Launch Reader::readLaunch(const Value &value) {
       invalid("{} is {}, which is of rank {}; it has to be a memory of rank 4", position.where(),
               launch.aligned.back(), rank);
   }
+  for (const Value &position : value.field("batches").array(0, numMemories)) {
+    launch.batches.push_back(position.integer(0, numMemories - 1));
+    if (int32_t rank = program.buffer(launch.memories[launch.batches.back()]).rank; rank < 3)
+      invalid("{} is {}, which is of rank {}; it has to be a memory of rank 3 or 4", position.where(),
+              launch.batches.back(), rank);
+  }
   for (const Value &map : value.field("tensor_maps").array(0, maxTensorMaps))
     launch.tensorMaps.push_back(readTensorMap(map, launch));
   return launch;
@@ -435,8 +438,8 @@ ParsedProgram Reader::read(const Value &document) {
   if (!document.has("version"))
     invalid("the document has no field \"version\"");
   document.field("version").integer(1, INT64_MAX);
-  if (int64_t version = document.field("version").integer(1, INT64_MAX); version != 4)
-    invalid("its format has version {}; this runtime (FlashSFA {}) reads version 4: compile the "
+  if (int64_t version = document.field("version").integer(1, INT64_MAX); version != 5)
+    invalid("its format has version {}; this runtime (FlashSFA {}) reads version 5: compile the "
             "program with a compiler of the same release",
             version, SFA_RUNTIME_VERSION);
   document.requireFields({"format", "version", "compiler", "chip", "image", "arguments", "results",

@@ -64,6 +64,7 @@ static ordered_json write(const Launch &launch) {
     value["scalars"].push_back(
         {{"argument", scalar.argument}, {"factor", scalar.factor}, {"inverse", scalar.isInverse}});
   value["aligned"] = launch.aligned;
+  value["batches"] = launch.batches;
   value["tensor_maps"] = ordered_json::array();
   for (const TensorMapSource &map : launch.tensorMaps)
     value["tensor_maps"].push_back({{"memory", map.memory},
@@ -76,7 +77,7 @@ static ordered_json write(const Launch &launch) {
 std::string sfa::runtime::impl::writeProgram(const ParsedProgram &program) {
   ordered_json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 4;
+  document["version"] = 5;
   document["compiler"] = program.compiler;
   document["chip"] = program.chipName;
   if (program.image.isPTX)

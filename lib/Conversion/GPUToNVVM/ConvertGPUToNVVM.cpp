@@ -130,6 +130,8 @@ struct ConvertGPUToNVVM : sfa::impl::ConvertSFAGPUToNVVMPassBase<ConvertGPUToNVV
       call->setAttr(tensorMapsAttrName, builder.getDenseI64ArrayAttr(kernel.resources.tensorMaps));
     if (kernel.resources.isPersistent)
       call->setAttr(persistentAttrName, builder.getUnitAttr());
+    if (!kernel.resources.batches.empty())
+      call->setAttr(batchesAttrName, builder.getDenseI64ArrayAttr(kernel.resources.batches));
     call->setAttr(alignedAttrName, builder.getDenseI64ArrayAttr(kernel.alignedMemories));
     launch.erase();
   }

@@ -37,6 +37,8 @@ struct LowerCopy : Lowering<CopyOp> {
     SharedType type = op.getRing().getType().getTile();
     SharedTile tile =
         tileAt(emit.offset(ring.base, emit.mul(stage, ring.stageBytes), emit.getI8Type()), type);
+    auto tileRows = static_cast<int64_t>(op.getCount().value_or(tile.rows));
+    Value firstRow = op.getFirst() ? emit.toI32(adaptor.getFirst().front()) : emit.i32(0);
     Value barrier = BarrierArray(emit, function.barriers).at(emit.add(stage, ring.firstFull));
     // One register from one point to the next, not one for each panel.
     auto pinBase = [&]() -> Value {
@@ -45,6 +47,18 @@ struct LowerCopy : Lowering<CopyOp> {
       return emit.make<LLVM::IntToPtrOp>(tile.base.getType(), base);
     };
     Type clusterPointer = LLVM::LLVMPointerType::get(emit.getContext(), 7);
+    if (type.getForm() == TileForm::Linear) {
+      Memory memory(op.getMemory().getType(), adaptor.getMemory());
+      int64_t rowBytes = type.getBytes() / type.getRows();
+      Value source = memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(),
+                                    adaptor.getRow().front());
+      arriveExpecting(emit, barrier, tileRows * rowBytes);
+      Value target = emit.offset(tile.base, emit.mul(firstRow, rowBytes), emit.getI8Type());
+      emit.make<NVVM::CpAsyncBulkGlobalToSharedClusterOp>(
+          emit.make<LLVM::AddrSpaceCastOp>(clusterPointer, target).getResult(), source, barrier,
+          emit.i32(tileRows * rowBytes), /*multicastMask=*/Value(), /*l2CacheHint=*/Value());
+      return Results{};
+    }
     if (type.isOnePiece()) {
       Memory memory(op.getMemory().getType(), adaptor.getMemory());
       Value source = addressOfTile(emit, memory, adaptor.getBatch().front(),
@@ -58,14 +72,16 @@ struct LowerCopy : Lowering<CopyOp> {
     }
     // A box has the rows of one head after those of another. Rows that are left over are those of
     // the next heads, or 0.
-    int64_t rows = ScheduleAttr::rowsOfHead(tile.rows, static_cast<int64_t>(op.getHeads()));
-    Value map = findMap(adaptor.getMemory().front(), rows, tile.rows / rows);
+    int64_t rows = ScheduleAttr::rowsOfHead(tileRows, static_cast<int64_t>(op.getHeads()));
+    Value map = findMap(adaptor.getMemory().front(), rows, tileRows / rows);
     if (!map)
       return op.emitOpError("has no tensor map; run sfa-gpu-allocate before");
     Value row = emit.toI32(adaptor.getRow().front()), head = emit.toI32(adaptor.getHead().front()),
           batch = emit.toI32(adaptor.getBatch().front());
     Value base = pinBase();
-    arriveExpecting(emit, barrier, tile.bytes());
+    if (op.getFirst())
+      base = emit.offset(base, emit.mul(firstRow, SharedTile::rowBytes), emit.getI8Type());
+    arriveExpecting(emit, barrier, tile.numPanels() * tileRows * SharedTile::rowBytes);
     int64_t elements = elementsOfColumn(type.getElementType());
     for (int64_t column = 0; column < tile.columns; column += SharedTile::panelColumns) {
       Value panel = emit.offset(base, column / SharedTile::panelColumns * tile.panelBytes());
@@ -195,6 +211,8 @@ struct LowerClearRows : Lowering<ClearRowsOp> {
   FailureOr<Results> lower(ClearRowsOp op, Adaptor adaptor, Emitter &emit) const override {
     SharedTile tile = tileAt(adaptor.getTile().front(), op.getTile().getType());
     Value numRows = emit.toI64(adaptor.getFirst().front());
+    if (op.getBegin())
+      return clearRowsOfWarp(op, tile, numRows, emit.toI64(adaptor.getBegin().front()), emit);
     Value barrier = emit.add(function.consumer(emit), FunctionContext::firstWarpgroupBarrier);
     emit.when(emit.less(numRows, emit.i64(tile.rows)), [&] {
       constexpr int64_t threads = 128, bytesEach = 16;
@@ -216,6 +234,33 @@ struct LowerClearRows : Lowering<ClearRowsOp> {
       fenceStores(emit);
       emit.make<NVVM::BarrierOp>(TypeRange(), barrier, emit.i32(threads),
                                  NVVM::BarrierReductionAttr(), Value());
+    });
+    return Results{};
+  }
+
+private:
+  FailureOr<Results> clearRowsOfWarp(ClearRowsOp op, const SharedTile &tile, Value numRows,
+                                     Value begin, Emitter &emit) const {
+    auto count = static_cast<int64_t>(*op.getCount());
+    Value end = emit.add(begin, count);
+    emit.when(emit.less(numRows, end), [&] {
+      constexpr int64_t lanes = 32, bytesEach = 16;
+      Value first = emit.mul(emit.toI32(emit.maxSigned(numRows, begin)), SharedTile::rowBytes);
+      Value lower = emit.add(first, emit.mul(function.lane, bytesEach));
+      Value upper = emit.mul(emit.toI32(end), SharedTile::rowBytes);
+      auto type = VectorType::get(bytesEach / 4, emit.getI32Type());
+      Value zeros = emit.make<LLVM::ConstantOp>(type, emit.getZeroAttr(type));
+      emit.loop(lower, upper, emit.i32(lanes * bytesEach), {}, [&](Value at, ValueRange) {
+        for (int64_t panel = 0; panel < tile.numPanels(); ++panel)
+          emit.store(
+              zeros,
+              emit.offset(tile.base, emit.add(at, panel * tile.panelBytes()), emit.getI8Type()),
+              bytesEach);
+        return Values();
+      });
+      // The zeros come before the bytes of the next copy, and before what lanes of the warp read.
+      fenceStores(emit);
+      emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
     });
     return Results{};
   }

@@ -18,10 +18,23 @@ using namespace sfa::simt;
 // FunctionContext
 //===----------------------------------------------------------------------===//
 
+/// How many warps share the rows of a tile in `kernel`.
+static int64_t countWarpsOfGroup(KernelOp kernel) {
+  int64_t warps = kernel.getNumConsumers();
+  kernel.walk([&](EachGroupOp group) { warps = static_cast<int64_t>(group.getWarps()); });
+  return warps;
+}
+
 FunctionContext::FunctionContext(KernelOp kernel, const Chip &chip)
     : chip(chip), numThreads(32 * static_cast<int64_t>(kernel.getWarps())),
       firstConsumer(static_cast<int64_t>(kernel.getFirstConsumer())),
-      numConsumers(kernel.getNumConsumers()), isPersistent(kernel.getPersistent()) {
+      numConsumers(kernel.getNumConsumers()), groupWarps(countWarpsOfGroup(kernel)),
+      isPersistent(kernel.getPersistent()) {
+  auto numberOf = [](Value memory) -> int64_t { return cast<BlockArgument>(memory).getArgNumber(); };
+  kernel.walk([&](SplitOrderOp order) {
+    splits = {numberOf(order.getLengths()), numberOf(order.getTable()),
+              static_cast<int64_t>(order.getPageSize())};
+  });
   std::optional<int64_t> base;
   kernel.walk([&](RingOp ring) {
     if (std::optional<uint64_t> barriers = ring.getBarriers())
@@ -43,9 +56,20 @@ FunctionContext::FunctionContext(KernelOp kernel, const Chip &chip)
   });
 }
 
+Memory FunctionContext::memoryOf(int64_t number, Type type) const {
+  LLVM::LLVMFuncOp entry = function;
+  return {type, ValueRange(entry.getBody().front().getArguments())
+                    .slice(number * Memory::numRegisters, Memory::numRegisters)};
+}
+
+void FunctionContext::meetConsumers(Emitter &emit) const {
+  emit.make<NVVM::BarrierOp>(TypeRange(), emit.i32(consumersBarrier), emit.i32(32 * numConsumers),
+                             NVVM::BarrierReductionAttr(), Value());
+}
+
 FunctionContext::RowOfHead FunctionContext::firstRowOfWarp(Emitter &emit, int64_t rows,
                                                            int64_t heads) const {
-  Value first = emit.mul(warp, 16 * repeatsOf(rows));
+  Value first = emit.mul(warpOfGroup, 16 * repeatsOf(rows));
   if (heads == 1)
     return {nullptr, first};
   int64_t ofHead = ScheduleAttr::rowsOfHead(rows, heads);

@@ -7,8 +7,8 @@
 //===----------------------------------------------------------------------===//
 //
 // A kernel becomes a function of one thread. A fragment becomes the registers of a lane, and so on:
-// see `addTypeConversions`. Warp w of the consumers owns the 16 R rows of a tile from 16 R w on,
-// where R is `repeatsOf(rows)`.
+// see `addTypeConversions`. Warp w of the consumers, or of its group of them, owns the 16 R rows of a
+// tile from 16 R w on, where R is `repeatsOf(rows)`.
 //
 //===----------------------------------------------------------------------===//
 
@@ -42,6 +42,8 @@ public:
 
   const Chip &chip;
   const int64_t numThreads, firstConsumer, numConsumers;
+  /// Warps that share the rows of a tile: those of a group of consumers, or all of them.
+  const int64_t groupWarps;
   const bool isPersistent;
 
   /// Set when the kernel has become a function: that, the thread of the block, its lane, the number
@@ -49,6 +51,8 @@ public:
   /// (i32).
   mlir::LLVM::LLVMFuncOp function;
   mlir::Value thread, lane, warp;
+  /// The number of its warp among those that share the rows of a tile.
+  mlir::Value warpOfGroup;
   std::optional<LanePlace> place;
   Values extents;
   /// A condition that holds, which the assembler does not know.
@@ -61,6 +65,18 @@ public:
     mlir::Value parameter;
   };
   llvm::SmallVector<TensorMapParameter> tensorMaps;
+  /// The parameters that hold how many batches a memory has: those of which a kernel asks.
+  struct BatchesParameter {
+    int64_t memory;
+    mlir::Value parameter;
+  };
+  llvm::SmallVector<BatchesParameter> batches;
+  /// What `sfa_gpu.split_order` reads: the numbers of the memories of lengths and of the table, and the
+  /// tokens of a page.
+  struct SplitSource {
+    int64_t lengths, table, pageSize;
+  };
+  std::optional<SplitSource> splits;
   /// The rings and marks of the kernel, with their places in shared memory.
   struct RingInfo {
     SharedType tile;
@@ -81,6 +97,8 @@ public:
     return emit.offset(emit.make<mlir::LLVM::AddressOfOp>(sharedMemory), offset);
   }
 
+  /// The memory number `number` of the kernel, of type `type`.
+  Memory memoryOf(int64_t number, mlir::Type type) const;
   /// The number of a memory among the arguments of the kernel, whose first register is `pointer`.
   static int64_t numberOf(mlir::Value pointer) {
     return llvm::cast<mlir::BlockArgument>(pointer).getArgNumber() / Memory::numRegisters;
@@ -88,13 +106,16 @@ public:
 
   /// The number of the warpgroup among those of the consumers; i32.
   mlir::Value consumer(Emitter &emit) const { return emit.shiftRight(warp, 2); }
-  /// Named barriers of warpgroups that take turns, and of each warpgroup; 0 is that of the block.
-  static constexpr int64_t firstTurnBarrier = 2, firstWarpgroupBarrier = 6;
+  /// Named barriers of all consumers, of warpgroups that take turns, and of each warpgroup; 0 is that
+  /// of the block.
+  static constexpr int64_t consumersBarrier = 1, firstTurnBarrier = 2, firstWarpgroupBarrier = 6;
+  /// All consumers meet.
+  void meetConsumers(Emitter &emit) const;
 
   //===--- Rows of a tile ---------------------------------------------------===//
 
   /// How many blocks of 16 rows a warp owns of a tile.
-  int64_t repeatsOf(int64_t rows) const { return rows / (16 * numConsumers); }
+  int64_t repeatsOf(int64_t rows) const { return rows / (16 * groupWarps); }
   /// Of a tile whose rows are those of `heads` heads, P of each (ScheduleAttr::rowsOfHead): the
   /// number of a head and one of its P rows; i32. The head is null where there is one only.
   struct RowOfHead {

@@ -28,7 +28,7 @@ struct LowerKernel : OpConversionPattern<KernelOp> {
     Location loc = op.getLoc();
     function.sharedMemory = getSharedMemory(rewriter, op->getBlock(), loc);
 
-    // Memories, numbers, the extents of a persistent grid, tensor maps.
+    // Memories, numbers, the extents of a persistent grid, batches, tensor maps.
     Block *body = &op.getBody().front();
     TypeConverter::SignatureConversion signature(body->getNumArguments());
     if (failed(getTypeConverter()->convertSignatureArgs(body->getArgumentTypes(), signature)))
@@ -37,6 +37,8 @@ struct LowerKernel : OpConversionPattern<KernelOp> {
     size_t firstExtent = parameters.size();
     if (function.isPersistent)
       parameters.append(3, rewriter.getI32Type());
+    size_t firstBatches = parameters.size();
+    parameters.append(function.batches.size(), rewriter.getI64Type());
     size_t firstMap = parameters.size();
     parameters.append(function.tensorMaps.size(), LLVM::LLVMPointerType::get(getContext()));
     Type nothing = LLVM::LLVMVoidType::get(getContext());
@@ -49,14 +51,21 @@ struct LowerKernel : OpConversionPattern<KernelOp> {
         rewriter.applySignatureConversion(&result.getBody().front(), signature, getTypeConverter());
     Emitter emit(loc, rewriter);
     emit.setInsertionPointToStart(entry);
-    for (size_t i = firstExtent; i < firstMap; ++i)
+    for (size_t i = firstExtent; i < firstBatches; ++i)
       function.extents.push_back(entry->getArgument(i));
+    for (auto [i, batches] : llvm::enumerate(function.batches))
+      batches.parameter = entry->getArgument(firstBatches + i);
     for (auto [i, map] : llvm::enumerate(function.tensorMaps))
       map.parameter = entry->getArgument(firstMap + i);
     function.thread = emit.threadId();
     function.lane = emit.bitAnd(function.thread, 31);
     function.warp =
         emit.uniform(emit.shiftRight(emit.sub(function.thread, 32 * function.firstConsumer), 5));
+    function.warpOfGroup = function.groupWarps == function.numConsumers
+                               ? function.warp
+                               : emit.rem(function.warp, function.groupWarps);
+    if (function.groupWarps == 1)
+      function.warpOfGroup = emit.i32(0);
     function.place.emplace(emit, function.lane);
     if (llvm::any_of(function.rings, [](auto &ring) { return ring.writers != 0; }))
       function.barriers = function.shared(emit, function.barriersOffset);
@@ -107,7 +116,12 @@ FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &c
 
   FunctionContext function(kernel, chip);
   KernelResources resources{
-      nullptr, function.numThreads, sharedBytes.getInt(), function.isPersistent, {}};
+      nullptr, function.numThreads, sharedBytes.getInt(), function.isPersistent, {}, {}};
+  if (auto batches = kernel->getAttrOfType<DenseI64ArrayAttr>(KernelOp::batchesAttrName))
+    for (int64_t memory : batches.asArrayRef()) {
+      resources.batches.push_back(memory);
+      function.batches.push_back({memory, Value()});
+    }
   if (auto maps = kernel->getAttrOfType<DenseI64ArrayAttr>(KernelOp::tensorMapsAttrName)) {
     resources.tensorMaps.assign(maps.asArrayRef().begin(), maps.asArrayRef().end());
     for (size_t i = 0; i + 2 < resources.tensorMaps.size(); i += 3)
@@ -124,7 +138,8 @@ FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &c
                         populateCopyPatterns, populateProductPatterns, populateWarpProductPatterns,
                         populateMaskPatterns, populateSoftmaxPatterns, populateRowPatterns,
                         populateStorePatterns, populateSequencePatterns, populateTwoFourPatterns,
-                        populateScalePatterns, populateGatherPatterns, populateScatterPatterns})
+                        populateScalePatterns, populateGatherPatterns, populateScatterPatterns,
+                        populateGroupPatterns, populateCodePatterns})
     populate(patterns, types, function);
   for (Dialect *dialect : context->getLoadedDialects())
     if (auto *interface = dialect->getRegisteredInterface<LoweringInterface>())

@@ -32,7 +32,7 @@ static constexpr int64_t wordBytes = 4;
 /// The first word of the lane's first row, of codes in shared memory from `room` on.
 static Value firstWord(Emitter &emit, Value room, const FunctionContext &function, Value g,
                        CodesType type) {
-  Value row = emit.add(emit.mul(function.warp, 16 * function.repeatsOf(type.getRows())), g);
+  Value row = emit.add(emit.mul(function.warpOfGroup, 16 * function.repeatsOf(type.getRows())), g);
   Value bytes = emit.mul(row, wordBytes * CodesType::getRowWords(type.getK()));
   return emit.offset(room, bytes, emit.getI8Type());
 }

@@ -24,10 +24,14 @@
 // with those of a pair of groups, are the tail: from the largest tile to the smallest, dealt out in
 // a direction that changes with every round. Where there is no such group all heads are the tail.
 //
+// Points that are shares of the keys of sequences (`sfa_gpu.split_order`) are counted on the device.
+// All cost the same; they come sequence by sequence, share by share, with the head fastest.
+//
 // A block has all of its points in its first rounds: after one that does not exist there is none.
 //
 //===----------------------------------------------------------------------===//
 
+#include "../SequenceTile/SplitRange.h"
 #include "Patterns.h"
 #include "Wgmma.h"
 
@@ -153,6 +157,121 @@ struct LowerPointOrder : Lowering<PointOrderOp> {
   }
 };
 
+//===----------------------------------------------------------------------===//
+// Shares of the keys of sequences
+//===----------------------------------------------------------------------===//
+
+/// The sequences of a cache, and what `sfa_gpu.split_order` has left in shared memory: how many
+/// shares there are before each group of sequences. A group is one where there are few of them.
+class SplitTable {
+public:
+  SplitTable(Emitter &emit, const FunctionContext &function, Value base)
+      : emit(emit), base(base),
+        lengths(function.memoryOf(function.splits->lengths,
+                                  MemRefType::get({ShapedType::kDynamic}, emit.getI32Type()))) {
+    Memory table = function.memoryOf(
+        function.splits->table,
+        MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic}, emit.getI32Type()));
+    limit = emit.mul(emit.toI32(table.rows), function.splits->pageSize);
+    numSequences = emit.toI32(lengths.rows);
+    perGroup = emit.div(emit.add(numSequences, SplitOrderOp::maxGroups - 1), SplitOrderOp::maxGroups);
+    numGroups = emit.select(
+        emit.less(emit.i32(1), perGroup),
+        emit.div(emit.add(numSequences, emit.sub(perGroup, 1)), emit.maxSigned(perGroup, emit.i32(1))),
+        numSequences);
+  }
+
+  /// By one warp.
+  void fill(Value lane) const {
+    constexpr int64_t lanes = 32;
+    Value zero = emit.i32(0);
+    Values total = emit.loop(zero, numGroups, emit.i32(lanes), zero, [&](Value start, ValueRange sum) {
+      Value group = emit.add(start, lane);
+      Value first = emit.mul(group, perGroup);
+      Values own = emit.loop(zero, perGroup, emit.i32(1), zero, [&](Value number, ValueRange shares) {
+        Value sequence = emit.add(first, number);
+        Values count = emit.choose(emit.less(sequence, numSequences),
+                                   [&] { return Values{countShares(sequence)}; },
+                                   [&] { return Values{zero}; });
+        return Values{emit.add(shares.front(), count.front())};
+      });
+      Value upTo = own.front();
+      for (int64_t distance = 1; distance < lanes; distance *= 2) {
+        Value isFar = emit.less(lane, emit.i32(distance));
+        Value before = emit.broadcast(upTo, emit.select(isFar, zero, emit.sub(lane, distance)));
+        upTo = emit.add(upTo, emit.select(isFar, zero, before));
+      }
+      emit.when(emit.less(group, numGroups), [&] {
+        emit.store(emit.add(sum.front(), emit.sub(upTo, own.front())), entry(group));
+      });
+      return Values{emit.add(sum.front(), emit.broadcast(upTo, emit.i32(lanes - 1)))};
+    });
+    emit.store(total.front(), entry(numGroups));
+  }
+
+  Value countAll() const { return emit.load(emit.getI32Type(), entry(numGroups)); }
+
+  /// The sequence and the share of it that share `number` of all is.
+  std::pair<Value, Value> find(Value number) const {
+    // The last group whose first share is at or before it.
+    Type i32 = emit.getI32Type();
+    auto loop = emit.make<scf::WhileOp>(TypeRange{i32, i32}, ValueRange{emit.i32(0), numGroups});
+    {
+      OpBuilder::InsertionGuard guard(emit);
+      SmallVector<Location> locs(2, emit.getLoc());
+      Block *before = emit.createBlock(&loop.getBefore(), {}, loop.getResultTypes(), locs);
+      Value first = before->getArgument(0), end = before->getArgument(1);
+      emit.make<scf::ConditionOp>(emit.less(emit.i32(1), emit.sub(end, first)),
+                                  ValueRange{first, end});
+      Block *after = emit.createBlock(&loop.getAfter(), {}, loop.getResultTypes(), locs);
+      first = after->getArgument(0), end = after->getArgument(1);
+      Value middle = emit.shiftRight(emit.add(first, end), 1);
+      Value isLater = emit.less(number, emit.load(i32, entry(middle)));
+      emit.make<scf::YieldOp>(ValueRange{emit.select(isLater, first, middle),
+                                         emit.select(isLater, middle, end)});
+    }
+    Value group = loop.getResult(0);
+    // Of the group the sequence that has it.
+    Values found{emit.mul(group, perGroup), emit.sub(number, emit.load(i32, entry(group)))};
+    found = emit.loop(emit.i32(1), perGroup, emit.i32(1), found, [&](Value, ValueRange at) {
+      Value shares = countShares(at[0]);
+      Value isNext = emit.compare(arith::CmpIPredicate::sge, at[1], shares);
+      return Values{emit.add(at[0], emit.select(isNext, emit.i32(1), emit.i32(0))),
+                    emit.sub(at[1], emit.select(isNext, shares, emit.i32(0)))};
+    });
+    return {found[0], found[1]};
+  }
+
+private:
+  Value countShares(Value sequence) const {
+    return tile::emitSplitCount(emit, loadLength(emit, lengths, sequence, limit));
+  }
+  Value entry(Value group) const { return emit.offset(base, group, emit.getI32Type()); }
+
+  Emitter &emit;
+  Value base;
+  Memory lengths;
+  Value limit, numSequences, perGroup, numGroups;
+};
+
+struct LowerSplitOrder : Lowering<SplitOrderOp> {
+  using Lowering::Lowering;
+  FailureOr<Results> lower(SplitOrderOp op, Adaptor, Emitter &emit) const override {
+    if (!op.getOffset())
+      return op.emitOpError("has no place in shared memory; run sfa-gpu-allocate before");
+    if (!function.isPersistent)
+      return op.emitOpError("is in a kernel that is not persistent, whose blocks have one point");
+    Value base = function.shared(emit, static_cast<int64_t>(*op.getOffset()));
+    emit.when(emit.equal(emit.shiftRight(function.thread, 5), emit.i32(0)),
+              [&] { SplitTable(emit, function, base).fill(function.lane); });
+    return Results{{base}};
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Points
+//===----------------------------------------------------------------------===//
+
 /// Batch, head and row tile, of type index, of a point of a persistent grid.
 Values coordinatesOf(Emitter &emit, const FunctionContext &function, const Point &point) {
   Value heads = function.extents[1];
@@ -198,15 +317,26 @@ struct LowerForPoints : OpConversionPattern<ForPointsOp> {
     }
 
     Shares shares = getShares(emit, function.extents);
-    Value rounds =
-        emit.div(emit.add(shares.numPoints(emit), emit.sub(shares.blocks, 1)), shares.blocks);
+    Value order = op.getOrder() ? adaptor.getOrder().front() : Value();
+    std::optional<SplitTable> splits;
+    if (order && function.splits)
+      splits.emplace(emit, function, order);
+    Value numPoints = splits ? emit.mul(splits->countAll(), function.extents[1])
+                             : shares.numPoints(emit);
+    Value rounds = emit.div(emit.add(numPoints, emit.sub(shares.blocks, 1)), shares.blocks);
     auto loop = emit.make<scf::ForOp>(emit.i32(0), rounds, emit.i32(1), op.getInits());
     if (!op.getInits().empty())
       emit.setInsertionPointToStart(loop.getBody());
     else
       emit.setInsertionPoint(loop.getBody()->getTerminator());
-    Value order = op.getOrder() ? adaptor.getOrder().front() : Value();
-    Point point = pointOf(emit, function.extents, loop.getInductionVar(), order);
+    Point point;
+    Value number;
+    if (splits) {
+      number = emit.add(emit.mul(loop.getInductionVar(), shares.blocks), shares.block);
+      point.exists = emit.compare(arith::CmpIPredicate::ult, number, numPoints);
+    } else {
+      point = pointOf(emit, function.extents, loop.getInductionVar(), order);
+    }
     auto choice = emit.make<scf::IfOp>(op.getResultTypes(), point.exists,
                                        /*addThenBlock=*/true, /*addElseBlock=*/true);
     if (!op.getInits().empty())
@@ -222,7 +352,14 @@ struct LowerForPoints : OpConversionPattern<ForPointsOp> {
     Operation *end = endBranch(choice.thenBlock(), yielded);
     emit.setInsertionPoint(end);
     Values arguments{loop.getInductionVar()};
-    llvm::append_range(arguments, coordinatesOf(emit, function, point));
+    if (splits) {
+      Value heads = function.extents[1];
+      auto [sequence, split] = splits->find(emit.div(number, heads));
+      for (Value coordinate : {sequence, emit.rem(number, heads), split})
+        arguments.push_back(emit.toIndex(coordinate));
+    } else {
+      llvm::append_range(arguments, coordinatesOf(emit, function, point));
+    }
     llvm::append_range(arguments, loop.getRegionIterArgs());
     rewriter.eraseOp(yield);
     rewriter.inlineBlockBefore(body, end, arguments);
@@ -237,6 +374,6 @@ struct LowerForPoints : OpConversionPattern<ForPointsOp> {
 
 void sfa::simt::populateGridPatterns(RewritePatternSet &patterns, const TypeConverter &types,
                                      const FunctionContext &function) {
-  patterns.add<LowerPointOrder, LowerPointAgain, LowerForPoints>(types, patterns.getContext(),
-                                                                 function);
+  patterns.add<LowerPointOrder, LowerSplitOrder, LowerPointAgain, LowerForPoints>(
+      types, patterns.getContext(), function);
 }

@@ -52,10 +52,13 @@ static StringRef findWhatIsNotLowered(Operation *operation) {
                                    : "is in a ring of several places, which is not lowered yet";
       })
       .Case([&](CopyOp op) -> StringRef {
-        if (op.getCount() || op.getEvictFirst())
-          return "copies a part of a place, or rows that nobody reads again, which is not lowered "
-                 "yet";
+        if (op.getRing().getType().getTile().getForm() == TileForm::Linear &&
+            op.getRing().getType().getTile().getShape().size() == 2)
+          return "";
         return isCopied(op.getRing().getType().getTile()) ? "" : tiles;
+      })
+      .Case([](EachGroupOp op) {
+        return op.getWarps() == 1 ? "" : "has groups of several warps, which is not lowered yet";
       })
       .Case([&](CopyByThreadsOp op) { return isCopied(op.getTile().getType()) ? "" : tiles; })
       .Case<DotOp, IssueDotOp>([&](auto op) {

@@ -102,6 +102,10 @@ struct ScaledFragment {
   }
 };
 
+/// The keys of sequence `sequence` of a cache, at least 0 and at most `limit`; i32.
+mlir::Value loadLength(Emitter &emit, const Memory &lengths, mlir::Value sequence,
+                       mlir::Value limit);
+
 // Each file of this folder adds the patterns of one family of operations.
 
 void populateGridPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
@@ -122,6 +126,10 @@ void populateGatherPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeC
                             const FunctionContext &function);
 void populateScatterPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                              const FunctionContext &function);
+void populateGroupPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                           const FunctionContext &function);
+void populateCodePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                          const FunctionContext &function);
 void populateMaskPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                           const FunctionContext &function);
 void populateSoftmaxPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,

@@ -184,6 +184,16 @@ struct LowerAwait : Lowering<AwaitOp> {
   }
 };
 
+struct LowerArrive : Lowering<ArriveOp> {
+  using Lowering::Lowering;
+  FailureOr<Results> lower(ArriveOp, Adaptor adaptor, Emitter &emit) const override {
+    Ring ring = adaptor.getRing();
+    arriveWhere(emit, emit.i1(true),
+                barrierAt(emit, function, adaptor.getPosition()[0], ring.firstFull));
+    return Results{};
+  }
+};
+
 struct LowerRelease : Lowering<ReleaseOp> {
   using Lowering::Lowering;
   FailureOr<Results> lower(ReleaseOp op, Adaptor adaptor, Emitter &emit) const override {
@@ -243,6 +253,7 @@ struct LowerIsMarked : Lowering<IsMarkedOp> {
 void sfa::simt::populateRingPatterns(RewritePatternSet &patterns, const TypeConverter &types,
                                      const FunctionContext &function) {
   patterns.add<LowerRing, LowerPrepare, LowerStart, LowerPositionAfter, LowerAdvance, LowerStepBack,
-               LowerIsFirstPlace, LowerPlace, LowerAcquire, LowerAwait, LowerRelease, LowerMarks,
+               LowerIsFirstPlace, LowerPlace, LowerAcquire, LowerAwait, LowerArrive, LowerRelease,
+               LowerMarks,
                LowerMark, LowerIsMarked>(types, patterns.getContext(), function);
 }

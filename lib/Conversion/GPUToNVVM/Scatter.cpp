@@ -40,7 +40,7 @@ struct LowerScatterDot : Lowering<ScatterDotOp> {
         at(adaptor.getRoom().front(), function.warp, halfKeys * PostingsAttr::scoreRowBytes);
     Value scoresOfLane = at(room, function.lane, wordBytes);
     int64_t rowBytes = wordBytes * CodesType::getRowWords(codes.getK());
-    Value firstRow = emit.add(emit.mul(function.warp, 16 * repeats), row);
+    Value firstRow = emit.add(emit.mul(function.warpOfGroup, 16 * repeats), row);
     Value codesOfRow = at(adaptor.getCodes().front(), firstRow, rowBytes);
     Values scores;
     for (int64_t repeat = 0; repeat < repeats; ++repeat) {

@@ -7,11 +7,19 @@
 //===----------------------------------------------------------------------===//
 
 #include "../SequenceTile/SequenceTile.h"
+#include "../SequenceTile/SplitRange.h"
 #include "Patterns.h"
 
 using namespace mlir;
 using namespace sfa;
 using namespace sfa::simt;
+
+Value sfa::simt::loadLength(Emitter &emit, const Memory &lengths, Value sequence, Value limit) {
+  Type i32 = emit.getI32Type();
+  Value element = emit.mul(emit.toI64(sequence), lengths.rowStride);
+  Value length = emit.load(i32, emit.offset(lengths.pointer, element, i32));
+  return emit.minSigned(emit.maxSigned(length, emit.i32(0)), limit);
+}
 
 namespace {
 
@@ -40,17 +48,34 @@ struct LowerSequenceTile : Lowering<tile::SequenceTileOp> {
   }
 };
 
+struct LowerSplitRange : Lowering<tile::SplitRangeOp> {
+  using Lowering::Lowering;
+
+  FailureOr<Results> lower(tile::SplitRangeOp op, Adaptor adaptor, Emitter &emit) const override {
+    Memory lengths(op.getLengths().getType(), adaptor.getLengths());
+    Value length = loadLength(emit, lengths, adaptor.getSequence().front(),
+                              emit.toI32(adaptor.getLimit().front()));
+    tile::SplitRange range =
+        tile::emitSplitRange(emit, length, emit.toI32(adaptor.getSplit().front()));
+    return Results{{emit.toIndex(length)}, {emit.toIndex(range.first)}, {emit.toIndex(range.count)}};
+  }
+};
+
 struct LowerDim : Lowering<memref::DimOp> {
   using Lowering::Lowering;
 
   FailureOr<Results> lower(memref::DimOp op, Adaptor adaptor, Emitter &emit) const override {
     Memory source(op.getSource().getType(), adaptor.getSource());
     std::optional<int64_t> index = op.getConstantIndex();
-    int64_t rowsIndex = source.type.getRank() == 1 ? 0 : 2;
+    int64_t rowsIndex = source.type.getRank() < 3 ? source.type.getRank() - 1 : 2;
     if (index == rowsIndex)
       return Results{{emit.toIndex(source.rows)}};
     if (index && !source.type.isDynamicDim(*index))
       return Results{{emit.make<arith::ConstantIndexOp>(source.type.getDimSize(*index))}};
+    if (index == 0)
+      for (const FunctionContext::BatchesParameter &batches : function.batches)
+        if (batches.memory == FunctionContext::numberOf(source.pointer))
+          return Results{{emit.toIndex(batches.parameter)}};
     return op.emitOpError("asks for a size that a kernel of a GPU does not know");
   }
 };
@@ -59,5 +84,5 @@ struct LowerDim : Lowering<memref::DimOp> {
 
 void sfa::simt::populateSequencePatterns(RewritePatternSet &patterns, const TypeConverter &types,
                                          const FunctionContext &function) {
-  patterns.add<LowerSequenceTile, LowerDim>(types, patterns.getContext(), function);
+  patterns.add<LowerSequenceTile, LowerSplitRange, LowerDim>(types, patterns.getContext(), function);
 }

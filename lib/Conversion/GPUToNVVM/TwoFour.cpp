@@ -74,7 +74,7 @@ private:
   static constexpr int64_t rowsOfBlock = 16;
 
   Value firstRow(int64_t repeat, int64_t repeats, Emitter &emit) const {
-    return emit.add(emit.mul(function.warp, rowsOfBlock * repeats), rowsOfBlock * repeat);
+    return emit.add(emit.mul(function.warpOfGroup, rowsOfBlock * repeats), rowsOfBlock * repeat);
   }
 
   /// 16 rows are one range of each panel.
@@ -171,7 +171,7 @@ struct LowerSplitTwoFour : Lowering<SplitTwoFourOp> {
     Values elements, partPlaces, surplusPlaces;
     Values isNeeded(numSlices); // of the surplus
     for (int64_t repeat = 0; repeat < repeats; ++repeat) {
-      Value row = emit.add(emit.add(emit.mul(function.warp, 16 * repeats), 16 * repeat), g);
+      Value row = emit.add(emit.add(emit.mul(function.warpOfGroup, 16 * repeats), 16 * repeat), g);
       SmallVector<Pair> parts, surpluses;
       for (int64_t slice = 0; slice < numSlices; ++slice) {
         SmallVector<Pair, 4> part, surplus;

@@ -36,6 +36,14 @@ static std::array<Value, 4> loadRightTransposed(Emitter &emit, const SharedTile 
                       /*transpose=*/true);
 }
 
+/// `tile` as if it began at row `first`, a multiple of 8; the tile itself where that is null.
+static SharedTile rowsFrom(SharedTile tile, Value first, Emitter &emit) {
+  if (first)
+    tile.base = emit.offset(tile.base, emit.mul(emit.toI32(first), SharedTile::rowBytes),
+                            emit.getI8Type());
+  return tile;
+}
+
 /// Elements in i32 as products take them.
 static Values operandsOf(Emitter &emit, ArrayRef<Value> registers, Type element) {
   Values operands;
@@ -99,27 +107,23 @@ struct LowerDot : Lowering<DotOp> {
   FailureOr<Results> lower(DotOp op, Adaptor adaptor, Emitter &emit) const override {
     if (isa<TwoFourType>(op.getLeft().getType()))
       return lowerSparse(op, adaptor, emit);
-    auto leftType = dyn_cast<SharedType>(op.getLeft().getType());
-    if (!leftType)
-      return op.emitOpError("has its left operand in registers, which mma.sync does not support "
-                            "yet; leave it in shared memory");
-    SharedTile query = tileAt(adaptor.getLeft().front(), leftType);
-    SharedTile key = tileAt(adaptor.getRight().front(), op.getRight().getType());
+    SharedTile key = rowsFrom(tileAt(adaptor.getRight().front(), op.getRight().getType()),
+                              op.getFirst() ? adaptor.getFirst().front() : Value(), emit);
     Type element = op.getRight().getType().getElementType();
-    int64_t repeats = function.repeatsOf(query.rows);
+    tile::TileType result = op.getResult().getType();
+    int64_t repeats = function.repeatsOf(result.getRows()), columns = result.getColumns();
     Value zero = element.isInteger(8) ? emit.i32(0) : emit.f32(0.0f);
-    Values scores(repeats * key.rows / 2, zero);
+    Values scores(repeats * columns / 2, zero);
     MutableArrayRef<Value> elements(scores);
-    Value firstRow = emit.mul(function.warp, 16 * repeats);
-    for (int64_t step = 0; step < query.numSteps(); ++step) {
+    for (int64_t step = 0; step < key.numSteps(); ++step) {
       SmallVector<std::array<Value, 4>> left;
       for (int64_t repeat = 0; repeat < repeats; ++repeat)
-        left.push_back(loadLeft(emit, query, function.lane, emit.add(firstRow, 16 * repeat), step));
-      for (int64_t row = 0; row < key.rows; row += 16) {
+        left.push_back(leftOperand(op, adaptor.getLeft(), repeat, step, emit));
+      for (int64_t row = 0; row < columns; row += 16) {
         std::array<Value, 4> right = loadRight(emit, key, function.lane, row, step);
         for (int64_t repeat = 0; repeat < repeats; ++repeat)
           for (int64_t half : {0, 1})
-            multiply(emit, elements.slice(repeat * key.rows / 2 + (row / 8 + half) * 4, 4),
+            multiply(emit, elements.slice(repeat * columns / 2 + (row / 8 + half) * 4, 4),
                      left[repeat], ArrayRef(right).slice(2 * half, 2), element);
       }
     }
@@ -127,6 +131,21 @@ struct LowerDot : Lowering<DotOp> {
   }
 
 private:
+  /// Step `step` of the left operand, of block `repeat` of the rows of the warp.
+  std::array<Value, 4> leftOperand(DotOp op, ValueRange left, int64_t repeat, int64_t step,
+                                   Emitter &emit) const {
+    if (auto operand = dyn_cast<OperandType>(op.getLeft().getType())) {
+      std::array<Value, 4> registers;
+      size_t first = repeat * operand.getNumRegisters() + 4 * step;
+      llvm::copy(left.slice(first, 4), registers.begin());
+      return registers;
+    }
+    SharedTile query = tileAt(left.front(), cast<SharedType>(op.getLeft().getType()));
+    int64_t repeats = function.repeatsOf(query.rows);
+    Value firstRow = emit.mul(function.warpOfGroup, 16 * repeats);
+    return loadLeft(emit, query, function.lane, emit.add(firstRow, 16 * repeat), step);
+  }
+
   /// The 2:4 operand, and the slices that have a surplus.
   FailureOr<Results> lowerSparse(DotOp op, Adaptor adaptor, Emitter &emit) const {
     auto type = cast<TwoFourType>(op.getLeft().getType());
@@ -163,7 +182,7 @@ private:
     int64_t repeats = function.repeatsOf(type.getRows());
     Type element = type.getElementType();
     SharedTile stored{left.base(), type.getRows(), type.getColumns()};
-    Value firstRow = emit.mul(function.warp, 16 * repeats);
+    Value firstRow = emit.mul(function.warpOfGroup, 16 * repeats);
     SmallVector<std::array<Value, 4>> operands;
     for (int64_t repeat = 0; repeat < repeats; ++repeat)
       operands.push_back(loadLeft(emit, stored, function.lane, emit.add(firstRow, 16 * repeat),
@@ -188,15 +207,19 @@ struct LowerAccumulate : Lowering<AccumulateOp> {
   using Lowering::Lowering;
 
   FailureOr<Results> lower(AccumulateOp op, Adaptor adaptor, Emitter &emit) const override {
-    SharedTile value = tileAt(adaptor.getRight().front(), op.getRight().getType());
+    SharedTile value = rowsFrom(tileAt(adaptor.getRight().front(), op.getRight().getType()),
+                                op.getFirst() ? adaptor.getFirst().front() : Value(), emit);
     Type element = op.getRight().getType().getElementType();
     int64_t columns = op.getAcc().getType().getColumns();
+    int64_t rows = value.rows;
+    if (auto left = dyn_cast<tile::TileType>(op.getLeft().getType()))
+      rows = left.getColumns();
     int64_t repeats = function.repeatsOf(op.getAcc().getType().getRows());
     bool hasSums = columns > value.columns;
     Values acc(adaptor.getAcc());
     MutableArrayRef<Value> elements(acc);
     Value ones = hasSums ? emit.i32(element.isBF16() ? 0x3F803F80 : 0x3C003C00) : Value();
-    for (int64_t step = 0; step < value.rows / 16; ++step) {
+    for (int64_t step = 0; step < rows / 16; ++step) {
       SmallVector<std::array<Value, 4>> left;
       for (int64_t repeat = 0; repeat < repeats; ++repeat)
         left.push_back(leftOperand(op, adaptor.getLeft(), repeat, step, element, emit));

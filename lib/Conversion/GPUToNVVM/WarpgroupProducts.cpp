@@ -213,7 +213,7 @@ struct LowerLoadOperand : Lowering<LoadOperandOp> {
     Values operand;
     for (int64_t step = 0; step < tile.numSteps(); ++step)
       llvm::append_range(operand,
-                         loadLeft(emit, tile, function.lane, emit.mul(function.warp, 16), step));
+                         loadLeft(emit, tile, function.lane, emit.mul(function.warpOfGroup, 16), step));
     pin(emit, operand);
     return Results{operand};
   }

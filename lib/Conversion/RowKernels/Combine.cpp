@@ -10,8 +10,13 @@
 // columns, of which it adds up the outputs of all splits. There are few rows, so what takes the
 // time is how long a load takes: those of several splits are under way at once.
 //
+// The splits of a sequence of a cache are of eight classes, that of split i is i % 8. Those of a class
+// are added up in their order, relative to their own maximum, and then the classes: what a class gives
+// does not depend on the others.
+//
 //===----------------------------------------------------------------------===//
 
+#include "../SequenceTile/SplitRange.h"
 #include "RowFunction.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <limits>
@@ -36,6 +41,13 @@ private:
   /// The weights of splits `lane`, `lane + 32` and so on, which sum up to 1 in a row that has seen
   /// keys; sets `lse`.
   Emitter::Values formWeights(CombineOp op, Value row, Value firstHead);
+  /// The same of splits of classes: the weights of a class sum up to what the class has of the row's
+  /// sum, relative to its maximum; `factors` are those of the classes.
+  Emitter::Values formClassWeights(CombineOp op, Value row, Value firstHead);
+  /// The row of splits of classes.
+  void addClasses(const Memory &outputs, Value first, ArrayRef<Value> weights);
+  /// How many splits there are; i32.
+  Value countSplits(CombineOp op);
   /// Adds the outputs of splits [first, first + count) to `sums`; `firstOutput` is that of split 0,
   /// and lane `first % warpSize` has the weight of split `first`.
   Emitter::Values addOutputs(const Memory &outputs, Value firstOutput, Value first, int64_t count,
@@ -45,6 +57,8 @@ private:
   Value rowNumber(Value first) { return emit.add(emit.toI64(kernel.scalar(first)), rowInTile); }
   /// From one split to the next.
   Value splitStride(const Memory &memory) { return emit.mul(memory.headStride, heads); }
+  /// The lane's pieces of the output of split `split`, of which `first` is that of split 0.
+  SmallVector<Value> loadOutputs(const Memory &outputs, Value first, Value split);
   /// The column of piece `piece` of the lane; i32.
   Value columnOf(int64_t piece) {
     return emit.add(emit.mul(kernel.lane, width), piece * warpSize * width);
@@ -52,6 +66,7 @@ private:
   /// Whether all lanes have a piece `piece`.
   bool isWhole(int64_t piece) const { return (piece + 1) * warpSize * width <= columns; }
 
+  static constexpr int64_t numClasses = 8;
   static constexpr int64_t warpSize = 32, rowsAtOnce = rowKernelThreads / warpSize;
   /// Splits whose outputs are loaded at once.
   static constexpr int64_t splitsAtOnce = 8;
@@ -64,6 +79,8 @@ private:
   /// Whose splits follow one another.
   int64_t heads = 1;
   Value rowInTile; // i64
+  /// Of splits of classes: how many there are (i32), and in lane c the factor of class c.
+  Value numSplits, classFactor;
   /// Of the warp's row: the columns of the lane, piece after piece.
   Emitter::Values output;
   Value lse;
@@ -111,6 +128,13 @@ LogicalResult CombineKernel::lower(Operation *op) {
       })
       .Case([&](StoreOp store) { return lower(store); })
       .Default([&](Operation *other) -> LogicalResult {
+        if (auto dim = dyn_cast<memref::DimOp>(other)) {
+          const Memory &table = kernel.memory(dim.getSource());
+          if (table.type.getRank() > 2 || dim.getConstantIndex() != table.type.getRank() - 1)
+            return dim.emitOpError("asks for a size that a kernel of a GPU does not know");
+          kernel.mapping.map(dim.getResult(), emit.toIndex(table.rows));
+          return success();
+        }
         if (!isa<arith::ArithDialect>(other->getDialect()))
           return other->emitOpError("is not supported in a kernel that combines splits on a GPU");
         emit.clone(*other, kernel.mapping);
@@ -134,9 +158,12 @@ void CombineKernel::lower(CombineOp op) {
     Value number = emit.rem(head, heads);
     firstHead = emit.add(emit.mul(emit.sub(head, number), splits), number);
   }
-  Emitter::Values weights = formWeights(op, row, firstHead);
-
   Value first = kernel.address(outputs, kernel.scalar(op.getBatch()), firstHead, row);
+  if (op.getLengths()) {
+    numSplits = countSplits(op);
+    return addClasses(outputs, first, formClassWeights(op, row, firstHead));
+  }
+  Emitter::Values weights = formWeights(op, row, firstHead);
   output.assign(pieces * width, emit.f32(0.0f));
   for (auto [turn, mine] : llvm::enumerate(weights)) {
     int64_t start = static_cast<int64_t>(turn) * warpSize;
@@ -188,22 +215,123 @@ Emitter::Values CombineKernel::formWeights(CombineOp op, Value row, Value firstH
   return weights;
 }
 
-Emitter::Values CombineKernel::addOutputs(const Memory &outputs, Value firstOutput, Value first,
-                                          int64_t count, Value weights, Emitter::Values sums) {
+Value CombineKernel::countSplits(CombineOp op) {
+  const Memory &lengths = kernel.memory(op.getLengths());
+  Type i32 = emit.getI32Type();
+  Value element = emit.mul(emit.toI64(kernel.scalar(op.getBatch())), lengths.rowStride);
+  Value length = emit.load(i32, emit.offset(lengths.pointer, element, i32));
+  Value limit = emit.toI32(kernel.scalar(op.getLimit()));
+  length = emit.minSigned(emit.maxSigned(length, emit.i32(0)), limit);
+  Value count = emitSplitCount(emit, length);
+  return emit.uniform(emit.minSigned(count, emit.i32(static_cast<int64_t>(op.getSplits()))));
+}
+
+Emitter::Values CombineKernel::formClassWeights(CombineOp op, Value row, Value firstHead) {
+  constexpr float log2E = 1.44269504f, ln2 = 0.693147181f;
+  const Memory &sums = kernel.memory(op.getSums());
+  Value first = kernel.address(sums, kernel.scalar(op.getBatch()), firstHead, row);
+  Type f32 = emit.getF32Type();
+  Value none = emit.f32(-std::numeric_limits<float>::infinity()), zero = emit.f32(0.0f);
+  auto isNone = [&](Value a) { return emit.compare(arith::CmpFPredicate::OEQ, a, none); };
+  auto finite = [&](Value max) { return emit.select(isNone(max), zero, max); };
+  auto power = [&](Value difference) {
+    return emit.exp2(emit.make<arith::MulFOp>(difference, emit.f32(log2E)));
+  };
+  // Lanes c, c + 8, c + 16 and c + 24 have the splits of class c.
+  auto splits = static_cast<int64_t>(op.getSplits());
+  Emitter::Values weights;
+  Value most = none;
+  for (int64_t start = 0; start < splits; start += warpSize) {
+    Value split = emit.add(kernel.lane, start), exists = emit.less(split, numSplits);
+    Value there = emit.select(exists, split, emit.i32(0));
+    Value address = emit.offset(first, emit.mul(emit.toI64(there), splitStride(sums)), f32);
+    weights.push_back(emit.select(exists, emit.load(f32, address), none));
+    most = emit.max(most, weights.back());
+  }
+  for (int64_t distance : {8, 16})
+    most = emit.max(most, emit.shuffleXor(most, distance));
+  Value reference = finite(most), sum = zero;
+  for (Value &weight : weights) {
+    weight = power(emit.make<arith::SubFOp>(weight, reference));
+    sum = emit.make<arith::AddFOp>(sum, weight);
+  }
+  for (int64_t distance : {8, 16})
+    sum = emit.make<arith::AddFOp>(sum, emit.shuffleXor(sum, distance));
+  // All classes, in the same order in each lane.
+  Value all = most;
+  for (int64_t distance : {1, 2, 4})
+    all = emit.max(all, emit.shuffleXor(all, distance));
+  Value top = finite(all), factor = power(emit.make<arith::SubFOp>(most, top));
+  Value product = emit.make<arith::MulFOp>(sum, factor), total = zero;
+  for (int64_t number = 0; number < numClasses; ++number)
+    total = emit.make<arith::AddFOp>(total, emit.broadcast(product, emit.i32(number)));
+  Value sawNone = emit.compare(arith::CmpFPredicate::OEQ, total, zero);
+  lse = emit.select(sawNone, none, emit.fma(emit.log2(total), emit.f32(ln2), top));
+  classFactor = emit.make<arith::MulFOp>(
+      factor, emit.reciprocal(emit.select(sawNone, emit.f32(1.0f), total)));
+  return weights;
+}
+
+void CombineKernel::addClasses(const Memory &outputs, Value first, ArrayRef<Value> weights) {
+  // Eight splits at once, one of each class. Those that do not exist have weight 0, and what is read in
+  // their place is the first one.
+  size_t count = pieces * width;
+  Emitter::Values sums(numClasses * count, emit.f32(0.0f));
+  for (auto [turn, mine] : llvm::enumerate(weights)) {
+    int64_t start = static_cast<int64_t>(turn) * warpSize;
+    Value end = emit.minSigned(numSplits, emit.i32(start + warpSize));
+    sums = emit.loop(
+        emit.i32(start), end, emit.i32(numClasses), sums,
+        [&, mine = mine](Value split, ValueRange carried) {
+          Emitter::Values next(carried);
+          SmallVector<Value> loaded;
+          for (int64_t number = 0; number < numClasses; ++number)
+            llvm::append_range(loaded, loadOutputs(outputs, first, emit.add(split, number)));
+          for (int64_t number = 0; number < numClasses; ++number) {
+            Value at = emit.add(split, number);
+            Value weight = emit.broadcast(mine, emit.rem(at, warpSize));
+            for (size_t place = 0; place < count; ++place) {
+              Value value = emit.make<LLVM::ExtractElementOp>(
+                  loaded[number * pieces + place / width], emit.i32(place % width));
+              // 0 times what is no number is one.
+              value = emit.select(emit.less(at, numSplits), value, emit.f32(0.0f));
+              Value &sum = next[number * count + place];
+              sum = emit.fma(weight, value, sum);
+            }
+          }
+          return next;
+        });
+  }
+  output.assign(count, emit.f32(0.0f));
+  for (int64_t number = 0; number < numClasses; ++number) {
+    Value factor = emit.broadcast(classFactor, emit.i32(number));
+    for (size_t place = 0; place < count; ++place)
+      output[place] = emit.fma(factor, sums[number * count + place], output[place]);
+  }
+}
+
+SmallVector<Value> CombineKernel::loadOutputs(const Memory &outputs, Value first, Value split) {
   Type f32 = emit.getF32Type();
   auto vector = VectorType::get(width, f32);
+  if (numSplits)
+    split = emit.select(emit.less(split, numSplits), split, emit.i32(0));
+  Value start = emit.offset(first, emit.mul(emit.toI64(split), splitStride(outputs)), f32);
   SmallVector<Value> loaded;
-  for (int64_t i = 0; i < count; ++i) {
-    Value split = emit.toI64(emit.add(first, i));
-    Value start = emit.offset(firstOutput, emit.mul(split, splitStride(outputs)), f32);
-    for (int64_t piece = 0; piece < pieces; ++piece) {
-      Value column = columnOf(piece);
-      // A lane that has none reads the last columns, and does not store them.
-      if (!isWhole(piece))
-        column = emit.minSigned(column, emit.i32(columns - width));
-      loaded.push_back(emit.load(vector, emit.offset(start, column, f32), 4 * width));
-    }
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    Value column = columnOf(piece);
+    // A lane that has none reads the last columns, and does not store them.
+    if (!isWhole(piece))
+      column = emit.minSigned(column, emit.i32(columns - width));
+    loaded.push_back(emit.load(vector, emit.offset(start, column, f32), 4 * width));
   }
+  return loaded;
+}
+
+Emitter::Values CombineKernel::addOutputs(const Memory &outputs, Value firstOutput, Value first,
+                                          int64_t count, Value weights, Emitter::Values sums) {
+  SmallVector<Value> loaded;
+  for (int64_t i = 0; i < count; ++i)
+    llvm::append_range(loaded, loadOutputs(outputs, firstOutput, emit.add(first, i)));
   for (int64_t i = 0; i < count; ++i) {
     Value weight = emit.broadcast(weights, emit.rem(emit.add(first, i), warpSize));
     for (auto [number, sum] : llvm::enumerate(sums)) {

@@ -19,9 +19,9 @@ using namespace sfa::simt;
 static LogicalResult checkMemories(tile::KernelOp kernel) {
   for (BlockArgument memory : kernel.getMemories()) {
     auto type = dyn_cast<MemRefType>(memory.getType());
-    if (!type || (type.getRank() != 1 && type.getRank() != 3 && type.getRank() != 4))
+    if (!type || type.getRank() < 1 || type.getRank() > 4)
       return kernel.emitOpError() << "takes " << memory.getType()
-                                  << "; on a GPU memories have rank 1, 3 or 4";
+                                  << "; on a GPU memories have rank 1 to 4";
   }
   return success();
 }

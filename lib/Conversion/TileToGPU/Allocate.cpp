@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/GPU/GPU.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "sfa/Passes.h"
 #include "sfa/Swizzle.h"
 #include "llvm/Support/MathExtras.h"
@@ -36,7 +37,7 @@ static void allocateShared(KernelOp kernel) {
     if (auto order = dyn_cast<PointOrderOp>(op))
       order.setOffsetAttr(allocate(PointOrderOp::bytes));
     if (auto order = dyn_cast<SplitOrderOp>(op))
-      order.setOffsetAttr(allocate(order.getBytes()));
+      order.setOffsetAttr(allocate(SplitOrderOp::bytes));
     if (auto marks = dyn_cast<MarksOp>(op))
       marks.setOffsetAttr(allocate(MarksOp::bytes));
     auto ring = dyn_cast<RingOp>(op);
@@ -68,9 +69,9 @@ static void listTensorMaps(KernelOp kernel) {
   kernel.walk([&](CopyOp copy) {
     auto memory = cast<BlockArgument>(copy.getMemory());
     SharedType tile = copy.getRing().getType().getTile();
-    if (tile.isOnePiece())
+    if (tile.getForm() != TileForm::Swizzled)
       return;
-    int64_t rows = tile.getRows();
+    int64_t rows = copy.getCount().value_or(tile.getRows());
     int64_t ofHead = ScheduleAttr::rowsOfHead(rows, static_cast<int64_t>(copy.getHeads()));
     std::array<int64_t, 3> map = {memory.getArgNumber(), ofHead, rows / ofHead};
     if (!llvm::is_contained(maps, map))
@@ -84,6 +85,21 @@ static void listTensorMaps(KernelOp kernel) {
                     DenseI64ArrayAttr::get(kernel.getContext(), flat));
 }
 
+/// Lists the memories of whose batches `kernel` asks.
+static void listBatches(KernelOp kernel) {
+  SmallVector<int64_t> memories;
+  kernel.walk([&](memref::DimOp dim) {
+    auto memory = dyn_cast<BlockArgument>(dim.getSource());
+    if (!memory || dim.getConstantIndex() != 0 || cast<MemRefType>(memory.getType()).getRank() < 3)
+      return;
+    if (!llvm::is_contained(memories, memory.getArgNumber()))
+      memories.push_back(memory.getArgNumber());
+  });
+  if (!memories.empty())
+    kernel->setAttr(KernelOp::batchesAttrName,
+                    DenseI64ArrayAttr::get(kernel.getContext(), memories));
+}
+
 namespace {
 struct Allocate : sfa::impl::SFAGPUAllocatePassBase<Allocate> {
   using SFAGPUAllocatePassBase::SFAGPUAllocatePassBase;
@@ -92,6 +108,7 @@ struct Allocate : sfa::impl::SFAGPUAllocatePassBase<Allocate> {
     getOperation()->walk([](KernelOp kernel) {
       allocateShared(kernel);
       listTensorMaps(kernel);
+      listBatches(kernel);
     });
   }
 };

@@ -32,10 +32,16 @@ struct Specialize : sfa::impl::SFAGPUSpecializePassBase<Specialize> {
     for (auto kernel : llvm::make_early_inc_range(module.getOps<tile::KernelOp>())) {
       if (kernel.getBody().getOps<tile::KeyLoopOp>().empty())
         continue;
+      OpBuilder builder(kernel);
+      if (readsCache(kernel)) {
+        if (failed(specializeCache(kernel, *target, builder)))
+          return signalPassFailure();
+        kernel.erase();
+        continue;
+      }
       FailureOr<TileProgram> program = analyze(kernel, *target);
       if (failed(program))
         return signalPassFailure();
-      OpBuilder builder(kernel);
       LogicalResult specialized = target->hasWarpgroups ? specializeWarpgroups(*program, builder)
                                                         : specializeWarps(*program, builder);
       if (failed(specialized))

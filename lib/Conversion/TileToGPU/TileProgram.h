@@ -79,6 +79,12 @@ mlir::LogicalResult specializeWarpgroups(TileProgram &program, mlir::OpBuilder &
 /// Emits the program of a block whose warps all copy and compute (Warps.cpp).
 mlir::LogicalResult specializeWarps(TileProgram &program, mlir::OpBuilder &builder);
 
+/// Whether `kernel` reads keys from the pages of a cache.
+bool readsCache(tile::KernelOp kernel);
+/// Emits the program of a block whose warps share the keys of a tile, not the queries (Cache.cpp).
+mlir::LogicalResult specializeCache(tile::KernelOp kernel, const Chip &chip,
+                                    mlir::OpBuilder &builder);
+
 } // namespace sfa::simt
 
 #endif // SFA_CONVERSION_TILETOGPU_TILEPROGRAM_H

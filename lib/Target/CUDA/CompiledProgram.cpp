@@ -219,7 +219,7 @@ llvm::Expected<json::Value> DocumentBuilder::scalar(Value number) {
 }
 
 llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
-  json::Array grid, memories, scalars, aligned, maps;
+  json::Array grid, memories, scalars, aligned, batches, maps;
   SmallVector<MemRefType> types;
   for (Value blocks : {launch.getGridSizeX(), launch.getGridSizeY(), launch.getGridSizeZ()}) {
     llvm::Expected<json::Value> size = extent(blocks);
@@ -254,6 +254,9 @@ llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
   if (auto positions = launch->getAttrOfType<DenseI64ArrayAttr>(alignedAttrName))
     for (int64_t position : positions.asArrayRef())
       aligned.push_back(position);
+  if (auto positions = launch->getAttrOfType<DenseI64ArrayAttr>(batchesAttrName))
+    for (int64_t position : positions.asArrayRef())
+      batches.push_back(position);
   APInt block, shared;
   matchPattern(launch.getBlockSizeX(), m_ConstantInt(&block));
   matchPattern(launch.getDynamicSharedMemorySize(), m_ConstantInt(&shared));
@@ -266,6 +269,7 @@ llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
                                   {"memories", std::move(memories)},
                                   {"scalars", std::move(scalars)},
                                   {"aligned", std::move(aligned)},
+                                  {"batches", std::move(batches)},
                                   {"tensor_maps", std::move(maps)}});
   return llvm::Error::success();
 }
@@ -341,7 +345,7 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
 /// of tiles.
 static LogicalResult checkTensors(func::FuncOp function) {
   WalkResult result = function.walk([](Operation *op) {
-    if (!isa<AttentionOp, SparsifyOp, QuantizeOp, DensifyOp, FeatureMajorOp, PostingsOp>(op))
+    if (!isa<AttentionOp, DecodeOp, SparsifyOp, QuantizeOp, DensifyOp, FeatureMajorOp, PostingsOp>(op))
       return WalkResult::advance();
     SmallVector<Type> types(op->getOperandTypes());
     llvm::append_range(types, op->getResultTypes());
@@ -399,7 +403,7 @@ llvm::Expected<CompiledProgram> sfa::cuda::compileProgram(ModuleOp module, Strin
 
   CompiledProgram program;
   program.document = json::Object{{"format", "flashsfa-program"},
-                                  {"version", 4},
+                                  {"version", 5},
                                   {"compiler", SFA_VERSION},
                                   {"chip", chip.name}};
   if (llvm::Error error =

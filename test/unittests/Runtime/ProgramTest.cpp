@@ -128,7 +128,7 @@ const Wrong wrongPrograms[] = {
      "the document is not an object with the field \"format\": \"flashsfa-program\""},
     {"NoVersion", [](json &d) { d.erase("version"); }, "the document has no field \"version\""},
     {"OtherVersion", [](json &d) { d["version"] = 2; },
-     "its format has version 2; this runtime (FlashSFA 0.1.0) reads version 4: compile the program "
+     "its format has version 2; this runtime (FlashSFA 0.1.0) reads version 5: compile the program "
      "with a compiler of the same release"},
     {"VersionIsText", [](json &d) { d["version"] = "1"; },
      "version is \"1\"; it has to be an integer of at least 1"},

@@ -13,8 +13,8 @@
 
 namespace sfa::simt {
 
-/// A memory argument of a kernel: [batch, head, row, column], [batch, head, row] or [row]; sizes
-/// and strides are i64, in elements.
+/// A memory argument of a kernel: [batch, head, row, column], [batch, head, row], [batch, row] or
+/// [row]; sizes and strides are i64, in elements.
 struct Memory {
   mlir::MemRefType type;
   mlir::Value pointer, rows, batchStride, headStride, rowStride;
@@ -55,6 +55,8 @@ struct KernelResources {
   /// Whether a launch has as many blocks as there are multiprocessors, at most, and the kernel
   /// takes the extents of its grid.
   bool isPersistent = false;
+  /// The memories of which the kernel takes the number of batches.
+  llvm::SmallVector<int64_t> batches;
   /// For each tensor map the number of a memory, rows and heads of a box.
   llvm::SmallVector<int64_t> tensorMaps;
 };

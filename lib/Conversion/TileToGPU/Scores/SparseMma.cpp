@@ -20,7 +20,7 @@ struct SparseMma : ScoreOpInterface::ExternalModel<SparseMma, tile::TwoFourDotOp
     Value part = operands[0], keys = operands[1],
           surplus = operands.size() > 2 ? operands[2] : Value();
     if (!isAsynchronous)
-      return DotOp::create(builder, op->getLoc(), type, part, keys, surplus);
+      return DotOp::create(builder, op->getLoc(), type, part, keys, /*first=*/Value(), surplus);
     Value pending = IssueDotOp::create(builder, op->getLoc(), getPendingType(type), part, keys,
                                        surplus, /*reuse=*/Value());
     return WaitOp::create(builder, op->getLoc(), pending, /*pending=*/0).getResult(0);

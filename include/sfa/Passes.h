@@ -46,6 +46,8 @@ void buildSFAToPTXPipeline(mlir::OpPassManager &manager, const PTXPipelineOption
 
 /// Of a gpu.launch_func: the tensor maps that its kernel takes, see convert-sfa-gpu-to-nvvm.
 inline constexpr llvm::StringLiteral tensorMapsAttrName = "sfa.tensor_maps";
+/// Of a gpu.launch_func: the memories of which its kernel takes many rows in one piece.
+inline constexpr llvm::StringLiteral packedAttrName = "sfa.packed";
 /// Of a gpu.launch_func: the memories of which its kernel takes the number of batches.
 inline constexpr llvm::StringLiteral batchesAttrName = "sfa.batches";
 /// Of a gpu.launch_func: its grid is one of work items, which the blocks of its kernel share.

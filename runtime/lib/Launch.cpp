@@ -175,6 +175,28 @@ static void requireAlignedRows(const ParsedProgram &program, const Launch &launc
            binding.strides[1], binding.strides[2], launch.kernel, unit, elements);
 }
 
+/// Fails unless the kernel can take many rows of buffer `index` in one piece.
+static void requirePackedRows(const ParsedProgram &program, const Launch &launch,
+                              const Bindings &bindings, int32_t index) {
+  constexpr int64_t unit = 16;
+  const Binding &binding = bindings[index];
+  if (binding.isEmpty)
+    return;
+  const BufferType &type = program.buffer(index);
+  int64_t bytes = typeBytes(type.dtype);
+  bool fits = binding.shape[2] == 1 || binding.strides[2] == binding.shape[3];
+  for (int axis : {0, 1})
+    fits &= binding.shape[axis] == 1 || binding.strides[axis] % (unit / bytes) == 0;
+  if (!fits)
+    fail(SFA_ERROR_INVALID_ARGUMENT,
+         "buffer {} of the program ({}; arguments come first, then results, then temporaries) has "
+         "shape {} and strides [{}, {}, {}, 1]; the kernel {} takes many rows in one piece, so they "
+         "have to follow one another, and other strides to be multiples of {} elements: copy the "
+         "tensor",
+         index, toString(type), toString(binding.shape, 4), binding.strides[0], binding.strides[1],
+         binding.strides[2], launch.kernel, unit / bytes);
+}
+
 /// Fails unless the kernel can take the numbers: what it multiplies with them has to keep its order
 /// and its precision.
 static void requireScalars(const Launch &launch, const Bindings &bindings) {
@@ -197,6 +219,8 @@ static void checkLaunch(const ParsedProgram &program, const Launch &launch,
     countItems(launch, grid);
   for (int32_t position : launch.aligned)
     requireAlignedRows(program, launch, bindings, launch.memories[position]);
+  for (int32_t position : launch.packed)
+    requirePackedRows(program, launch, bindings, launch.memories[position]);
   for (const TensorMapSource &source : launch.tensorMaps)
     if (int32_t index = launch.memories[source.memory]; !bindings[index].isEmpty)
       getView(program, bindings, index);

@@ -113,6 +113,9 @@ struct Launch {
   std::vector<Scalar> scalars;
   /// Positions in `memories`: buffers of rank 4 whose strides are multiples of 16 bytes.
   std::vector<int32_t> aligned;
+  /// Positions in `memories`: buffers of rank 4 whose rows follow one another, and whose other strides
+  /// are multiples of 16 bytes.
+  std::vector<int32_t> packed;
   /// Positions in `memories`: those of which the kernel takes the first size.
   std::vector<int32_t> batches;
   std::vector<TensorMapSource> tensorMaps;

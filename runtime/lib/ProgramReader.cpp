@@ -389,7 +389,7 @@ void Reader::readBlocks(const Value &value, Launch &launch) {
 
 Launch Reader::readLaunch(const Value &value) {
   value.requireFields({"kernel", "grid", "persistent", "block", "shared_bytes", "cluster",
-                       "memories", "scalars", "aligned", "batches", "tensor_maps"});
+                       "memories", "scalars", "aligned", "packed", "batches", "tensor_maps"});
   Launch launch;
   Value kernel = value.field("kernel");
   launch.kernel = kernel.string();
@@ -413,12 +413,16 @@ Launch Reader::readLaunch(const Value &value) {
   for (const Value &scalar : value.field("scalars").array(0, maxScalars))
     launch.scalars.push_back(readScalar(scalar));
   auto numMemories = static_cast<int64_t>(launch.memories.size());
-  for (const Value &position : value.field("aligned").array(0, numMemories)) {
-    launch.aligned.push_back(position.integer(0, numMemories - 1));
-    if (int32_t rank = program.buffer(launch.memories[launch.aligned.back()]).rank; rank != 4)
-      invalid("{} is {}, which is of rank {}; it has to be a memory of rank 4", position.where(),
-              launch.aligned.back(), rank);
-  }
+  auto readRows = [&](const char *name, std::vector<int32_t> &positions) {
+    for (const Value &position : value.field(name).array(0, numMemories)) {
+      positions.push_back(position.integer(0, numMemories - 1));
+      if (int32_t rank = program.buffer(launch.memories[positions.back()]).rank; rank != 4)
+        invalid("{} is {}, which is of rank {}; it has to be a memory of rank 4", position.where(),
+                positions.back(), rank);
+    }
+  };
+  readRows("aligned", launch.aligned);
+  readRows("packed", launch.packed);
   for (const Value &position : value.field("batches").array(0, numMemories)) {
     launch.batches.push_back(position.integer(0, numMemories - 1));
     if (int32_t rank = program.buffer(launch.memories[launch.batches.back()]).rank; rank < 3)

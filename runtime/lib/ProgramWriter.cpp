@@ -64,6 +64,7 @@ static ordered_json write(const Launch &launch) {
     value["scalars"].push_back(
         {{"argument", scalar.argument}, {"factor", scalar.factor}, {"inverse", scalar.isInverse}});
   value["aligned"] = launch.aligned;
+  value["packed"] = launch.packed;
   value["batches"] = launch.batches;
   value["tensor_maps"] = ordered_json::array();
   for (const TensorMapSource &map : launch.tensorMaps)

@@ -23,6 +23,21 @@ using sfa::simt::KernelResources;
 
 static constexpr StringLiteral kernelModuleName = "sfa_kernels";
 
+/// Whether `op` copies rows of a memory in one piece.
+static bool isPackedCopy(Operation *op) {
+  auto copy = dyn_cast<simt::CopyOp>(op);
+  return copy && copy.getRing().getType().getTile().getForm() == simt::TileForm::Linear;
+}
+
+/// Memories of which many rows are copied in one piece.
+static SmallVector<int64_t> findPackedMemories(tile::KernelOpInterface kernel) {
+  SmallVector<int64_t> found;
+  for (auto [number, memory] : llvm::enumerate(kernel.getMemories()))
+    if (llvm::any_of(memory.getUsers(), isPackedCopy))
+      found.push_back(static_cast<int64_t>(number));
+  return found;
+}
+
 /// Memories whose rows are read or written in pieces of 16 bytes: those of dense tiles, since on
 /// every path some rows are loaded 16 bytes at a time, and a result takes what a later kernel may
 /// load. Codes have rows of any length.
@@ -33,7 +48,9 @@ static SmallVector<int64_t> findAlignedMemories(tile::KernelOpInterface kernel) 
                                 simt::CopyByThreadsOp, simt::StoreOp, tile::ProbeOp>;
   for (auto [number, memory] : llvm::enumerate(kernel.getMemories()))
     if (cast<MemRefType>(memory.getType()).getRank() == 4 &&
-        llvm::any_of(memory.getUsers(), isOfRows))
+        llvm::any_of(memory.getUsers(), [&](Operation *user) {
+          return isOfRows(user) && !isPackedCopy(user);
+        }))
       found.push_back(static_cast<int64_t>(number));
   return found;
 }
@@ -60,7 +77,7 @@ struct ConvertGPUToNVVM : sfa::impl::ConvertSFAGPUToNVVMPassBase<ConvertGPUToNVV
 
   struct LoweredKernel {
     KernelResources resources;
-    SmallVector<int64_t> alignedMemories;
+    SmallVector<int64_t> alignedMemories, packedMemories;
   };
 
   void runOnOperation() override {
@@ -86,11 +103,11 @@ struct ConvertGPUToNVVM : sfa::impl::ConvertSFAGPUToNVVMPassBase<ConvertGPUToNVV
     SmallVector<tile::KernelOp> overTiles(module.getOps<tile::KernelOp>());
     for (tile::KernelOpInterface kernel : kernels) {
       StringAttr name = SymbolTable::getSymbolName(kernel);
-      SmallVector<int64_t> aligned = findAlignedMemories(kernel);
+      SmallVector<int64_t> aligned = findAlignedMemories(kernel), packed = findPackedMemories(kernel);
       FailureOr<KernelResources> resources = lowerKernel(kernel, container, *target);
       if (failed(resources))
         return signalPassFailure();
-      lowered[name] = {*resources, aligned};
+      lowered[name] = {*resources, aligned, packed};
     }
     SmallVector<tile::LaunchOp> launches;
     module.walk([&](tile::LaunchOp launch) { launches.push_back(launch); });
@@ -130,6 +147,8 @@ struct ConvertGPUToNVVM : sfa::impl::ConvertSFAGPUToNVVMPassBase<ConvertGPUToNVV
       call->setAttr(tensorMapsAttrName, builder.getDenseI64ArrayAttr(kernel.resources.tensorMaps));
     if (kernel.resources.isPersistent)
       call->setAttr(persistentAttrName, builder.getUnitAttr());
+    if (!kernel.packedMemories.empty())
+      call->setAttr(packedAttrName, builder.getDenseI64ArrayAttr(kernel.packedMemories));
     if (!kernel.resources.batches.empty())
       call->setAttr(batchesAttrName, builder.getDenseI64ArrayAttr(kernel.resources.batches));
     call->setAttr(alignedAttrName, builder.getDenseI64ArrayAttr(kernel.alignedMemories));

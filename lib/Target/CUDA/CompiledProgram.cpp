@@ -219,7 +219,7 @@ llvm::Expected<json::Value> DocumentBuilder::scalar(Value number) {
 }
 
 llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
-  json::Array grid, memories, scalars, aligned, batches, maps;
+  json::Array grid, memories, scalars, aligned, packed, batches, maps;
   SmallVector<MemRefType> types;
   for (Value blocks : {launch.getGridSizeX(), launch.getGridSizeY(), launch.getGridSizeZ()}) {
     llvm::Expected<json::Value> size = extent(blocks);
@@ -254,9 +254,10 @@ llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
   if (auto positions = launch->getAttrOfType<DenseI64ArrayAttr>(alignedAttrName))
     for (int64_t position : positions.asArrayRef())
       aligned.push_back(position);
-  if (auto positions = launch->getAttrOfType<DenseI64ArrayAttr>(batchesAttrName))
-    for (int64_t position : positions.asArrayRef())
-      batches.push_back(position);
+  for (auto [name, list] : {std::pair(packedAttrName, &packed), {batchesAttrName, &batches}})
+    if (auto positions = launch->getAttrOfType<DenseI64ArrayAttr>(name))
+      for (int64_t position : positions.asArrayRef())
+        list->push_back(position);
   APInt block, shared;
   matchPattern(launch.getBlockSizeX(), m_ConstantInt(&block));
   matchPattern(launch.getDynamicSharedMemorySize(), m_ConstantInt(&shared));
@@ -269,6 +270,7 @@ llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
                                   {"memories", std::move(memories)},
                                   {"scalars", std::move(scalars)},
                                   {"aligned", std::move(aligned)},
+                                  {"packed", std::move(packed)},
                                   {"batches", std::move(batches)},
                                   {"tensor_maps", std::move(maps)}});
   return llvm::Error::success();

@@ -140,7 +140,7 @@ func.func @accumulate(%acc: !sfa_tile.tile<64x128xf32>, %p: !sfa_tile.tile<64x64
 func.func @expand(%v: !sfa_gpu.shared<64x8xbf16, linear>, %f: !sfa_gpu.shared<64x4xi8, linear>,
                   %x: !sfa_gpu.shared<16x128xbf16, swizzled>, %i: index) {
   // expected-error @+1 {{has values in '!sfa_gpu.shared<64x8xbf16, linear>' and features in '!sfa_gpu.shared<64x4xi8, linear>'; codes have as many of both, in linear rows}}
-  sfa_gpu.expand_codes %v, %f[%i] to %x
+  sfa_gpu.expand_codes %v, %f[%i] to %x[%i]
     : !sfa_gpu.shared<64x8xbf16, linear>, !sfa_gpu.shared<64x4xi8, linear>, !sfa_gpu.shared<16x128xbf16, swizzled>
   return
 }
@@ -148,10 +148,10 @@ func.func @expand(%v: !sfa_gpu.shared<64x8xbf16, linear>, %f: !sfa_gpu.shared<64
 // -----
 
 func.func @expand_to(%v: !sfa_gpu.shared<16x8xbf16, linear>, %f: !sfa_gpu.shared<16x8xi8, linear>,
-                     %x: !sfa_gpu.shared<64x128xbf16, swizzled>, %i: index) {
-  // expected-error @+1 {{expands '!sfa_gpu.shared<16x8xbf16, linear>' to '!sfa_gpu.shared<64x128xbf16, swizzled>'; that needs the same elements, and no more rows}}
-  sfa_gpu.expand_codes %v, %f[%i] to %x
-    : !sfa_gpu.shared<16x8xbf16, linear>, !sfa_gpu.shared<16x8xi8, linear>, !sfa_gpu.shared<64x128xbf16, swizzled>
+                     %x: !sfa_gpu.shared<8x128xbf16, swizzled>, %i: index) {
+  // expected-error @+1 {{expands '!sfa_gpu.shared<16x8xbf16, linear>' to '!sfa_gpu.shared<8x128xbf16, swizzled>'; that needs the same elements, and at least 16 rows}}
+  sfa_gpu.expand_codes %v, %f[%i] to %x[%i]
+    : !sfa_gpu.shared<16x8xbf16, linear>, !sfa_gpu.shared<16x8xi8, linear>, !sfa_gpu.shared<8x128xbf16, swizzled>
   return
 }
 
@@ -159,7 +159,7 @@ func.func @expand_to(%v: !sfa_gpu.shared<16x8xbf16, linear>, %f: !sfa_gpu.shared
 
 func.func @clear(%f: !sfa_gpu.shared<64x8xi16, linear>, %x: !sfa_gpu.shared<16x128xbf16, swizzled>, %i: index) {
   // expected-error @+1 {{has features in '!sfa_gpu.shared<64x8xi16, linear>'; those of 128 features are linear rows of i8}}
-  sfa_gpu.clear_codes %f[%i] in %x : !sfa_gpu.shared<64x8xi16, linear>, !sfa_gpu.shared<16x128xbf16, swizzled>
+  sfa_gpu.clear_codes %f[%i] in %x[%i] : !sfa_gpu.shared<64x8xi16, linear>, !sfa_gpu.shared<16x128xbf16, swizzled>
   return
 }
 

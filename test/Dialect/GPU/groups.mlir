@@ -4,8 +4,8 @@
 // CHECK-LABEL: sfa_gpu.kernel @groups(
 // CHECK-SAME: memref<?xi32>, %{{.*}}: memref<?x?xi32>) warps 8 consumers 0 to 8 persistent
 sfa_gpu.kernel @groups(%lengths: memref<?xi32>, %pages: memref<?x?xi32>) warps 8 consumers 0 to 8 persistent {
-  // CHECK: sfa_gpu.split_order %{{.*}} by 256 most 64 sequences 15 at 2048 : memref<?xi32> -> !sfa_gpu.point_order
-  %order = sfa_gpu.split_order %lengths by 256 most 64 sequences 15 at 2048 : memref<?xi32> -> !sfa_gpu.point_order
+  // CHECK: sfa_gpu.split_order %{{.*}}, %{{.*}} pages of 64 at 2048 : memref<?xi32>, memref<?x?xi32> -> !sfa_gpu.point_order
+  %order = sfa_gpu.split_order %lengths, %pages pages of 64 at 2048 : memref<?xi32>, memref<?x?xi32> -> !sfa_gpu.point_order
   // CHECK: %[[RINGS:.*]] = sfa_gpu.ring guarded by 2 writers, 1 readers at 4096 barriers_at 65536 : !sfa_gpu.ring<2 x 3 of 64x64xbf16, swizzled>
   %rings = sfa_gpu.ring guarded by 2 writers, 1 readers at 4096 barriers_at 65536
     : !sfa_gpu.ring<2 x 3 of 64x64xbf16, swizzled>

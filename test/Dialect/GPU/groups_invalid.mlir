@@ -55,16 +55,16 @@ sfa_gpu.kernel @registers() warps 12 consumers 0 to 8 {
 
 // -----
 
-sfa_gpu.kernel @splits(%lengths: memref<?xi32>) warps 4 consumers 0 to 4 persistent {
-  // expected-error @+1 {{'sfa_gpu.split_order' op has splits of 0 keys, at most 128 of 511 sequences; each number is at least 1}}
-  %order = sfa_gpu.split_order %lengths by 0 most 128 sequences 511 : memref<?xi32> -> !sfa_gpu.point_order
-}
-
-// -----
-
-sfa_gpu.kernel @no_splits() warps 4 consumers 0 to 4 persistent {
-  %order = sfa_gpu.point_order : !sfa_gpu.point_order
-  %c0 = arith.constant 0 : index
-  // expected-error @+1 {{'sfa_gpu.split_range' op is in an order of sfa_gpu.point_order; only those of sfa_gpu.split_order have splits}}
-  %first, %end, %splits = sfa_gpu.split_range %c0, %c0 in %order
+sfa_gpu.kernel @merge(%scale: f32) warps 8 consumers 0 to 8 {
+  %room = sfa_gpu.ring : !sfa_gpu.ring<1 of 2x1152xf32, linear>
+  %zero = arith.constant 0 : i32
+  %place = sfa_gpu.place %room[%zero : i32] : !sfa_gpu.ring<1 of 2x1152xf32, linear>
+  sfa_gpu.each_group (%warp) of 1 warps {
+    %acc = sfa_tile.fill 0.0 : !sfa_tile.tile<16x64xf32>
+    %max = sfa_tile.fill 0.0 : !sfa_tile.tile<16xf32>
+    %sum = sfa_tile.fill 0.0 : !sfa_tile.tile<16xf32, partial>
+    // expected-error @+1 {{'sfa_gpu.merge_rows' op has the room '!sfa_gpu.shared<2x1152xf32, linear>'; 8 groups need '!sfa_gpu.shared<4x1152xf32, linear>'}}
+    %a, %m, %s = sfa_gpu.merge_rows %acc, %max, %sum scale %scale through %place
+      : !sfa_tile.tile<16x64xf32>, !sfa_tile.tile<16xf32>, !sfa_tile.tile<16xf32, partial>, !sfa_gpu.shared<2x1152xf32, linear>
+  }
 }

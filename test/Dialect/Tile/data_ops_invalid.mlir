@@ -290,7 +290,7 @@ func.func @f(%v: memref<1x8x?x8xi8>, %n: memref<1x8x?x8xi8>, %s: memref<1x8x?xf1
 
 func.func @f(%v: memref<1x8x?x8xi8>, %s: memref<1x8x?xf32>, %i: index) {
   // expected-error @+1 {{has scales that rows share by 'shared_by', or neither}}
-  %0 = "sfa_tile.load_codes"(%v, %v, %i, %i, %i, %s) : (memref<1x8x?x8xi8>, memref<1x8x?x8xi8>, index, index, index, memref<1x8x?xf32>) -> !sfa_tile.codes<64x128xf32, k = 8>
+  %0 = "sfa_tile.load_codes"(%v, %v, %i, %i, %i, %s) <{operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 1>}> : (memref<1x8x?x8xi8>, memref<1x8x?x8xi8>, index, index, index, memref<1x8x?xf32>) -> !sfa_tile.codes<64x128xf32, k = 8>
   return
 }
 
@@ -298,7 +298,7 @@ func.func @f(%v: memref<1x8x?x8xi8>, %s: memref<1x8x?xf32>, %i: index) {
 
 func.func @f(%v: memref<1x8x?x8xi8>, %i: index) {
   // expected-error @+1 {{has scales that rows share by 'shared_by', or neither}}
-  %0 = "sfa_tile.load_codes"(%v, %v, %i, %i, %i) {sharedBy = #sfa<scales tile>} : (memref<1x8x?x8xi8>, memref<1x8x?x8xi8>, index, index, index) -> !sfa_tile.codes<64x128xi8, k = 8>
+  %0 = "sfa_tile.load_codes"(%v, %v, %i, %i, %i) <{operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0>, sharedBy = #sfa<scales tile>}> : (memref<1x8x?x8xi8>, memref<1x8x?x8xi8>, index, index, index) -> !sfa_tile.codes<64x128xi8, k = 8>
   return
 }
 

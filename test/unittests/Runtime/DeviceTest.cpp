@@ -206,7 +206,7 @@ json makeDocument(const std::string &chip, const std::string &kernel, const json
                   const json &results, const json &launch) {
   json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 4;
+  document["version"] = 5;
   document["compiler"] = "0.1.0";
   document["chip"] = chip;
   document["image"] = {{"kind", "ptx"}, {"text", makePTX(chip, {kernel})}};
@@ -224,6 +224,8 @@ json makeCopy() {
   launch["memories"] = {0, 1};
   launch["scalars"] = json::array();
   launch["aligned"] = json::array();
+  launch["packed"] = json::array();
+  launch["batches"] = json::array();
   launch["tensor_maps"] = json::array();
   return makeDocument(
       "sm_80", copyKernel, json::array({{{"type", "f32"}, {"shape", json::array({-1})}}}),
@@ -239,6 +241,8 @@ json makeBox() {
   launch["memories"] = {0, 2};
   launch["scalars"] = json::array();
   launch["aligned"] = {1};
+  launch["packed"] = json::array();
+  launch["batches"] = json::array();
   launch["tensor_maps"] = {
       {{"memory", 0}, {"box_rows", 64}, {"box_columns", 64}, {"box_heads", 1}}};
   return makeDocument("sm_90a", boxKernel,
@@ -256,6 +260,8 @@ json makeItems() {
   launch["memories"] = {1};
   launch["scalars"] = json::array();
   launch["aligned"] = json::array();
+  launch["packed"] = json::array();
+  launch["batches"] = json::array();
   launch["tensor_maps"] = json::array();
   return makeDocument("sm_80", itemsKernel,
                       json::array({{{"type", "u8"}, {"shape", json::array({-1})}}}),

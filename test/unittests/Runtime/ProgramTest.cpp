@@ -176,10 +176,6 @@ const Wrong wrongPrograms[] = {
      "arguments[1].type is null; it has to be a string"},
     {"RankZero", [](json &d) { d["arguments"][0]["shape"] = json::array(); },
      "arguments[0].type is \"bf16\"; it has to be f64 where the shape is []"},
-    {"RankTwo", [](json &d) { d["arguments"][0]["shape"] = {1, 2}; },
-     "arguments[0].shape is an array of 2; it has to be an array of 4 (batch, head, row, column), "
-     "3 "
-     "(batch, head, row) or 1 (row)"},
     {"NegativeSize", [](json &d) { d["arguments"][0]["shape"][0] = -2; },
      "arguments[0].shape[0] is -2; it has to be an integer of at least -1"},
     {"HugeSize", [](json &d) { d["arguments"][0]["shape"][0] = 9223372036854775808u; },
@@ -338,6 +334,12 @@ const Wrong wrongPrograms[] = {
      "launches[0].aligned[0] is 2; it has to be an integer from 0 to 1"},
     {"AlignedRankThree", [](json &d) { d["launches"][1]["aligned"] = {0, 3}; },
      "launches[1].aligned[1] is 3, which is of rank 3; it has to be a memory of rank 4"},
+    {"PackedNothing", [](json &d) { d["launches"][0]["packed"] = {2}; },
+     "launches[0].packed[0] is 2; it has to be an integer from 0 to 1"},
+    {"PackedRankThree", [](json &d) { d["launches"][1]["packed"] = {3}; },
+     "launches[1].packed[0] is 3, which is of rank 3; it has to be a memory of rank 4"},
+    {"BatchesOfNothing", [](json &d) { d["launches"][1]["batches"] = {5}; },
+     "launches[1].batches[0] is 5; it has to be an integer from 0 to 4"},
     {"TensorMapOnAmpere", [](json &d) { d["chip"] = "sm_80"; },
      "launches[1].tensor_maps[0] needs sm_90 or later; the chip of the program is sm_80"},
     {"TensorMapOfNothing", [](json &d) { d["launches"][1]["tensor_maps"][0]["memory"] = 5; },

@@ -44,7 +44,7 @@ json sfa::test::makeProgram() {
   json queryTiles = {{"dim", {0, 2}}, {"ceildiv", 128}};
   json document;
   document["format"] = "flashsfa-program";
-  document["version"] = 4;
+  document["version"] = 5;
   document["compiler"] = "0.1.0";
   document["chip"] = "sm_90a";
   document["image"] = {
@@ -65,6 +65,8 @@ json sfa::test::makeProgram() {
   split["memories"] = {1, 4};
   split["scalars"] = json::array();
   split["aligned"] = json::array();
+  split["packed"] = json::array();
+  split["batches"] = json::array();
   split["tensor_maps"] = json::array();
   attend["kernel"] = "attend";
   attend["grid"] = {queryTiles, 3, 2};
@@ -75,6 +77,8 @@ json sfa::test::makeProgram() {
   attend["memories"] = {0, 1, 2, 3, 4};
   attend["scalars"] = json::array();
   attend["aligned"] = {0, 2};
+  attend["packed"] = json::array();
+  attend["batches"] = json::array();
   attend["tensor_maps"] = {
       {{"memory", 1}, {"box_rows", 128}, {"box_columns", 64}, {"box_heads", 1}}};
   document["launches"] = {split, attend};

@@ -84,10 +84,11 @@ def GPU_SplitOrderOp : GPU_Op<"split_order", [MemoryEffects<[MemRead, MemWrite, 
     %order = sfa_gpu.split_order %lengths, %table pages of 64 : memref<?xi32>, memref<?x?xi32> -> !sfa_gpu.point_order
     ```
   }];
-  let arguments = (ins Tile_Offsets:$lengths, Tile_Table:$table, I64Attr:$pageSize, OptionalAttr<I64Attr>:$offset);
+  let arguments = (ins Tile_Offsets:$lengths, Tile_Table:$table, I64Attr:$pageSize, Tile_LeastBlocks:$blocks,
+      OptionalAttr<I64Attr>:$offset);
   let results = (outs GPU_PointOrderType:$order);
   let assemblyFormat = [{
-    $lengths `,` $table `pages` `of` $pageSize (`at` $offset^)? attr-dict `:` type($lengths) `,` type($table) `->` type($order)
+    $lengths `,` $table `pages` `of` $pageSize (`blocks` $blocks^)? (`at` $offset^)? attr-dict `:` type($lengths) `,` type($table) `->` type($order)
   }];
   let extraClassDeclaration = [{
     /// Of each group of sequences the shares before it (4 bytes), and of the last one those behind it.

@@ -19,6 +19,11 @@ double DecodeOp::getConstantScale() {
   return 1.0 / std::sqrt(static_cast<double>(getQuery().getType().getDimSize(3)));
 }
 
+int64_t DecodeOp::getGroup() {
+  return getQuery().getType().getDimSize(1) /
+         cast<RankedTensorType>(getKey().getType()).getDimSize(1);
+}
+
 /// Diagnoses keys and values that are not pages of one cache.
 static LogicalResult checkPages(Operation *op, RankedTensorType key, RankedTensorType value) {
   int64_t size = key.getDimSize(2);

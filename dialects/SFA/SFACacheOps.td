@@ -54,7 +54,8 @@ def SFA_DecodeOp : SFA_Op<"decode", [Pure, SFA_Shape]> {
     | keys of a sequence, up to | keys of a share |
     |---|---|
     | 4,096 | 256 |
-    | 65,536 | 512 |
+    | 16,384 | 512 |
+    | 65,536 | 512, or 2,048 where more than 8 query heads read a key head |
     | beyond | doubled as the keys double: at most 128 shares |
 
     The shares of 512 keys and more belong to eight classes, that of a block of 512 keys is its number modulo 8; a share has blocks of one
@@ -81,6 +82,10 @@ def SFA_DecodeOp : SFA_Op<"decode", [Pure, SFA_Shape]> {
     /// Tokens of a page, and what they may be.
     int64_t getPageSize() { return ::llvm::cast<::mlir::RankedTensorType>(getKey().getType()).getDimSize(2); }
     static bool allowsPageSize(int64_t size) { return size == 16 || size == 32 || size == 64 || size == 128; }
+    /// How many query heads read a head of the key.
+    int64_t getGroup();
+    /// How many blocks of 512 keys a share of a sequence of more than 16384 keys has at least.
+    int64_t getLeastBlocks() { return getGroup() > 8 ? 4 : 1; }
     /// The scale of an op that is given none as a value: 1 / sqrt(d) where absent.
     double getConstantScale();
   }];

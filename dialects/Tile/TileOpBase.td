@@ -46,6 +46,8 @@ def Tile_ScalesMemory : MemRefRankOf<[F32], [3]>;
 /// How many heads, one after the other, the rows of a tile are of.
 def Tile_Heads : DefaultValuedAttr<I64Attr, "1">;
 def Tile_Offsets : MemRefRankOf<[I32], [1]>;
+/// How many blocks of 512 keys a share of a long sequence has at least.
+def Tile_LeastBlocks : DefaultValuedAttr<ConfinedAttr<I64Attr, [IntPositive]>, "1">;
 /// The numbers of the pages of sequences.
 def Tile_Table : MemRefRankOf<[I32], [2]>;
 

@@ -301,11 +301,11 @@ def Tile_CombineOp : Tile_Op<"combine", [AttrSizedOperandSegments, MemoryEffects
   }];
   let arguments = (ins
     Tile_Memory:$outputs, Tile_Memory:$sums, Index:$batch, Index:$head, Index:$row, I64Attr:$splits,
-    Tile_Heads:$heads, Optional<Tile_Offsets>:$lengths, Optional<Index>:$limit);
+    Tile_Heads:$heads, Optional<Tile_Offsets>:$lengths, Optional<Index>:$limit, Tile_LeastBlocks:$blocks);
   let results = (outs Tile_Matrix:$output, Tile_RowVector:$lse);
   let assemblyFormat = [{
     $outputs `,` $sums `[` $batch `,` $head `,` $row `]` `of` $splits `splits` (`heads` $heads^)?
-    (`lengths` $lengths^ `limit` $limit `:` type($lengths))? attr-dict
+    (`lengths` $lengths^ `limit` $limit `:` type($lengths))? (`blocks` $blocks^)? attr-dict
     `:` type($outputs) `,` type($sums) `->` qualified(type($output)) `,` qualified(type($lse))
   }];
   let hasVerifier = 1;

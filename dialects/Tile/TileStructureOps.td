@@ -136,17 +136,21 @@ def Tile_SplitRangeOp : Tile_Op<"split_range", [
     first + i + (i / 512) * 7 * 512
     ```
 
-    of the sequence, since the blocks of 512 keys of a share are every eighth one of the sequence.
+    of the sequence, since the blocks of 512 keys of a share are every eighth one of the sequence. `blocks` is how many a share has at
+    least in a sequence of more than 16384 keys, 1, 2 or 4.
 
     Example:
 
     ```mlir
     %length, %first, %count = sfa_tile.split_range %lengths[%b, %t] limit %most : memref<?xi32>
+    %l, %f, %c = sfa_tile.split_range %lengths[%b, %t] limit %most blocks 4 : memref<?xi32>
     ```
   }];
-  let arguments = (ins Tile_Offsets:$lengths, Index:$sequence, Index:$split, Index:$limit);
+  let arguments = (ins Tile_Offsets:$lengths, Index:$sequence, Index:$split, Index:$limit, Tile_LeastBlocks:$blocks);
   let results = (outs Index:$length, Index:$first, Index:$count);
-  let assemblyFormat = "$lengths `[` $sequence `,` $split `]` `limit` $limit attr-dict `:` type($lengths)";
+  let assemblyFormat = [{
+    $lengths `[` $sequence `,` $split `]` `limit` $limit (`blocks` $blocks^)? attr-dict `:` type($lengths)
+  }];
 }
 
 def Tile_KeyLoopOp : Tile_Op<"key_loop", [

@@ -50,6 +50,8 @@ inline constexpr llvm::StringLiteral tensorMapsAttrName = "sfa.tensor_maps";
 inline constexpr llvm::StringLiteral packedAttrName = "sfa.packed";
 /// Of a gpu.launch_func: the memories of which its kernel takes the number of batches.
 inline constexpr llvm::StringLiteral batchesAttrName = "sfa.batches";
+/// Of a gpu.launch_func: its kernel may begin before the one before it has ended.
+inline constexpr llvm::StringLiteral programmaticAttrName = "sfa.programmatic";
 /// Of a gpu.launch_func: its grid is one of work items, which the blocks of its kernel share.
 inline constexpr llvm::StringLiteral persistentAttrName = "sfa.persistent";
 /// Of a gpu.launch_func: the memories whose strides have to be multiples of 16 bytes.

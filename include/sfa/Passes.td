@@ -185,7 +185,7 @@ def ConvertSFAGPUToNVVMPass : Pass<"convert-sfa-gpu-to-nvvm", "::mlir::ModuleOp"
     The unit attribute `sfa.persistent` makes the grid of a launch one of work items, which at most as many blocks as
     the device has multiprocessors share. Its kernel takes the sizes of the grid in x, y and z (i32) before tensor maps. The attribute
     `sfa.packed` lists memories whose rows have to follow one another, and whose other strides have to be multiples of 16 bytes;
-    `sfa.batches` lists memories of which the kernel takes the number of batches (i64), behind those sizes.
+    `sfa.programmatic` says that the kernel waits for the one before it itself, and may begin early; `sfa.batches` lists memories of which the kernel takes the number of batches (i64), behind those sizes.
   }];
   let options = [
     Option<"chip", "chip", "std::string", /*default=*/"\"sm_80\"",

@@ -30,12 +30,17 @@ static int64_t choosePackedHeads(int64_t group) {
   return packed;
 }
 
-int64_t sfa::countMostSplits(int64_t keys) {
-  constexpr int64_t shortKeys = 4096, shortShare = 256, blockKeys = 512, most = 128;
+int64_t sfa::countMostSplits(int64_t keys, int64_t leastBlocks) {
+  constexpr int64_t shortKeys = 4096, shortShare = 256, longKeys = 16384, blockKeys = 512, classes = 8,
+                    most = 128;
   int64_t ofShort = llvm::divideCeil(std::min(keys, shortKeys), shortShare);
   if (keys <= shortKeys)
     return std::max<int64_t>(ofShort, 1);
-  return std::clamp<int64_t>(llvm::divideCeil(keys, blockKeys), ofShort, most);
+  int64_t ofMiddle = std::max<int64_t>(llvm::divideCeil(std::min(keys, longKeys), blockKeys), ofShort);
+  if (keys <= longKeys)
+    return ofMiddle;
+  int64_t ranks = llvm::divideCeil(llvm::divideCeil(keys, blockKeys), leastBlocks * classes);
+  return std::clamp<int64_t>(ranks * classes, ofMiddle, most);
 }
 
 /// Bytes of shared memory that a kernel takes besides its tiles of keys, and for each of these.
@@ -70,12 +75,12 @@ ResolvedSchedule sfa::chooseDecodeSchedule(DecodeOp op, const Device &device,
   schedule.softmax = Softmax::Online;
   schedule.qTile = queryRows;
   auto key = cast<RankedTensorType>(op.getKey().getType());
-  RankedTensorType query = op.getQuery().getType();
   schedule.packedHeads =
-      given.packedHeads.value_or(choosePackedHeads(query.getDimSize(1) / key.getDimSize(1)));
+      given.packedHeads.value_or(choosePackedHeads(op.getGroup()));
   int64_t pages = cast<RankedTensorType>(op.getTable().getType()).getDimSize(1);
-  schedule.splits = ShapedType::isDynamic(pages) ? countMostSplits(std::numeric_limits<int32_t>::max())
-                                                     : countMostSplits(pages * op.getPageSize());
+  int64_t mostKeys = ShapedType::isDynamic(pages) ? std::numeric_limits<int32_t>::max()
+                                                  : pages * op.getPageSize();
+  schedule.splits = countMostSplits(mostKeys, op.getLeastBlocks());
   schedule.stages = schedule.consumers = 1;
   schedule.kTile = 128;
   if (device.isGpu) {

@@ -76,6 +76,8 @@ enum CaptureMode : int32_t { // CU_STREAM_CAPTURE_MODE_*
 };
 
 constexpr uint32_t clusterDimension = 4; // CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+// CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+constexpr uint32_t programmaticStreamSerialization = 6;
 
 struct LaunchAttribute { // CUlaunchAttribute
   uint32_t id;
@@ -83,6 +85,7 @@ struct LaunchAttribute { // CUlaunchAttribute
   union {
     uint64_t all[8];
     uint32_t clusterDim[3];
+    int32_t programmaticStreamSerializationAllowed;
   } value;
 };
 static_assert(sizeof(LaunchAttribute) == 72);

@@ -290,15 +290,25 @@ static void launchKernel(const Driver &driver, const ParsedProgram &program,
     pass(&maps[map]);
   }
 
-  cu::LaunchAttribute cluster = {cu::clusterDimension, 0, {}};
-  cluster.value.clusterDim[0] = launch.cluster;
-  cluster.value.clusterDim[1] = cluster.value.clusterDim[2] = 1;
+  cu::LaunchAttribute attributes[2] = {};
+  uint32_t numAttributes = 0;
+  if (launch.cluster > 1) {
+    cu::LaunchAttribute &cluster = attributes[numAttributes++];
+    cluster.id = cu::clusterDimension;
+    cluster.value.clusterDim[0] = launch.cluster;
+    cluster.value.clusterDim[1] = cluster.value.clusterDim[2] = 1;
+  }
+  if (launch.isProgrammatic) {
+    cu::LaunchAttribute &programmatic = attributes[numAttributes++];
+    programmatic.id = cu::programmaticStreamSerialization;
+    programmatic.value.programmaticStreamSerializationAllowed = 1;
+  }
   cu::LaunchConfig config = {{blocks[0], blocks[1], blocks[2]},
                              {launch.block, 1, 1},
                              launch.sharedBytes,
                              stream,
-                             launch.cluster > 1 ? &cluster : nullptr,
-                             launch.cluster > 1 ? 1u : 0u};
+                             numAttributes ? attributes : nullptr,
+                             numAttributes};
   cu::Result result = driver.launchKernelEx(&config, loaded.function(index), parameters, nullptr);
   if (result != cu::success)
     driver.failCall(

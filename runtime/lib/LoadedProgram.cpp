@@ -73,16 +73,18 @@ static void requireParameters(const Driver &driver, cu::Function function, const
     return;
   size_t numWords = 5 * launch.memories.size();
   size_t numHalves = launch.scalars.size() + (launch.isPersistent ? 3 : 0);
-  size_t count = numWords + numHalves + launch.tensorMaps.size();
+  size_t numBatches = launch.batches.size();
+  size_t count = numWords + numHalves + numBatches + launch.tensorMaps.size();
   for (size_t index = 0; index <= count; ++index) {
     size_t offset = 0, size = 0;
     cu::Result result = driver.functionGetParamInfo(function, index, &offset, &size);
     if (result != cu::success && result != cu::invalidValue)
       driver.failCall(result, "cuFuncGetParamInfo", "cannot load the program", "");
     bool isThere = result == cu::success;
-    size_t wanted = index < numWords               ? sizeof(uint64_t)
-                    : index < numWords + numHalves ? sizeof(uint32_t)
-                                                   : sizeof(cu::TensorMap);
+    size_t wanted = index < numWords                            ? sizeof(uint64_t)
+                    : index < numWords + numHalves              ? sizeof(uint32_t)
+                    : index < numWords + numHalves + numBatches ? sizeof(uint64_t)
+                                                                : sizeof(cu::TensorMap);
     if (isThere != (index < count) || (isThere && size != wanted))
       fail(SFA_ERROR_INVALID_PROGRAM,
            "invalid program: the kernel {} {} parameter {}{}; its launch {}has {} memories, {} "
@@ -90,7 +92,7 @@ static void requireParameters(const Driver &driver, cu::Function function, const
            launch.kernel, isThere ? "has" : "has no", index,
            isThere ? fmt::format(" of {} bytes", size) : "",
            launch.isPersistent ? "is persistent and " : "", launch.memories.size(),
-           launch.scalars.size(), launch.tensorMaps.size(), numWords, numHalves,
+           launch.scalars.size(), launch.tensorMaps.size(), numWords + numBatches, numHalves,
            launch.tensorMaps.size());
   }
 }

@@ -106,6 +106,8 @@ struct Launch {
   /// Whether the grid is one of work items, which at most as many blocks as the device has
   /// multiprocessors share.
   bool isPersistent;
+  /// Whether the kernel may begin before the one before it has ended.
+  bool isProgrammatic;
   uint32_t block, sharedBytes, cluster;
   /// Numbers of buffers: arguments, then results, then temporaries.
   std::vector<int32_t> memories;

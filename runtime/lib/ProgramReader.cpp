@@ -367,6 +367,9 @@ bool Reader::imageHas(const std::string &kernel) const {
 
 void Reader::readBlocks(const Value &value, Launch &launch) {
   launch.isPersistent = value.field("persistent").boolean();
+  launch.isProgrammatic = value.field("programmatic").boolean();
+  if (launch.isProgrammatic && (program.architecture.major < 9 || program.launches.empty()))
+    value.field("programmatic").refuse("false for the first launch, and for chips before sm_90");
   std::vector<Value> grid = value.field("grid").array(3, 3);
   for (int axis = 0; axis < 3; ++axis)
     launch.grid[axis] = readExtent(grid[axis], launch.isPersistent ? maxItems : maxGrid[axis]);
@@ -388,7 +391,7 @@ void Reader::readBlocks(const Value &value, Launch &launch) {
 }
 
 Launch Reader::readLaunch(const Value &value) {
-  value.requireFields({"kernel", "grid", "persistent", "block", "shared_bytes", "cluster",
+  value.requireFields({"kernel", "grid", "persistent", "programmatic", "block", "shared_bytes", "cluster",
                        "memories", "scalars", "aligned", "packed", "batches", "tensor_maps"});
   Launch launch;
   Value kernel = value.field("kernel");

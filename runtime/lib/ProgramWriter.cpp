@@ -55,6 +55,7 @@ static ordered_json write(const Launch &launch) {
   for (const Extent &extent : launch.grid)
     value["grid"].push_back(write(extent));
   value["persistent"] = launch.isPersistent;
+  value["programmatic"] = launch.isProgrammatic;
   value["block"] = launch.block;
   value["shared_bytes"] = launch.sharedBytes;
   value["cluster"] = launch.cluster;

@@ -14,8 +14,8 @@
 namespace sfa {
 
 /// In how many shares the keys of a sequence are worked on at most, one of `keys` keys or of fewer:
-/// what `sfa_tile.split_range` has.
-int64_t countMostSplits(int64_t keys);
+/// what `sfa_tile.split_range` has, with so many blocks of a share at least.
+int64_t countMostSplits(int64_t keys, int64_t leastBlocks);
 
 /// The schedule of `op` on `device`: what `given` says, and what is best for all else.
 ResolvedSchedule chooseDecodeSchedule(DecodeOp op, const Device &device, const Schedule &given);

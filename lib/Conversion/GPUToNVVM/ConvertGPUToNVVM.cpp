@@ -145,6 +145,8 @@ struct ConvertGPUToNVVM : sfa::impl::ConvertSFAGPUToNVVMPassBase<ConvertGPUToNVV
     auto call = gpu::LaunchFuncOp::create(builder, symbol, grid, block, shared, operands);
     if (!kernel.resources.tensorMaps.empty())
       call->setAttr(tensorMapsAttrName, builder.getDenseI64ArrayAttr(kernel.resources.tensorMaps));
+    if (kernel.resources.isProgrammatic)
+      call->setAttr(programmaticAttrName, builder.getUnitAttr());
     if (kernel.resources.isPersistent)
       call->setAttr(persistentAttrName, builder.getUnitAttr());
     if (!kernel.packedMemories.empty())

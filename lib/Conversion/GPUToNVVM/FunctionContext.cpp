@@ -33,7 +33,7 @@ FunctionContext::FunctionContext(KernelOp kernel, const Chip &chip)
   auto numberOf = [](Value memory) -> int64_t { return cast<BlockArgument>(memory).getArgNumber(); };
   kernel.walk([&](SplitOrderOp order) {
     splits = {numberOf(order.getLengths()), numberOf(order.getTable()),
-              static_cast<int64_t>(order.getPageSize())};
+              static_cast<int64_t>(order.getPageSize()), static_cast<int64_t>(order.getBlocks())};
   });
   std::optional<int64_t> base;
   kernel.walk([&](RingOp ring) {

@@ -74,7 +74,7 @@ public:
   /// What `sfa_gpu.split_order` reads: the numbers of the memories of lengths and of the table, and the
   /// tokens of a page.
   struct SplitSource {
-    int64_t lengths, table, pageSize;
+    int64_t lengths, table, pageSize, leastBlocks;
   };
   std::optional<SplitSource> splits;
   /// The rings and marks of the kernel, with their places in shared memory.

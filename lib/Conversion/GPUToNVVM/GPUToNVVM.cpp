@@ -116,7 +116,7 @@ FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &c
 
   FunctionContext function(kernel, chip);
   KernelResources resources{
-      nullptr, function.numThreads, sharedBytes.getInt(), function.isPersistent, {}, {}};
+      nullptr, function.numThreads, sharedBytes.getInt(), function.isPersistent};
   if (auto batches = kernel->getAttrOfType<DenseI64ArrayAttr>(KernelOp::batchesAttrName))
     for (int64_t memory : batches.asArrayRef()) {
       resources.batches.push_back(memory);

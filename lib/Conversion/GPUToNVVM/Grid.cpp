@@ -173,6 +173,7 @@ public:
         function.splits->table,
         MemRefType::get({ShapedType::kDynamic, ShapedType::kDynamic}, emit.getI32Type()));
     limit = emit.mul(emit.toI32(table.rows), function.splits->pageSize);
+    leastBlocks = function.splits->leastBlocks;
     numSequences = emit.toI32(lengths.rows);
     perGroup = emit.div(emit.add(numSequences, SplitOrderOp::maxGroups - 1), SplitOrderOp::maxGroups);
     numGroups = emit.select(
@@ -244,13 +245,14 @@ public:
 
 private:
   Value countShares(Value sequence) const {
-    return tile::emitSplitCount(emit, loadLength(emit, lengths, sequence, limit));
+    return tile::emitSplitCount(emit, loadLength(emit, lengths, sequence, limit), leastBlocks);
   }
   Value entry(Value group) const { return emit.offset(base, group, emit.getI32Type()); }
 
   Emitter &emit;
   Value base;
   Memory lengths;
+  int64_t leastBlocks;
   Value limit, numSequences, perGroup, numGroups;
 };
 

@@ -56,7 +56,8 @@ struct LowerSplitRange : Lowering<tile::SplitRangeOp> {
     Value length = loadLength(emit, lengths, adaptor.getSequence().front(),
                               emit.toI32(adaptor.getLimit().front()));
     tile::SplitRange range =
-        tile::emitSplitRange(emit, length, emit.toI32(adaptor.getSplit().front()));
+        tile::emitSplitRange(emit, length, emit.toI32(adaptor.getSplit().front()),
+                             static_cast<int64_t>(op.getBlocks()));
     return Results{{emit.toIndex(length)}, {emit.toIndex(range.first)}, {emit.toIndex(range.count)}};
   }
 };

@@ -12,7 +12,7 @@
 //
 // The splits of a sequence of a cache are of eight classes, that of split i is i % 8. Those of a class
 // are added up in their order, relative to their own maximum, and then the classes: what a class gives
-// does not depend on the others.
+// does not depend on the others. All warps of a block share a row, and each has some classes.
 //
 //===----------------------------------------------------------------------===//
 
@@ -76,6 +76,8 @@ private:
   /// A lane has `pieces` pieces of `width` adjacent columns; a warp's are adjacent, too. Of the
   /// last piece some lanes may have none.
   int64_t rows = 0, columns = 0, width = 0, pieces = 0;
+  /// Whether splits are of classes: then there is one row, which all warps share.
+  bool isOfClasses = false;
   /// Whose splits follow one another.
   int64_t heads = 1;
   Value rowInTile; // i64
@@ -96,9 +98,11 @@ LogicalResult CombineKernel::check() {
     rows = tile.getRows();
     columns = tile.getColumns();
     constexpr int64_t columnGranule = 8;
-    if (columns % columnGranule != 0 || rows % rowsAtOnce != 0)
-      return op.emitOpError() << "gives " << tile << "; a GPU needs a multiple of " << rowsAtOnce
-                              << " rows and of " << columnGranule << " columns";
+    isOfClasses = op.getLengths() != nullptr;
+    if (columns % columnGranule != 0 || (isOfClasses ? rows != 1 : rows % rowsAtOnce != 0))
+      return op.emitOpError() << "gives " << tile << "; a GPU needs "
+                              << (isOfClasses ? "1 row" : "a multiple of 4 rows")
+                              << " and a multiple of " << columnGranule << " columns";
     width = columns % (4 * warpSize) == 0 ? 4 : 2;
     pieces = llvm::divideCeil(columns, warpSize * width);
   }
@@ -109,6 +113,16 @@ LogicalResult CombineKernel::run() {
   if (failed(check()))
     return failure();
   LogicalResult lowered = success();
+  if (isOfClasses) {
+    // All warps work on the row. The kernel before this one gives what is combined, and is the only one
+    // that says early that this one may begin.
+    kernel.waitForKernelBefore();
+    rowInTile = emit.i64(0);
+    for (Operation &op : kernel.kernel.getBody().front().without_terminator())
+      if (succeeded(lowered))
+        lowered = lower(&op);
+    return lowered;
+  }
   emit.loop(emit.i32(0), emit.i32(rows), emit.i32(rowsAtOnce), {}, [&](Value start, ValueRange) {
     rowInTile = emit.toI64(emit.add(start, emit.uniform(kernel.warp)));
     for (Operation &op : kernel.kernel.getBody().front().without_terminator())
@@ -222,7 +236,7 @@ Value CombineKernel::countSplits(CombineOp op) {
   Value length = emit.load(i32, emit.offset(lengths.pointer, element, i32));
   Value limit = emit.toI32(kernel.scalar(op.getLimit()));
   length = emit.minSigned(emit.maxSigned(length, emit.i32(0)), limit);
-  Value count = emitSplitCount(emit, length);
+  Value count = emitSplitCount(emit, length, static_cast<int64_t>(op.getBlocks()));
   return emit.uniform(emit.minSigned(count, emit.i32(static_cast<int64_t>(op.getSplits()))));
 }
 
@@ -273,40 +287,66 @@ Emitter::Values CombineKernel::formClassWeights(CombineOp op, Value row, Value f
 }
 
 void CombineKernel::addClasses(const Memory &outputs, Value first, ArrayRef<Value> weights) {
-  // Eight splits at once, one of each class. Those that do not exist have weight 0, and what is read in
-  // their place is the first one.
+  // Each warp has some classes, and loads all of theirs of 32 splits at once. Splits that do not exist
+  // have weight 0, and what is read in their place is the first one.
+  constexpr int64_t classesEach = numClasses / rowsAtOnce, ranks = warpSize / numClasses;
   size_t count = pieces * width;
-  Emitter::Values sums(numClasses * count, emit.f32(0.0f));
+  Emitter::Values sums(classesEach * count, emit.f32(0.0f));
+  Value warp = emit.uniform(kernel.warp);
   for (auto [turn, mine] : llvm::enumerate(weights)) {
-    int64_t start = static_cast<int64_t>(turn) * warpSize;
-    Value end = emit.minSigned(numSplits, emit.i32(start + warpSize));
-    sums = emit.loop(
-        emit.i32(start), end, emit.i32(numClasses), sums,
-        [&, mine = mine](Value split, ValueRange carried) {
-          Emitter::Values next(carried);
-          SmallVector<Value> loaded;
-          for (int64_t number = 0; number < numClasses; ++number)
-            llvm::append_range(loaded, loadOutputs(outputs, first, emit.add(split, number)));
-          for (int64_t number = 0; number < numClasses; ++number) {
-            Value at = emit.add(split, number);
-            Value weight = emit.broadcast(mine, emit.rem(at, warpSize));
-            for (size_t place = 0; place < count; ++place) {
-              Value value = emit.make<LLVM::ExtractElementOp>(
-                  loaded[number * pieces + place / width], emit.i32(place % width));
-              // 0 times what is no number is one.
-              value = emit.select(emit.less(at, numSplits), value, emit.f32(0.0f));
-              Value &sum = next[number * count + place];
-              sum = emit.fma(weight, value, sum);
-            }
-          }
-          return next;
-        });
+    auto start = static_cast<int64_t>(turn) * warpSize;
+    auto addTurn = [&, mine = mine] {
+      Emitter::Values next(sums);
+      SmallVector<Value> lanes, loaded;
+      for (int64_t rank = 0; rank < ranks; ++rank)
+        for (int64_t number = 0; number < classesEach; ++number) {
+          lanes.push_back(emit.add(warp, rank * numClasses + number * rowsAtOnce));
+          llvm::append_range(loaded, loadOutputs(outputs, first, emit.add(lanes.back(), start)));
+        }
+      for (auto [i, lane] : llvm::enumerate(lanes)) {
+        Value exists = emit.less(emit.add(lane, start), numSplits);
+        Value weight = emit.broadcast(mine, lane);
+        for (size_t place = 0; place < count; ++place) {
+          Value value = emit.make<LLVM::ExtractElementOp>(loaded[i * pieces + place / width],
+                                                          emit.i32(place % width));
+          // 0 times what is no number is one.
+          value = emit.select(exists, value, emit.f32(0.0f));
+          Value &sum = next[i % classesEach * count + place];
+          sum = emit.fma(weight, value, sum);
+        }
+      }
+      return next;
+    };
+    sums = emit.choose(emit.less(emit.i32(start), numSplits), addTurn, [&] { return sums; });
   }
+  // Classes meet in shared memory; the first warp adds them up.
+  Type f32 = emit.getF32Type();
+  auto vector = VectorType::get(width, f32);
+  int64_t rowBytes = pieces * warpSize * width * 4;
+  Value room = kernel.allocateShared(numClasses * rowBytes);
+  auto place = [&](Value number, int64_t piece) {
+    Value column = emit.add(emit.mul(kernel.lane, width), piece * warpSize * width);
+    return emit.offset(emit.offset(room, emit.mul(number, rowBytes), emit.getI8Type()), column, f32);
+  };
+  for (int64_t number = 0; number < classesEach; ++number)
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      Value packed = emit.make<LLVM::PoisonOp>(vector);
+      for (int64_t i = 0; i < width; ++i)
+        packed = emit.make<LLVM::InsertElementOp>(
+            packed, sums[number * count + piece * width + i], emit.i32(i));
+      emit.store(packed, place(emit.add(warp, number * rowsAtOnce), piece), 4 * width);
+    }
+  emit.barrier();
   output.assign(count, emit.f32(0.0f));
   for (int64_t number = 0; number < numClasses; ++number) {
     Value factor = emit.broadcast(classFactor, emit.i32(number));
-    for (size_t place = 0; place < count; ++place)
-      output[place] = emit.fma(factor, sums[number * count + place], output[place]);
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      Value loaded = emit.load(vector, place(emit.i32(number), piece), 4 * width);
+      for (int64_t i = 0; i < width; ++i) {
+        Value &sum = output[piece * width + i];
+        sum = emit.fma(factor, emit.make<LLVM::ExtractElementOp>(loaded, emit.i32(i)), sum);
+      }
+    }
   }
 }
 
@@ -358,7 +398,10 @@ LogicalResult CombineKernel::lower(StoreOp op) {
   Value row = rowNumber(op.getRow());
   Value address =
       kernel.address(target, kernel.scalar(op.getBatch()), kernel.scalar(op.getHead()), row);
-  emit.when(emit.less(emit.i64(0), kernel.rowsLeft(target, row, op.getLimit())), [&] {
+  Value stores = emit.less(emit.i64(0), kernel.rowsLeft(target, row, op.getLimit()));
+  if (isOfClasses)
+    stores = emit.bitAnd(stores, emit.equal(kernel.warp, emit.i32(0)));
+  emit.when(stores, [&] {
     if (isSum) {
       emit.when(emit.equal(kernel.lane, emit.i32(0)), [&] { emit.store(lse, address); });
       return;

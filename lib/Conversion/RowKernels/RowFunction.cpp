@@ -58,6 +58,13 @@ void RowFunction::createFunction(Block *module) {
   setKernelAttributes(function, rowKernelThreads);
 }
 
+void RowFunction::waitForKernelBefore() {
+  if (!waitsForKernels)
+    return;
+  isProgrammatic = true;
+  emit.make<NVVM::GriddepcontrolOp>(NVVM::GridDepActionKind::wait);
+}
+
 Value RowFunction::allocateShared(int64_t bytes) {
   OpBuilder::InsertionGuard guard(emit);
   LLVM::GlobalOp shared = getSharedMemory(emit, function->getBlock(), kernel.getLoc());
@@ -73,6 +80,7 @@ FailureOr<KernelResources> RowFunction::run(Block *module, const Chip &chip) {
   if (failed(checkMemories(kernel)) || failed(checkHeads(kernel)))
     return failure();
   createFunction(module);
+  waitsForKernels = chip.hasWarpgroups;
   thread = emit.threadId();
   lane = emit.bitAnd(thread, 31);
   warp = emit.shiftRight(thread, 5);
@@ -85,5 +93,6 @@ FailureOr<KernelResources> RowFunction::run(Block *module, const Chip &chip) {
     return kernel.emitOpError() << "has tiles that do not fit: they need " << sharedBytes
                                 << " bytes of shared memory, " << chip.name << " has "
                                 << chip.maxSharedBytes << "; choose smaller tiles";
-  return KernelResources{function, rowKernelThreads, sharedBytes, /*isPersistent=*/false, {}};
+  return KernelResources{function, rowKernelThreads, sharedBytes, /*isPersistent=*/false,
+                         isProgrammatic};
 }

@@ -38,6 +38,9 @@ public:
 
   tile::KernelOp kernel;
   Emitter emit;
+  /// Says that the kernel may begin before the one before it has ended, and waits for that one, where the
+  /// chip can: a kernel begins with it (PTX ISA, "griddepcontrol").
+  void waitForKernelBefore();
   /// Of the block; among those of its warp; the number of the warp.
   Value thread, lane, warp;
   mlir::IRMapping mapping; // values that are no tiles
@@ -60,6 +63,7 @@ private:
   mlir::LLVM::LLVMFuncOp function;
   llvm::DenseMap<Value, Memory> memories;
   int64_t sharedBytes = 0;
+  bool waitsForKernels = false, isProgrammatic = false;
 };
 
 /// Lowers the body of a kernel that densifies (Densify.cpp), or one of those below.

@@ -15,7 +15,7 @@ using namespace sfa;
 using namespace sfa::tile;
 
 /// Rows that one point of the grid combines: few, since there are few rows where splits pay.
-static constexpr int64_t rowsPerTile = 4;
+static constexpr int64_t rowsOfTile = 4;
 
 SmallVector<Type> sfa::tile::getPartialTypes(Type result, int64_t splits) {
   auto output = cast<RankedTensorType>(result);
@@ -31,6 +31,8 @@ PhysicalValues sfa::tile::combineSplits(ConversionPatternRewriter &rewriter,
                                         ResolvedSchedule schedule, const PhysicalValues &partial,
                                         const CacheOperands &cache) {
   Location loc = op->getLoc();
+  // A sequence of a cache may have many splits, and few rows: a point has one.
+  int64_t rowsPerTile = cache.lengths ? 1 : rowsOfTile;
   SmallVector<Type> types;
   SmallVector<ValueRange> operands;
   for (const SmallVector<Value> &values : partial) {
@@ -58,7 +60,8 @@ PhysicalValues sfa::tile::combineSplits(ConversionPatternRewriter &rewriter,
   auto combined = CombineOp::create(
       rewriter, loc, TileType::get(op->getContext(), {rowsPerTile, outputs.features()}, f32),
       TileType::get(op->getContext(), {rowsPerTile}, f32), outputs.memories[0], sums.memories[0],
-      batch, head, row, schedule.splits, schedule.packedHeads, lengths, limit);
+      batch, head, row, schedule.splits, schedule.packedHeads, lengths, limit,
+      static_cast<uint64_t>(cache.leastBlocks));
   if (op->getNumResults() > 1)
     StoreOp::create(rewriter, loc, combined.getLse(), builder.result(1).memories[0], batch, head,
                     row, /*limit=*/Value());

@@ -165,7 +165,8 @@ void DecodeKernel::emit(const Operands &operands) {
   Value query = atQuery.loadDense(operands.query, schedule.qTile, row);
   Value most = mostTokens(builder, loc, operands.table, op.getPageSize());
   auto share = create<SplitRangeOp>(builder.getIndexType(), builder.getIndexType(),
-                                    builder.getIndexType(), operands.lengths, sequence, split, most);
+                                    builder.getIndexType(), operands.lengths, sequence, split, most,
+                                    static_cast<uint64_t>(op.getLeastBlocks()));
   Value numQueries = constant(operands.query.type.getDimSize(2));
   Value count = inWindow(share.getFirst(), share.getCount(), row, numQueries, share.getLength());
 
@@ -234,7 +235,8 @@ struct DecodeToTile : OpConversionPattern<DecodeOp> {
     if (schedule.splits > 1)
       values = combineSplits(
           rewriter, symbols, op, schedule, values,
-          {adaptor.getLengths().front(), adaptor.getTable().front(), op.getPageSize()});
+          {adaptor.getLengths().front(), adaptor.getTable().front(), op.getPageSize(),
+           op.getLeastBlocks()});
     rewriter.replaceOpWithMultiple(op, std::move(values));
     return success();
   }

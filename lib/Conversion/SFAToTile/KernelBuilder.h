@@ -117,7 +117,7 @@ private:
 /// What says how many splits the sequences of a cache have; null where all have as many.
 struct CacheOperands {
   mlir::Value lengths, table;
-  int64_t pageSize = 0;
+  int64_t pageSize = 0, leastBlocks = 1;
 };
 /// The most tokens that a sequence of a cache has, inside a kernel.
 mlir::Value mostTokens(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value table,

@@ -16,16 +16,19 @@ namespace {
 /// Sequences of at most `shortKeys` keys have shares of `shortShare` keys, one after the other.
 /// Others are blocks of `blockKeys` keys in `numClasses` classes; a share has every eighth block
 /// from one on, so many that there are `mostShares` shares at most.
-constexpr int64_t shortKeys = 4096, shortShare = 256, blockKeys = 512, numClasses = 8,
-                  mostShares = 128;
+constexpr int64_t shortKeys = 4096, shortShare = 256, longKeys = 16384, blockKeys = 512,
+                  numClasses = 8, mostShares = 128;
 
 class Shares {
 public:
-  Shares(ImplicitLocOpBuilder &builder, Value length) : builder(builder), length(length) {
+  Shares(ImplicitLocOpBuilder &builder, Value length, int64_t leastBlocks)
+      : builder(builder), length(length) {
     blocks = ceilDiv(length, number(blockKeys));
     // 1, 2, 4 ... blocks a share: 128 shares of 2^20 blocks are more keys than 32 bits count.
     perShare = number(1);
-    for (int64_t size = 1; size < int64_t(1) << 16; size *= 2)
+    if (leastBlocks > 1)
+      perShare = select(less(number(longKeys), length), number(leastBlocks), perShare);
+    for (int64_t size = leastBlocks; size < int64_t(1) << 16; size *= 2)
       perShare = select(less(number(size * mostShares), blocks), number(2 * size), perShare);
     isShort = create<arith::CmpIOp>(arith::CmpIPredicate::sle, length, number(shortKeys));
   }
@@ -90,10 +93,11 @@ private:
 
 } // namespace
 
-SplitRange sfa::tile::emitSplitRange(ImplicitLocOpBuilder &builder, Value length, Value split) {
-  return Shares(builder, length).range(split);
+SplitRange sfa::tile::emitSplitRange(ImplicitLocOpBuilder &builder, Value length, Value split,
+                                     int64_t leastBlocks) {
+  return Shares(builder, length, leastBlocks).range(split);
 }
 
-Value sfa::tile::emitSplitCount(ImplicitLocOpBuilder &builder, Value length) {
-  return Shares(builder, length).count();
+Value sfa::tile::emitSplitCount(ImplicitLocOpBuilder &builder, Value length, int64_t leastBlocks) {
+  return Shares(builder, length, leastBlocks).count();
 }

@@ -20,12 +20,13 @@ struct SplitRange {
 };
 
 /// Share `split` of a sequence of `length` keys, not negative; see `sfa_tile.split_range`. Both are
-/// of the same type, index or an integer.
+/// of the same type, index or an integer. Shares of long sequences have `leastBlocks` blocks at least.
 SplitRange emitSplitRange(mlir::ImplicitLocOpBuilder &builder, mlir::Value length,
-                          mlir::Value split);
+                          mlir::Value split, int64_t leastBlocks);
 /// How many shares the sequence has; behind the last one there may be some that `emitSplitRange`
 /// finds empty, but they are less than eight.
-mlir::Value emitSplitCount(mlir::ImplicitLocOpBuilder &builder, mlir::Value length);
+mlir::Value emitSplitCount(mlir::ImplicitLocOpBuilder &builder, mlir::Value length,
+                           int64_t leastBlocks);
 
 } // namespace sfa::tile
 

@@ -466,9 +466,12 @@ void CacheProgram::run() {
   auto in = [&](Value value) { return b.mapping.lookup(value); };
   order = b.make<SplitOrderOp>(PointOrderType::get(b.getContext()), in(source.share.getLengths()),
                                in(source.value.getPages()), b.getI64IntegerAttr(pageSize()),
-                               IntegerAttr());
+                               source.share.getBlocksAttr(), IntegerAttr());
   makeRings();
   b.make<PrepareOp>();
+  // The kernel that combines shares begins when there is room for it, and waits for this one.
+  if (source.schedule.splits > 1)
+    b.make<NVVM::GriddepcontrolOp>(NVVM::GridDepActionKind::launch_dependents);
   auto roles = b.make<RolesOp>(b.getStrArrayAttr({"producer", "consumers"}),
                                b.getDenseI64ArrayAttr({4, source.warps()}),
                                b.getDenseI64ArrayAttr({few, many}), /*bodiesCount=*/2);

@@ -264,6 +264,7 @@ llvm::Error DocumentBuilder::addLaunch(gpu::LaunchFuncOp launch) {
   launches.push_back(json::Object{{"kernel", launch.getKernelName().getValue()},
                                   {"grid", std::move(grid)},
                                   {"persistent", launch->hasAttr(persistentAttrName)},
+                                  {"programmatic", launch->hasAttr(programmaticAttrName)},
                                   {"block", block.getSExtValue()},
                                   {"shared_bytes", shared.getSExtValue()},
                                   {"cluster", 1},

@@ -79,6 +79,7 @@ sfa_gpu.kernel @registers() warps 8 consumers 0 to 4 {
 // Operations of other dialects have patterns or none.
 sfa_gpu.kernel @page(%pages: memref<?x?x?xi16>) warps 4 consumers 0 to 4 {
   %c0 = arith.constant 0 : index
+  // expected-error @+2 {{failed to legalize operation 'memref.load' that was explicitly marked illegal}}
   // expected-error @+1 {{'memref.load' op reads anything but a number of a table of i32}}
   %number = memref.load %pages[%c0, %c0, %c0] : memref<?x?x?xi16>
 }

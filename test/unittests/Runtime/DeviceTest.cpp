@@ -221,6 +221,7 @@ json makeCopy() {
   json launch = {{"kernel", "copy"}, {"block", 128}, {"shared_bytes", 0}, {"cluster", 1}};
   launch["grid"] = {{{"dim", {0, 0}}, {"ceildiv", 128}}, 1, 1};
   launch["persistent"] = false;
+  launch["programmatic"] = false;
   launch["memories"] = {0, 1};
   launch["scalars"] = json::array();
   launch["aligned"] = json::array();
@@ -238,6 +239,7 @@ json makeBox() {
   json launch = {{"kernel", "box"}, {"block", 128}, {"shared_bytes", 65536}, {"cluster", 1}};
   launch["grid"] = {{{"dim", {1, 0}}, {"ceildiv", 64}}, 1, 1};
   launch["persistent"] = false;
+  launch["programmatic"] = false;
   launch["memories"] = {0, 2};
   launch["scalars"] = json::array();
   launch["aligned"] = {1};
@@ -257,6 +259,7 @@ json makeItems() {
   json launch = {{"kernel", "items"}, {"block", 1}, {"shared_bytes", 0}, {"cluster", 1}};
   launch["grid"] = {numX, 3, 2};
   launch["persistent"] = true;
+  launch["programmatic"] = false;
   launch["memories"] = {1};
   launch["scalars"] = json::array();
   launch["aligned"] = json::array();

@@ -212,11 +212,11 @@ const Wrong wrongPrograms[] = {
     {"LaunchesAreObject", [](json &d) { d["launches"] = d["launches"][0]; },
      "launches is an object; it has to be an array of 0 to 64"},
     {"NoBlock", [](json &d) { d["launches"][1].erase("block"); },
-     "launches[1] has no field \"block\"; it has to have kernel, grid, persistent, block, "
-     "shared_bytes, cluster, memories, scalars, aligned, tensor_maps"},
+     "launches[1] has no field \"block\"; it has to have kernel, grid, persistent, programmatic, block, "
+     "shared_bytes, cluster, memories, scalars, aligned, packed, batches, tensor_maps"},
     {"NotSaidToBePersistent", [](json &d) { d["launches"][1].erase("persistent"); },
-     "launches[1] has no field \"persistent\"; it has to have kernel, grid, persistent, block, "
-     "shared_bytes, cluster, memories, scalars, aligned, tensor_maps"},
+     "launches[1] has no field \"persistent\"; it has to have kernel, grid, persistent, programmatic, block, "
+     "shared_bytes, cluster, memories, scalars, aligned, packed, batches, tensor_maps"},
     {"PersistentIsNumber", [](json &d) { d["launches"][1]["persistent"] = 1; },
      "launches[1].persistent is 1; it has to be true or false"},
     {"KernelNotInPTX", [](json &d) { d["launches"][0]["kernel"] = "spli"; },

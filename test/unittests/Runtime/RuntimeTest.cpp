@@ -59,6 +59,7 @@ json sfa::test::makeProgram() {
   split["kernel"] = "split";
   split["grid"] = {keyTiles, 3, 2};
   split["persistent"] = false;
+  split["programmatic"] = false;
   split["block"] = 128;
   split["shared_bytes"] = 0;
   split["cluster"] = 1;
@@ -71,6 +72,7 @@ json sfa::test::makeProgram() {
   attend["kernel"] = "attend";
   attend["grid"] = {queryTiles, 3, 2};
   attend["persistent"] = false;
+  attend["programmatic"] = false;
   attend["block"] = 384;
   attend["shared_bytes"] = 200000;
   attend["cluster"] = 1;

@@ -55,6 +55,8 @@ struct KernelResources {
   /// Whether a launch has as many blocks as there are multiprocessors, at most, and the kernel
   /// takes the extents of its grid.
   bool isPersistent = false;
+  /// Whether the kernel may begin before the one before it has ended: it waits for that one itself.
+  bool isProgrammatic = false;
   /// The memories of which the kernel takes the number of batches.
   llvm::SmallVector<int64_t> batches;
   /// For each tensor map the number of a memory, rows and heads of a box.

@@ -76,7 +76,7 @@ def GPU_SplitOrderOp : GPU_Op<"split_order", [MemoryEffects<[MemRead, MemWrite, 
     number of the share.
 
     One warp reads the lengths and leaves the number of shares before each sequence in shared memory; of more than 1024 sequences
-    those before groups of as many. The threads of the block meet before they read it.
+    those before groups of as many. The threads of the block meet behind it.
 
     Example:
 

@@ -86,10 +86,11 @@ ResolvedSchedule sfa::chooseDecodeSchedule(DecodeOp op, const Device &device,
   if (device.isGpu) {
     schedule.grid = Grid::Persistent;
     schedule.lookahead = 0;
-    constexpr int64_t wideRow = 128, mostStages = 8;
+    // Of short rows a warp takes two products at once: it has as much to do for each tile besides.
+    constexpr int64_t shortRow = 64, wideRow = 128, mostStages = 8;
     int64_t width = std::max(key.getDimSize(3), op.getValue().getType().getDimSize(3));
     schedule.consumers = given.consumers.value_or(width > wideRow ? 1 : 2);
-    schedule.kTile = given.kTile.value_or(4 * 16 * schedule.consumers);
+    schedule.kTile = given.kTile.value_or(4 * 16 * schedule.consumers * (width > shortRow ? 1 : 2));
     auto [fixed, each] = getSharedBytes(op, schedule.kTile, 4 * schedule.consumers);
     schedule.stages = std::clamp<int64_t>((device.maxSharedBytes - fixed) / each, 1, mostStages);
   }

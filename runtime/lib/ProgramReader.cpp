@@ -368,8 +368,8 @@ bool Reader::imageHas(const std::string &kernel) const {
 void Reader::readBlocks(const Value &value, Launch &launch) {
   launch.isPersistent = value.field("persistent").boolean();
   launch.isProgrammatic = value.field("programmatic").boolean();
-  if (launch.isProgrammatic && (program.architecture.major < 9 || program.launches.empty()))
-    value.field("programmatic").refuse("false for the first launch, and for chips before sm_90");
+  if (launch.isProgrammatic && program.architecture.major < 9)
+    value.field("programmatic").refuse("false for chips before sm_90");
   std::vector<Value> grid = value.field("grid").array(3, 3);
   for (int axis = 0; axis < 3; ++axis)
     launch.grid[axis] = readExtent(grid[axis], launch.isPersistent ? maxItems : maxGrid[axis]);

@@ -47,6 +47,9 @@ struct LowerCopy : Lowering<CopyOp> {
       return emit.make<LLVM::IntToPtrOp>(tile.base.getType(), base);
     };
     Type clusterPointer = LLVM::LLVMPointerType::get(emit.getContext(), 7);
+    // What createpolicy.fractional.L2::evict_first gives for all of an access.
+    constexpr int64_t evictFirst = 0x12F0000000000000;
+    Value policy = op.getEvictFirst() ? emit.i64(evictFirst) : Value();
     if (type.getForm() == TileForm::Linear) {
       Memory memory(op.getMemory().getType(), adaptor.getMemory());
       int64_t rowBytes = type.getBytes() / type.getRows();
@@ -56,7 +59,7 @@ struct LowerCopy : Lowering<CopyOp> {
       Value target = emit.offset(tile.base, emit.mul(firstRow, rowBytes), emit.getI8Type());
       emit.make<NVVM::CpAsyncBulkGlobalToSharedClusterOp>(
           emit.make<LLVM::AddrSpaceCastOp>(clusterPointer, target).getResult(), source, barrier,
-          emit.i32(tileRows * rowBytes), /*multicastMask=*/Value(), /*l2CacheHint=*/Value());
+          emit.i32(tileRows * rowBytes), /*multicastMask=*/Value(), policy);
       return Results{};
     }
     if (type.isOnePiece()) {
@@ -88,7 +91,7 @@ struct LowerCopy : Lowering<CopyOp> {
       emit.make<NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp>(
           emit.make<LLVM::AddrSpaceCastOp>(clusterPointer, panel).getResult(), map,
           ValueRange{emit.i32(column * elements), row, head, batch}, barrier, ValueRange(), Value(),
-          Value(), NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(), Value());
+          policy, NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(), Value());
     }
     return Results{};
   }

@@ -117,6 +117,9 @@ FailureOr<KernelResources> sfa::simt::lowerKernel(KernelOp kernel, const Chip &c
   FunctionContext function(kernel, chip);
   KernelResources resources{
       nullptr, function.numThreads, sharedBytes.getInt(), function.isPersistent};
+  kernel.walk([&](NVVM::GriddepcontrolOp op) {
+    resources.isProgrammatic |= op.getKind() == NVVM::GridDepActionKind::wait;
+  });
   if (auto batches = kernel->getAttrOfType<DenseI64ArrayAttr>(KernelOp::batchesAttrName))
     for (int64_t memory : batches.asArrayRef()) {
       resources.batches.push_back(memory);

@@ -266,6 +266,7 @@ struct LowerSplitOrder : Lowering<SplitOrderOp> {
     Value base = function.shared(emit, static_cast<int64_t>(*op.getOffset()));
     emit.when(emit.equal(emit.shiftRight(function.thread, 5), emit.i32(0)),
               [&] { SplitTable(emit, function, base).fill(function.lane); });
+    emit.barrier();
     return Results{{base}};
   }
 };

@@ -86,6 +86,15 @@ struct LowerPrepare : Lowering<PrepareOp> {
                   return Values();
                 });
     }
+    // Short kernels wait for their maps otherwise (PTX ISA, "prefetch.tensormap").
+    if (function.splits)
+      emit.when(emit.equal(function.thread, emit.i32(32)), [&] {
+        for (const FunctionContext::TensorMapParameter &map : function.tensorMaps)
+          emit.make<LLVM::InlineAsmOp>(
+              TypeRange(), map.parameter, "prefetch.tensormap [$0];", "l",
+              /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+              LLVM::AsmDialectAttr::get(emit.getContext(), LLVM::AsmDialect::AD_ATT), ArrayAttr());
+      });
     if (function.barriers)
       emit.when(emit.equal(function.thread, emit.i32(0)), [&] {
         BarrierArray barriers(emit, function.barriers);

@@ -114,8 +114,7 @@ LogicalResult CombineKernel::run() {
     return failure();
   LogicalResult lowered = success();
   if (isOfClasses) {
-    // All warps work on the row. The kernel before this one gives what is combined, and is the only one
-    // that says early that this one may begin.
+    // All warps work on the row.
     kernel.waitForKernelBefore();
     rowInTile = emit.i64(0);
     for (Operation &op : kernel.kernel.getBody().front().without_terminator())

@@ -62,6 +62,7 @@ void RowFunction::waitForKernelBefore() {
   if (!waitsForKernels)
     return;
   isProgrammatic = true;
+  emit.make<NVVM::GriddepcontrolOp>(NVVM::GridDepActionKind::launch_dependents);
   emit.make<NVVM::GriddepcontrolOp>(NVVM::GridDepActionKind::wait);
 }
 

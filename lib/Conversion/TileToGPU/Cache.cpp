@@ -65,6 +65,14 @@ private:
   int64_t pageSize() const {
     return cast<MemRefType>(source.value.getMemory().getType()).getDimSize(2);
   }
+  /// Whether one point alone reads the keys of a share: no other has rows of the same KV head.
+  bool isReadOnce() {
+    auto heads = [](Value memory) { return cast<MemRefType>(memory.getType()).getDimSize(1); };
+    int64_t group = heads(source.query.getMemory()) / heads(source.value.getMemory());
+    int64_t queries = cast<MemRefType>(source.query.getMemory().getType()).getDimSize(2);
+    int64_t rows = ScheduleAttr::rowsOfHead(queryRows, source.schedule.packedHeads);
+    return source.schedule.packedHeads == group && queries <= rows;
+  }
   /// Keys that one copy brings.
   int64_t keysOfPiece() const { return std::min(pageSize(), source.schedule.kTile); }
   int64_t numPieces() const { return source.schedule.kTile / keysOfPiece(); }
@@ -287,7 +295,8 @@ void CacheProgram::emitProducer(const PagedCopy &copy, RingOp ring, int64_t warp
             [&] {
               b.make<CopyOp>(in(copy.memory), pages[piece], head, inPage, b.getI64IntegerAttr(1),
                              ring.getRing(), at, b.getI64IntegerAttr(pieceKeys),
-                             index(piece * pieceKeys), UnitAttr());
+                             index(piece * pieceKeys),
+                             isReadOnce() ? b.getUnitAttr() : UnitAttr());
             },
             [&] { b.make<ArriveOp>(ring.getRing(), at); });
       b.make<scf::YieldOp>(
@@ -464,14 +473,15 @@ void CacheProgram::run() {
                                                     : std::pair<int64_t, int64_t>(104, 200);
   b.startKernel(/*warps=*/4 + source.warps(), /*firstConsumer=*/4);
   auto in = [&](Value value) { return b.mapping.lookup(value); };
+  makeRings();
+  b.make<PrepareOp>();
+  // The kernel begins while the one before it ends, and reads and writes no memory before that has. What
+  // comes behind it does the same.
+  b.make<NVVM::GriddepcontrolOp>(NVVM::GridDepActionKind::wait);
+  b.make<NVVM::GriddepcontrolOp>(NVVM::GridDepActionKind::launch_dependents);
   order = b.make<SplitOrderOp>(PointOrderType::get(b.getContext()), in(source.share.getLengths()),
                                in(source.value.getPages()), b.getI64IntegerAttr(pageSize()),
                                source.share.getBlocksAttr(), IntegerAttr());
-  makeRings();
-  b.make<PrepareOp>();
-  // The kernel that combines shares begins when there is room for it, and waits for this one.
-  if (source.schedule.splits > 1)
-    b.make<NVVM::GriddepcontrolOp>(NVVM::GridDepActionKind::launch_dependents);
   auto roles = b.make<RolesOp>(b.getStrArrayAttr({"producer", "consumers"}),
                                b.getDenseI64ArrayAttr({4, source.warps()}),
                                b.getDenseI64ArrayAttr({few, many}), /*bodiesCount=*/2);

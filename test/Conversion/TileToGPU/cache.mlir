@@ -3,7 +3,7 @@
 
 // OLD: error: 'sfa_tile.kernel' op reads a cache, which sm_80 does not support yet; sm_90a does
 
-// Four query heads share a tile of 16 rows; eight warps have 16 keys each of a tile of 128, which is two pages.
+// Four query heads share a tile of 16 rows; eight warps have 32 keys each of a tile of 256, which is four pages.
 func.func @decode(%q: tensor<?x8x1x64xbf16>, %k: tensor<?x2x64x64xbf16, #sfa.codes<k = 8>>, %v: tensor<?x2x64x64xbf16>,
                   %table: tensor<?x64xi32>, %lengths: tensor<?xi32>) -> tensor<?x8x1x64xbf16> {
   %o = sfa.decode %q, %k, %v pages(%table, %lengths : tensor<?x64xi32>, tensor<?xi32>)
@@ -13,12 +13,14 @@ func.func @decode(%q: tensor<?x8x1x64xbf16>, %k: tensor<?x2x64x64xbf16, #sfa.cod
 
 // CHECK-LABEL: sfa_gpu.kernel @decode_codes_split
 // CHECK-SAME: warps 12 consumers 4 to 12 persistent
-// CHECK: %[[ORDER:.*]] = sfa_gpu.split_order %{{.*}}, %{{.*}} pages of 64
 // CHECK: %[[QUERIES:.*]] = sfa_gpu.ring guarded by 1 writers, 8 readers : !sfa_gpu.ring<1 of 16x64xbf16, swizzled>
 // CHECK: %[[ROOM:.*]] = sfa_gpu.ring : !sfa_gpu.ring<1 of 128x64xbf16, swizzled>
-// CHECK: %[[CODES:.*]] = sfa_gpu.ring guarded by 2 writers, 8 readers : !sfa_gpu.ring<8 of 128x8xbf16, linear>
-// CHECK: %[[FEATURES:.*]] = sfa_gpu.ring guarded by 2 writers, 8 readers : !sfa_gpu.ring<8 of 128x8xi8, linear>
-// CHECK: %[[VALUES:.*]] = sfa_gpu.ring guarded by 2 writers, 8 readers : !sfa_gpu.ring<8 of 128x64xbf16, swizzled>
+// CHECK: %[[CODES:.*]] = sfa_gpu.ring guarded by 4 writers, 8 readers : !sfa_gpu.ring<4 of 256x8xbf16, linear>
+// CHECK: %[[FEATURES:.*]] = sfa_gpu.ring guarded by 4 writers, 8 readers : !sfa_gpu.ring<4 of 256x8xi8, linear>
+// CHECK: %[[VALUES:.*]] = sfa_gpu.ring guarded by 4 writers, 8 readers : !sfa_gpu.ring<4 of 256x64xbf16, swizzled>
+// CHECK: nvvm.griddepcontrol wait
+// CHECK: nvvm.griddepcontrol launch_dependents
+// CHECK: %[[ORDER:.*]] = sfa_gpu.split_order %{{.*}}, %{{.*}} pages of 64
 // CHECK: sfa_gpu.roles producer warps 4 registers 104 {
 
 // A page that does not exist is not copied, but its writer arrives.
@@ -42,9 +44,10 @@ func.func @decode(%q: tensor<?x8x1x64xbf16>, %k: tensor<?x2x64x64xbf16, #sfa.cod
 // CHECK: sfa_gpu.expand_codes
 // CHECK: sfa_gpu.dot %[[Q]], %{{.*}} from %{{.*}} : {{.*}} -> !sfa_tile.tile<16x16xf32>
 // CHECK: sfa_gpu.clear_codes
-// CHECK: sfa_tile.mask {{.*}} : !sfa_tile.tile<16x16xf32>
-// CHECK: sfa_gpu.clear_rows %{{.*}} from %{{.*}} rows 16 at
-// CHECK: sfa_gpu.accumulate %{{.*}} from %{{.*}} : !sfa_tile.tile<16x64xf32>, !sfa_tile.tile<16x16xf32>
+// CHECK: sfa_gpu.join_columns
+// CHECK: sfa_tile.mask {{.*}} : !sfa_tile.tile<16x32xf32>
+// CHECK: sfa_gpu.clear_rows %{{.*}} from %{{.*}} rows 32 at
+// CHECK: sfa_gpu.accumulate %{{.*}} from %{{.*}} : !sfa_tile.tile<16x64xf32>, !sfa_tile.tile<16x32xf32>
 // CHECK: sfa_gpu.merge_rows
 // CHECK: scf.if
 // CHECK: sfa_gpu.store

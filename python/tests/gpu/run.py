@@ -55,6 +55,7 @@ def load_groups():
     import sequences  # noqa: F401
     import execution  # noqa: F401
     import integers  # noqa: F401
+    import append  # noqa: F401
     import tools  # noqa: F401
     import programs  # noqa: F401
     from harness import GROUPS

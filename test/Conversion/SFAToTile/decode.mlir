@@ -10,7 +10,7 @@
 // CHECK-LABEL: sfa_tile.kernel @decode_codes_split(
 // CHECK: sfa_tile.load %query[%batch, %{{.*}}, %{{.*}}] heads 4 : {{.*}} -> !sfa_tile.tile<16x32xf32>
 // CHECK: %length, %first, %count = sfa_tile.split_range %{{.*}}[%batch, %tile] limit %c144 : memref<?xi32
-// CHECK: sfa_tile.key_loop %c0 to %count step 128 init({{.*}}) load {
+// CHECK: sfa_tile.key_loop %c0 to %count step 128 init({{.*}}) {{.*}} load {
 // CHECK: sfa_tile.load_codes %key_values, %key_indices[%batch, %{{.*}}, %[[KEY:.*]]] pages %{{.*}} : memref<?x9xi32, {{.*}}> limit %length
 // CHECK: sfa_tile.load %value[%batch, %{{.*}}, %[[KEY]]] pages %{{.*}} : memref<?x9xi32, {{.*}}> limit %length
 // CHECK: sfa_tile.mask {{.*}} <causal>

@@ -7,9 +7,10 @@
 //===----------------------------------------------------------------------===//
 
 //
-// Some lanes share a row: each copies one piece of 16 bytes, or of as many as the length of the row is a multiple of, of each
-// of its parts. All pieces are loaded before one is stored, so that the copies of a row take the time of one. Rows whose
-// addresses are no multiples of their pieces, which strides may make, are copied element by element.
+// Some lanes share a row: each copies one piece of 16 bytes, or of as many as the length of the row
+// is a multiple of, of each of its parts. All pieces are loaded before the place of the row is
+// known, so that they are on their way while it is looked up. Memories whose rows do not begin at
+// multiples of their pieces are copied element by element.
 //
 //===----------------------------------------------------------------------===//
 
@@ -34,18 +35,31 @@ private:
     const Memory &source, &target;
     int64_t columns, elementBytes, pieceBytes, numPieces;
   };
-  /// Where a part of one row is.
-  struct Addresses {
-    Value from, to;
+  /// Where a row goes: its page and its place there, and whether there is such a page.
+  struct Place {
+    Value page, row, exists;
   };
   LogicalResult lower(AppendOp op);
   Part partOf(Value source, Value target);
-  /// Copies row `row` (i64) to place `token` of page `page` (i64), where there is such a page.
-  void copyTo(AppendOp op, Value row, Value page, Value token);
-  void copyPieces(ArrayRef<Addresses> addresses);
-  void copyElements(ArrayRef<Addresses> addresses);
-  /// Whether the addresses of all pieces are multiples of their bytes.
-  Value areAligned(ArrayRef<Addresses> addresses);
+  /// Whether the rows of all parts begin at multiples of their pieces: the same for all threads.
+  Value areAligned();
+  void copyRows(AppendOp op, bool inPieces);
+  Place findPlace(AppendOp op, Value row);
+  /// The start of row `row` (i64) of the source of a part, and of its place in the target.
+  Value source(AppendOp op, const Part &part, Value row) {
+    return kernel.address(part.source, kernel.scalar(op.getBatch()), kernel.scalar(op.getHead()),
+                          row);
+  }
+  Value target(AppendOp op, const Part &part, const Place &place) {
+    return kernel.address(part.target, place.page, kernel.scalar(op.getHead()), place.row);
+  }
+  /// Loads the lane's pieces of a row, or stores them.
+  Emitter::Values loadPieces(AppendOp op, Value row);
+  void storePieces(AppendOp op, ArrayRef<Value> pieces, const Place &place);
+  void copyElements(AppendOp op, Value row, const Place &place);
+  /// Calls `body` with each piece of the lane in each part, and whether there is such a piece, null
+  /// where there always is. A lane has one piece of a part, or several of one with very long rows.
+  void forEachPiece(function_ref<void(const Part &, Value, Value)> body);
 
   Value isBelow(Value number, Value end) {
     // A number below 0 is a large one without a sign.
@@ -73,60 +87,63 @@ AppendKernel::Part AppendKernel::partOf(Value source, Value target) {
   auto type = cast<MemRefType>(source.getType());
   int64_t columns = type.getDimSize(3), elementBytes = type.getElementTypeBitWidth() / 8;
   int64_t pieceBytes = std::gcd(columns * elementBytes, mostPieceBytes);
-  return {kernel.memory(source), kernel.memory(target), columns, elementBytes, pieceBytes,
+  return {kernel.memory(source),
+          kernel.memory(target),
+          columns,
+          elementBytes,
+          pieceBytes,
           columns * elementBytes / pieceBytes};
 }
 
-Value AppendKernel::areAligned(ArrayRef<Addresses> addresses) {
+Value AppendKernel::areAligned() {
   Value rest = emit.i64(0);
-  for (auto [part, at] : llvm::zip_equal(parts, addresses))
-    for (Value address : {at.from, at.to}) {
-      Value bits = emit.make<LLVM::PtrToIntOp>(emit.getI64Type(), address);
+  for (const Part &part : parts)
+    for (const Memory *memory : {&part.source, &part.target}) {
+      Value bits = emit.make<LLVM::PtrToIntOp>(emit.getI64Type(), memory->pointer);
+      for (Value stride : {memory->batchStride, memory->headStride, memory->rowStride})
+        bits = emit.bitOr(bits, emit.mul(stride, part.elementBytes));
       rest = emit.bitOr(rest, emit.bitAnd(bits, part.pieceBytes - 1));
     }
   return emit.equal(rest, emit.i64(0));
 }
 
-void AppendKernel::copyPieces(ArrayRef<Addresses> addresses) {
-  // A lane has one piece of a part, or several of one with very long rows.
-  auto forEachPiece = [&](function_ref<void(size_t, Value, int64_t)> body) {
-    for (auto [number, part] : llvm::enumerate(parts))
-      for (int64_t first = 0; first < part.numPieces; first += lanesInRow)
-        body(number, emit.add(lane, first), first);
-  };
-  auto whereMine = [&](const Part &part, Value piece, int64_t first) {
-    return first + lanesInRow <= part.numPieces ? Value()
-                                                : isBelow(piece, emit.i32(part.numPieces));
-  };
+void AppendKernel::forEachPiece(function_ref<void(const Part &, Value, Value)> body) {
+  for (const Part &part : parts)
+    for (int64_t first = 0; first < part.numPieces; first += lanesInRow) {
+      Value piece = emit.add(lane, first);
+      bool isFull = first + lanesInRow <= part.numPieces;
+      body(part, piece, isFull ? Value() : isBelow(piece, emit.i32(part.numPieces)));
+    }
+}
+
+Emitter::Values AppendKernel::loadPieces(AppendOp op, Value row) {
   Emitter::Values loaded;
-  forEachPiece([&](size_t number, Value piece, int64_t first) {
-    const Part &part = parts[number];
+  forEachPiece([&](const Part &part, Value piece, Value isMine) {
     // A lane without a piece reads the first one, and does not store it.
-    Value isMine = whereMine(part, piece, first);
     Value place = isMine ? emit.select(isMine, piece, emit.i32(0)) : piece;
     loaded.push_back(emit.load(bytesType(part.pieceBytes),
-                               atByte(addresses[number].from, emit.mul(place, part.pieceBytes)),
+                               atByte(source(op, part, row), emit.mul(place, part.pieceBytes)),
                                part.pieceBytes));
   });
-  size_t next = 0;
-  forEachPiece([&](size_t number, Value piece, int64_t first) {
-    const Part &part = parts[number];
-    Value bytes = loaded[next++];
-    auto store = [&] {
-      emit.store(bytes, atByte(addresses[number].to, emit.mul(piece, part.pieceBytes)),
+  return loaded;
+}
+
+void AppendKernel::storePieces(AppendOp op, ArrayRef<Value> pieces, const Place &place) {
+  forEachPiece([&](const Part &part, Value piece, Value isMine) {
+    Value bytes = pieces.front();
+    pieces = pieces.drop_front();
+    Value isStored = isMine ? emit.bitAnd(isMine, place.exists) : place.exists;
+    emit.when(isStored, [&] {
+      emit.store(bytes, atByte(target(op, part, place), emit.mul(piece, part.pieceBytes)),
                  part.pieceBytes);
-    };
-    if (Value isMine = whereMine(part, piece, first))
-      emit.when(isMine, store);
-    else
-      store();
+    });
   });
 }
 
-void AppendKernel::copyElements(ArrayRef<Addresses> addresses) {
-  for (auto [part, at] : llvm::zip_equal(parts, addresses)) {
+void AppendKernel::copyElements(AppendOp op, Value row, const Place &place) {
+  for (const Part &part : parts) {
     int64_t bytes = part.elementBytes;
-    Value from = at.from, to = at.to;
+    Value from = source(op, part, row), to = target(op, part, place);
     emit.loop(lane, emit.i32(part.columns), emit.i32(lanesInRow), {},
               [&](Value column, ValueRange) {
                 Value byte = emit.mul(column, bytes);
@@ -137,23 +154,47 @@ void AppendKernel::copyElements(ArrayRef<Addresses> addresses) {
   }
 }
 
-void AppendKernel::copyTo(AppendOp op, Value row, Value page, Value token) {
-  emit.when(isBelow(page, numPages), [&] {
-    Value place = emit.rem(token, pageSize), head = kernel.scalar(op.getHead());
-    llvm::SmallVector<Addresses> addresses;
-    for (const Part &part : parts)
-      addresses.push_back({kernel.address(part.source, kernel.scalar(op.getBatch()), head, row),
-                           kernel.address(part.target, page, head, place)});
-    emit.choose(
-        areAligned(addresses),
-        [&]() -> Emitter::Values {
-          copyPieces(addresses);
-          return {};
-        },
-        [&]() -> Emitter::Values {
-          copyElements(addresses);
-          return {};
-        });
+AppendKernel::Place AppendKernel::findPlace(AppendOp op, Value row) {
+  Value none = emit.i32(0), batch = kernel.scalar(op.getBatch());
+  auto read = [&](Type type, Value memory, Value batch, Value row) {
+    return emit.toI64(emit.load(type, kernel.address(kernel.memory(memory), batch, none, row)));
+  };
+  if (op.getSlots()) {
+    Value slot = read(emit.getI64Type(), op.getSlots(), none, row);
+    Value page = emit.div(slot, pageSize);
+    return {page, emit.rem(slot, pageSize), isBelow(page, numPages)};
+  }
+  Value length = read(emit.getI32Type(), op.getLengths(), none, batch);
+  Value token = emit.add(emit.sub(length, parts.front().source.rows), row);
+  Value exists = isBelow(token, emit.mul(kernel.memory(op.getPages()).rows, pageSize));
+  Emitter::Values page = emit.choose(
+      exists,
+      [&]() -> Emitter::Values {
+        return {read(emit.getI32Type(), op.getPages(), batch, emit.div(token, pageSize))};
+      },
+      [&]() -> Emitter::Values { return {emit.i64(-1)}; });
+  return {page[0], emit.rem(token, pageSize), isBelow(page[0], numPages)};
+}
+
+void AppendKernel::copyRows(AppendOp op, bool inPieces) {
+  int64_t rows = static_cast<int64_t>(op.getRows()), rowsAtOnce = rowKernelThreads / lanesInRow;
+  Value firstOfTile = emit.toI64(kernel.scalar(op.getRow()));
+  Value first = emit.add(firstOfTile, emit.toI64(emit.div(kernel.thread, lanesInRow)));
+  Value end = emit.minSigned(parts.front().source.rows, emit.add(firstOfTile, rows));
+  if (op.getSlots())
+    end = emit.minSigned(end, kernel.memory(op.getSlots()).rows);
+  emit.loop(emit.i32(0), emit.i32(rows), emit.i32(rowsAtOnce), {}, [&](Value start, ValueRange) {
+    Value row = emit.add(first, emit.toI64(start));
+    emit.when(emit.less(row, end), [&] {
+      if (inPieces) {
+        Emitter::Values pieces = loadPieces(op, row);
+        storePieces(op, pieces, findPlace(op, row));
+        return;
+      }
+      Place place = findPlace(op, row);
+      emit.when(place.exists, [&] { copyElements(op, row, place); });
+    });
+    return Emitter::Values();
   });
 }
 
@@ -170,37 +211,11 @@ LogicalResult AppendKernel::lower(AppendOp op) {
   lanesInRow = std::min(warpSize, static_cast<int64_t>(llvm::PowerOf2Ceil(mostPieces)));
   pageSize = cast<MemRefType>(op.getTargets().front().getType()).getDimSize(2);
   lane = emit.rem(kernel.thread, lanesInRow);
-  int64_t rows = static_cast<int64_t>(op.getRows()), rowsAtOnce = rowKernelThreads / lanesInRow;
-  Value first = emit.toI64(emit.div(kernel.thread, lanesInRow));
-  Value batch = kernel.scalar(op.getBatch()), none = emit.i32(0);
-  Value numRows = parts.front().source.rows;
-  Value end = numRows;
-  if (op.getSlots())
-    end = emit.minSigned(end, kernel.memory(op.getSlots()).rows);
-  Value lastOfTile = emit.add(emit.toI64(kernel.scalar(op.getRow())), rows);
-  end = emit.minSigned(end, lastOfTile);
-  auto read = [&](Type type, Value memory, Value batch, Value row) {
-    return emit.toI64(emit.load(type, kernel.address(kernel.memory(memory), batch, none, row)));
-  };
-  emit.loop(emit.i32(0), emit.i32(rows), emit.i32(rowsAtOnce), {}, [&](Value start, ValueRange) {
-    Value row = emit.add(emit.toI64(kernel.scalar(op.getRow())),
-                         emit.add(emit.toI64(start), first));
-    emit.when(emit.less(row, end), [&] {
-      if (op.getSlots()) {
-        Value slot = read(emit.getI64Type(), op.getSlots(), none, row);
-        copyTo(op, row, emit.div(slot, pageSize), slot);
-        return;
-      }
-      Value length = read(emit.getI32Type(), op.getLengths(), none, batch);
-      Value token = emit.add(emit.sub(length, numRows), row);
-      Value most = emit.mul(kernel.memory(op.getPages()).rows, pageSize);
-      emit.when(isBelow(token, most), [&] {
-        Value entry = emit.div(token, pageSize);
-        copyTo(op, row, read(emit.getI32Type(), op.getPages(), batch, entry), token);
-      });
-    });
+  auto copy = [&](bool inPieces) {
+    copyRows(op, inPieces);
     return Emitter::Values();
-  });
+  };
+  emit.choose(areAligned(), [&] { return copy(true); }, [&] { return copy(false); });
   return success();
 }
 

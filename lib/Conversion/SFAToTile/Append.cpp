@@ -43,7 +43,8 @@ void sfa::tile::selectFeatures(CacheAppendOp op) {
        pages = cast<RankedTensorType>(op.getKeyPages().getType());
   OpBuilder builder(op);
   auto codes = RankedTensorType::get(key.getShape(), key.getElementType(), pages.getEncoding());
-  auto sparsify = SparsifyOp::create(builder, op.getLoc(), TypeRange(codes), ValueRange(op.getKey()));
+  auto sparsify =
+      SparsifyOp::create(builder, op.getLoc(), TypeRange(codes), ValueRange(op.getKey()));
   op.getKeyMutable().assign(sparsify.getCodes());
 }
 

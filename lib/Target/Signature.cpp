@@ -148,6 +148,17 @@ struct Signature::Builder {
         for (unsigned dim : {0, 2})
           equate(query, dim, result, dim);
     }
+    if (auto append = dyn_cast<CacheAppendOp>(op)) {
+      Value key = append.getKey();
+      equate(key, 0, append.getValue(), 0);
+      equate(key, 2, append.getValue(), 2);
+      equate(append.getKeyPages(), 0, append.getValuePages(), 0);
+      if (append.getSlots())
+        equate(key, 2, append.getSlots(), 0);
+      else
+        for (Value other : {append.getTable(), append.getLengths()})
+          equate(key, 0, other, 0);
+    }
     auto attention = dyn_cast<AttentionOp>(op);
     if (!attention)
       return;
@@ -248,7 +259,12 @@ llvm::Expected<Signature> Signature::of(func::FuncOp function) {
       return error;
     // Pages of a cache hold anything where no token is, and are too many to look at for each call:
     // kernels leave out features that do not exist.
-    if (!argument.use_empty() && llvm::all_of(argument.getUsers(), llvm::IsaPred<DecodeOp>))
+    auto isOfPages = [](OpOperand &use) {
+      if (auto append = dyn_cast<CacheAppendOp>(use.getOwner()))
+        return append.isPages(use);
+      return isa<DecodeOp>(use.getOwner());
+    };
+    if (!argument.use_empty() && llvm::all_of(argument.getUses(), isOfPages))
       for (Parameter &parameter : llvm::drop_begin(signature.args, first))
         parameter.numFeatures = std::nullopt;
   }

@@ -100,6 +100,12 @@ private:
   Value scalar(Value value) { return mapping.lookup(value); }
   MatrixBuffer matrix(Value tile) { return matrices.at(tile); }
 
+  //===--- Pages of a cache (Append.cpp) ------------------------------------===//
+
+  void lower(tile::AppendOp op);
+  /// Copies a row; `from` and `to` are where it begins without the column.
+  void copyRow(Value source, mlir::ArrayRef<Value> from, Value target, mlir::ArrayRef<Value> to);
+
   //===--- Sequences of several lengths (Sequences.cpp) ---------------------===//
 
   void lower(tile::SequenceTileOp op);

@@ -1,6 +1,8 @@
 """The operations on a paged cache of torch tensors: the operators `sfa::cache_append` and `sfa::decode`. Both take the pool,
 uint8 [pages, KV heads, block], and never a slice of it, so that whoever follows what is written sees one tensor."""
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -259,13 +261,19 @@ def _decode_by_copy(q, pages, table, lengths, layout, query_topk, left, scale, l
     return [x.reshape(q_heads, batch, new_tokens, *x.shape[3:]).transpose(0, 1).contiguous() for x in (out, *sums)]
 
 
+@functools.cache
+def _reads_pages(device):
+    """Whether there are programs that read pages for this GPU."""
+    return torch.cuda.get_device_capability(device)[0] == 9
+
+
 def _decode(q, pages, table, lengths, layout, query_topk, left, scale, lse):
     check_decode(q, pages, table, lengths, layout)
     batch, heads, tokens, _ = q.shape
     if not batch * tokens:
         sums = [q.new_empty((batch, heads, tokens), dtype=torch.float32)] if lse else []
         return [q.new_empty((batch, heads, tokens, layout.dv)), *sums]
-    is_direct = q.is_cuda and tokens <= MAX_TOKENS
+    is_direct = q.is_cuda and tokens <= MAX_TOKENS and _reads_pages(q.device)
     return (_decode_with_pages if is_direct else _decode_by_copy)(q, pages, table, lengths, layout, query_topk, left, scale, lse)
 
 

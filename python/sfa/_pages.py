@@ -108,6 +108,13 @@ class PageAllocator:
         self._lengths[sequence], self._pages[sequence] = length, self._take(self._count(length))
         return sequence
 
+    def grow(self, num_pages: int) -> None:
+        """More pages: those from the present number on are free. For pools that were copied into larger ones."""
+        num_pages = _operations.integer("num_pages", num_pages, self.num_pages)
+        self._free = [*range(num_pages - 1, self.num_pages - 1, -1), *self._free]
+        self._counts += [0] * (num_pages - self.num_pages)
+        self.num_pages = num_pages
+
     def extend(self, sequence: int, length: int) -> list[tuple[int, int]]:
         """Gives a sequence pages for `length` tokens, which is at least what it has; see `extend_all`."""
         return self.extend_all({sequence: length})

@@ -84,7 +84,8 @@ class SparseLayer(CacheLayerMixin):
         self._clear()
 
     def _clear(self) -> None:
-        self.length, self.sequences = 0, []
+        self.length = 0
+        self.sequences: list[int] = []
         self.table: Any = None
         self.lengths: Any = None
 

@@ -24,8 +24,9 @@ int64_t DecodeOp::getGroup() {
          cast<RankedTensorType>(getKey().getType()).getDimSize(1);
 }
 
-/// Diagnoses keys and values that are not pages of one cache.
-static LogicalResult checkPages(Operation *op, RankedTensorType key, RankedTensorType value) {
+/// Diagnoses keys and values that are not pages of one cache; `name` is that of the values.
+static LogicalResult checkPages(Operation *op, RankedTensorType key, RankedTensorType value,
+                                StringRef name = "value") {
   int64_t size = key.getDimSize(2);
   if (!DecodeOp::allowsPageSize(size))
     return op->emitOpError() << "has pages of " << (ShapedType::isDynamic(size) ? "any number of"
@@ -33,7 +34,7 @@ static LogicalResult checkPages(Operation *op, RankedTensorType key, RankedTenso
                              << " tokens, key of type " << key
                              << "; a page has 16, 32, 64 or 128";
   for (int64_t dim : {0, 1, 2})
-    if (failed(checkDim(op, "value", value, dim, key.getDimSize(dim), "the key")))
+    if (failed(checkDim(op, name, value, dim, key.getDimSize(dim), "the key")))
       return failure();
   return success();
 }
@@ -87,5 +88,70 @@ LogicalResult DecodeOp::reifyResultShapes(OpBuilder &builder,
     rows.push_back(sizeOf(builder, getLoc(), getQuery(), dim));
   shapes.assign(getLse() ? 2 : 1, rows);
   shapes[0].push_back(sizeOf(builder, getLoc(), getValue(), 3));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// CacheAppendOp
+//===----------------------------------------------------------------------===//
+
+bool CacheAppendOp::selectsFeatures() {
+  return ::sfa::getCodes(getKeyPages().getType()) && !::sfa::getCodes(getKey().getType());
+}
+
+/// Diagnoses keys whose codes are not those of the pages.
+static LogicalResult checkCodes(CacheAppendOp op, RankedTensorType key, RankedTensorType pages) {
+  CodesAttr given = ::sfa::getCodes(key), wanted = ::sfa::getCodes(pages);
+  for (auto [name, type] : {std::pair<StringRef, RankedTensorType>{"key", key}, {"key pages", pages}})
+    if (::sfa::getScales(type))
+      return op.emitOpError() << name << " has type " << type
+                              << "; codes of 8 bits are not supported in a cache yet";
+  if (given && !wanted)
+    return op.emitOpError() << "writes codes, " << key << ", to dense pages, " << pages
+                            << "; write them out with sfa.densify before";
+  if (given && given.getK() != wanted.getK())
+    return op.emitOpError() << "key has codes of " << given.getK() << " features, expected are "
+                            << wanted.getK() << ", as in the key pages";
+  return success();
+}
+
+LogicalResult CacheAppendOp::verify() {
+  auto key = cast<RankedTensorType>(getKey().getType()),
+       keyPages = cast<RankedTensorType>(getKeyPages().getType());
+  RankedTensorType value = getValue().getType(), valuePages = getValuePages().getType();
+  std::pair<StringRef, RankedTensorType> tensors[] = {
+      {"key", key}, {"value", value}, {"key pages", keyPages}, {"value pages", valuePages}};
+  for (auto [name, type] : tensors)
+    if (failed(checkTensor(*this, name, type)) ||
+        failed(checkElementType(*this, name, type, key.getElementType(), "the key")))
+      return failure();
+  if (failed(checkPages(*this, keyPages, valuePages, "value pages")) ||
+      failed(checkCodes(*this, key, keyPages)))
+    return failure();
+  for (int64_t dim : {0, 1, 2})
+    if (failed(checkDim(*this, "value", value, dim, key.getDimSize(dim), "the key")))
+      return failure();
+  for (int64_t dim : {1, 3})
+    if (failed(checkDim(*this, "key pages", keyPages, dim, key.getDimSize(dim), "the key")) ||
+        failed(checkDim(*this, "value pages", valuePages, dim, value.getDimSize(dim), "the value")))
+      return failure();
+
+  if (static_cast<bool>(getSlots()) == static_cast<bool>(getTable()))
+    return emitOpError("needs the places of the tokens: either slots, or pages");
+  if (Value slots = getSlots()) {
+    if (!compatible(key.getDimSize(0), 1))
+      return emitOpError() << "has a batch of " << key.getDimSize(0)
+                           << "; with slots it has to be 1, with the tokens of all sequences";
+    int64_t given = cast<RankedTensorType>(slots.getType()).getDimSize(0);
+    if (!compatible(given, key.getDimSize(2)))
+      return emitOpError() << "has " << given << " slots for " << key.getDimSize(2)
+                           << " tokens; each token needs one";
+    return success();
+  }
+  for (auto [name, tensor] : {std::pair<StringRef, Value>{"table", getTable()},
+                              {"lengths", getLengths()}})
+    if (failed(checkDim(*this, name, cast<RankedTensorType>(tensor.getType()), 0,
+                        key.getDimSize(0), "the key")))
+      return failure();
   return success();
 }

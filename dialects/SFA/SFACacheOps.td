@@ -24,6 +24,9 @@ def SFA_TableTensor : RankedTensorOf<
 def SFA_LengthsTensor : RankedTensorOf<
     [I32], [HasAnyRankOfPred<[1]>, CPred<"!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">],
     "tensor [batch]">;
+def SFA_SlotsTensor : RankedTensorOf<
+    [I64], [HasAnyRankOfPred<[1]>, CPred<"!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">],
+    "tensor [tokens]">;
 
 def SFA_DecodeOp : SFA_Op<"decode", [Pure, SFA_Shape]> {
   let summary = "exact softmax attention of the last tokens of sequences against a paged cache";
@@ -88,6 +91,60 @@ def SFA_DecodeOp : SFA_Op<"decode", [Pure, SFA_Shape]> {
     int64_t getLeastBlocks() { return getGroup() > 8 ? 4 : 1; }
     /// The scale of an op that is given none as a value: 1 / sqrt(d) where absent.
     double getConstantScale();
+  }];
+}
+
+def SFA_CacheAppendOp : SFA_Op<"cache_append", [AttrSizedOperandSegments, MemoryEffects<[MemWrite]>]> {
+  let summary = "write new tokens into the pages of a cache";
+  let description = [{
+    Copies rows of keys and values into pages, in place: the op has no results, and the pages have to be arguments of the function
+    that nothing else there uses.
+
+    | operand | shape | form |
+    |---|---|---|
+    | key | `[b, h, n, d]` | codes with the k of the pages, or dense |
+    | value | `[b, h, n, d_v]` | dense |
+    | key_pages | `[pages, h, T, d]` | codes or dense |
+    | value_pages | `[pages, h, T, d_v]` | dense |
+    | slots | `[n]` | i64, b is 1: where token i goes, `page * T + place` |
+    | table | `[b, m]` | i32: the numbers of the pages of each sequence |
+    | lengths | `[b]` | i32: tokens of each sequence, the new ones included |
+
+    With `slots` token i is written to place `slots[i] % T` of page `slots[i] / T`. With `pages` the n tokens are the last ones of
+    their sequence: token i of sequence s is token `lengths[s] - n + i` of it. Of dense keys the pages of codes get what
+    `sfa.sparsify` makes of them.
+
+    Nothing is written outside of the pages: a token is left out where its slot is negative (-1 is usual) or beyond the pool, where it
+    would stand before the first token or behind the last page of the table, and where the number of its page names none. What
+    two tokens with one slot leave there is not defined.
+
+    Example:
+
+    ```mlir
+    sfa.cache_append %k, %v to %keys, %values slots(%slots : tensor<?xi64>)
+      : tensor<1x8x?x128xbf16>, tensor<1x8x?x128xbf16>, tensor<?x8x64x128xbf16, #sfa.codes<k = 8>>, tensor<?x8x64x128xbf16>
+    sfa.cache_append %k, %v to %keys, %values pages(%table, %lengths : tensor<?x?xi32>, tensor<?xi32>)
+      : tensor<?x8x1x128xbf16>, tensor<?x8x1x128xbf16>, tensor<?x8x64x128xbf16, #sfa.codes<k = 8>>, tensor<?x8x64x128xbf16>
+    ```
+  }];
+  let arguments = (ins AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor]>:$key, SFA_DenseTensor:$value,
+      AnyTypeOf<[SFA_DenseTensor, SFA_CodesTensor]>:$keyPages, SFA_DenseTensor:$valuePages, Optional<SFA_SlotsTensor>:$slots,
+      Optional<SFA_TableTensor>:$table, Optional<SFA_LengthsTensor>:$lengths);
+  let assemblyFormat = [{
+    $key `,` $value `to` $keyPages `,` $valuePages (`slots` `(` $slots^ `:` type($slots) `)`)?
+    (`pages` `(` $table^ `,` $lengths `:` type($table) `,` type($lengths) `)`)? attr-dict
+    `:` type($key) `,` type($value) `,` type($keyPages) `,` type($valuePages)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Tokens of a page.
+    int64_t getPageSize() { return getValuePages().getType().getDimSize(2); }
+    /// Whether keys are dense and pages hold codes.
+    bool selectsFeatures();
+    /// Whether an operand is one of the pages, which the op writes.
+    bool isPages(::mlir::OpOperand &operand) {
+      return &operand == &getKeyPagesMutable() || &operand == &getValuePagesMutable();
+    }
   }];
 }
 

@@ -310,6 +310,33 @@ def Tile_StoreCodesOp : Tile_Op<"store_codes", [MemoryEffects<[MemWrite]>]> {
   let hasVerifier = 1;
 }
 
+def Tile_AppendOp : Tile_Op<"append", [
+    AttrSizedOperandSegments, MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "copy rows into pages";
+  let description = [{
+    Copies rows `[row, row + rows)` of each source, of `[batch, head]`, into the target of the same number, as `sfa.cache_append` says.
+    Rows beyond the end are left out. All sources have as many rows, and all targets as many pages.
+
+    Example:
+
+    ```mlir
+    sfa_tile.append %k, %v to %keys, %values [%b, %h, %row] rows 16 slots %slots : memref<?xi64>
+      from memref<1x8x?x128xbf16>, memref<1x8x?x128xbf16> to memref<?x8x64x128xbf16>, memref<?x8x64x128xbf16>
+    sfa_tile.append %k, %v to %keys, %values [%b, %h, %row] rows 16 pages %table, %lengths : memref<?x?xi32>, memref<?xi32>
+      from memref<?x8x1x128xbf16>, memref<?x8x1x128xbf16> to memref<?x8x64x128xbf16>, memref<?x8x64x128xbf16>
+    ```
+  }];
+  let arguments = (ins Variadic<Tile_Memory>:$sources, Variadic<Tile_Memory>:$targets, Index:$batch, Index:$head,
+    Index:$row, Optional<Tile_Slots>:$slots, Optional<Tile_Table>:$pages, Optional<Tile_Offsets>:$lengths,
+    ConfinedAttr<I64Attr, [IntPositive]>:$rows);
+  let assemblyFormat = [{
+    $sources `to` $targets `[` $batch `,` $head `,` $row `]` `rows` $rows (`slots` $slots^ `:` type($slots))?
+    (`pages` $pages^ `,` $lengths `:` type($pages) `,` type($lengths))? attr-dict
+    `from` type($sources) `to` type($targets)
+  }];
+  let hasVerifier = 1;
+}
+
 def Tile_FillOp : Tile_Op<"fill", [Pure]> {
   let summary = "a tile of one number";
   let description = [{

@@ -50,5 +50,7 @@ def Tile_Offsets : MemRefRankOf<[I32], [1]>;
 def Tile_LeastBlocks : DefaultValuedAttr<ConfinedAttr<I64Attr, [IntPositive]>, "1">;
 /// The numbers of the pages of sequences.
 def Tile_Table : MemRefRankOf<[I32], [2]>;
+/// Where tokens go in the pages of a cache.
+def Tile_Slots : MemRefRankOf<[I64], [1]>;
 
 #endif // DIALECTS_TILE_TILEOPBASE_TD

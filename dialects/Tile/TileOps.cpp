@@ -122,6 +122,26 @@ LogicalResult LoadCodesOp::verify() {
                           getScales() ? integer : Type());
 }
 
+LogicalResult AppendOp::verify() {
+  if (getSources().empty() || getSources().size() != getTargets().size())
+    return emitOpError() << "has " << getSources().size() << " sources and " << getTargets().size()
+                         << " targets; each source needs a target, and at least 1 is needed";
+  if (static_cast<bool>(getSlots()) == static_cast<bool>(getPages()))
+    return emitOpError("needs the places of the rows: either slots, or pages");
+  auto pageSize = cast<MemRefType>(getTargets().front().getType()).getShape()[2];
+  for (auto [source, target] : llvm::zip_equal(getSources(), getTargets())) {
+    auto from = cast<MemRefType>(source.getType()), to = cast<MemRefType>(target.getType());
+    if (from.getRank() != 4 || to.getRank() != 4 || from.isDynamicDim(3) ||
+        from.getDimSize(3) != to.getDimSize(3) || from.getElementType() != to.getElementType())
+      return emitOpError() << "copies rows of " << from << " to " << to
+                           << "; both need rows of the same type and of a number of columns that is known";
+    if (to.isDynamicDim(2) || to.getDimSize(2) != pageSize)
+      return emitOpError() << "has pages of a number of rows that is not known, or of several, in "
+                           << to;
+  }
+  return success();
+}
+
 LogicalResult LoadScalesOp::verify() {
   TileType scales = getScales().getType();
   if (!scales.getElementType().isF32())

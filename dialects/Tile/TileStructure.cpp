@@ -134,6 +134,15 @@ static std::string getParameterName(BlockArgument argument) {
       return use.getOperandNumber() == 0 ? "query_offsets" : "key_offsets";
     if (isa<CombineOp>(user))
       return use.getOperandNumber() == 0 ? "partial_outputs" : "partial_sums";
+    if (auto append = dyn_cast<AppendOp>(user)) {
+      if (argument == append.getSlots())
+        return "slots";
+      if (argument == append.getPages())
+        return "table";
+      if (argument == append.getLengths())
+        return "lengths";
+      return llvm::is_contained(append.getSources(), argument) ? "source" : "pages";
+    }
     if (isa<ProbeOp>(user))
       return "probe";
     if (isa<StoreOp>(user)) {
@@ -202,6 +211,9 @@ LogicalResult LaunchOp::verify() {
     return emitOpError("returns one tensor for each output, of the same type");
   if (!onTensors && getNumResults() != 0)
     return emitOpError("on memories has no results");
+  if (getUpdates() > getInputs().size())
+    return emitOpError() << "updates " << getUpdates() << " inputs, but has "
+                         << getInputs().size();
   return success();
 }
 
@@ -227,10 +239,22 @@ LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
+bool LaunchOp::isUpdated(OpOperand &operand) {
+  if (getUpdates() == 0)
+    return false;
+  MutableOperandRange inputs = getInputsMutable();
+  size_t number = operand.getOperandNumber(), first = inputs[0].getOperandNumber();
+  return number < first + inputs.size() && number + getUpdates() >= first + inputs.size();
+}
+
 void LaunchOp::getEffects(SmallVectorImpl<MemoryEffects::EffectInstance> &effects) {
-  for (OpOperand &input : getInputsMutable())
+  for (OpOperand &input : getInputsMutable()) {
     if (isa<MemRefType>(input.get().getType()))
       effects.emplace_back(MemoryEffects::Read::get(), &input);
+    // A tensor, too: it stands for a memory of the caller.
+    if (isUpdated(input))
+      effects.emplace_back(MemoryEffects::Write::get(), &input);
+  }
   for (OpOperand &output : getOutputsMutable())
     if (isa<MemRefType>(output.get().getType()))
       effects.emplace_back(MemoryEffects::Write::get(), &output);
@@ -274,7 +298,7 @@ LogicalResult LaunchOp::bufferize(RewriterBase &rewriter,
     }
   }
   LaunchOp::create(rewriter, getLoc(), TypeRange(), getKernelAttr(), getGridBatch(), getGridHead(),
-                   getGridTile(), inputs, outputs, getScalars());
+                   getGridTile(), inputs, outputs, getScalars(), getUpdatesAttr());
   bufferization::replaceOpWithBufferizedValues(rewriter, *this, results);
   return success();
 }

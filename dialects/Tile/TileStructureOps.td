@@ -68,7 +68,8 @@ def Tile_LaunchOp : Tile_Op<"launch", [
   let summary = "run a kernel on all points of a grid";
   let description = [{
     Destination-passing style: the kernel's last memories are the outputs. On tensors the results are the outputs'
-    new values; after bufferization there are none. Scalars are the numbers that the kernel takes.
+    new values; after bufferization there are none. Scalars are the numbers that the kernel takes. With `updates N` the kernel
+    writes the last N inputs in place. These are memories of the caller: nothing copies them, and no result stands for them.
 
     Example:
 
@@ -79,15 +80,19 @@ def Tile_LaunchOp : Tile_Op<"launch", [
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Index:$gridBatch, Index:$gridHead,
       Index:$gridTile, Variadic<AnyType>:$inputs, Variadic<AnyType>:$outputs,
-      Variadic<F32>:$scalars);
+      Variadic<F32>:$scalars, DefaultValuedAttr<ConfinedAttr<I64Attr, [IntNonNegative]>, "0">:$updates);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
     $kernel `grid` `(` $gridBatch `,` $gridHead `,` $gridTile `)`
-    `ins` `(` ($inputs^ `:` type($inputs))? `)` `outs` `(` $outputs `:` type($outputs) `)`
-    (`scalars` `(` $scalars^ `)`)? attr-dict
+    `ins` `(` ($inputs^ `:` type($inputs))? `)` `outs` `(` ($outputs^ `:` type($outputs))? `)`
+    (`scalars` `(` $scalars^ `)`)? (`updates` $updates^)? attr-dict
     (`->` type($results)^)?
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Whether the kernel writes this operand, an input, in place.
+    bool isUpdated(::mlir::OpOperand &operand);
+  }];
 }
 
 def Tile_SequenceTileOp : Tile_Op<"sequence_tile", [

@@ -139,6 +139,26 @@ struct Signature::Builder {
                            branch.getResults()))
         for (Value value : {taken, other})
           equate(value, result);
+    if (auto decode = dyn_cast<DecodeOp>(op)) {
+      Value query = decode.getQuery();
+      for (Value other : {decode.getTable(), decode.getLengths()})
+        equate(query, 0, other, 0);
+      equate(decode.getKey(), 0, decode.getValue(), 0);
+      for (Value result : op->getResults())
+        for (unsigned dim : {0, 2})
+          equate(query, dim, result, dim);
+    }
+    if (auto append = dyn_cast<CacheAppendOp>(op)) {
+      Value key = append.getKey();
+      equate(key, 0, append.getValue(), 0);
+      equate(key, 2, append.getValue(), 2);
+      equate(append.getKeyPages(), 0, append.getValuePages(), 0);
+      if (append.getSlots())
+        equate(key, 2, append.getSlots(), 0);
+      else
+        for (Value other : {append.getTable(), append.getLengths()})
+          equate(key, 0, other, 0);
+    }
     auto attention = dyn_cast<AttentionOp>(op);
     if (!attention)
       return;
@@ -232,9 +252,22 @@ size_t BufferRef::numBytes() const {
 
 llvm::Expected<Signature> Signature::of(func::FuncOp function) {
   Signature signature;
-  for (Type type : function.getArgumentTypes())
-    if (llvm::Error error = append(signature.args, "argument", function.getName(), type))
+  for (BlockArgument argument : function.getArguments()) {
+    size_t first = signature.args.size();
+    if (llvm::Error error =
+            append(signature.args, "argument", function.getName(), argument.getType()))
       return error;
+    // Pages of a cache hold anything where no token is, and are too many to look at for each call:
+    // kernels leave out features that do not exist.
+    auto isOfPages = [](OpOperand &use) {
+      if (auto append = dyn_cast<CacheAppendOp>(use.getOwner()))
+        return append.isPages(use);
+      return isa<DecodeOp>(use.getOwner());
+    };
+    if (!argument.use_empty() && llvm::all_of(argument.getUses(), isOfPages))
+      for (Parameter &parameter : llvm::drop_begin(signature.args, first))
+        parameter.numFeatures = std::nullopt;
+  }
   for (Type type : function.getResultTypes())
     if (llvm::Error error = append(signature.resultList, "result", function.getName(), type))
       return error;

@@ -269,6 +269,8 @@ void RowKernel::lower(ExpandOp op) {
 LogicalResult sfa::simt::lowerRowKernel(RowFunction &lowering) {
   if (!lowering.kernel.getBody().getOps<TopkOp>().empty())
     return lowerTopkKernel(lowering);
+  if (!lowering.kernel.getBody().getOps<AppendOp>().empty())
+    return lowerAppendKernel(lowering);
   if (!lowering.kernel.getBody().getOps<CombineOp>().empty())
     return lowerCombineKernel(lowering);
   if (!lowering.kernel.getBody().getOps<sfa::tile::QuantizeOp>().empty())

@@ -45,6 +45,11 @@ void RowFunction::createFunction(Block *module) {
   SmallVector<Type> parameters;
   for (size_t i = 0; i < kernel.getMemories().size(); ++i)
     Memory::appendTypes(emit.getContext(), parameters);
+  for (auto append : kernel.getBody().getOps<tile::AppendOp>())
+    for (Value target : append.getTargets()) {
+      memoriesWithBatches.push_back(cast<BlockArgument>(target).getArgNumber());
+      parameters.push_back(emit.getI64Type());
+    }
   function = emit.make<LLVM::LLVMFuncOp>(
       kernel.getSymName(),
       LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(emit.getContext()), parameters));
@@ -54,6 +59,8 @@ void RowFunction::createFunction(Block *module) {
     memories.try_emplace(memory, memory.getType(), rest.take_front(Memory::numRegisters));
     rest = rest.drop_front(Memory::numRegisters);
   }
+  for (auto [memory, batches] : llvm::zip_equal(memoriesWithBatches, rest))
+    numBatches[kernel.getMemories()[memory]] = batches;
   emit.setInsertionPointToStart(entry);
   setKernelAttributes(function, rowKernelThreads);
 }
@@ -95,5 +102,5 @@ FailureOr<KernelResources> RowFunction::run(Block *module, const Chip &chip) {
                                 << " bytes of shared memory, " << chip.name << " has "
                                 << chip.maxSharedBytes << "; choose smaller tiles";
   return KernelResources{function, rowKernelThreads, sharedBytes, /*isPersistent=*/false,
-                         isProgrammatic};
+                         isProgrammatic, memoriesWithBatches};
 }

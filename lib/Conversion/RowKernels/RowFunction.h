@@ -50,6 +50,8 @@ public:
   Value address(const Memory &memory, Value batch, Value head, Value row) {
     return memory.address(emit, batch, head, row);
   }
+  /// How many batches, such as pages, a target of `sfa_tile.append` has; i64.
+  Value batches(Value value) { return numBatches.find(value)->second; }
   /// `limit` is a value of the kernel, or null.
   Value rowsLeft(const Memory &memory, Value row, Value limit) {
     return memory.rowsLeft(emit, row, limit ? scalar(limit) : Value());
@@ -62,6 +64,8 @@ private:
 
   mlir::LLVM::LLVMFuncOp function;
   llvm::DenseMap<Value, Memory> memories;
+  llvm::DenseMap<Value, Value> numBatches;
+  llvm::SmallVector<int64_t> memoriesWithBatches;
   int64_t sharedBytes = 0;
   bool waitsForKernels = false, isProgrammatic = false;
 };
@@ -72,6 +76,8 @@ mlir::LogicalResult lowerRowKernel(RowFunction &function);
 mlir::LogicalResult lowerTopkKernel(RowFunction &function);
 /// The same of one that combines what the splits of the keys gave (Combine.cpp).
 mlir::LogicalResult lowerCombineKernel(RowFunction &function);
+/// The same of one that copies rows into pages (Append.cpp).
+mlir::LogicalResult lowerAppendKernel(RowFunction &function);
 /// The same of one that writes keys feature by feature (FeatureMajor.cpp).
 mlir::LogicalResult lowerFeatureMajorKernel(RowFunction &function);
 /// The same of one that writes keys as posting lists (Postings.cpp).

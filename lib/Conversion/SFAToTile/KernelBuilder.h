@@ -96,6 +96,8 @@ public:
   PhysicalValues launch(mlir::Value offsets = {}, int64_t tokensOfLast = 1);
   /// The same with as many heads and tiles in the grid.
   PhysicalValues launchGrid(int64_t heads, int64_t tiles);
+  /// Ends a kernel without results that writes the memories of its last `updated` operands in place.
+  void launchInPlace(int64_t heads, unsigned updated);
 
 private:
   PhysicalValues launch(mlir::Value heads, mlir::Value tiles, int64_t tokensOfLast);
@@ -142,6 +144,12 @@ void populateAttentionPatterns(mlir::RewritePatternSet &patterns, const mlir::Ty
                                mlir::SymbolTableCollection &symbols);
 void populateDecodePatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
                             mlir::SymbolTableCollection &symbols);
+void populateAppendPatterns(mlir::RewritePatternSet &patterns, const mlir::TypeConverter &types,
+                            mlir::SymbolTableCollection &symbols);
+/// Diagnoses pages that `op` cannot write in place (Append.cpp).
+mlir::LogicalResult checkPagesInPlace(CacheAppendOp op);
+/// Selects the features of dense keys for pages of codes before `op` (Append.cpp).
+void selectFeatures(CacheAppendOp op);
 
 } // namespace sfa::tile
 

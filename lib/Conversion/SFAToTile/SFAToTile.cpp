@@ -169,6 +169,15 @@ struct ConvertSFAToTile : sfa::impl::ConvertSFAToTilePassBase<ConvertSFAToTile> 
     });
     if (checked.wasInterrupted())
       return signalPassFailure();
+    checked = getOperation()->walk([](CacheAppendOp op) {
+      if (failed(checkPagesInPlace(op)))
+        return WalkResult::interrupt();
+      if (op.selectsFeatures())
+        selectFeatures(op);
+      return WalkResult::advance();
+    });
+    if (checked.wasInterrupted())
+      return signalPassFailure();
 
     // The conversion of signatures leaves the attributes of arguments and results where they were.
     getOperation()->walk([](func::FuncOp function) {
@@ -191,6 +200,7 @@ struct ConvertSFAToTile : sfa::impl::ConvertSFAToTilePassBase<ConvertSFAToTile> 
     populateQuantizePatterns(patterns, types, symbols);
     populateAttentionPatterns(patterns, types, symbols);
     populateDecodePatterns(patterns, types, symbols);
+    populateAppendPatterns(patterns, types, symbols);
     patterns.add<DimOfCodes, CastOfCodes, SelectOfCodes>(types, context);
     populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, types);
     populateCallOpTypeConversionPattern(patterns, types);

@@ -192,7 +192,7 @@ LogicalResult KernelLowering::lower(Operation *op) {
             tile::PostingsOp, ScatterDotOp, SplitOp, TwoFourDotOp, AccumulateOp, MaskOp, ScaleOp,
             RowMaxOp, RowSumOp, Exp2Op, FmaOp, AddOp, MulOp, TotalOp, MapRowsOp, AnyOp, ScaleRowsOp,
             RowSumsOfOp, SplitSumsOp, NotFiniteOp, IsDueOp, NormalizeOp, LseOp, CombineOp,
-            SequenceTileOp, ProbeOp, FirstKeyOp>([&](auto tileOp) {
+            SequenceTileOp, SplitRangeOp, ProbeOp, FirstKeyOp, AppendOp>([&](auto tileOp) {
         lower(tileOp);
         return success();
       })

@@ -100,9 +100,20 @@ private:
   Value scalar(Value value) { return mapping.lookup(value); }
   MatrixBuffer matrix(Value tile) { return matrices.at(tile); }
 
+  //===--- Pages of a cache (Append.cpp) ------------------------------------===//
+
+  void lower(tile::AppendOp op);
+  /// Copies a row; `from` and `to` are where it begins without the column.
+  void copyRow(Value source, mlir::ArrayRef<Value> from, Value target, mlir::ArrayRef<Value> to);
+
   //===--- Sequences of several lengths (Sequences.cpp) ---------------------===//
 
   void lower(tile::SequenceTileOp op);
+  void lower(tile::SplitRangeOp op);
+  /// The keys of a sequence of a cache, at least 0 and at most `limit`.
+  Value lengthOf(Value lengths, Value sequence, Value limit);
+  /// What of splits of classes a row is (Combine.cpp).
+  void combineClasses(tile::CombineOp op);
 
   //===--- Blocks of query rows (RowBlocks.cpp) ---------------------------===//
   // The stages of the key loop after `load` work on a block of query rows at a time: a large query
@@ -140,6 +151,13 @@ private:
   //===--- Moving data (LoadStore.cpp, TopK.cpp, Transpose.cpp) -------------===//
 
   void lower(tile::LoadOp op);
+  /// Where a row of a sequence is in a memory of pages: the page and the row of it.
+  using PagedRow = std::tuple<Value, Value>;
+  PagedRow rowOfPages(Value memory, Value pages, Value sequence, Value row);
+  /// How many of `rows` rows from `row` on the sequence has, of those before `limit`, a value of the
+  /// kernel.
+  Value validRowsOfPages(Value memory, Value row, int64_t rows, Value limit);
+  void loadCodesOfPages(tile::LoadCodesOp op);
   void lower(tile::LoadCodesOp op);
   void lower(tile::LoadScalesOp op);
   void lower(tile::StoreOp op);

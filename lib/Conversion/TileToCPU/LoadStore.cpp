@@ -41,16 +41,40 @@ void KernelLowering::forEachHead(uint64_t heads, Value head, int64_t rows,
 // Dense tiles
 //===----------------------------------------------------------------------===//
 
+KernelLowering::PagedRow KernelLowering::rowOfPages(Value memory, Value pages, Value sequence,
+                                                    Value row) {
+  int64_t size = cast<MemRefType>(memory.getType()).getDimSize(2);
+  Value entry = emit.make<arith::DivUIOp>(row, emit.index(size));
+  Value number = emit.make<arith::IndexCastOp>(emit.getIndexType(),
+                                               emit.load(pages, ValueRange{sequence, entry}));
+  Value last = emit.sub(emit.dim(memory, 0), emit.index(1));
+  return {emit.maxIndex(emit.minIndex(number, last), emit.index(0)),
+          emit.make<arith::RemUIOp>(row, emit.index(size))};
+}
+
+Value KernelLowering::validRowsOfPages(Value memory, Value row, int64_t rows, Value limit) {
+  // Of no pages there are no rows.
+  Value end = emit.select(emit.compare(arith::CmpIPredicate::sgt, emit.dim(memory, 0), emit.index(0)),
+                          scalar(limit), emit.index(0));
+  Value left = emit.sub(end, row);
+  return emit.maxIndex(emit.minIndex(left, emit.index(rows)), emit.index(0));
+}
+
 void KernelLowering::lower(LoadOp op) {
   TileType tile = op.getTile().getType();
-  Value memory = scalar(op.getMemory()), batch = scalar(op.getBatch()), first = scalar(op.getRow());
+  Value memory = scalar(op.getMemory()), first = scalar(op.getRow());
   auto heads = static_cast<int64_t>(op.getHeads());
   int64_t rows = ScheduleAttr::rowsOfHead(tile.getRows(), heads);
   MatrixBuffer matrix = allocateMatrix(tile.getRows(), tile.getColumns());
-  Value valid = validRows(memory, first, rows, op.getLimit()), zero = emit.splat(0.0f);
+  Value valid = op.getPages() ? validRowsOfPages(memory, first, rows, op.getLimit())
+                              : validRows(memory, first, rows, op.getLimit());
+  Value zero = emit.splat(0.0f);
   int64_t whole = tile.getColumns() / emit.lanes * emit.lanes;
 
   auto loadRow = [&](Value head, Value source, Value row) {
+    Value batch = scalar(op.getBatch());
+    if (op.getPages())
+      std::tie(batch, source) = rowOfPages(memory, scalar(op.getPages()), batch, source);
     emit.loop(0, whole, emit.lanes, [&](Value column) {
       Value vector = emit.loadVector(memory, {batch, head, source, column});
       emit.storeVector(emit.extend(vector), matrix.memory, {row, column});
@@ -172,7 +196,40 @@ Value KernelLowering::codeFeature(const CodesView &codes, Value row, Value t) {
   return emit.toIndex(emit.load(codes.features, indices));
 }
 
+void KernelLowering::loadCodesOfPages(LoadCodesOp op) {
+  CodesType type = op.getCodes().getType();
+  Value values = scalar(op.getValues()), indices = scalar(op.getIndices()), row = scalar(op.getRow()),
+        head = scalar(op.getHead());
+  auto elementOf = [](Value memory) { return cast<MemRefType>(memory.getType()).getElementType(); };
+  Value valid = validRowsOfPages(values, row, type.getRows(), op.getLimit());
+  CodesView copy{allocate({type.getRows(), type.getK()}, emit.getF32Type()),
+                 allocate({type.getRows(), type.getK()}, elementOf(indices)),
+                 {},
+                 emit.index(0),
+                 valid,
+                 type.getRows(),
+                 type.getK()};
+  Value zero = emit.f32(0.0f);
+  Value noFeature = emit.make<arith::ConstantOp>(cast<TypedAttr>(emit.getZeroAttr(elementOf(indices))));
+  emit.loop(emit.index(0), valid, 1, [&](Value number) {
+    auto [page, place] = rowOfPages(values, scalar(op.getPages()), scalar(op.getBatch()),
+                                    emit.add(row, number));
+    emit.loop(0, type.getK(), 1, [&, page = page, place = place](Value t) {
+      Value value = emit.extend(emit.load(values, {page, head, place, t}));
+      Value feature = emit.load(indices, {page, head, place, t});
+      // Nobody has looked at the features of a pool: one that does not exist is left out.
+      Value exists = emit.compare(arith::CmpIPredicate::ult, emit.toIndex(feature),
+                                  emit.index(type.getFeatures()));
+      emit.store(emit.select(exists, value, zero), copy.values, {number, t});
+      emit.store(emit.select(exists, feature, noFeature), copy.features, {number, t});
+    });
+  });
+  codes[op.getCodes()] = copy;
+}
+
 void KernelLowering::lower(LoadCodesOp op) {
+  if (op.getPages())
+    return loadCodesOfPages(op);
   CodesType type = op.getCodes().getType();
   Value values = scalar(op.getValues()), row = scalar(op.getRow());
   auto heads = static_cast<int64_t>(op.getHeads());

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "../SequenceTile/SequenceTile.h"
+#include "../SequenceTile/SplitRange.h"
 #include "KernelLowering.h"
 
 using namespace mlir;
@@ -21,4 +22,17 @@ void KernelLowering::lower(SequenceTileOp op) {
   mapping.map(op->getResults(),
               emitSequenceTile(emit, op, scalar(op.getTile()), scalar(op.getNumQueries()),
                                scalar(op.getNumKeys()), {count, read}));
+}
+
+Value KernelLowering::lengthOf(Value lengths, Value sequence, Value limit) {
+  Value length = emit.make<arith::IndexCastOp>(emit.getIndexType(), emit.load(lengths, sequence));
+  return emit.minIndex(emit.maxIndex(length, emit.index(0)), limit);
+}
+
+void KernelLowering::lower(SplitRangeOp op) {
+  Value length =
+      lengthOf(scalar(op.getLengths()), scalar(op.getSequence()), scalar(op.getLimit()));
+  SplitRange range =
+      emitSplitRange(emit, length, scalar(op.getSplit()), static_cast<int64_t>(op.getBlocks()));
+  mapping.map(op->getResults(), ValueRange{length, range.first, range.count});
 }

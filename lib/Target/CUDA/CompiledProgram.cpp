@@ -348,7 +348,7 @@ llvm::Error DocumentBuilder::build(json::Object &document) {
 /// of tiles.
 static LogicalResult checkTensors(func::FuncOp function) {
   WalkResult result = function.walk([](Operation *op) {
-    if (!isa<AttentionOp, DecodeOp, SparsifyOp, QuantizeOp, DensifyOp, FeatureMajorOp, PostingsOp>(op))
+    if (!isa<AttentionOp, DecodeOp, CacheAppendOp, SparsifyOp, QuantizeOp, DensifyOp, FeatureMajorOp, PostingsOp>(op))
       return WalkResult::advance();
     SmallVector<Type> types(op->getOperandTypes());
     llvm::append_range(types, op->getResultTypes());

@@ -57,7 +57,8 @@ def views_of(pages, layout):
 
 def _check_same_device(name, tensor, pages):
     if tensor.device != pages.device:
-        raise errors.ArgumentValueError(f"{name} is on {tensor.device} and the cache on {pages.device}; all have to be on one device")
+        raise errors.ArgumentValueError(
+            f"{name} is on {tensor.device} and the cache on {pages.device}; all have to be on one device")
 
 
 def _check_integers(name, tensor, dtype, shape, pages):
@@ -87,7 +88,8 @@ def check_append(pages, k, k_indices, v, slots, table, lengths, layout):
     for what, x, features in ((name, k, None), ("v", v, layout.dv)):
         _check_same_device(what, x, pages)
         if dtype_name(x.dtype) != layout.dtype:
-            raise errors.ArgumentTypeError(f"{what} has dtype {dtype_name(x.dtype)} and the cache {layout.dtype}; both have to have one dtype")
+            raise errors.ArgumentTypeError(
+                f"{what} has dtype {dtype_name(x.dtype)} and the cache {layout.dtype}; both have to have one dtype")
         if x.dim() != 4 or x.shape[1] != heads or (features is not None and x.shape[3] != features):
             raise errors.ArgumentValueError(
                 f"{what} has shape {list(x.shape)}; it has to be [batch, {heads}, tokens, {features or layout.d}]")
@@ -111,7 +113,8 @@ def check_append(pages, k, k_indices, v, slots, table, lengths, layout):
 def check_decode(q, pages, table, lengths, layout):
     _check_same_device("q", q, pages)
     if dtype_name(q.dtype) != layout.dtype:
-        raise errors.ArgumentTypeError(f"q has dtype {dtype_name(q.dtype)} and the cache {layout.dtype}; both have to have one dtype")
+        raise errors.ArgumentTypeError(
+            f"q has dtype {dtype_name(q.dtype)} and the cache {layout.dtype}; both have to have one dtype")
     if q.dim() != 4 or q.shape[3] != layout.d:
         raise errors.ArgumentValueError(f"q has shape {list(q.shape)}; it has to be [batch, heads, new tokens, {layout.d}]")
     if q.shape[1] < 1 or q.shape[1] % pages.shape[1]:
@@ -147,6 +150,30 @@ def check_contents(pages, layout, new_tokens, slots=None, table=None, lengths=No
                     f"block_table has {page} for sequence {sequence} at position {position}; pages are 0 to {num_pages - 1}")
 
 
+#===--- Programs that read or write pages ------------------------------------------------------===#
+
+def _page_views(pages, layout):
+    return [View(tuple(x.shape), x.stride(), dtype_name(x.dtype), pages.device.index)
+            for x in views_of(pages, layout) if x is not None]
+
+
+def _page_addresses(pages, layout):
+    base = pages.data_ptr()
+    features = [] if layout.topk is None else [base + layout.indices_offset]
+    return [base, *features, base + layout.values_offset]
+
+
+def _launch(plan, addresses, number=None):
+    """Puts a plan into the current stream of its GPU; its results as a list."""
+    device, specs, current_stream = plan.extra
+    results = [_torch.allocate(shape, strides, dtype=dtype, device=device) for shape, strides, dtype in specs]
+    # Back to the allocator after the launch: it hands it out again in the order of the stream.
+    workspace = _torch.allocate((plan.workspace_bytes,), (1,), dtype=torch.uint8, device=device) if plan.workspace_bytes else None
+    plan.launch([*addresses, *map(Tensor.data_ptr, results)], None if workspace is None else workspace.data_ptr(),
+                current_stream(plan.device), number)
+    return results
+
+
 #===--- Append ---------------------------------------------------------------------------------===#
 
 def slots_of(table, lengths, new_tokens, num_pages, page_size):
@@ -171,6 +198,8 @@ def _append(pages, k, k_indices, v, slots, table, lengths, layout):
     batch, heads, tokens, _ = v.shape
     if not batch * tokens:
         return
+    if pages.is_cuda:
+        return _append_by_program(pages, k, k_indices, v, slots, table, lengths, layout)
     if layout.topk is not None and k_indices is None:
         k, k_indices = _torch._sparsify(k, layout.topk, False, False)
     if slots is None:
@@ -185,6 +214,22 @@ def _append(pages, k, k_indices, v, slots, table, lengths, layout):
         view, new = _torch.pack_indices(view), _torch.pack_indices(new)
         rows = new.transpose(1, 2).reshape(batch * tokens, heads, new.shape[3]).index_select(0, source)
         view[page, :, place] = torch.where(is_any, rows, view[page, :, place])
+
+
+def _append_by_program(pages, k, k_indices, v, slots, table, lengths, layout):
+    rows = [x if x.stride(3) == 1 or x.shape[3] == 1 else x.contiguous() for x in _torch._given(k, k_indices, v)]
+    where = [table, lengths] if slots is None else [slots.contiguous()]
+    tensors = rows + where
+    key = ("append", layout, pages.shape, pages.stride(), pages.device,
+           *[(x.shape, x.stride(), x.dtype) for x in tensors])
+    plan = _torch._plans.plans.get(key)
+    if plan is None:
+        views = [View(tuple(x.shape), x.stride(), dtype_name(x.dtype), pages.device.index) for x in tensors]
+        if k_indices is None:
+            _operations.check_dense("k", views[0])
+        plan = _torch._add_plan(key, _operations.append_plan(
+            views[:len(rows) - 1], views[len(rows) - 1], views[len(rows):], _page_views(pages, layout), layout), pages.device)
+    _launch(plan, [*map(Tensor.data_ptr, tensors), *_page_addresses(pages, layout)])
 
 
 def copy_pages(pages, src, dst):
@@ -213,20 +258,35 @@ def _decode_with_pages(q, pages, table, lengths, layout, query_topk, left, scale
     plan = _torch._plans.plans.get(key)
     if plan is None:
         _operations.check_dense("q", _torch._view("q", q))
-        parts = [View(tuple(x.shape), x.stride(), dtype_name(x.dtype), q.device.index)
-                 for x in views_of(pages, layout) if x is not None]
         plan = _torch._add_plan(key, _operations.decode_plan(
-            _torch._view("q", q), parts, _torch._view("block_table", table), _torch._view("seqlens", lengths), layout,
-            query_topk, left, scale, lse), q.device)
-    device, specs, current_stream = plan.extra
-    results = [_torch.allocate(shape, strides, dtype=dtype, device=device) for shape, strides, dtype in specs]
-    base = pages.data_ptr()
-    features = [] if layout.topk is None else [base + layout.indices_offset]
-    addresses = [q.data_ptr(), base, *features, base + layout.values_offset, table.data_ptr(), lengths.data_ptr(),
-                 *map(Tensor.data_ptr, results)]
-    workspace = _torch.allocate((plan.workspace_bytes,), (1,), dtype=torch.uint8, device=device) if plan.workspace_bytes else None
-    plan.launch(addresses, None if workspace is None else workspace.data_ptr(), current_stream(plan.device), number)
-    return results
+            _torch._view("q", q), _page_views(pages, layout), _torch._view("block_table", table),
+            _torch._view("seqlens", lengths), layout, query_topk, left, scale, lse), q.device)
+    return _launch(plan, [q.data_ptr(), *_page_addresses(pages, layout), table.data_ptr(), lengths.data_ptr()], number)
+
+
+def _decode_used_pages(q, pages, table, lengths, layout, query_topk, left, scale, lse):
+    """By a program for the CPU, which takes contiguous memory only: it gets copies of the pages that are used."""
+    number = None
+    if scale is not None:
+        scale, number = _operations.split_scale(scale)
+    lengths = lengths.clamp(0, table.shape[1] * layout.page_size)
+    counts = (lengths + layout.page_size - 1) // layout.page_size
+    most = max(int(counts.max()), 1)
+    # The width is part of a program: there are few of them.
+    width = 1 << (most - 1).bit_length()
+    is_used = torch.arange(most) < counts[:, None]
+    numbers, places = torch.where(is_used, table[:, :most].clamp(0, pages.shape[0] - 1), 0).unique(return_inverse=True)
+    table = torch.zeros(table.shape[0], width, dtype=torch.int32)
+    table[:, :most] = places
+    parts = [_torch.unpack_indices(_torch.pack_indices(view).index_select(0, numbers))
+             for view in views_of(pages, layout) if view is not None]
+    key = ("decode", q.shape, q.dtype, q.device, len(numbers), pages.shape[1], width, layout, query_topk, left, scale, lse)
+    plan = _torch._plans.plans.get(key)
+    if plan is None:
+        plan = _torch._add_plan(key, _operations.decode_plan(
+            _torch._view("q", q), [_torch._view("pages", x) for x in parts], _torch._view("block_table", table),
+            _torch._view("seqlens", lengths), layout, query_topk, left, scale, lse), q.device)
+    return _torch._execute(plan, [q, *parts, table, lengths], number)
 
 
 def _decode_by_copy(q, pages, table, lengths, layout, query_topk, left, scale, lse):
@@ -273,8 +333,10 @@ def _decode(q, pages, table, lengths, layout, query_topk, left, scale, lse):
     if not batch * tokens:
         sums = [q.new_empty((batch, heads, tokens), dtype=torch.float32)] if lse else []
         return [q.new_empty((batch, heads, tokens, layout.dv)), *sums]
-    is_direct = q.is_cuda and tokens <= MAX_TOKENS and _reads_pages(q.device)
-    return (_decode_with_pages if is_direct else _decode_by_copy)(q, pages, table, lengths, layout, query_topk, left, scale, lse)
+    run = _decode_by_copy
+    if tokens <= MAX_TOKENS:
+        run = _decode_used_pages if not q.is_cuda else _decode_with_pages if _reads_pages(q.device) else run
+    return run(q, pages, table, lengths, layout, query_topk, left, scale, lse)
 
 
 #===--- Operators ------------------------------------------------------------------------------===#

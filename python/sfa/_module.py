@@ -162,3 +162,22 @@ def decode(*, q_heads, kv_heads, tokens, d, dv, dtype, page_size, max_pages, k=N
             f"-> ({shapes}) {{\n{''.join(lines)}"
             f"  {results} = sfa.decode {text}\n    : {query}, {keys}, {values} -> {shapes}\n"
             f"  return {results} : {shapes}\n}}\n")
+
+
+def append(*, heads, d, dv, dtype, page_size, k=None, given_codes=False, slots=False):
+    """(key, value, slots | table, lengths, key pages, value pages) -> (): new rows go into pages, in place. Pages hold codes of k
+    features where that is given; the key is codes where `given_codes`."""
+    encoding = "" if k is None else f", #sfa.codes<k = {k}>"
+    batch = 1 if slots else "?"
+    key = tensor(heads, d, dtype, k if given_codes else None, batch)
+    value = tensor(heads, dv, dtype, None, batch)
+    key_pages = f"tensor<?x{heads}x{page_size}x{d}x{dtype}{encoding}>"
+    value_pages = f"tensor<?x{heads}x{page_size}x{dv}x{dtype}>"
+    if slots:
+        more, where = "%slots: tensor<?xi64>", "slots(%slots : tensor<?xi64>)"
+    else:
+        more, where = "%table: tensor<?x?xi32>, %lengths: tensor<?xi32>", "pages(%table, %lengths : tensor<?x?xi32>, tensor<?xi32>)"
+    return (f"func.func @append(%k: {key}, %v: {value}, {more}, %keys: {key_pages}, %values: {value_pages}) {{\n"
+            f"  sfa.cache_append %k, %v to %keys, %values {where}\n"
+            f"    : {key}, {value}, {key_pages}, {value_pages}\n"
+            f"  return\n}}\n")

@@ -563,3 +563,14 @@ def decode_plan(q, parts, table, lengths, layout, query_topk, left, scale, lse):
         results.append(View((batch, q_heads, tokens), None, "f32", q.device))
     names = ["q", *["pages of the cache"] * len(parts), "block_table", "seqlens"]
     return Plan.of_module(module, q.device, names, [q, *parts, table, lengths], results, takes_scale)
+
+
+def append_plan(key, value, where, parts, layout):
+    """key: views of the new keys, or of their values and features; `where`: of the slots, or of the table and the lengths; `parts`
+    as in `decode_plan`, which the program writes. There are no results."""
+    module = _module.append(
+        heads=value.shape[1], d=layout.d, dv=layout.dv, dtype=value.dtype, page_size=layout.page_size, k=layout.topk,
+        given_codes=len(key) > 1, slots=len(where) == 1)
+    names = [*(["k"] if len(key) == 1 else ["k.values", "k.indices"]), "v",
+             *(["slot_mapping"] if len(where) == 1 else ["block_table", "seqlens"]), *["pages of the cache"] * len(parts)]
+    return Plan.of_module(module, value.device, names, [*key, value, *where, *parts], [])

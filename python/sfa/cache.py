@@ -40,8 +40,8 @@ class KVCache:
     pages        a pool that somebody has: uint8 [num_pages, h_kv, block_bytes], the last stride 1, the others and
                  the address multiples of 128. `device` is then that of the pool
 
-    A page holds page_size tokens of all heads; a block is what it holds of one head: the values of the keys [page_size, topk], their
-    features [page_size, topk], padding to a multiple of 128 bytes, and the values [page_size, dv]. Token t of a sequence is in the
+    A page holds page_size tokens of all heads; a block is what it holds of one head: the values of the keys [page_size, topk],
+    their features [page_size, topk], padding to a multiple of 128 bytes, and the values [page_size, dv]. Token t of a sequence is in the
     page that entry t // page_size of its row in the block table names, at place t % page_size.
 
     Raises TypeError (dtype, kind), ValueError (sizes, a pool of another shape, with other strides or elsewhere),
@@ -178,9 +178,11 @@ class KVCache:
         indices = None
         if isinstance(k, Codes):
             if k._scales is not None:
-                raise errors.ArgumentTypeError("k is codes of 8-bit values, which a cache does not hold yet; pass them in its dtype")
+                raise errors.ArgumentTypeError(
+                    "k is codes of 8-bit values, which a cache does not hold yet; pass them in its dtype")
             if k._d != self.d:
-                raise errors.ArgumentValueError(f"k is codes of {k._d} features and the cache has {self.d}; they have to have as many")
+                raise errors.ArgumentValueError(
+                    f"k is codes of {k._d} features and the cache has {self.d}; they have to have as many")
             k, indices = k._values, k._indices
         for name, x in (("k", k), ("v", v), ("slot_mapping" if seqlens is None else "block_table", where)):
             _tensor(name, x)
@@ -262,7 +264,8 @@ def decode(q: Any, cache: KVCache, block_table: Any, seqlens: Any, *, query_topk
         query_topk = _operations.integer("query_topk", query_topk, 1, cache.d)
     left, right = _operations.window_bounds(window) or (None, None)
     if right not in (None, 0):
-        raise errors.ArgumentValueError(f"window has right = {right}; new tokens see nothing behind their own: it has to be 0, -1 or None")
+        raise errors.ArgumentValueError(
+            f"window has right = {right}; new tokens see nothing behind their own: it has to be 0, -1 or None")
     if scale is not None:
         scale = _operations.scale_value(scale)
     implementation = cache._torch

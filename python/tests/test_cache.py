@@ -268,7 +268,8 @@ class AppendTest(unittest.TestCase):
         k, v = problem.keys[0][None], problem.values[0][None]
         slots = problem.slots(0, 0, 20)
         for arguments, kind, message in (
-                ((k.half(), v, slots), TypeError, "k has dtype f16 and the cache f32"), ((k[..., :31], v, slots), ValueError, "31 features"),
+                ((k.half(), v, slots), TypeError, "k has dtype f16 and the cache f32"),
+                ((k[..., :31], v, slots), ValueError, "31 features"),
                 ((k, v[:, :, 1:], slots), ValueError, "have to be the same"), ((k[:, :1], v, slots), ValueError, "2, tokens, 32"),
                 ((k, v, slots[1:]), ValueError, "every token has one"), ((k, v, slots.int()), TypeError, "int64"),
                 ((k, v, table.long(), lengths), TypeError, "block_table has dtype torch.int64"),
@@ -459,6 +460,11 @@ class ModuleTest(unittest.TestCase):
                         dict(k=8, tokens=4, dtype="f16")):
             module = _module.decode(**{**common, **options})
             self.assertIn(b"decode", _library.jit_compile(module, "sm_90a"))
+        common = dict(heads=2, d=64, dv=32, dtype="f16", page_size=16)
+        for options in (dict(k=8), dict(k=8, slots=True), dict(k=8, given_codes=True), dict(), dict(slots=True)):
+            module = _module.append(**common, **options)
+            for chip in ("sm_80", "sm_90a"):
+                self.assertIn(b"append", _library.jit_compile(module, chip))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """The operations on a paged cache of torch tensors: the operators `sfa::cache_append` and `sfa::decode`. Both take the pool,
 uint8 [pages, KV heads, block], and never a slice of it, so that whoever follows what is written sees one tensor."""
 
-import functools
-
 import torch
 from torch import Tensor
 
@@ -321,12 +319,6 @@ def _decode_by_copy(q, pages, table, lengths, layout, query_topk, left, scale, l
     return [x.reshape(q_heads, batch, new_tokens, *x.shape[3:]).transpose(0, 1).contiguous() for x in (out, *sums)]
 
 
-@functools.cache
-def _reads_pages(device):
-    """Whether there are programs that read pages for this GPU."""
-    return torch.cuda.get_device_capability(device)[0] == 9
-
-
 def _decode(q, pages, table, lengths, layout, query_topk, left, scale, lse):
     check_decode(q, pages, table, lengths, layout)
     batch, heads, tokens, _ = q.shape
@@ -335,7 +327,7 @@ def _decode(q, pages, table, lengths, layout, query_topk, left, scale, lse):
         return [q.new_empty((batch, heads, tokens, layout.dv)), *sums]
     run = _decode_by_copy
     if tokens <= MAX_TOKENS:
-        run = _decode_used_pages if not q.is_cuda else _decode_with_pages if _reads_pages(q.device) else run
+        run = _decode_with_pages if q.is_cuda else _decode_used_pages
     return run(q, pages, table, lengths, layout, query_topk, left, scale, lse)
 
 

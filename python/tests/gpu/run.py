@@ -54,6 +54,7 @@ def load_groups():
     import correctness  # noqa: F401, registers its groups
     import sequences  # noqa: F401
     import paged  # noqa: F401
+    import caches  # noqa: F401
     import execution  # noqa: F401
     import integers  # noqa: F401
     import tools  # noqa: F401

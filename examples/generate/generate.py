@@ -49,15 +49,16 @@ def _rotate(x, positions):
 class Model(nn.Module):
     def __init__(self, layers=4, width=256, h_q=4, h_kv=2, d=64):
         super().__init__()
-        self.embed = nn.Embedding(len(ALPHABET), width)
+        self.embed, self.head = nn.Embedding(len(ALPHABET), width), nn.Linear(width, len(ALPHABET), bias=False)
         self.blocks = nn.ModuleList(Block(width, h_q, h_kv, d) for _ in range(layers))
 
     def forward(self, ids, positions, attend):
         """Logits of the last token. `attend(layer, q, k, v)` is the attention."""
         x = self.embed(ids)
+        width = x.shape[2]
         for layer, block in enumerate(self.blocks):
             x = block(x, positions, lambda q, k, v, layer=layer: attend(layer, q, k, v))
-        return functional.rms_norm(x[:, -1], (x.shape[2],)).float() @ self.embed.weight.float().T
+        return self.head(functional.rms_norm(x[:, -1], (width,))).float()
 
 
 @torch.no_grad()

@@ -150,9 +150,17 @@ def check_contents(pages, layout, new_tokens, slots=None, table=None, lengths=No
 
 #===--- Programs that read or write pages ------------------------------------------------------===#
 
+def _view(x):
+    return View(tuple(x.shape), x.stride(), "i64" if x.dtype is torch.int64 else dtype_name(x.dtype), x.device.index)
+
+
 def _page_views(pages, layout):
-    return [View(tuple(x.shape), x.stride(), dtype_name(x.dtype), pages.device.index)
-            for x in views_of(pages, layout) if x is not None]
+    return [_view(x) for x in views_of(pages, layout) if x is not None]
+
+
+def _aligned(x):
+    """x at a multiple of 16 bytes, as a program of a GPU takes it: a row of a table may be anywhere."""
+    return x.clone() if x.data_ptr() % 16 else x
 
 
 def _page_addresses(pages, layout):
@@ -217,12 +225,12 @@ def _append(pages, k, k_indices, v, slots, table, lengths, layout):
 def _append_by_program(pages, k, k_indices, v, slots, table, lengths, layout):
     rows = [x if x.stride(3) == 1 or x.shape[3] == 1 else x.contiguous() for x in _torch._given(k, k_indices, v)]
     where = [table, lengths] if slots is None else [slots.contiguous()]
-    tensors = rows + where
+    tensors = [_aligned(x) for x in rows + where]
     key = ("append", layout, pages.shape, pages.stride(), pages.device,
            *[(x.shape, x.stride(), x.dtype) for x in tensors])
     plan = _torch._plans.plans.get(key)
     if plan is None:
-        views = [View(tuple(x.shape), x.stride(), dtype_name(x.dtype), pages.device.index) for x in tensors]
+        views = [_view(x) for x in tensors]
         if k_indices is None:
             _operations.check_dense("k", views[0])
         plan = _torch._add_plan(key, _operations.append_plan(
@@ -251,6 +259,7 @@ def _decode_with_pages(q, pages, table, lengths, layout, query_topk, left, scale
     number = None
     if scale is not None:
         scale, number = _operations.split_scale(scale)
+    table, lengths = _aligned(table), _aligned(lengths)
     key = ("decode", q.shape, q.stride(), q.dtype, q.device, pages.shape, pages.stride(), table.shape, layout, query_topk, left,
            scale, lse)
     plan = _torch._plans.plans.get(key)

@@ -57,6 +57,7 @@ def load_groups():
     import caches  # noqa: F401
     import execution  # noqa: F401
     import integers  # noqa: F401
+    import append  # noqa: F401
     import tools  # noqa: F401
     import programs  # noqa: F401
     from harness import GROUPS

@@ -9,7 +9,7 @@ import threading
 from . import _library, _threads, errors
 
 _DTYPES = {"f16": _library.F16, "bf16": _library.BF16, "f32": _library.F32, "u8": _library.U8,
-           "i8": _library.I8, "u16": _library.U16, "i32": _library.I32, "f64": _library.F64}
+           "i8": _library.I8, "u16": _library.U16, "i32": _library.I32, "i64": _library.I64, "f64": _library.F64}
 
 # An sfa_tensor is so many words, the first of which is its address.
 _WORDS = ctypes.sizeof(_library.Tensor) // 8

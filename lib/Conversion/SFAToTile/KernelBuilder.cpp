@@ -186,14 +186,14 @@ void KernelBuilder::launchInPlace(int64_t heads, unsigned updated) {
   SmallVector<Value> inputs;
   for (ValueRange operand : operands)
     llvm::append_range(inputs, operand);
-  int64_t updates = 0;
+  uint64_t updates = 0;
   for (ValueRange operand : ArrayRef(operands).take_back(updated))
-    updates += static_cast<int64_t>(operand.size());
+    updates += operand.size();
   Value head = arith::ConstantIndexOp::create(rewriter, loc, heads);
   Value tiles = countTiles(inputs.front());
   Value batch = tensor::DimOp::create(rewriter, loc, inputs.front(), 0);
   LaunchOp::create(rewriter, loc, TypeRange(), kernel.getSymName(), batch, head, tiles, inputs,
-                   /*outputs=*/ValueRange(), scalars, rewriter.getI64IntegerAttr(updates));
+                   /*outputs=*/ValueRange(), scalars, updates);
 }
 
 PhysicalValues KernelBuilder::launch(Value heads, Value tiles, int64_t tokensOfLast) {

@@ -53,9 +53,11 @@ def skip_reason():
 def load_groups():
     import correctness  # noqa: F401, registers its groups
     import sequences  # noqa: F401
+    import paged  # noqa: F401
     import caches  # noqa: F401
     import execution  # noqa: F401
     import integers  # noqa: F401
+    import append  # noqa: F401
     import tools  # noqa: F401
     import programs  # noqa: F401
     from harness import GROUPS

@@ -111,6 +111,18 @@ def tuned(chip):
     return modules
 
 
+def append(d, dv, k, page_size, is_dense, places):
+    """New tokens of a cache: slots, or pages."""
+    codes = "" if k is None else f", #sfa.codes<k = {k}>"
+    batch = "1" if places == "slots" else "?"
+    key, value = f"tensor<{batch}x8x?x{d}xbf16{'' if is_dense else codes}>", f"tensor<{batch}x8x?x{dv}xbf16>"
+    keys, values = f"tensor<?x8x{page_size}x{d}xbf16{codes}>", f"tensor<?x8x{page_size}x{dv}xbf16>"
+    names, text = (("%s: tensor<?xi64>", "slots(%s : tensor<?xi64>)") if places == "slots" else
+                   ("%t: tensor<?x?xi32>, %n: tensor<?xi32>", "pages(%t, %n : tensor<?x?xi32>, tensor<?xi32>)"))
+    return (f"func.func @f(%k: {key}, %v: {value}, {names}, %keys: {keys}, %values: {values}) {{\n"
+            f"  sfa.cache_append %k, %v to %keys, %values {text} : {key}, {value}, {keys}, {values}\n  return\n}}\n")
+
+
 def modules(chip):
     """Name to text of each module for a chip."""
     modules = tuned(chip)
@@ -189,6 +201,10 @@ def modules(chip):
     # Up to 32 values of a token are in registers while its scale is searched for.
     for d, k, scales in [(256, 32, "token"), (256, 33, "token"), (128, 8, "tile"), (128, 8, "head")]:
         modules[f"quantize d={d} k={k} {scales}"] = quantize(d, k, scales)
+    for d, k, page_size, is_dense, places in [(128, 8, 64, True, "slots"), (128, 8, 64, False, "table"), (256, 3, 16, False, "slots"),
+                                              (80, None, 128, True, "table")]:
+        modules[f"append d={d} dv={d} k={k} {'dense' if is_dense else 'codes'} {places}"] = append(
+            d, d, k, page_size, is_dense, places)
     return modules
 
 

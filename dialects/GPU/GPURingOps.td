@@ -282,26 +282,36 @@ def GPU_CopyOp : GPU_Op<"copy", [MemoryEffects<[MemRead, MemWrite]>]> {
   let hasVerifier = 1;
 }
 
-def GPU_CopyByThreadsOp : GPU_Op<"copy_by_threads", [MemoryEffects<[MemRead, MemWrite]>]> {
+def GPU_CopyByThreadsOp : GPU_Op<"copy_by_threads", [AttrSizedOperandSegments, MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "start a copy of rows to shared memory by all threads of the block";
   let description = [{
     Each thread copies pieces of 16 bytes (PTX ISA, "cp.async"). Feature-major tiles and those of posting lists are those of
     `sfa_gpu.copy`. Rows beyond the end of the memory, and those of the memory from `limit` on, are 0. `heads` is that of `sfa_tile.load`. Groups of copies are closed and waited for by
     `nvvm.cp.async.commit.group` and `nvvm.cp.async.wait.group`.
 
+    `rows N at %first` copies N rows of one head, all of which the memory has, to rows `[first, first + N)` of the tile, by the warp that is
+    a group of its own. Then the tile may be linear; its rows follow one another in the memory as well.
+
     Example:
 
     ```mlir
     sfa_gpu.copy_by_threads %value[%b, %h, %row] limit %end to %v
       : memref<1x8x?x64xbf16>, !sfa_gpu.shared<64x64xbf16, swizzled>
+    sfa_gpu.copy_by_threads %value[%page, %h, %row] to %v rows 16 at %first
+      : memref<?x8x64x64xbf16>, !sfa_gpu.shared<64x64xbf16, swizzled>
     ```
   }];
   let arguments = (ins
     Tile_Memory:$memory, Index:$batch, Index:$head, Index:$row, Optional<Index>:$limit, Tile_Heads:$heads,
-    GPU_SharedType:$tile);
+    GPU_SharedType:$tile, OptionalAttr<I64Attr>:$count, Optional<Index>:$first);
+  let builders = [OpBuilder<(ins "::mlir::Value":$memory, "::mlir::Value":$batch, "::mlir::Value":$head,
+      "::mlir::Value":$row, "::mlir::Value":$limit, "::mlir::IntegerAttr":$heads, "::mlir::Value":$tile), [{
+    build($_builder, $_state, memory, batch, head, row, limit, heads, tile, /*count=*/::mlir::IntegerAttr(),
+          /*first=*/::mlir::Value());
+  }]>];
   let assemblyFormat = [{
-    $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? (`heads` $heads^)? `to` $tile attr-dict
-    `:` type($memory) `,` qualified(type($tile))
+    $memory `[` $batch `,` $head `,` $row `]` (`limit` $limit^)? (`heads` $heads^)? `to` $tile (`rows` $count^ `at` $first)?
+    attr-dict `:` type($memory) `,` qualified(type($tile))
   }];
   let hasVerifier = 1;
 }

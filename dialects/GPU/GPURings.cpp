@@ -128,6 +128,8 @@ LogicalResult CopyOp::verify() {
 }
 
 LogicalResult CopyByThreadsOp::verify() {
+  if (getCount().has_value() != static_cast<bool>(getFirst()))
+    return emitOpError("copies so many rows to those from one on, or all of them");
   return verifyRows(*this, cast<MemRefType>(getMemory().getType()), getTile().getType(),
                     static_cast<int64_t>(getHeads()));
 }

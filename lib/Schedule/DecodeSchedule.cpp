@@ -89,10 +89,12 @@ ResolvedSchedule sfa::chooseDecodeSchedule(DecodeOp op, const Device &device,
     // Of short rows a warp takes two products at once: it has as much to do for each tile besides.
     constexpr int64_t shortRow = 64, wideRow = 128, mostStages = 8;
     int64_t width = std::max(key.getDimSize(3), op.getValue().getType().getDimSize(3));
-    schedule.consumers = given.consumers.value_or(width > wideRow ? 1 : 2);
+    // Blocks that copy themselves are two to a multiprocessor: one merges while the other reads.
+    int64_t blocks = device.hasWarpgroups ? 1 : 2;
+    schedule.consumers = given.consumers.value_or(width > wideRow || blocks > 1 ? 1 : 2);
     schedule.kTile = given.kTile.value_or(4 * 16 * schedule.consumers * (width > shortRow ? 1 : 2));
     auto [fixed, each] = getSharedBytes(op, schedule.kTile, 4 * schedule.consumers);
-    schedule.stages = std::clamp<int64_t>((device.maxSharedBytes - fixed) / each, 1, mostStages);
+    schedule.stages = std::clamp<int64_t>((device.maxSharedBytes / blocks - fixed) / each, 1, mostStages);
   }
   return ResolvedSchedule(given, schedule);
 }

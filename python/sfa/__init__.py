@@ -14,9 +14,10 @@ from ._recorded import Problems
 from ._threads import get_num_threads, set_num_threads
 from ._tuning import Explanation, explain, record, tune
 from .api import attention, cat, densify, quantize, sparsify
+from .cache import KVCache, PageAllocator, decode
 from .codes import Codes
 from .errors import Error
 
 __version__ = (pathlib.Path(__file__).parent / "VERSION").read_text().strip()
-__all__ = ["Codes", "Error", "Explanation", "Problems", "attention", "cat", "densify", "errors", "explain", "get_num_threads",
-           "quantize", "record", "set_num_threads", "sparsify", "tune", "__version__"]
+__all__ = ["Codes", "Error", "Explanation", "KVCache", "PageAllocator", "Problems", "attention", "cat", "decode", "densify", "errors",
+           "explain", "get_num_threads", "quantize", "record", "set_num_threads", "sparsify", "tune", "__version__"]

@@ -132,3 +132,52 @@ def attention(*, q_heads, kv_heads, d, dv, dtype, q_k=None, k_k=None, q_granular
     return (f"func.func @attention(%q: {q}, %k: {k}, %v: {v}{more}) -> ({shapes}) {{\n"
             + "\n".join(lines)
             + f"\n  return {results} : {shapes}\n}}\n")
+
+
+def decode(*, q_heads, kv_heads, tokens, d, dv, dtype, page_size, max_pages, k=None, q_topk=None, left=None, scale=None,
+           takes_scale=False, lse=False):
+    """(query, keys, values, table, lengths[, scale]) -> (output[, lse]): `tokens` new queries of each sequence against pages.
+    Keys are codes of k features where that is given. q_topk keeps so many features of a query first."""
+    def pages(features, codes=None):
+        encoding = "" if codes is None else f", #sfa.codes<k = {codes}>"
+        return f"tensor<?x{kv_heads}x{page_size}x{features}x{dtype}{encoding}>"
+
+    query, out = (f"tensor<?x{q_heads}x{tokens}x{features}x{dtype}>" for features in (d, dv))
+    keys, values, sums = pages(d, k), pages(dv), f"tensor<?x{q_heads}x{tokens}xf32>"
+    table, lengths = f"tensor<?x{max_pages}xi32>", "tensor<?xi32>"
+    lines, name, more = [], "%q", ""
+    if q_topk is not None:
+        codes = f"tensor<?x{q_heads}x{tokens}x{d}x{dtype}, #sfa.codes<k = {q_topk}>>"
+        lines.append(f"  %codes, %dense = sfa.sparsify %q : {query} -> {codes}, {query}\n")
+        name = "%dense"
+    text = f"{name}, %k, %v pages(%table, %lengths : {table}, {lengths})"
+    if left is not None:
+        text += f" left {left}"
+    if takes_scale:
+        more, text = ", %scale: f64", text + " scale %scale"
+    elif scale is not None:
+        text += f" scale {scale_text(scale)}"
+    results, shapes = ("%o, %lse", f"{out}, {sums}") if lse else ("%o", out)
+    return (f"func.func @decode(%q: {query}, %k: {keys}, %v: {values}, %table: {table}, %lengths: {lengths}{more}) "
+            f"-> ({shapes}) {{\n{''.join(lines)}"
+            f"  {results} = sfa.decode {text}\n    : {query}, {keys}, {values} -> {shapes}\n"
+            f"  return {results} : {shapes}\n}}\n")
+
+
+def append(*, heads, d, dv, dtype, page_size, k=None, given_codes=False, slots=False):
+    """(key, value, slots | table, lengths, key pages, value pages) -> (): new rows go into pages, in place. Pages hold codes of k
+    features where that is given; the key is codes where `given_codes`."""
+    encoding = "" if k is None else f", #sfa.codes<k = {k}>"
+    batch = 1 if slots else "?"
+    key = tensor(heads, d, dtype, k if given_codes else None, batch)
+    value = tensor(heads, dv, dtype, None, batch)
+    key_pages = f"tensor<?x{heads}x{page_size}x{d}x{dtype}{encoding}>"
+    value_pages = f"tensor<?x{heads}x{page_size}x{dv}x{dtype}>"
+    if slots:
+        more, where = "%slots: tensor<?xi64>", "slots(%slots : tensor<?xi64>)"
+    else:
+        more, where = "%table: tensor<?x?xi32>, %lengths: tensor<?xi32>", "pages(%table, %lengths : tensor<?x?xi32>, tensor<?xi32>)"
+    return (f"func.func @append(%k: {key}, %v: {value}, {more}, %keys: {key_pages}, %values: {value_pages}) {{\n"
+            f"  sfa.cache_append %k, %v to %keys, %values {where}\n"
+            f"    : {key}, {value}, {key_pages}, {value_pages}\n"
+            f"  return\n}}\n")

@@ -546,3 +546,31 @@ def clamp_topk(topk, q, k, device):
         raise errors.ArgumentValueError(
             f"topk is {topk}, but q and k are codes already; leave it out")
     return min(integer("topk", topk, 1, q.d if device != CPU else None), q.d)
+
+
+def decode_plan(q, parts, table, lengths, layout, query_topk, left, scale, lse):
+    """q: a view; parts: views of the keys, of their features where there are codes, and of the values in their pages; `layout`
+    is that of the pages. `scale` as in `attention_request`. Results: output [b, h_q, n_q, dv] and, where `lse`, [b, h_q, n_q] in
+    f32."""
+    batch, q_heads, tokens, d = q.shape
+    takes_scale = scale == SCALE_ARGUMENT
+    module = _module.decode(
+        q_heads=q_heads, kv_heads=parts[0].shape[1], tokens=tokens, d=d, dv=layout.dv, dtype=q.dtype,
+        page_size=layout.page_size, max_pages=table.shape[1], k=layout.topk, q_topk=query_topk, left=left,
+        scale=None if takes_scale else scale, takes_scale=takes_scale, lse=lse)
+    results = [View((batch, q_heads, tokens, layout.dv), None, q.dtype, q.device)]
+    if lse:
+        results.append(View((batch, q_heads, tokens), None, "f32", q.device))
+    names = ["q", *["pages of the cache"] * len(parts), "block_table", "seqlens"]
+    return Plan.of_module(module, q.device, names, [q, *parts, table, lengths], results, takes_scale)
+
+
+def append_plan(key, value, where, parts, layout):
+    """key: views of the new keys, or of their values and features; `where`: of the slots, or of the table and the lengths; `parts`
+    as in `decode_plan`, which the program writes. There are no results."""
+    module = _module.append(
+        heads=value.shape[1], d=layout.d, dv=layout.dv, dtype=value.dtype, page_size=layout.page_size, k=layout.topk,
+        given_codes=len(key) > 1, slots=len(where) == 1)
+    names = [*(["k"] if len(key) == 1 else ["k.values", "k.indices"]), "v",
+             *(["slot_mapping"] if len(where) == 1 else ["block_table", "seqlens"]), *["pages of the cache"] * len(parts)]
+    return Plan.of_module(module, value.device, names, [*key, value, *where, *parts], [])

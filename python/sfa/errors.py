@@ -17,6 +17,10 @@ class ReadOnlyError(Error, AttributeError):
     """An attribute that is set for good when the object is made is assigned to."""
 
 
+class UnsupportedError(Error, NotImplementedError):
+    """What is asked for is planned, and not there yet."""
+
+
 class LibraryError(Error, RuntimeError):
     """The compiler library libsfa.so is missing, or is not one."""
 

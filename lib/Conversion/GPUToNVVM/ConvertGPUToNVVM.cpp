@@ -25,8 +25,10 @@ static constexpr StringLiteral kernelModuleName = "sfa_kernels";
 
 /// Whether `op` copies rows of a memory in one piece.
 static bool isPackedCopy(Operation *op) {
-  auto copy = dyn_cast<simt::CopyOp>(op);
-  return copy && copy.getRing().getType().getTile().getForm() == simt::TileForm::Linear;
+  if (auto copy = dyn_cast<simt::CopyOp>(op))
+    return copy.getRing().getType().getTile().getForm() == simt::TileForm::Linear;
+  auto copy = dyn_cast<simt::CopyByThreadsOp>(op);
+  return copy && copy.getTile().getType().getForm() == simt::TileForm::Linear;
 }
 
 /// Memories of which many rows are copied in one piece.

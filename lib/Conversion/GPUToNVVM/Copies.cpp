@@ -111,6 +111,8 @@ struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
   FailureOr<Results> lower(CopyByThreadsOp op, Adaptor adaptor, Emitter &emit) const override {
     if (op.getTile().getType().isOnePiece())
       return copyPiece(op, adaptor, emit);
+    if (op.getCount())
+      return copyRowsOfWarp(op, adaptor, emit);
     SharedTile tile = tileAt(adaptor.getTile().front(), op.getTile().getType());
     Memory memory(op.getMemory().getType(), adaptor.getMemory());
     Value first = emit.toI64(adaptor.getRow().front());
@@ -196,6 +198,57 @@ struct LowerCopyByThreads : Lowering<CopyByThreadsOp> {
     return Results{};
   }
 
+  /// Rows of one head that all exist, by one warp.
+  FailureOr<Results> copyRowsOfWarp(CopyByThreadsOp op, Adaptor adaptor, Emitter &emit) const {
+    constexpr int64_t lanes = 32, bytesEach = 16;
+    SharedType type = op.getTile().getType();
+    Memory memory(op.getMemory().getType(), adaptor.getMemory());
+    Value source = memory.address(emit, adaptor.getBatch().front(), adaptor.getHead().front(),
+                                  adaptor.getRow().front());
+    auto rows = static_cast<int64_t>(*op.getCount());
+    Value first = emit.toI32(adaptor.getFirst().front());
+    auto copy = [&](Value target, Value from) {
+      emit.make<NVVM::CpAsyncOp>(target, from, 16, NVVM::LoadCacheModifierKind::CG, Value());
+    };
+    if (type.getForm() == TileForm::Linear) {
+      int64_t rowBytes = type.getBytes() / type.getRows(), bytes = rows * rowBytes;
+      Value mine = emit.mul(function.lane, bytesEach);
+      Value target = emit.offset(adaptor.getTile().front(), emit.mul(first, rowBytes),
+                                 emit.getI8Type());
+      for (int64_t at = 0; at < bytes; at += lanes * bytesEach) {
+        Value byte = emit.add(mine, at);
+        auto piece = [&] {
+          copy(emit.offset(target, byte, emit.getI8Type()),
+               emit.offset(source, emit.toI64(byte), emit.getI8Type()));
+        };
+        if (at + lanes * bytesEach <= bytes)
+          piece();
+        else
+          emit.when(emit.less(byte, emit.i32(bytes)), piece);
+      }
+      return Results{};
+    }
+    SharedTile tile = tileAt(adaptor.getTile().front(), type);
+    int64_t chunks = tile.columns / SharedTile::chunkElements, all = rows * chunks;
+    for (int64_t at = 0; at < all; at += lanes) {
+      Value number = emit.add(function.lane, at);
+      auto piece = [&] {
+        Value row = emit.div(number, chunks), chunk = emit.rem(number, chunks);
+        Value element =
+            emit.add(emit.mul(emit.toI64(row), memory.rowStride),
+                     emit.toI64(emit.mul(chunk, SharedTile::chunkElements *
+                                                    elementsOfColumn(type.getElementType()))));
+        copy(chunkAddress(emit, tile, emit.add(first, row), chunk),
+             emit.offset(source, element, type.getElementType()));
+      };
+      if (at + lanes <= all)
+        piece();
+      else
+        emit.when(emit.less(number, emit.i32(all)), piece);
+    }
+    return Results{};
+  }
+
   /// 16 bytes from chunk `chunk` of row `row`.
   static Value chunkAddress(Emitter &emit, const SharedTile &tile, Value row, Value chunk) {
     // A panel has 8 chunks in a row.
@@ -262,7 +315,8 @@ private:
         return Values();
       });
       // The zeros come before the bytes of the next copy, and before what lanes of the warp read.
-      fenceStores(emit);
+      if (function.chip.hasWarpgroups)
+        fenceStores(emit);
       emit.make<NVVM::SyncWarpOp>(emit.i32(-1));
     });
     return Results{};

@@ -60,7 +60,11 @@ static StringRef findWhatIsNotLowered(Operation *operation) {
       .Case([](EachGroupOp op) {
         return op.getWarps() == 1 ? "" : "has groups of several warps, which is not lowered yet";
       })
-      .Case([&](CopyByThreadsOp op) { return isCopied(op.getTile().getType()) ? "" : tiles; })
+      .Case([&](CopyByThreadsOp op) -> StringRef {
+        if (op.getCount() && op.getTile().getType().getForm() == TileForm::Linear)
+          return "";
+        return isCopied(op.getTile().getType()) ? "" : tiles;
+      })
       .Case<DotOp, IssueDotOp>([&](auto op) {
         return isKnown(op.getLeft().getType()) && isKnown(op.getRight().getType()) ? "" : tiles;
       })

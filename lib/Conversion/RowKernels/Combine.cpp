@@ -115,7 +115,6 @@ LogicalResult CombineKernel::run() {
   LogicalResult lowered = success();
   if (isOfClasses) {
     // All warps work on the row.
-    kernel.waitForKernelBefore();
     rowInTile = emit.i64(0);
     for (Operation &op : kernel.kernel.getBody().front().without_terminator())
       if (succeeded(lowered))
@@ -173,7 +172,9 @@ void CombineKernel::lower(CombineOp op) {
   }
   Value first = kernel.address(outputs, kernel.scalar(op.getBatch()), firstHead, row);
   if (op.getLengths()) {
+    // The kernel before this one has let it begin when all before that one was there, the lengths too.
     numSplits = countSplits(op);
+    kernel.waitForKernelBefore();
     return addClasses(outputs, first, formClassWeights(op, row, firstHead));
   }
   Emitter::Values weights = formWeights(op, row, firstHead);
@@ -316,7 +317,9 @@ void CombineKernel::addClasses(const Memory &outputs, Value first, ArrayRef<Valu
       }
       return next;
     };
-    sums = emit.choose(emit.less(emit.i32(start), numSplits), addTurn, [&] { return sums; });
+    // The first loads do not wait until it is known what they are worth.
+    sums = turn == 0 ? addTurn()
+                     : emit.choose(emit.less(emit.i32(start), numSplits), addTurn, [&] { return sums; });
   }
   // Classes meet in shared memory; the first warp adds them up.
   Type f32 = emit.getF32Type();

@@ -13,6 +13,9 @@
 // seen; behind the keys of a point these are merged, and one warp stores the result. Producers are at
 // the next point meanwhile.
 //
+// Where a chip has no bulk copies, each warp copies its own keys, by `cp.async`: nobody waits for
+// anybody before the merge. A block has one point of the grid then.
+//
 // Codes of keys lie in shared memory as they are in memory. A warp writes 16 of them at a time to a
 // dense tile of its own, multiplies, and clears what it has written.
 //
@@ -54,8 +57,8 @@ struct CacheKernel {
 
 class CacheProgram {
 public:
-  CacheProgram(CacheKernel &source, TileProgram &program, OpBuilder &builder)
-      : source(source), b(program, builder) {}
+  CacheProgram(CacheKernel &source, TileProgram &program, const Chip &chip, OpBuilder &builder)
+      : source(source), b(program, builder), hasBulkCopies(chip.hasWarpgroups) {}
 
   void run();
 
@@ -84,6 +87,14 @@ private:
   Value placeOf(RingOp ring, Value position) {
     return b.make<PlaceOp>(ring.getRing().getType().getTile(), ring.getRing(), position);
   }
+  void await(RingOp ring, Value position) {
+    if (hasBulkCopies)
+      b.make<AwaitOp>(ring.getRing(), position);
+  }
+  void release(RingOp ring, Value position) {
+    if (hasBulkCopies)
+      b.make<ReleaseOp>(ring.getRing(), position, Value());
+  }
   Value add(Value x, Value y) { return b.make<arith::AddIOp>(x, y); }
   Value index(int64_t value) { return b.make<arith::ConstantIndexOp>(value); }
   /// scf.if without results.
@@ -94,9 +105,16 @@ private:
   void cloneNumbersOfTile(Value number);
 
   void makeRings();
+  void runWithRoles();
   void emitProducer(const PagedCopy &copy, RingOp ring, int64_t warp);
   void emitQueries(int64_t warp);
   void emitConsumers();
+  /// The tiles of a point: the states behind them, and, of rings with guards, the position.
+  Values emitTiles(Value query, ValueRange carried);
+  Values emitTilesByThreads(Value query);
+  /// Starts the copies of the warp's keys of a tile to place `place`.
+  void copyByThreads(Value number, Value place);
+  Value loadQueriesByThreads();
   Values emitTile(Value number, ValueRange states, Value position, Value query);
   Value emitScores(Value position, Value query);
   /// Clones a stage; scores have the keys of a warp in place of those of a tile.
@@ -104,6 +122,7 @@ private:
 
   CacheKernel &source;
   ProgramBuilder b;
+  const bool hasBulkCopies;
   Value order;
   SmallVector<PagedCopy> copies;
   SmallVector<RingOp> rings;
@@ -227,8 +246,9 @@ void CacheProgram::makeRings() {
   tile::TileType queryTile = source.query.getTile().getType();
   Type element = queryTile.getElementType();
   int64_t features = queryTile.getColumns();
+  int64_t guards = hasBulkCopies ? 1 : 0;
   queries = makeRing(shared({queryRows, features}, element, TileForm::Swizzled), /*stages=*/1,
-                     /*writers=*/1, /*readers=*/warps);
+                     /*writers=*/guards, /*readers=*/guards * warps);
   if (source.codes) {
     int64_t k = source.codes.getCodes().getType().getK();
     copies.push_back({source.codes.getValues(), shared({keys, k}, element, TileForm::Linear)});
@@ -245,7 +265,8 @@ void CacheProgram::makeRings() {
   copies.push_back(
       {source.value.getMemory(), shared({keys, columns}, element, TileForm::Swizzled)});
   for (const PagedCopy &copy : copies)
-    rings.push_back(makeRing(copy.tile, source.schedule.stages, numPieces(), warps));
+    rings.push_back(
+        makeRing(copy.tile, source.schedule.stages, guards * numPieces(), guards * warps));
   mergeRoom =
       makeRing(MergeRowsOp::getRoomFor(source.loop.getAccType(), warps), /*stages=*/1, 0, 0);
 }
@@ -334,14 +355,14 @@ Value CacheProgram::emitScores(Value position, Value query) {
     return tile::TileType::get(b.getContext(), {queryRows, columns}, f32);
   };
   if (!source.codes) {
-    b.make<AwaitOp>(rings[0].getRing(), position);
+    await(rings[0], position);
     Value scores = b.make<DotOp>(typeOf(keys), query, placeOf(rings[0], position), firstKey,
                                  /*surplus=*/Value());
-    b.make<ReleaseOp>(rings[0].getRing(), position, Value());
+    release(rings[0], position);
     return scores;
   }
   for (RingOp ring : ArrayRef(rings).take_front(2))
-    b.make<AwaitOp>(ring.getRing(), position);
+    await(ring, position);
   Value values = placeOf(rings[0], position), features = placeOf(rings[1], position);
   Value room = placeOf(denseRoom, b.i32(0));
   Values parts;
@@ -353,7 +374,7 @@ Value CacheProgram::emitScores(Value position, Value query) {
     b.make<ClearCodesOp>(features, first, room, firstRow);
   }
   for (RingOp ring : ArrayRef(rings).take_front(2))
-    b.make<ReleaseOp>(ring.getRing(), position, Value());
+    release(ring, position);
   return parts.size() == 1 ? parts.front() : b.make<JoinColumnsOp>(typeOf(keys), parts);
 }
 
@@ -398,7 +419,7 @@ CacheProgram::Values CacheProgram::emitTile(Value number, ValueRange states, Val
   Values weights = cloneStage(loop.getSoftmax(), /*isOnScores=*/true);
 
   RingOp ring = rings.back();
-  b.make<AwaitOp>(ring.getRing(), position);
+  await(ring, position);
   Value values = placeOf(ring, position);
   cloneNumbersOfTile(number);
   Value left = b.make<arith::SubIOp>(in(source.value.getLimit()), in(source.value.getRow()));
@@ -409,7 +430,7 @@ CacheProgram::Values CacheProgram::emitTile(Value number, ValueRange states, Val
   b.mapping.map(accumulate.getArgument(2), values);
   b.mapping.map(accumulate.getArguments().drop_front(3), ArrayRef(weights).drop_front());
   Values next = cloneStage(accumulate, /*isOnScores=*/false);
-  b.make<ReleaseOp>(ring.getRing(), position, Value());
+  release(ring, position);
   return next;
 }
 
@@ -427,47 +448,153 @@ void CacheProgram::emitConsumers() {
                         b.getI64IntegerAttr(ExpandCodesOp::rows), firstRow);
   tile::KeyLoopOp loop = source.loop;
   auto in = [&](Value value) { return b.mapping.lookup(value); };
-  Type positionType = PositionType::get(b.getContext());
-  Value start = b.make<StartOp>(positionType);
+  Values start;
+  if (hasBulkCopies)
+    start.push_back(b.make<StartOp>(PositionType::get(b.getContext())));
   forEachPoint(start, [&](Value round, ValueRange carried) {
     b.cloneOperations(source.before, /*onlyNumbers=*/false, Value());
-    Value queryPosition = b.make<PositionAfterOp>(positionType, round);
-    b.make<AwaitOp>(queries.getRing(), queryPosition);
-    Value tile = placeOf(queries, queryPosition);
-    Value query = b.make<LoadOperandOp>(getOperandType(cast<SharedType>(tile.getType())), tile);
-    b.make<ReleaseOp>(queries.getRing(), queryPosition, Value());
-
-    Values inits;
-    for (Value init : loop.getInits())
-      inits.push_back(in(init));
-    inits.push_back(carried.front());
-    auto tiles = b.make<scf::ForOp>(b.i32(0), b.toI32(in(loop.getUpper())),
-                                    b.i32(source.schedule.kTile), inits);
-    {
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(tiles.getBody());
-      ValueRange states = tiles.getRegionIterArgs().drop_back();
-      Value position = tiles.getRegionIterArgs().back();
-      Values next = emitTile(b.toIndex(tiles.getInductionVar()), states, position, query);
-      next.push_back(b.make<AdvanceOp>(positionType, position, source.schedule.stages));
-      b.make<scf::YieldOp>(next);
+    Value query;
+    if (hasBulkCopies) {
+      Value position = b.make<PositionAfterOp>(PositionType::get(b.getContext()), round);
+      await(queries, position);
+      Value tile = placeOf(queries, position);
+      query = b.make<LoadOperandOp>(getOperandType(cast<SharedType>(tile.getType())), tile);
+      release(queries, position);
+    } else {
+      query = loadQueriesByThreads();
     }
+    Values states = hasBulkCopies ? emitTiles(query, carried) : emitTilesByThreads(query);
     auto exponents = loop.getSoftmax().front().getOps<tile::Exp2Op>();
     Value scale = in((*exponents.begin()).getScale());
-    auto merged = b.make<MergeRowsOp>(tiles.getResult(0), tiles.getResult(1), tiles.getResult(2),
-                                      scale, placeOf(mergeRoom, b.i32(0)));
+    auto merged = b.make<MergeRowsOp>(states[0], states[1], states[2], scale,
+                                      placeOf(mergeRoom, b.i32(0)));
     b.mapping.map(loop.getResults(), merged.getResults());
     Value isFirst = b.make<arith::CmpIOp>(arith::CmpIPredicate::eq, group, b.i32(0));
     when(isFirst, [&] {
       Value lane = b.make<LaneOp>(b.getI32Type(), /*again=*/false);
       b.cloneOperations(source.behind, /*onlyNumbers=*/false, lane);
     });
-    return Values{tiles.getResults().back()};
+    return Values(llvm::drop_begin(states, 3));
   });
   b.make<YieldOp>(ValueRange());
 }
 
+CacheProgram::Values CacheProgram::emitTiles(Value query, ValueRange carried) {
+  auto in = [&](Value value) { return b.mapping.lookup(value); };
+  tile::KeyLoopOp loop = source.loop;
+  Values inits;
+  for (Value init : loop.getInits())
+    inits.push_back(in(init));
+  llvm::append_range(inits, carried);
+  auto tiles = b.make<scf::ForOp>(b.i32(0), b.toI32(in(loop.getUpper())),
+                                  b.i32(source.schedule.kTile), inits);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(tiles.getBody());
+  ValueRange states = tiles.getRegionIterArgs().drop_back();
+  Value position = tiles.getRegionIterArgs().back();
+  Values next = emitTile(b.toIndex(tiles.getInductionVar()), states, position, query);
+  next.push_back(b.make<AdvanceOp>(position.getType(), position, source.schedule.stages));
+  b.make<scf::YieldOp>(next);
+  return Values(tiles.getResults());
+}
+
+//===----------------------------------------------------------------------===//
+// Warps that copy themselves
+//===----------------------------------------------------------------------===//
+
+Value CacheProgram::loadQueriesByThreads() {
+  auto in = [&](Value value) { return b.mapping.lookup(value); };
+  Value tile = placeOf(queries, b.i32(0));
+  tile::LoadOp load = source.query;
+  b.make<CopyByThreadsOp>(in(load.getMemory()), in(load.getBatch()), in(load.getHead()),
+                          in(load.getRow()), Value(), load.getHeadsAttr(), tile);
+  b.make<NVVM::CpAsyncCommitGroupOp>();
+  b.make<NVVM::CpAsyncWaitGroupOp>(0u);
+  b.make<NVVM::BarrierOp>();
+  return b.make<LoadOperandOp>(getOperandType(cast<SharedType>(tile.getType())), tile);
+}
+
+void CacheProgram::copyByThreads(Value number, Value place) {
+  auto in = [&](Value value) { return b.mapping.lookup(value); };
+  cloneNumbersOfTile(number);
+  Value key = add(in(source.value.getRow()), firstKey), length = in(source.value.getLimit());
+  Value numPages = b.make<memref::DimOp>(in(source.value.getMemory()), index(0));
+  Value exists = b.make<arith::AndIOp>(
+      b.make<arith::CmpIOp>(arith::CmpIPredicate::slt, key, length),
+      b.make<arith::CmpIOp>(arith::CmpIPredicate::sgt, numPages, index(0)));
+  when(exists, [&] {
+    // Keys that a warp has next to each other, and that a page has, too.
+    int64_t together = std::min(source.keysOfWarp(), pageSize());
+    for (int64_t first = 0; first < source.keysOfWarp(); first += together) {
+      Value row = add(key, index(first)), size = index(pageSize());
+      Value last = b.make<arith::SubIOp>(length, index(1));
+      // Behind the last key the last page is copied once more: nobody reads that.
+      Value there = b.make<arith::MinSIOp>(row, last);
+      Value entry = b.make<arith::DivUIOp>(there, size);
+      Value page = b.make<memref::LoadOp>(in(source.value.getPages()),
+                                          ValueRange{in(source.value.getBatch()), entry});
+      Value lastPage = b.make<arith::SubIOp>(b.toI32(numPages), b.i32(1));
+      page = b.toIndex(b.make<arith::MaxSIOp>(b.make<arith::MinSIOp>(page, lastPage), b.i32(0)));
+      Value inPage = b.make<arith::RemUIOp>(row, size);
+      for (auto [copy, ring] : llvm::zip_equal(copies, rings))
+        b.make<CopyByThreadsOp>(in(copy.memory), page, in(source.value.getHead()), inPage, Value(),
+                                b.getI64IntegerAttr(1), placeOf(ring, place),
+                                b.getI64IntegerAttr(together), add(firstKey, index(first)));
+    }
+  });
+}
+
+CacheProgram::Values CacheProgram::emitTilesByThreads(Value query) {
+  auto in = [&](Value value) { return b.mapping.lookup(value); };
+  tile::KeyLoopOp loop = source.loop;
+  int64_t stages = source.schedule.stages, keys = source.schedule.kTile;
+  Value count = b.toI32(in(loop.getUpper()));
+  // A group of copies for each tile, an empty one behind the last.
+  auto startTile = [&](Value number, Value place) {
+    when(b.make<arith::CmpIOp>(arith::CmpIPredicate::slt, number, count),
+         [&] { copyByThreads(b.toIndex(number), place); });
+    b.make<NVVM::CpAsyncCommitGroupOp>();
+  };
+  for (int64_t stage = 0; stage + 1 < stages; ++stage)
+    startTile(b.i32(stage * keys), b.i32(stage));
+  Values inits;
+  for (Value init : loop.getInits())
+    inits.push_back(in(init));
+  inits.push_back(b.i32(0));
+  auto tiles = b.make<scf::ForOp>(b.i32(0), count, b.i32(keys), inits);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(tiles.getBody());
+  Value number = tiles.getInductionVar(), place = tiles.getRegionIterArgs().back();
+  Value isZero = b.make<arith::CmpIOp>(arith::CmpIPredicate::eq, place, b.i32(0));
+  Value before = b.make<arith::SubIOp>(place, b.i32(1));
+  Value free = b.make<arith::SelectOp>(isZero, b.i32(stages - 1), before);
+  // The lanes have read the tile before this one.
+  b.make<NVVM::SyncWarpOp>(b.i32(-1));
+  startTile(b.make<arith::AddIOp>(number, b.i32((stages - 1) * keys)), free);
+  b.make<NVVM::CpAsyncWaitGroupOp>(static_cast<uint32_t>(stages - 1));
+  b.make<NVVM::SyncWarpOp>(b.i32(-1));
+  Values next =
+      emitTile(b.toIndex(number), tiles.getRegionIterArgs().drop_back(), place, query);
+  Value following = b.make<arith::AddIOp>(place, b.i32(1));
+  Value wraps = b.make<arith::CmpIOp>(arith::CmpIPredicate::eq, following, b.i32(stages));
+  next.push_back(b.make<arith::SelectOp>(wraps, b.i32(0), following));
+  b.make<scf::YieldOp>(next);
+  return Values(tiles.getResults().drop_back());
+}
+
+//===----------------------------------------------------------------------===//
+// Blocks
+//===----------------------------------------------------------------------===//
+
 void CacheProgram::run() {
+  if (hasBulkCopies)
+    return runWithRoles();
+  b.startKernel(/*warps=*/source.warps(), /*firstConsumer=*/0);
+  makeRings();
+  emitConsumers();
+}
+
+void CacheProgram::runWithRoles() {
   // Registers of all threads are 64 K: the producers give up what the consumers get.
   auto [few, many] = source.schedule.consumers == 1 ? std::pair<int64_t, int64_t>(0, 0)
                                                     : std::pair<int64_t, int64_t>(104, 200);
@@ -503,15 +630,12 @@ bool sfa::simt::readsCache(tile::KernelOp kernel) {
 
 LogicalResult sfa::simt::specializeCache(tile::KernelOp kernel, const Chip &chip,
                                          OpBuilder &builder) {
-  if (!chip.hasWarpgroups)
-    return kernel.emitOpError() << "reads a cache, which " << chip.name
-                                << " does not support yet; sm_90a does";
   FailureOr<CacheKernel> source = findParts(kernel);
   if (failed(source))
     return failure();
   TileProgram program;
   program.kernel = kernel;
-  program.isPersistent = true;
-  CacheProgram(*source, program, builder).run();
+  program.isPersistent = chip.hasWarpgroups;
+  CacheProgram(*source, program, chip, builder).run();
   return success();
 }

@@ -145,7 +145,7 @@ CPU_STRATEGIES_COLUMNS: tuple[Column, ...] = (("ms", "ms", 3), ("prepared", "pre
                                               ERROR_COLUMN)
 SCHEDULES_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x chosen", "chosen", 3), ("x cuDNN", "cudnn", 2))
 VARLEN_COLUMNS = (("ms", "ms", 3), ("TFLOP/s", "tflops", 1), ("x equal", "equal", 2))
-DECODE_COLUMNS = (("ms", "ms", 4), ("GB/s", "gbytes", 0), ("x best peer", "best_peer", 2))
+DECODE_COLUMNS = (("ms", "ms", 4), ("GB/s", "gbytes", 0), ("x copy", "copy", 2), ("x best peer", "best_peer", 2))
 SPARSIFY_COLUMNS = (("ms", "ms", 3), ("GB/s", "gbytes", 0), ("x copy", "copy", 2))
 
 

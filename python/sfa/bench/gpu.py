@@ -209,10 +209,53 @@ def decode(options):
         torch.cuda.empty_cache()
 
 
+def _cache_of(k, v, lengths, page_size, topk):
+    """The keys and values of sequences, each [1, heads, n, d], in pages in random order: a cache, its table and lengths."""
+    counts = [-(-n // page_size) for n in lengths]
+    cache = sfa.KVCache(sum(counts), k[0].shape[1], k[0].shape[3], v[0].shape[3], topk=topk, page_size=page_size, dtype=k[0].dtype)
+    order = torch.randperm(sum(counts), generator=torch.Generator().manual_seed(0)).to(torch.int32)
+    table = torch.zeros(len(lengths), max(counts), dtype=torch.int32)
+    for row, pages in zip(table, order.split(counts)):
+        row[:len(pages)] = pages
+    table, seqlens = table.cuda(), torch.tensor(lengths, dtype=torch.int32, device="cuda")
+    for i, (keys, values) in enumerate(zip(k, v)):
+        cache.append(keys, values, table[i:i + 1], seqlens[i:i + 1])
+    return cache, table, seqlens
+
+
+def _cache_contestants(chips, q, k, v, topk):
+    """Decoding from pages: q [sequences, heads, queries, d], k and v lists of [1, heads, n, d]. Keys and queries are codes; what they
+    should give is attention in fp64 on these written out."""
+    lengths = [x.shape[2] for x in k]
+    written = lambda x: sfa.sparsify(x, topk).dense()
+    expected = torch.cat([last_rows(written(q[i:i + 1]), written(k[i]), v[i])(True) for i in range(len(k))])
+    contestants = []
+    for page_size, keep in ((64, topk), (16, topk), (64, None)):
+        check = make_check(expected) if keep else None
+        cache, table, seqlens = _cache_of(k, v, lengths, page_size, keep)
+        read = sum(lengths) * cache.h_kv * cache.bytes_per_token
+        for chip in chips:
+            name = f"sfa cache, {f'codes of {keep}' if keep else 'dense keys'}, pages of {page_size}, {chip.name}"
+            call = lambda cache=cache, table=table, seqlens=seqlens: sfa.decode(q, cache, table, seqlens)
+            contestant = Contestant(name, lambda c=chip, f=call: c.bound(f), check, "sfa")
+            contestant.read = read
+            contestants.append(contestant)
+    return contestants
+
+
+def _copy_contestant():
+    """What a copy of the device reaches."""
+    source = torch.empty(2**29, dtype=torch.uint8, device="cuda")
+    target = torch.empty_like(source)
+    contestant = Contestant("copy of memory", lambda: lambda: target.copy_(source), None, "copy")
+    contestant.read = 2 * source.numel()
+    return contestant
+
+
 def _decode_table(options, chips, heads, kv_heads, n, d, queries):
     dtype = DTYPES[options.dtype]
     title = (f"decode, batch {options.batch}, {heads} heads, {kv_heads} of keys, {queries} queries, {n} keys, "
-             f"d = dv = {d}, {options.dtype}, no mask, dense")
+             f"d = dv = {d}, {options.dtype}, no mask, dense; the cache: codes of {options.k}, causal")
     record = dict(op="decode", batch=options.batch, heads=heads, kv_heads=kv_heads, n=n, queries=queries, d=d,
                   dtype=options.dtype)
     try:
@@ -224,7 +267,8 @@ def _decode_table(options, chips, heads, kv_heads, n, d, queries):
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
     # Those that take another number of queries than of keys.
     peers = {name: lambda make=PEERS[name]: make(q, k, v, False) for name in (CUDNN, "FA2 (torch)", "FA3", "FlashInfer")}
-    rows = _measure_decode(options, chips, lambda schedule: sfa.attention(q, k, v, schedule=schedule), peers, check, k, v)
+    rows = _measure_decode(options, chips, lambda schedule: sfa.attention(q, k, v, schedule=schedule), peers, check, k, v,
+                           lambda: _cache_contestants(chips, q, k.split(1), v.split(1), min(options.k, d)))
     return title, record, rows, None
 
 
@@ -252,13 +296,15 @@ def _uneven_decode_table(options, chips, heads, kv_heads, n, d, queries):
         return title, record, [], f"n/a ({' '.join(str(error).split())[:200]})"
     rows = _measure_decode(
         options, chips, lambda schedule: sfa.attention(q, k, v, schedule=schedule, cu_seqlens=offsets),
-        {"FA2 (torch)": lambda: flash2_of_sequences(q, k, v, offsets, (queries, max(lengths)))}, check, k, v)
+        {"FA2 (torch)": lambda: flash2_of_sequences(q, k, v, offsets, (queries, max(lengths)))}, check, k, v,
+        lambda: _cache_contestants(chips, torch.cat(q.split(queries, 2)), k.split(lengths, 2), v.split(lengths, 2), min(options.k, d)))
     return title, record, rows, None
 
 
-def _measure_decode(options, chips, attend, peers, check, k, v):
-    """The rows of a table: attend(schedule) by its schedules, and peers, from names to what makes them."""
-    contestants = []
+def _measure_decode(options, chips, attend, peers, check, k, v, caches):
+    """The rows of a table: what `caches` gives, attend(schedule) by its schedules, and peers, from names to what makes them."""
+    read = (k.numel() + v.numel()) * 2
+    contestants = [*caches(), _copy_contestant()]
     # As chosen; a tile for each query head; the smallest query tile; and splits that the schedule gives.
     forms = ["", *["packed_heads = 1"] * (options.group > 1), "q_tile = 64", *(f"splits = {splits}" for splits in (1, 2, 4, 8, 16, 32))]
     for chip, softmax, form in itertools.product(chips, options.softmax, forms):
@@ -268,9 +314,10 @@ def _measure_decode(options, chips, attend, peers, check, k, v):
     contestants += [Contestant(name, make, check) for name, make in peers.items()]
     measure(contestants, options.repeats)
     best = min((c.milliseconds for c in contestants if c.group == "peer" and c.milliseconds), default=None)
-    read = (k.numel() + v.numel()) * 2
+    copy = next((c.read / c.milliseconds for c in contestants if c.group == "copy" and c.milliseconds), None)
+    rate = lambda c: c.milliseconds and getattr(c, "read", read) / c.milliseconds
     return [dict(name=c.name, group=c.group, ms=c.milliseconds, reason=c.reason, samples=c.samples,
-                 gbytes=c.milliseconds and read / c.milliseconds / 1e6,
+                 gbytes=c.milliseconds and rate(c) / 1e6, copy=c.milliseconds and copy and rate(c) / copy,
                  best_peer=c.milliseconds and best and best / c.milliseconds) for c in contestants]
 
 

@@ -53,6 +53,8 @@ def skip_reason():
 def load_groups():
     import correctness  # noqa: F401, registers its groups
     import sequences  # noqa: F401
+    import paged  # noqa: F401
+    import caches  # noqa: F401
     import execution  # noqa: F401
     import integers  # noqa: F401
     import append  # noqa: F401

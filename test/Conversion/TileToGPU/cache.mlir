@@ -1,7 +1,21 @@
 // RUN: sfa-opt %s -sfa-assign-schedule="chip=sm_90a" -convert-sfa-to-tile -sfa-gpu-specialize="chip=sm_90a" | FileCheck %s
-// RUN: not sfa-opt %s -sfa-assign-schedule="chip=sm_90a" -convert-sfa-to-tile -sfa-gpu-specialize="chip=sm_80" 2>&1 | FileCheck %s --check-prefix=OLD
+// RUN: sfa-opt %s -sfa-assign-schedule="chip=sm_80" -convert-sfa-to-tile -sfa-gpu-specialize="chip=sm_80" | FileCheck %s --check-prefix=THREADS
 
-// OLD: error: 'sfa_tile.kernel' op reads a cache, which sm_80 does not support yet; sm_90a does
+// Each warp copies its own keys, and waits for nobody before the merge.
+// THREADS-LABEL: sfa_gpu.kernel @decode_codes_split
+// THREADS-SAME: warps 4 consumers 0 to 4 {
+// THREADS: sfa_gpu.ring : !sfa_gpu.ring<{{.*}} of 128x8xbf16, linear>
+// THREADS: sfa_gpu.each_group (%{{.*}}) of 1 warps {
+// THREADS: sfa_gpu.copy_by_threads {{.*}} heads 4 to
+// THREADS: scf.if
+// THREADS: sfa_gpu.copy_by_threads {{.*}} rows 32 at {{.*}} !sfa_gpu.shared<128x8xbf16, linear>
+// THREADS: sfa_gpu.copy_by_threads {{.*}} rows 32 at {{.*}} !sfa_gpu.shared<128x8xi8, linear>
+// THREADS: sfa_gpu.copy_by_threads {{.*}} rows 32 at {{.*}} !sfa_gpu.shared<128x64xbf16, swizzled>
+// THREADS: nvvm.cp.async.commit.group
+// THREADS: scf.for
+// THREADS: nvvm.cp.async.wait.group
+// THREADS: sfa_gpu.expand_codes
+// THREADS: sfa_gpu.merge_rows
 
 // Four query heads share a tile of 16 rows; eight warps have 32 keys each of a tile of 256, which is four pages.
 func.func @decode(%q: tensor<?x8x1x64xbf16>, %k: tensor<?x2x64x64xbf16, #sfa.codes<k = 8>>, %v: tensor<?x2x64x64xbf16>,

@@ -1,0 +1,1 @@
+"""Other packages with sparse feature attention."""

@@ -91,6 +91,8 @@ class LayoutTest(unittest.TestCase):
         for view, offset in ((cache.key_values, 0), (cache.key_indices, 1024), (cache.values, 1536)):
             self.assertEqual(view[1, 1].data_ptr() - begin, offset)
             self.assertTrue(view[1, 1].is_contiguous())
+        padded = sfa.KVCache(1, 1, 64, topk=4, page_size=16, device="cpu")  # 128 and 64 bytes, and 64 of padding
+        self.assertEqual(padded.values.data_ptr() - padded.pages.data_ptr(), 256)
         dense = sfa.KVCache(1, 1, 32, 16, topk=None, page_size=16, device="cpu")
         self.assertIsNone(dense.key_indices)
         self.assertEqual(dense.key_values.shape, (1, 1, 16, 32))
@@ -166,6 +168,13 @@ class AllocatorTest(unittest.TestCase):
             used = {page for each in texts for page in pages.pages(each)}
             self.assertEqual(pages.num_free, 24 - len(used))
         self.assertGreater(refused, 10)
+
+    def test_last_owner_keeps_the_page(self):
+        pages = sfa.PageAllocator(8, 16)
+        first = pages.allocate(5)
+        second = pages.fork(first)
+        self.assertEqual(len(pages.extend_all({first: 6, second: 6})), 1)
+        self.assertEqual(pages.num_free, 6)
 
     def test_sequences(self):
         pages = sfa.PageAllocator(4, 16)

@@ -92,8 +92,8 @@ class GenerateTest(unittest.TestCase):
         self.check(_qwen(use_sliding_window=True, sliding_window=6, max_window_layers=1), 4)
 
     def test_topk_matters(self):
-        """So that a model which ignores it fails."""
-        model, ids = _qwen(), torch.arange(1, 40)[None]
+        """A model that ignores it fails; with dense keys and a window it is the ordinary model."""
+        model, ids = _qwen(use_sliding_window=True, sliding_window=6, max_window_layers=1), torch.arange(1, 40)[None]
         outs = []
         for topk in (4, None):
             sparse.enable(model, topk)

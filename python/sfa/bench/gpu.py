@@ -315,7 +315,7 @@ def _measure_decode(options, chips, attend, peers, check, k, v, caches):
     measure(contestants, options.repeats)
     best = min((c.milliseconds for c in contestants if c.group == "peer" and c.milliseconds), default=None)
     copy = next((c.read / c.milliseconds for c in contestants if c.group == "copy" and c.milliseconds), None)
-    rate = lambda c: c.milliseconds and getattr(c, "read", read) / c.milliseconds
+    rate = lambda c: c.milliseconds and (c.read or read) / c.milliseconds
     return [dict(name=c.name, group=c.group, ms=c.milliseconds, reason=c.reason, samples=c.samples,
                  gbytes=c.milliseconds and rate(c) / 1e6, copy=c.milliseconds and copy and rate(c) / copy,
                  best_peer=c.milliseconds and best and best / c.milliseconds) for c in contestants]

@@ -20,6 +20,7 @@ class Contestant:
         self.name, self.make, self.check, self.group = name, make, check, group
         self.function, self.reason, self.calls, self.samples = None, None, 1, []
         self.error: Exception | None = None
+        self.read: int | None = None  # bytes that a call reads, where they differ from those of the others
 
     @property
     def milliseconds(self):

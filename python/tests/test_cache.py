@@ -351,7 +351,7 @@ class DecodeTest(unittest.TestCase):
         self.assertTrue(torch.equal(out, sfa.decode(q, problem.cache, moved, problem.seqlens)))
 
     def test_wild_lengths_and_pages(self):
-        problem = Problem([32, 16], spare=1).fill(32)
+        problem = Problem([32, 16], spare=2).fill(32)
         problem.cache.pages[problem.cache.pages == 255] = 0
         q = problem.random(2, 4, 1, 32)
         table, last = problem.table[:, :2].clone(), problem.cache.num_pages - 1

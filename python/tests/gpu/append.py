@@ -86,7 +86,7 @@ def _check(dtype, d, dv, k, page_size, has_slots, is_dense):
         key, value = (normal(batch, n, heads, x, dtype=dtype, seed=n + x).transpose(1, 2) for x in (d, dv))
         codes = None if k is None else sfa.sparsify(key, k)
         written = [key] if k is None else [codes.values, codes.indices]
-        given = [key] if is_dense or k is None else written
+        given = [key] if is_dense or k is None else list(written)
         written.append(value)
         expected = pool.clone()
         if has_slots:

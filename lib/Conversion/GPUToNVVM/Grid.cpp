@@ -244,8 +244,10 @@ public:
   }
 
 private:
+  /// At least one: the share of a sequence without keys writes its empty results.
   Value countShares(Value sequence) const {
-    return tile::emitSplitCount(emit, loadLength(emit, lengths, sequence, limit), leastBlocks);
+    Value length = loadLength(emit, lengths, sequence, limit);
+    return emit.maxSigned(tile::emitSplitCount(emit, length, leastBlocks), emit.i32(1));
   }
   Value entry(Value group) const { return emit.offset(base, group, emit.getI32Type()); }
 

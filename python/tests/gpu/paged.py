@@ -169,7 +169,8 @@ def _check_graph():
     for problem in (one, two):
         problem.seqlens -= torch.tensor([4, 0, 8], dtype=torch.int32, device="cuda")
     inputs = _new(one, 5)
-    _step(one, *inputs)
+    for problem in (one, two):
+        _step(problem, *inputs)
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

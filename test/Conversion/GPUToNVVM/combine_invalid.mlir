@@ -1,7 +1,7 @@
 // RUN: sfa-opt %s -convert-sfa-gpu-to-nvvm="chip=sm_80" -split-input-file -verify-diagnostics
 
 sfa_tile.kernel @columns(%outputs: memref<?x24x?x36xf32>, %sums: memref<?x24x?xf32>) grid(%b, %h, %t) {
-  // expected-error @+1 {{gives '!sfa_tile.tile<4x36xf32>'; a GPU needs a multiple of 4 rows and of 8 columns}}
+  // expected-error @+1 {{gives '!sfa_tile.tile<4x36xf32>'; a GPU needs a multiple of 4 rows and a multiple of 8 columns}}
   %output, %lse = sfa_tile.combine %outputs, %sums[%b, %h, %t] of 6 splits
     : memref<?x24x?x36xf32>, memref<?x24x?xf32> -> !sfa_tile.tile<4x36xf32>, !sfa_tile.tile<4xf32>
 }

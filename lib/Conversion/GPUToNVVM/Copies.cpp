@@ -271,22 +271,11 @@ struct LowerClearRows : Lowering<ClearRowsOp> {
       return clearRowsOfWarp(op, tile, numRows, emit.toI64(adaptor.getBegin().front()), emit);
     Value barrier = emit.add(function.consumer(emit), FunctionContext::firstWarpgroupBarrier);
     emit.when(emit.less(numRows, emit.i64(tile.rows)), [&] {
-      constexpr int64_t threads = 128, bytesEach = 16;
-      // Swizzling moves bytes within their row, so the rows are one range of each panel.
+      constexpr int64_t threads = 128;
       Value first =
           emit.mul(emit.toI32(emit.maxSigned(numRows, emit.i64(0))), SharedTile::rowBytes);
       Value lower = emit.add(first, emit.mul(emit.rem(function.thread, threads), bytesEach));
-      Value end = emit.i32(tile.panelBytes()), step = emit.i32(threads * bytesEach);
-      auto type = VectorType::get(bytesEach / 4, emit.getI32Type());
-      Value zeros = emit.make<LLVM::ConstantOp>(type, emit.getZeroAttr(type));
-      emit.loop(lower, end, step, {}, [&](Value at, ValueRange) {
-        for (int64_t panel = 0; panel < tile.numPanels(); ++panel)
-          emit.store(
-              zeros,
-              emit.offset(tile.base, emit.add(at, panel * tile.panelBytes()), emit.getI8Type()),
-              bytesEach);
-        return Values();
-      });
+      clear(tile, lower, emit.i32(tile.panelBytes()), threads, emit);
       fenceStores(emit);
       emit.make<NVVM::BarrierOp>(TypeRange(), barrier, emit.i32(threads),
                                  NVVM::BarrierReductionAttr(), Value());
@@ -295,25 +284,34 @@ struct LowerClearRows : Lowering<ClearRowsOp> {
   }
 
 private:
+  static constexpr int64_t bytesEach = 16;
+
+  /// Clears the bytes from `lower`, where this thread begins, to `end` in each panel; `threads` take
+  /// turns. Swizzling moves bytes within their row, so rows are one range of each panel.
+  static void clear(const SharedTile &tile, Value lower, Value end, int64_t threads,
+                    Emitter &emit) {
+    auto type = VectorType::get(bytesEach / 4, emit.getI32Type());
+    Value zeros = emit.make<LLVM::ConstantOp>(type, emit.getZeroAttr(type));
+    emit.loop(lower, end, emit.i32(threads * bytesEach), {}, [&](Value at, ValueRange) {
+      for (int64_t panel = 0; panel < tile.numPanels(); ++panel)
+        emit.store(
+            zeros,
+            emit.offset(tile.base, emit.add(at, panel * tile.panelBytes()), emit.getI8Type()),
+            bytesEach);
+      return Values();
+    });
+  }
+
   FailureOr<Results> clearRowsOfWarp(ClearRowsOp op, const SharedTile &tile, Value numRows,
                                      Value begin, Emitter &emit) const {
     auto count = static_cast<int64_t>(*op.getCount());
     Value end = emit.add(begin, count);
     emit.when(emit.less(numRows, end), [&] {
-      constexpr int64_t lanes = 32, bytesEach = 16;
+      constexpr int64_t lanes = 32;
       Value first = emit.mul(emit.toI32(emit.maxSigned(numRows, begin)), SharedTile::rowBytes);
       Value lower = emit.add(first, emit.mul(function.lane, bytesEach));
       Value upper = emit.mul(emit.toI32(end), SharedTile::rowBytes);
-      auto type = VectorType::get(bytesEach / 4, emit.getI32Type());
-      Value zeros = emit.make<LLVM::ConstantOp>(type, emit.getZeroAttr(type));
-      emit.loop(lower, upper, emit.i32(lanes * bytesEach), {}, [&](Value at, ValueRange) {
-        for (int64_t panel = 0; panel < tile.numPanels(); ++panel)
-          emit.store(
-              zeros,
-              emit.offset(tile.base, emit.add(at, panel * tile.panelBytes()), emit.getI8Type()),
-              bytesEach);
-        return Values();
-      });
+      clear(tile, lower, upper, lanes, emit);
       // The zeros come before the bytes of the next copy, and before what lanes of the warp read.
       if (function.chip.hasWarpgroups)
         fenceStores(emit);

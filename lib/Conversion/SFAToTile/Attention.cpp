@@ -171,9 +171,8 @@ KeyLoopOp AttentionKernel::emitLoop(const Pass &pass, const SoftmaxForm &softmax
   SmallVector<Value> inits = softmax.initialize();
   auto loop = create<KeyLoopOp>(ValueRange(inits).getTypes(), pass.keys.first, pass.keys.second,
                                 kTile, inits);
-  TypeRange states = loop.getStateInits().getTypes();
   OpBuilder::InsertionGuard guard(builder);
-  Type index = builder.getIndexType(), flag = builder.getI1Type();
+  Type index = builder.getIndexType();
 
   Block *load = startStage(loop.getLoad(), index);
   Value firstKey = inMemory(pass.rows.keyBegin, load->getArgument(0));
@@ -197,20 +196,7 @@ KeyLoopOp AttentionKernel::emitLoop(const Pass &pass, const SoftmaxForm &softmax
       Value(create<MaskOp>(scored, masked->getArgument(1), pass.rows.row, masked->getArgument(0),
                            pass.rows.numQueries, pass.rows.numKeys, mask, packedHeads)));
 
-  SmallVector<Type> types = {scored};
-  llvm::append_range(types, states);
-  types.push_back(flag);
-  startStage(loop.getSoftmax(), types);
-  create<YieldOp>(softmax.probabilities(loop.getScores(), ValueRange(loop.getSoftmaxStates()),
-                                        loop.getIsFirst()));
-
-  types = {loop.getAccType(), scoreType, values.getType()};
-  llvm::append_range(types, states);
-  llvm::append_range(types, loop.getExtras().getTypes());
-  Block *accumulate = startStage(loop.getAccumulate(), types);
-  create<YieldOp>(softmax.accumulate(accumulate->getArgument(0), accumulate->getArgument(1),
-                                     loop.getValueTile(), ValueRange(loop.getAccumulateStates()),
-                                     ValueRange(loop.getExtraArguments())));
+  softmax.emitStages(loop, scored, values.getType());
   return loop;
 }
 

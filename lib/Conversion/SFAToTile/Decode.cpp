@@ -103,9 +103,8 @@ KeyLoopOp DecodeKernel::emitLoop(const Operands &operands, const KernelContext &
   SmallVector<Value> inits = softmax.initialize();
   auto loop = create<KeyLoopOp>(ValueRange(inits).getTypes(), constant(0), count, schedule.kTile,
                                 inits);
-  TypeRange states = loop.getStateInits().getTypes();
   OpBuilder::InsertionGuard guard(builder);
-  Type index = builder.getIndexType(), flag = builder.getI1Type();
+  Type index = builder.getIndexType();
 
   Block *load = startStage(loop.getLoad(), index);
   Value key = keyOfShare(share.getFirst(), load->getArgument(0));
@@ -130,20 +129,7 @@ KeyLoopOp DecodeKernel::emitLoop(const Operands &operands, const KernelContext &
   create<YieldOp>(Value(create<MaskOp>(scoreType, masked->getArgument(1), row, column, numQueries,
                                        share.getLength(), mask, schedule.packedHeads)));
 
-  SmallVector<Type> types = {scoreType};
-  llvm::append_range(types, states);
-  types.push_back(flag);
-  startStage(loop.getSoftmax(), types);
-  create<YieldOp>(softmax.probabilities(loop.getScores(), ValueRange(loop.getSoftmaxStates()),
-                                        loop.getIsFirst()));
-
-  types = {loop.getAccType(), scoreType, values.getType()};
-  llvm::append_range(types, states);
-  llvm::append_range(types, loop.getExtras().getTypes());
-  Block *accumulate = startStage(loop.getAccumulate(), types);
-  create<YieldOp>(softmax.accumulate(accumulate->getArgument(0), accumulate->getArgument(1),
-                                     loop.getValueTile(), ValueRange(loop.getAccumulateStates()),
-                                     ValueRange(loop.getExtraArguments())));
+  softmax.emitStages(loop, scoreType, values.getType());
   return loop;
 }
 

@@ -80,6 +80,9 @@ public:
   /// Which computes the point again where this one fails; it never does.
   virtual std::unique_ptr<SoftmaxForm> fallback() const { return nullptr; }
 
+  /// Fills the stages `softmax` and `accumulate` of a loop. Tiles of scores come as `scored`.
+  void emitStages(KeyLoopOp loop, mlir::Type scored, mlir::Type valueTile) const;
+
 protected:
   SoftmaxContext context;
 };
